@@ -1,0 +1,336 @@
+//! The 2 to 14 bytes before a payload (RFC 6455, section 5.2), decoded and encoded.
+//!
+//! ```text
+//!  0        1        2 .. 3 or 2 .. 9      then
+//! +--------+--------+--------------------+-------------+---------
+//! |F RRR op|M length| extended length    | masking key | payload
+//! +--------+--------+--------------------+-------------+---------
+//!   4 bits   7 bits   0, 2 or 8 bytes      0 or 4 bytes
+//! ```
+//!
+//! Decoding reads what the bytes say and refuses only what has no meaning in any state of any
+//! endpoint: a reserved opcode, a length that is not written in its shortest form, or one with its
+//! top bit set. Whether a header may appear here and now is judged by the protocol.
+#![forbid(unsafe_code)]
+
+use super::OpCode;
+use byteorder::{BigEndian, ByteOrder};
+use core::fmt;
+
+/// The most bytes a header takes: two, eight of length, four of masking key.
+pub const MAX_HEADER_SIZE: usize = 14;
+
+/// Length value of the second byte that announces a 16-bit length.
+const LEN_16: u8 = 126;
+/// Length value of the second byte that announces a 64-bit length.
+const LEN_64: u8 = 127;
+
+/// A frame's header: everything but its payload.
+///
+/// ```
+/// use websocket_stream::frame::{Decoded, Header};
+/// use websocket_stream::OpCode;
+///
+/// // RFC 6455, section 5.7: a single-frame masked text message, "Hello".
+/// let bytes = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+/// let Ok(Decoded::Complete { header, size }) = Header::decode(&bytes) else { panic!() };
+/// assert_eq!(size, 6);
+/// assert_eq!(header.opcode, OpCode::Text);
+/// assert_eq!((header.fin, header.len), (true, 5));
+/// assert_eq!(header.mask, Some([0x37, 0xfa, 0x21, 0x3d]));
+/// assert_eq!(header.encode().as_ref(), &bytes[..6]);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Header {
+    /// Whether this is the last frame of its message.
+    pub fin: bool,
+    /// The three reserved bits, RSV1 as 4, RSV2 as 2, RSV3 as 1. Zero unless an extension that was
+    /// agreed on gives them a meaning.
+    pub rsv: u8,
+    /// What the frame carries.
+    pub opcode: OpCode,
+    /// The masking key, where the payload is masked. Clients mask, servers do not.
+    pub mask: Option<[u8; 4]>,
+    /// The payload's length in bytes, less than 2^63.
+    pub len: u64,
+}
+
+/// What [`Header::decode`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoded {
+    /// The header is whole and takes the first `size` bytes.
+    Complete {
+        /// The header.
+        header: Header,
+        /// Its size in bytes, 2 to 14. The payload begins behind it.
+        size: usize,
+    },
+    /// The header goes on behind the bytes that are there.
+    Partial {
+        /// The least that the header can turn out to be, as soon as its first two bytes are there:
+        /// its length is the smallest that they allow, its key is zero. What forbids this header
+        /// forbids every one that can still come of it.
+        least: Option<Header>,
+        /// How many bytes the header needs at least, in all.
+        needed: usize,
+    },
+}
+
+/// Bytes that are no header in any state of any endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HeaderError {
+    /// One of the ten opcodes that RFC 6455 reserves.
+    ReservedOpcode,
+    /// A length in more bytes than it needs: "the minimal number of bytes MUST be used to encode
+    /// the length" (section 5.2).
+    LengthNotMinimal,
+    /// A 64-bit length with its top bit set: "the most significant bit MUST be 0" (section 5.2).
+    LengthTopBit,
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReservedOpcode => "the frame has a reserved opcode",
+            Self::LengthNotMinimal => "the payload length is not in its shortest form",
+            Self::LengthTopBit => "the payload length has its top bit set",
+        })
+    }
+}
+
+impl core::error::Error for HeaderError {}
+
+impl Header {
+    /// The header of a whole, unmasked frame.
+    #[inline]
+    pub const fn new(opcode: OpCode, len: u64) -> Self {
+        Self { fin: true, rsv: 0, opcode, mask: None, len }
+    }
+
+    /// Reads a header from the start of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`HeaderError`], as soon as the bytes that show it are there.
+    #[inline]
+    pub fn decode(bytes: &[u8]) -> Result<Decoded, HeaderError> {
+        let &[first, second, ref rest @ ..] = bytes else {
+            if let [first] = bytes {
+                OpCode::from_bits(first & 0x0F).ok_or(HeaderError::ReservedOpcode)?;
+            }
+            return Ok(Decoded::Partial { least: None, needed: 2 });
+        };
+        let opcode = OpCode::from_bits(first & 0x0F).ok_or(HeaderError::ReservedOpcode)?;
+        let len7 = second & 0x7F;
+        let extended = match len7 {
+            LEN_16 => 2,
+            LEN_64 => 8,
+            _ => 0,
+        };
+        let masked = second & 0x80 != 0;
+        let size = 2 + extended + if masked { 4 } else { 0 };
+        let header =
+            |len, mask| Header { fin: first & 0x80 != 0, rsv: (first >> 4) & 0x07, opcode, mask, len };
+
+        let len = match len7 {
+            LEN_16 if rest.len() >= 2 => u64::from(BigEndian::read_u16(rest)),
+            LEN_64 if rest.len() >= 8 => BigEndian::read_u64(rest),
+            LEN_16 => u64::from(LEN_16),
+            LEN_64 => u64::from(u16::MAX) + 1,
+            short => u64::from(short),
+        };
+        // "the minimal number of bytes MUST be used to encode the length"
+        if (extended == 2 && len < u64::from(LEN_16)) || (extended == 8 && len <= u64::from(u16::MAX)) {
+            return Err(HeaderError::LengthNotMinimal);
+        }
+        // "the most significant bit MUST be 0"
+        if len >> 63 != 0 {
+            return Err(HeaderError::LengthTopBit);
+        }
+        if bytes.len() < size {
+            let least = header(len, masked.then_some([0; 4]));
+            return Ok(Decoded::Partial { least: Some(least), needed: size });
+        }
+        let mask = match rest.get(extended..extended + 4) {
+            Some(&[a, b, c, d]) if masked => Some([a, b, c, d]),
+            _ => None,
+        };
+        Ok(Decoded::Complete { header: header(len, mask), size })
+    }
+
+    /// Writes the header, its length in the shortest form.
+    ///
+    /// A length of 2^63 or more has no encoding; its top bit is cleared.
+    #[inline]
+    pub fn encode(&self) -> EncodedHeader {
+        let mut bytes = [0; MAX_HEADER_SIZE];
+        bytes[0] = u8::from(self.fin) << 7 | (self.rsv & 0x07) << 4 | self.opcode.bits();
+        let masked = u8::from(self.mask.is_some()) << 7;
+        let mut size = match self.len {
+            0..=125 => {
+                bytes[1] = masked | (self.len & 0x7F) as u8;
+                2
+            }
+            126..=0xFFFF => {
+                bytes[1] = masked | LEN_16;
+                BigEndian::write_u16(&mut bytes[2..4], (self.len & 0xFFFF) as u16);
+                4
+            }
+            _ => {
+                bytes[1] = masked | LEN_64;
+                BigEndian::write_u64(&mut bytes[2..10], self.len & (u64::MAX >> 1));
+                10
+            }
+        };
+        if let Some(key) = self.mask {
+            bytes[size..size + 4].copy_from_slice(&key);
+            size += 4;
+        }
+        EncodedHeader { bytes, size }
+    }
+}
+
+/// A header as it goes on the wire. Dereferences to its 2 to 14 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncodedHeader {
+    bytes: [u8; MAX_HEADER_SIZE],
+    size: usize,
+}
+
+impl core::ops::Deref for EncodedHeader {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.size.min(MAX_HEADER_SIZE)]
+    }
+}
+
+impl AsRef<[u8]> for EncodedHeader {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quickcheck::{Arbitrary, Gen, QuickCheck};
+
+    impl Arbitrary for Header {
+        fn arbitrary(g: &mut Gen) -> Self {
+            let opcodes = [0x0, 0x1, 0x2, 0x8, 0x9, 0xA].map(|bits| OpCode::from_bits(bits).unwrap());
+            // Each of the three forms, and the lengths around their borders, as often as any length.
+            let borders = [0, 1, 125, 126, 127, 0xFFFF, 0x1_0000, 0x1_0001, (1 << 63) - 1];
+            let len = match u8::arbitrary(g) % 4 {
+                0 => *g.choose(&borders).unwrap(),
+                1 => u64::arbitrary(g) % 126,
+                2 => u64::from(u16::arbitrary(g)),
+                _ => u64::arbitrary(g) >> 1,
+            };
+            Header {
+                fin: bool::arbitrary(g),
+                rsv: u8::arbitrary(g) & 7,
+                opcode: *g.choose(&opcodes).unwrap(),
+                mask: bool::arbitrary(g).then(|| core::array::from_fn(|_| u8::arbitrary(g))),
+                len,
+            }
+        }
+    }
+
+    #[test]
+    fn any_header_encodes_and_decodes_to_itself() {
+        fn prop(header: Header, tail: Vec<u8>) -> bool {
+            let mut bytes = header.encode().to_vec();
+            let size = bytes.len();
+            bytes.extend(tail);
+            Header::decode(&bytes) == Ok(Decoded::Complete { header, size })
+        }
+        QuickCheck::new().tests(10_000).quickcheck(prop as fn(Header, Vec<u8>) -> bool);
+    }
+
+    #[test]
+    fn every_prefix_of_a_header_is_partial_and_never_promises_more_than_comes() {
+        fn prop(header: Header) -> bool {
+            let bytes = header.encode();
+            (0..bytes.len()).all(|end| match Header::decode(&bytes[..end]) {
+                Ok(Decoded::Partial { least, needed }) => {
+                    let short = least.is_none_or(|l| l.len <= header.len && l.opcode == header.opcode);
+                    end < needed && needed <= bytes.len() && short && (least.is_some() == (end >= 2))
+                }
+                _ => false,
+            })
+        }
+        QuickCheck::new().tests(5_000).quickcheck(prop as fn(Header) -> bool);
+    }
+
+    #[test]
+    fn decoded_bytes_encode_to_themselves() {
+        fn prop(bytes: Vec<u8>) -> bool {
+            match Header::decode(&bytes) {
+                Ok(Decoded::Complete { header, size }) => header.encode().as_ref() == &bytes[..size],
+                _ => true,
+            }
+        }
+        QuickCheck::new().tests(10_000).quickcheck(prop as fn(Vec<u8>) -> bool);
+    }
+
+    #[test]
+    fn all_first_two_bytes_decode_to_what_their_bits_say() {
+        for pair in 0..=u16::MAX {
+            let [first, second] = pair.to_be_bytes();
+            let decoded = Header::decode(&[first, second]);
+            let Some(opcode) = OpCode::from_bits(first & 15) else {
+                assert_eq!(decoded, Err(HeaderError::ReservedOpcode));
+                continue;
+            };
+            let header = match decoded {
+                Ok(Decoded::Complete { header, size: 2 }) => header,
+                Ok(Decoded::Partial { least: Some(header), needed }) => {
+                    assert!(needed > 2);
+                    header
+                }
+                other => panic!("{first:#x} {second:#x}: {other:?}"),
+            };
+            assert_eq!(header.opcode, opcode);
+            assert_eq!(header.fin, first >= 128);
+            assert_eq!(header.rsv, first >> 4 & 7);
+            assert_eq!(header.mask.is_some(), second >= 128);
+        }
+    }
+
+    #[test]
+    fn a_length_in_a_longer_form_than_it_needs_is_refused() {
+        for len in [0u64, 1, 125] {
+            let [a, b] = (len as u16).to_be_bytes();
+            assert_eq!(Header::decode(&[0x82, 126, a, b]), Err(HeaderError::LengthNotMinimal));
+        }
+        for len in [0u64, 125, 126, 0xFFFF] {
+            let mut bytes = vec![0x82, 127];
+            bytes.extend(len.to_be_bytes());
+            assert_eq!(Header::decode(&bytes), Err(HeaderError::LengthNotMinimal));
+        }
+    }
+
+    #[test]
+    fn a_length_with_its_top_bit_set_is_refused_before_the_key_is_there() {
+        for len in [1u64 << 63, u64::MAX] {
+            let mut bytes = vec![0x82, 0xFF];
+            bytes.extend(len.to_be_bytes());
+            assert_eq!(Header::decode(&bytes), Err(HeaderError::LengthTopBit));
+        }
+        let mut bytes = vec![0x82, 0x7F];
+        bytes.extend(((1u64 << 63) - 1).to_be_bytes());
+        let header = Header::new(OpCode::Binary, (1 << 63) - 1);
+        assert_eq!(Header::decode(&bytes), Ok(Decoded::Complete { header, size: 10 }));
+    }
+
+    #[test]
+    fn a_reserved_opcode_is_refused_at_the_first_byte() {
+        for bits in [3, 4, 5, 6, 7, 0xB, 0xC, 0xD, 0xE, 0xF] {
+            assert_eq!(Header::decode(&[0x80 | bits]), Err(HeaderError::ReservedOpcode));
+        }
+        assert_eq!(Header::decode(&[]), Ok(Decoded::Partial { least: None, needed: 2 }));
+    }
+}

@@ -1,0 +1,15 @@
+//! Floor 0: frames as bytes. Headers, opcodes, close codes, masking and UTF-8.
+//!
+//! Everything here is a pure function of its arguments, or a small state machine fed with bytes. It
+//! knows no endpoint's role, no socket, no clock and no random numbers.
+
+mod close_code;
+mod header;
+mod mask;
+mod opcode;
+pub mod utf8;
+
+pub use close_code::CloseCode;
+pub use header::{Decoded, EncodedHeader, Header, HeaderError, MAX_HEADER_SIZE};
+pub use mask::{mask, mask_into};
+pub use opcode::OpCode;

@@ -1,0 +1,96 @@
+//! Floor 2: what carries the bytes. [`NonBlockingTransport`] and its implementations.
+
+use std::io::{self, IoSlice};
+
+/// A stream of bytes, in both directions, that never blocks.
+///
+/// The methods are not named `read` and `write`, so that they do not collide with those of
+/// [`std::io::Read`] and [`std::io::Write`] on the same type.
+///
+/// # Laws
+///
+/// 1. **Nothing blocks.** What cannot be done at once gives an error of kind
+///    [`WouldBlock`](io::ErrorKind::WouldBlock), and nothing was done.
+/// 2. **`Ok(0)` from [`recv`](Self::recv)** into a buffer that is not empty is the end of the
+///    stream, and it stays so.
+/// 3. **`Ok(0)` from [`send`](Self::send)** of bytes that are not empty is forbidden: it tells the
+///    caller neither to wait nor to give up. Callers treat it as an error of kind
+///    [`WriteZero`](io::ErrorKind::WriteZero).
+/// 4. **`Ok(n)` never exceeds what was given.** Callers refuse more, with an error of kind
+///    [`InvalidData`](io::ErrorKind::InvalidData).
+/// 5. **Interruptions are retried inside**: [`Interrupted`](io::ErrorKind::Interrupted) never comes
+///    out.
+/// 6. **Order and bytes are kept**, whatever the sizes of the pieces.
+/// 7. **[`shutdown_write`](Self::shutdown_write) ends one direction only**: bytes already accepted
+///    still reach the peer, and the peer's still arrive. A second call changes nothing.
+/// 8. **No signal is raised** when the peer is gone: sending gives an error, such as one of kind
+///    [`BrokenPipe`](io::ErrorKind::BrokenPipe).
+pub trait NonBlockingTransport {
+    /// Puts the transport into non-blocking mode (`O_NONBLOCK` on a descriptor).
+    ///
+    /// # Errors
+    ///
+    /// The system's, with its errno.
+    fn set_nonblocking(&mut self) -> io::Result<()>;
+
+    /// Takes bytes that have arrived into `buffer`; `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` where nothing is there, else the system's.
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Gives bytes to the transport, which may take only the first of them.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` where it takes none now, else the system's.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Gives several pieces at once, in order, as if they were one.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        pieces.iter().find(|piece| !piece.is_empty()).map_or(Ok(0), |piece| self.send(piece))
+    }
+
+    /// Ends the sending direction; the peer reads what was sent, then the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// The system's. A transport that is already disconnected is no error.
+    fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// Asks that small pieces are sent at once (`TCP_NODELAY`). Transports that know no delay do
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn set_nodelay(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether bytes are inside that no readiness of the descriptor will announce: what a TLS
+    /// transport has decrypted and not yet handed out.
+    fn holds_input(&self) -> bool {
+        false
+    }
+
+    /// Whether the transport itself waits to be writable: a TLS transport with records that the
+    /// socket has not taken, or in the middle of a handshake.
+    fn wants_write(&self) -> bool {
+        false
+    }
+
+    /// Sends what is held inside (see [`wants_write`](Self::wants_write)).
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` where some of it is left, else the system's.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
