@@ -1,4 +1,16 @@
-//! Floor 2: what carries the bytes. [`NonBlockingTransport`] and its implementations.
+//! Floor 2: what carries the bytes. [`NonBlockingTransport`] and its implementations: std's
+//! `TcpStream` and `UnixStream`, an `OwnedFd`, mio's streams (feature `mio`), and what lends or owns
+//! a transport.
+
+mod blanket;
+mod checked;
+#[cfg(unix)]
+mod fd;
+#[cfg(all(unix, feature = "mio"))]
+mod mio;
+
+#[expect(unused_imports, reason = "the stream floor will call them")]
+pub(crate) use checked::{Received, recv_checked, send_checked, send_vectored_checked};
 
 use std::io::{self, IoSlice};
 

@@ -1,0 +1,193 @@
+//! Calls to a transport that nobody has checked against the laws: what the stream floor makes, so
+//! that a broken transport gives an error and never an endless loop or bytes that are not there.
+//!
+//! No error here allocates.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), expect(dead_code, reason = "the stream floor will call them"))]
+
+use super::NonBlockingTransport;
+use std::io::{self, ErrorKind, IoSlice};
+
+/// What one [`recv_checked`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// So many bytes are at the buffer's start; 0 only where the buffer is empty.
+    Bytes(usize),
+    /// The end of the stream.
+    End,
+    /// Nothing is there now.
+    WouldBlock,
+}
+
+/// Takes bytes that have arrived. An empty `buffer` takes none, and makes no call.
+///
+/// # Errors
+///
+/// `InvalidData` where the transport claims more bytes than the buffer has (law 4), else its own.
+#[inline]
+pub(crate) fn recv_checked<T: NonBlockingTransport + ?Sized>(
+    transport: &mut T,
+    buffer: &mut [u8],
+) -> io::Result<Received> {
+    if buffer.is_empty() {
+        return Ok(Received::Bytes(0));
+    }
+    Ok(match checked(buffer.len(), || transport.recv(buffer))? {
+        Some(0) => Received::End,
+        Some(n) => Received::Bytes(n),
+        None => Received::WouldBlock,
+    })
+}
+
+/// Gives bytes to the transport. 0 is that it takes none now, or that there are none to take.
+///
+/// # Errors
+///
+/// `WriteZero` where the transport neither takes bytes nor refuses them (law 3), `InvalidData`
+/// where it claims to have taken more than there are (law 4), else its own.
+#[inline]
+pub(crate) fn send_checked<T: NonBlockingTransport + ?Sized>(
+    transport: &mut T,
+    bytes: &[u8],
+) -> io::Result<usize> {
+    taken(bytes.len(), || transport.send(bytes))
+}
+
+/// Gives several pieces at once, as if they were one.
+///
+/// # Errors
+///
+/// As [`send_checked`].
+#[inline]
+pub(crate) fn send_vectored_checked<T: NonBlockingTransport + ?Sized>(
+    transport: &mut T,
+    pieces: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    // The same slice may stand in the list often enough for the sum to overflow.
+    let total = pieces.iter().fold(0, |sum: usize, piece| sum.saturating_add(piece.len()));
+    taken(total, || transport.send_vectored(pieces))
+}
+
+#[inline]
+fn taken(given: usize, call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    if given == 0 {
+        return Ok(0);
+    }
+    match checked(given, call)? {
+        Some(0) => Err(ErrorKind::WriteZero.into()),
+        Some(n) => Ok(n),
+        None => Ok(0),
+    }
+}
+
+/// The bytes that a call moved, at most `given`; `None` where it would block.
+#[inline]
+fn checked(given: usize, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match call() {
+            Ok(n) if n <= given => return Ok(Some(n)),
+            Ok(_) => return Err(ErrorKind::InvalidData.into()),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => return Ok(None),
+                ErrorKind::Interrupted => {}
+                _ => return Err(error),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives its outcomes one call after the other, whatever the call, and counts what is left.
+    struct Unlawful(Vec<io::Result<usize>>);
+
+    impl Unlawful {
+        fn new<const N: usize>(outcomes: [Result<usize, ErrorKind>; N]) -> Self {
+            Unlawful(outcomes.into_iter().rev().map(|outcome| outcome.map_err(io::Error::from)).collect())
+        }
+    }
+
+    impl NonBlockingTransport for Unlawful {
+        fn set_nonblocking(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn recv(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            self.0.pop().unwrap()
+        }
+
+        fn send(&mut self, _: &[u8]) -> io::Result<usize> {
+            self.0.pop().unwrap()
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn received(outcome: Result<usize, ErrorKind>) -> Result<Received, ErrorKind> {
+        recv_checked(&mut Unlawful::new([outcome]), &mut [0; 4]).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn bytes_an_end_and_nothing_are_told_apart() {
+        assert_eq!(received(Ok(1)), Ok(Received::Bytes(1)));
+        assert_eq!(received(Ok(4)), Ok(Received::Bytes(4)));
+        assert_eq!(received(Ok(0)), Ok(Received::End));
+        assert_eq!(received(Err(ErrorKind::WouldBlock)), Ok(Received::WouldBlock));
+        assert_eq!(received(Err(ErrorKind::ConnectionReset)), Err(ErrorKind::ConnectionReset));
+    }
+
+    #[test]
+    fn a_claim_of_more_bytes_than_the_buffer_has_is_refused() {
+        assert_eq!(received(Ok(5)), Err(ErrorKind::InvalidData));
+        assert_eq!(received(Ok(usize::MAX)), Err(ErrorKind::InvalidData));
+    }
+
+    #[test]
+    fn an_empty_buffer_is_no_end_of_stream() {
+        let mut unasked = Unlawful::new([Ok(0)]);
+        assert_eq!(recv_checked(&mut unasked, &mut []).unwrap(), Received::Bytes(0));
+        assert_eq!(unasked.0.len(), 1);
+    }
+
+    /// Both ways of sending 4 bytes, which must agree.
+    fn sent<const N: usize>(outcomes: [Result<usize, ErrorKind>; N]) -> Result<usize, ErrorKind> {
+        let mut single = Unlawful::new(outcomes);
+        let mut vectored = Unlawful::new(outcomes);
+        let pieces = [IoSlice::new(b"a"), IoSlice::new(b""), IoSlice::new(b"bcd")];
+        let outcome = send_checked(&mut single, b"abcd").map_err(|error| error.kind());
+        let same = send_vectored_checked(&mut vectored, &pieces).map_err(|error| error.kind());
+        assert_eq!(outcome, same);
+        assert_eq!((single.0.len(), vectored.0.len()), (0, 0));
+        outcome
+    }
+
+    #[test]
+    fn a_send_that_takes_nothing_is_an_error_and_a_refused_one_is_none() {
+        assert_eq!(sent([Ok(3)]), Ok(3));
+        assert_eq!(sent([Ok(4)]), Ok(4));
+        assert_eq!(sent([Ok(0)]), Err(ErrorKind::WriteZero));
+        assert_eq!(sent([Ok(5)]), Err(ErrorKind::InvalidData));
+        assert_eq!(sent([Err(ErrorKind::WouldBlock)]), Ok(0));
+        assert_eq!(sent([Err(ErrorKind::BrokenPipe)]), Err(ErrorKind::BrokenPipe));
+    }
+
+    #[test]
+    fn an_interruption_that_comes_out_is_retried() {
+        let interrupted = Err(ErrorKind::Interrupted);
+        assert_eq!(sent([interrupted, interrupted, Ok(2)]), Ok(2));
+        let mut transport = Unlawful::new([interrupted, Ok(1)]);
+        assert_eq!(recv_checked(&mut transport, &mut [0; 4]).unwrap(), Received::Bytes(1));
+    }
+
+    #[test]
+    fn sending_nothing_makes_no_call() {
+        let mut unasked = Unlawful::new([]);
+        assert_eq!(send_checked(&mut unasked, &[]).unwrap(), 0);
+        assert_eq!(send_vectored_checked(&mut unasked, &[]).unwrap(), 0);
+        assert_eq!(send_vectored_checked(&mut unasked, &[IoSlice::new(&[])]).unwrap(), 0);
+    }
+}

@@ -1,0 +1,267 @@
+//! Stream sockets as transports: the system calls, for anything that has a descriptor.
+//!
+//! The only room that speaks to libc. Each call is one function over a [`BorrowedFd`], whose
+//! descriptor is open for as long as it is borrowed; `descriptor_transport!` gives them to types
+//! that have [`AsFd`].
+#![allow(unsafe_code)]
+
+use super::NonBlockingTransport;
+use std::ffi::c_int;
+use std::io::{self, IoSlice};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+/// The most pieces one `sendmsg` takes (`IOV_MAX`): more is the error `EMSGSIZE`.
+const MAX_PIECES: usize = 1024;
+
+/// A descriptor's mode belongs to all that share it, over `dup` or `fork`, and any of them may clear
+/// it. The flag keeps each call from blocking whatever they do.
+const RECV_FLAGS: c_int = libc::MSG_DONTWAIT;
+
+/// As [`RECV_FLAGS`], and a peer that is gone raises no `SIGPIPE`.
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+/// As [`RECV_FLAGS`]. No `SIGPIPE` is an option of the socket here, set by [`set_nonblocking`].
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: c_int = libc::MSG_DONTWAIT;
+
+/// Sets `O_NONBLOCK` and leaves the other flags as they are.
+pub(super) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: F_GETFL takes no argument and touches no memory; `fd` is open while it is borrowed.
+    let flags = checked(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    if flags & libc::O_NONBLOCK == 0 {
+        // SAFETY: F_SETFL takes an int and touches no memory; `fd` is open while it is borrowed.
+        checked(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
+    }
+    #[cfg(target_vendor = "apple")]
+    turn_on(fd, libc::SOL_SOCKET, libc::SO_NOSIGPIPE)?;
+    Ok(())
+}
+
+pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    transferred(|| {
+        // SAFETY: the kernel writes at most `buffer.len()` bytes from where `buffer` begins, which
+        // is borrowed for this call alone; `fd` is open while it is borrowed.
+        unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), RECV_FLAGS) }
+    })
+}
+
+pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    transferred(|| {
+        // SAFETY: the kernel reads at most `bytes.len()` bytes from where `bytes` begins, which is
+        // borrowed during the call; `fd` is open while it is borrowed.
+        unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) }
+    })
+}
+
+/// Sends the first [`MAX_PIECES`] of `pieces`: the rest counts as not taken.
+pub(super) fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: a `msghdr` is integers and pointers, for all of which zero is a value: no address, no
+    // ancillary data, no pieces. Some systems give it private fields, so no literal can be written.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // `IoSlice` has the layout of `iovec`, by its documentation. The kernel only reads the list.
+    message.msg_iov = pieces.as_ptr().cast_mut().cast();
+    message.msg_iovlen = pieces.len().min(MAX_PIECES) as _;
+    transferred(|| {
+        // SAFETY: `message` names at most `pieces.len()` entries, each a slice that is borrowed
+        // during the call, and they are only read; `fd` is open while it is borrowed.
+        unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, SEND_FLAGS) }
+    })
+}
+
+pub(super) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the call takes two integers; `fd` is open while it is borrowed.
+    match checked(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) }) {
+        // The peer has reset the connection: there is no direction left to end.
+        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Sets `TCP_NODELAY`, where the socket is TCP's.
+pub(super) fn set_nodelay(fd: BorrowedFd<'_>) -> io::Result<()> {
+    match turn_on(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY) {
+        // How Unix sockets say that TCP's options are not theirs: Linux the first, others the second
+        // or the third. The third is also what some say of a connection that is over already.
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOPROTOOPT | libc::EINVAL)) =>
+        {
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+/// Sets an option of the socket to 1.
+fn turn_on(fd: BorrowedFd<'_>, level: c_int, option: c_int) -> io::Result<()> {
+    let on: c_int = 1;
+    let size = (c_int::BITS / 8) as libc::socklen_t;
+    // SAFETY: the kernel reads `size` bytes from `on`, which is that large and lives through the
+    // call; `fd` is open while it is borrowed.
+    checked(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const on).cast(), size) })?;
+    Ok(())
+}
+
+/// What a call returned, or the errno that it left.
+fn checked(returned: c_int) -> io::Result<c_int> {
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
+/// The bytes that a call moved, or the errno that it left; an interrupted call is made again.
+fn transferred(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
+    loop {
+        if let Ok(n) = usize::try_from(call()) {
+            return Ok(n);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+macro_rules! descriptor_transport {
+    ($($(#[$doc:meta])* $stream:ty),+ $(,)?) => {$(
+        $(#[$doc])*
+        impl NonBlockingTransport for $stream {
+            fn set_nonblocking(&mut self) -> io::Result<()> {
+                set_nonblocking(self.as_fd())
+            }
+
+            fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                recv(self.as_fd(), buffer)
+            }
+
+            fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                send(self.as_fd(), bytes)
+            }
+
+            fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+                send_vectored(self.as_fd(), pieces)
+            }
+
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                shutdown_write(self.as_fd())
+            }
+
+            fn set_nodelay(&mut self) -> io::Result<()> {
+                set_nodelay(self.as_fd())
+            }
+        }
+    )+};
+}
+
+descriptor_transport! {
+    TcpStream,
+    UnixStream,
+    /// A stream socket, of TCP or Unix: other descriptors give the error `ENOTSOCK`.
+    OwnedFd,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+    use std::mem::MaybeUninit;
+
+    fn flags(fd: BorrowedFd<'_>) -> c_int {
+        // SAFETY: F_GETFL touches no memory; `fd` is open.
+        checked(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }).unwrap()
+    }
+
+    #[test]
+    fn non_blocking_mode_is_set_and_other_flags_are_kept() {
+        let (mut stream, _peer) = UnixStream::pair().unwrap();
+        let before = flags(stream.as_fd()) | libc::O_APPEND;
+        // SAFETY: F_SETFL touches no memory; the descriptor is open.
+        checked(unsafe { libc::fcntl(stream.as_raw_fd(), libc::F_SETFL, before) }).unwrap();
+        assert_eq!(before & libc::O_NONBLOCK, 0);
+        for _ in 0..2 {
+            NonBlockingTransport::set_nonblocking(&mut stream).unwrap();
+            assert_eq!(flags(stream.as_fd()), before | libc::O_NONBLOCK);
+        }
+    }
+
+    #[test]
+    fn calls_do_not_block_where_another_holder_of_the_socket_has_cleared_the_mode() {
+        let (mut stream, _peer) = UnixStream::pair().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        assert_eq!(stream.recv(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let full = loop {
+            if let Err(error) = NonBlockingTransport::send(&mut stream, &[7; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+        assert_eq!(stream.send_vectored(&[IoSlice::new(&[7])]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_interrupted_call_is_made_again_and_any_other_error_keeps_its_errno() {
+        let mut calls = 0;
+        let outcome = transferred(|| {
+            calls += 1;
+            let errno = if calls < 3 { libc::EINTR } else { libc::ENOBUFS };
+            // SAFETY: the address of errno is the calling thread's own.
+            unsafe { *libc::__errno_location() = errno };
+            -1
+        });
+        assert_eq!((outcome.unwrap_err().raw_os_error(), calls), (Some(libc::ENOBUFS), 3));
+    }
+
+    /// Whether `SIGPIPE` waits for this thread.
+    fn sigpipe_is_pending() -> bool {
+        let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: `set` is writable, and zeroed bytes are a set of signals already.
+        unsafe {
+            assert_eq!(libc::sigpending(set.as_mut_ptr()), 0);
+            libc::sigismember(set.as_ptr(), libc::SIGPIPE) == 1
+        }
+    }
+
+    #[test]
+    fn a_peer_that_is_gone_raises_no_signal() {
+        // A thread of its own, whose blocked signal stays pending and ends with it.
+        std::thread::spawn(|| {
+            let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+            // SAFETY: `set` is writable and emptied before it is used.
+            unsafe {
+                libc::sigemptyset(set.as_mut_ptr());
+                libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
+                let changed = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+                assert_eq!(changed, 0);
+            }
+            let (mut stream, peer) = UnixStream::pair().unwrap();
+            drop(peer);
+            let single = NonBlockingTransport::send(&mut stream, &[1]);
+            let vectored = stream.send_vectored(&[IoSlice::new(&[1])]);
+            assert_eq!(single.unwrap_err().raw_os_error(), Some(libc::EPIPE));
+            assert_eq!(vectored.unwrap_err().raw_os_error(), Some(libc::EPIPE));
+            assert!(!sigpipe_is_pending());
+            // And this test would have seen one.
+            // SAFETY: one byte is read from a slice of one byte; the descriptor is open.
+            assert_eq!(unsafe { libc::send(stream.as_raw_fd(), [1u8].as_ptr().cast(), 1, 0) }, -1);
+            assert!(sigpipe_is_pending());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn a_descriptor_that_is_no_socket_gives_its_errno() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let mut pipe = OwnedFd::from(reader);
+        let errnos = [
+            pipe.recv(&mut [0]).map(drop),
+            pipe.send(&[0]).map(drop),
+            pipe.send_vectored(&[IoSlice::new(&[0])]).map(drop),
+            pipe.shutdown_write(),
+            pipe.set_nodelay(),
+        ]
+        .map(|outcome| outcome.unwrap_err().raw_os_error());
+        assert_eq!(errnos, [Some(libc::ENOTSOCK); 5]);
+    }
+}
