@@ -2,8 +2,16 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+extern crate alloc;
+
 pub mod frame;
+mod limits;
+pub mod protocol;
 #[cfg(feature = "std")]
 pub mod transport;
 
 pub use frame::{CloseCode, OpCode};
+pub use limits::Limits;
+pub use protocol::{
+    Cause, CloseFrame, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Message, Role, SendError,
+};

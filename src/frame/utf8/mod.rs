@@ -1,8 +1,10 @@
 //! UTF-8 (RFC 3629), judged as it arrives: RFC 6455, section 8.1 has a text message that is not
 //! UTF-8 fail the connection.
 
+mod buffer;
 mod validator;
 
+pub use buffer::MessageBuffer;
 pub use validator::Utf8Validator;
 
 use core::fmt;

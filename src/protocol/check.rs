@@ -1,0 +1,75 @@
+//! Judges a header before its payload: one pure function, every branch with its clause.
+#![forbid(unsafe_code)]
+
+use super::{Fault, Role};
+use crate::Limits;
+use crate::frame::{Header, OpCode};
+
+/// The most payload bytes of a control frame (RFC 6455, section 5.5).
+pub(super) const MAX_CONTROL_LEN: u64 = 125;
+
+/// What a header is judged against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected<'a> {
+    /// Who receives.
+    pub(super) role: Role,
+    /// The message that is being received: how many bytes and fragments of it there are.
+    pub(super) message: Option<Progress>,
+    pub(super) limits: &'a Limits,
+}
+
+/// How far a fragmented message has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    pub(super) len: usize,
+    pub(super) fragments: u32,
+}
+
+/// Whether a frame with this header may come here and now.
+#[inline]
+pub(super) fn check(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
+    // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
+    if header.rsv != 0 {
+        return Err(Fault::ReservedBits);
+    }
+    match (expected.role, header.mask.is_some()) {
+        // "The server MUST close the connection upon receiving a frame that is not masked."
+        (Role::Server, false) => return Err(Fault::Unmasked),
+        // "A client MUST close a connection if it detects a masked frame."
+        (Role::Client, true) => return Err(Fault::Masked),
+        _ => {}
+    }
+    if header.opcode.is_control() {
+        // "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
+        // fragmented."
+        if !header.fin {
+            return Err(Fault::FragmentedControl);
+        }
+        if header.len > MAX_CONTROL_LEN {
+            return Err(Fault::ControlTooLong);
+        }
+        // "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer"
+        if header.opcode == OpCode::Close && header.len == 1 {
+            return Err(Fault::TruncatedCloseCode);
+        }
+        return Ok(());
+    }
+    let progress = match (header.opcode, expected.message) {
+        // "The fragments of one message MUST NOT be interleaved between the fragments of another
+        // message unless an extension has been negotiated that can interpret the interleaving."
+        (OpCode::Continuation, None) => return Err(Fault::UnexpectedContinuation),
+        (OpCode::Text | OpCode::Binary, Some(_)) => return Err(Fault::ExpectedContinuation),
+        (_, progress) => progress.unwrap_or(Progress { len: 0, fragments: 0 }),
+    };
+    let limits = expected.limits;
+    if header.len > limits.frame {
+        return Err(Fault::FrameTooLong);
+    }
+    if header.len > limits.message.saturating_sub(progress.len) as u64 {
+        return Err(Fault::MessageTooLong);
+    }
+    if progress.fragments >= limits.fragments {
+        return Err(Fault::TooManyFragments);
+    }
+    Ok(())
+}

@@ -1,0 +1,282 @@
+//! The protocol's front door.
+#![forbid(unsafe_code)]
+
+use super::closing::{self, Closing};
+use super::config::SharedConfig;
+use super::deadlines::Stamp;
+use super::receive::{Found, Receiver};
+use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Role};
+use crate::frame::{OpCode, mask, utf8};
+use alloc::sync::Arc;
+
+/// One WebSocket without a socket: bytes in, events out, and bytes out again.
+///
+/// It is for io_uring, for streams inside HTTP/2, for tests and fuzzers; with a socket, see
+/// `WebSocketStream`. The opening handshake has been made before.
+///
+/// ```
+/// use websocket_stream::protocol::{Connection, Event, Input, Message, Output, Role};
+///
+/// let mut server = Connection::new(Role::Server);
+/// let (mut input, mut output) = (Input::default(), Output::new());
+///
+/// // RFC 6455, section 5.7: a single-frame masked text message, "Hello".
+/// input.extend(&[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+/// while let Some(event) = server.receive(&mut input, &mut output) {
+///     if let Event::Message(message) = event {
+///         assert_eq!(message, Message::Text("Hello"));
+///         server.send(message, &mut output)?;
+///     }
+/// }
+/// assert_eq!(output.as_bytes(), b"\x81\x05Hello");
+/// # Ok::<(), websocket_stream::SendError>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    receiver: Receiver,
+    config: SharedConfig,
+    pub(super) closing: Closing,
+    pub(super) stamp: Stamp,
+    pub(super) role: Role,
+    /// A fragmented message is being sent.
+    pub(super) fragmenting: bool,
+    /// A ping was sent after a silence, and nothing has come since.
+    pub(super) pinged: bool,
+}
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Messages go both ways.
+    Open,
+    /// This end sent a Close frame; the peer's is awaited, and messages may come before it.
+    Closing,
+    /// Nothing more will be received. Send what is left, then end the sending direction, then read
+    /// until the peer's end of stream, which brings [`Event::End`].
+    Finishing(End),
+    /// The end was told.
+    Over(End),
+}
+
+impl Connection {
+    /// An open connection with the default configuration.
+    pub fn new(role: Role) -> Self {
+        Self::from_shared(role, SharedConfig::default())
+    }
+
+    /// An open connection with a configuration that others may share.
+    pub fn with_config(role: Role, config: Arc<Config>) -> Self {
+        Self::from_shared(role, SharedConfig::from(config))
+    }
+
+    pub(crate) fn from_shared(role: Role, config: SharedConfig) -> Self {
+        Self {
+            receiver: Receiver::default(),
+            config,
+            closing: Closing::Open,
+            stamp: Stamp::default(),
+            role,
+            fragmenting: false,
+            pinged: false,
+        }
+    }
+
+    /// Its configuration.
+    #[inline]
+    pub fn config(&self) -> &Config {
+        self.config.get()
+    }
+
+    /// Which end it is.
+    #[inline]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What it is doing.
+    #[inline]
+    pub fn status(&self) -> Status {
+        match self.closing {
+            Closing::Open => Status::Open,
+            Closing::CloseSent(_) => Status::Closing,
+            Closing::Finished(end) => Status::Finishing(end),
+            Closing::Over(end) => Status::Over(end),
+        }
+    }
+
+    /// Moves through the input up to the next event, and writes into the output what answers by
+    /// itself: pongs, the answer to a Close frame, and the Close frame that tells a peer its fault,
+    /// behind everything that was accepted before.
+    ///
+    /// `None` means that all input was used. The event lends its bytes from the input, so that a
+    /// reply can be sent while it is borrowed.
+    #[inline]
+    pub fn receive<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
+        input.recycle();
+        if matches!(self.closing, Closing::Finished(_) | Closing::Over(_)) {
+            input.consume(usize::MAX);
+        } else if !input.unread().is_empty() {
+            self.heard(output.now());
+        }
+        if !self.closing_receives() {
+            return if input.is_at_end() { self.end_of_stream() } else { None };
+        }
+        let found = self.receiver.next(input, self.role, &self.config.get().limits);
+        let parts = input.parts();
+        let event = match found {
+            Ok(Found::Nothing) if parts.end_of_stream => return self.end_of_stream(),
+            Ok(Found::Nothing) => return None,
+            Ok(Found::Message { opcode, at, len, key }) => {
+                lend(&mut parts.buffer[at..at + len], opcode, key).map(Event::Message)
+            }
+            Ok(Found::Finished) => return parts.finished.map(Event::Message),
+            Ok(Found::Control { opcode, at, len }) => {
+                self.control(opcode, &parts.buffer[at..at + len], output)
+            }
+            Ok(Found::FinishedControl { opcode }) => self.control(opcode, parts.control, output),
+            Err(fault) => Err(fault),
+        };
+        match event {
+            Ok(event) => Some(event),
+            Err(fault) => {
+                self.fail(fault, output);
+                *parts.start = parts.end;
+                if parts.end_of_stream { self.end_of_stream() } else { None }
+            }
+        }
+    }
+
+    #[inline]
+    fn closing_receives(&self) -> bool {
+        matches!(self.closing, Closing::Open | Closing::CloseSent(_))
+    }
+
+    /// The payload so far of a message that is unfinished.
+    pub fn partial(&self) -> Option<&[u8]> {
+        self.receiver.partial()
+    }
+
+    /// Whether a frame or a message is unfinished.
+    #[inline]
+    pub fn is_receiving(&self) -> bool {
+        !self.receiver.is_idle()
+    }
+
+    /// The heap bytes it holds, of which an idle connection has none. The shared configuration is not
+    /// counted.
+    #[inline]
+    pub fn held(&self) -> usize {
+        self.receiver.held()
+    }
+
+    /// A control frame and what it brings about (RFC 6455, section 5.5).
+    fn control<'a>(
+        &mut self,
+        opcode: OpCode,
+        payload: &'a [u8],
+        output: &mut Output,
+    ) -> Result<Event<'a>, Fault> {
+        match opcode {
+            OpCode::Ping => {
+                self.answer_ping(payload, output);
+                Ok(Event::Ping(payload))
+            }
+            OpCode::Close => {
+                let frame = closing::parse(payload)?;
+                let (code, by) = match self.closing {
+                    Closing::CloseSent(code) => (code, Endpoint::Local),
+                    _ => {
+                        // "If an endpoint receives a Close frame and did not previously send a Close
+                        // frame, the endpoint MUST send a Close frame in response."
+                        self.push_close(frame.code, "", output);
+                        self.begin_close_deadline(output.now());
+                        (frame.code, Endpoint::Peer)
+                    }
+                };
+                self.finish(End { code, by, cause: Cause::Handshake });
+                Ok(Event::Close(frame))
+            }
+            _ => Ok(Event::Pong(payload)),
+        }
+    }
+
+    /// Fails the connection (RFC 6455, section 7.1.7): tells the peer, unless a Close frame was sent
+    /// before, behind everything that was accepted.
+    #[cold]
+    fn fail(&mut self, fault: Fault, output: &mut Output) {
+        let code = fault.close_code();
+        if self.closing == Closing::Open {
+            self.push_close(code, "", output);
+            self.begin_close_deadline(output.now());
+        }
+        self.finish(End { code, by: Endpoint::Local, cause: Cause::Fault(fault) });
+    }
+
+    fn finish(&mut self, end: End) {
+        self.receiver.clear();
+        self.closing = Closing::Finished(end);
+    }
+
+    /// The stream has ended, and all that came was used.
+    fn end_of_stream(&mut self) -> Option<Event<'static>> {
+        match self.closing {
+            Closing::Over(_) => None,
+            Closing::Finished(end) => Some(self.over(end)),
+            Closing::Open | Closing::CloseSent(_) => {
+                Some(self.over(End::abnormal(Endpoint::Peer, Cause::EndOfStream)))
+            }
+        }
+    }
+
+    /// The transport failed. `errno` is the system's number, or 0.
+    pub fn transport_failed(&mut self, errno: i32) -> Option<Event<'static>> {
+        match self.closing {
+            Closing::Over(_) => None,
+            // What mattered was said before: the closing handshake, or the fault.
+            Closing::Finished(end) => Some(self.over(end)),
+            Closing::Open | Closing::CloseSent(_) => {
+                Some(self.over(End::abnormal(Endpoint::Peer, Cause::System(errno))))
+            }
+        }
+    }
+
+    /// Ends the connection and tells it.
+    pub(super) fn over(&mut self, end: End) -> Event<'static> {
+        self.receiver.clear();
+        self.closing = Closing::Over(end);
+        Event::End(end)
+    }
+}
+
+/// What receiving large payloads without a detour needs.
+#[cfg(feature = "std")]
+impl Connection {
+    pub(crate) fn direct_room(&mut self, least: usize) -> Option<&mut [u8]> {
+        self.receiver.direct_room(least)
+    }
+
+    pub(crate) fn direct_filled(&mut self, n: usize, output: &mut Output) {
+        self.heard(output.now());
+        if let Err(fault) = self.receiver.direct_filled(n) {
+            self.fail(fault, output);
+        }
+    }
+}
+
+/// A message that lies whole in the input: unmasked and judged where it lies.
+#[inline]
+fn lend(bytes: &mut [u8], opcode: OpCode, key: Option<[u8; 4]>) -> Result<Message<'_>, Fault> {
+    if opcode == OpCode::Text {
+        let text = match key {
+            Some(key) => utf8::unmask_and_validate(bytes, key),
+            None => utf8::validate(bytes),
+        };
+        return text.map(Message::Text).map_err(|_| Fault::InvalidUtf8);
+    }
+    if let Some(key) = key {
+        mask(bytes, key, 0);
+    }
+    Ok(Message::Binary(bytes))
+}
+
+const _: () = assert!(size_of::<Connection>() <= 48);

@@ -1,0 +1,81 @@
+//! How a connection ended.
+#![forbid(unsafe_code)]
+
+use super::Fault;
+use crate::frame::CloseCode;
+use core::fmt;
+
+/// One of the two ends of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// This one.
+    Local,
+    /// The other one.
+    Peer,
+}
+
+/// A deadline that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Deadline {
+    /// [`Deadlines::silence`](super::Deadlines::silence).
+    Silence,
+    /// [`Deadlines::close`](super::Deadlines::close).
+    Close,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The closing handshake was made (RFC 6455, section 7.1.4): a clean end.
+    Handshake,
+    /// The peer broke the protocol or passed a limit.
+    Fault(Fault),
+    /// The stream ended without a closing handshake.
+    EndOfStream,
+    /// A deadline passed.
+    Deadline(Deadline),
+    /// The system reported an error; its errno, or 0 where it had none.
+    System(i32),
+}
+
+/// How a connection ended: told once, as [`Event::End`](super::Event::End).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct End {
+    /// The close code: the one of the Close frame that began the closing handshake, the one that the
+    /// peer was told of its fault, or [`CloseCode::ABNORMAL`] where there was none.
+    pub code: CloseCode,
+    /// Who began it.
+    pub by: Endpoint,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl End {
+    /// Whether the closing handshake was made.
+    #[inline]
+    pub const fn is_clean(&self) -> bool {
+        matches!(self.cause, Cause::Handshake)
+    }
+
+    pub(crate) const fn abnormal(by: Endpoint, cause: Cause) -> Self {
+        Self { code: CloseCode::ABNORMAL, by, cause }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = match self.by {
+            Endpoint::Local => "this end",
+            Endpoint::Peer => "the peer",
+        };
+        match self.cause {
+            Cause::Handshake => write!(f, "closed by {by} with {}", self.code),
+            Cause::Fault(fault) => write!(f, "failed with {}: {fault}", self.code),
+            Cause::EndOfStream => f.write_str("the stream ended without a closing handshake"),
+            Cause::Deadline(Deadline::Silence) => f.write_str("the peer was silent for too long"),
+            Cause::Deadline(Deadline::Close) => f.write_str("the closing handshake took too long"),
+            Cause::System(errno) => write!(f, "the system reported error {errno}"),
+        }
+    }
+}

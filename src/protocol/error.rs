@@ -1,0 +1,139 @@
+//! Whose fault it was: the peer's ([`Fault`]) or the caller's ([`SendError`]).
+#![forbid(unsafe_code)]
+
+use crate::frame::{CloseCode, HeaderError};
+use core::fmt;
+
+/// How a peer broke the protocol, or passed a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A reserved bit is set that no extension gave a meaning (RFC 6455, section 5.2).
+    ReservedBits,
+    /// A reserved opcode (section 5.2).
+    ReservedOpcode,
+    /// A length that is not in its shortest form (section 5.2).
+    LengthNotMinimal,
+    /// A length of 2^63 or more (section 5.2).
+    LengthTopBit,
+    /// A control frame that is not the last of its message (section 5.5).
+    FragmentedControl,
+    /// A control frame with more than 125 bytes of payload (section 5.5).
+    ControlTooLong,
+    /// An unmasked frame from a client (section 5.1).
+    Unmasked,
+    /// A masked frame from a server (section 5.1).
+    Masked,
+    /// A continuation frame where no message was begun (section 5.4).
+    UnexpectedContinuation,
+    /// A new message where the last one has not ended (section 5.4).
+    ExpectedContinuation,
+    /// A Close frame with a single byte of payload (section 5.5.1).
+    TruncatedCloseCode,
+    /// A close code that may not be sent (section 7.4).
+    InvalidCloseCode,
+    /// Text, or a reason for closing, that is not UTF-8 (section 8.1).
+    InvalidUtf8,
+    /// A frame over [`Limits::frame`](crate::Limits::frame).
+    FrameTooLong,
+    /// A message over [`Limits::message`](crate::Limits::message).
+    MessageTooLong,
+    /// More fragments in a message than [`Limits::fragments`](crate::Limits::fragments).
+    TooManyFragments,
+}
+
+impl Fault {
+    /// The close code that the peer is told: the one table from fault to code.
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::ReservedBits
+            | Self::ReservedOpcode
+            | Self::LengthNotMinimal
+            | Self::LengthTopBit
+            | Self::FragmentedControl
+            | Self::ControlTooLong
+            | Self::Unmasked
+            | Self::Masked
+            | Self::UnexpectedContinuation
+            | Self::ExpectedContinuation
+            | Self::TruncatedCloseCode
+            | Self::InvalidCloseCode => CloseCode::PROTOCOL_ERROR,
+            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::FrameTooLong | Self::MessageTooLong => CloseCode::TOO_BIG,
+            Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
+        }
+    }
+}
+
+impl From<HeaderError> for Fault {
+    fn from(error: HeaderError) -> Self {
+        match error {
+            HeaderError::ReservedOpcode => Self::ReservedOpcode,
+            HeaderError::LengthNotMinimal => Self::LengthNotMinimal,
+            HeaderError::LengthTopBit => Self::LengthTopBit,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReservedBits => "the peer set a reserved bit",
+            Self::ReservedOpcode => "the peer used a reserved opcode",
+            Self::LengthNotMinimal => "the peer wrote a length in a longer form than it needs",
+            Self::LengthTopBit => "the peer claimed a length of 2^63 bytes or more",
+            Self::FragmentedControl => "the peer fragmented a control frame",
+            Self::ControlTooLong => "the peer sent a control frame of more than 125 bytes",
+            Self::Unmasked => "the client did not mask its frame",
+            Self::Masked => "the server masked its frame",
+            Self::UnexpectedContinuation => "the peer continued a message that was not begun",
+            Self::ExpectedContinuation => "the peer began a message before the last one ended",
+            Self::TruncatedCloseCode => "the peer sent half a close code",
+            Self::InvalidCloseCode => "the peer sent a close code that may not be sent",
+            Self::InvalidUtf8 => "the peer sent text that is not UTF-8",
+            Self::FrameTooLong => "the peer's frame is over the limit",
+            Self::MessageTooLong => "the peer's message is over the limit",
+            Self::TooManyFragments => "the peer's message has more fragments than the limit",
+        })
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// Why something was not accepted for sending. Nothing of it was sent or kept: it is still the
+/// caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SendError {
+    /// [`Limits::unsent`](crate::Limits::unsent) would be passed. Try again when the connection was
+    /// writable, or drop it.
+    Full,
+    /// The closing handshake has begun, or the connection has ended: nothing may follow.
+    Closed,
+    /// The payload of a ping, pong or Close is over 125 bytes (RFC 6455, section 5.5).
+    ControlTooLong,
+    /// The close code may not be sent (section 7.4.1).
+    InvalidCloseCode,
+    /// The text is not UTF-8 (section 5.6).
+    NotUtf8,
+    /// A fragmented message is unfinished: only its fragments and control frames may be sent.
+    MessageUnfinished,
+    /// A continuation was sent where no message is begun, or in place of a whole message.
+    NoMessageBegun,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "too many bytes are unsent; wait until the connection is writable",
+            Self::Closed => "the connection is closing; nothing more can be sent",
+            Self::ControlTooLong => "a control frame holds at most 125 bytes",
+            Self::InvalidCloseCode => "this close code must not be sent",
+            Self::NotUtf8 => "a text message must be UTF-8",
+            Self::MessageUnfinished => "a fragmented message must be finished first",
+            Self::NoMessageBegun => "there is no unfinished message to continue",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}

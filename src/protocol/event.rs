@@ -1,0 +1,71 @@
+//! What a connection tells its user.
+#![forbid(unsafe_code)]
+
+use super::End;
+use crate::frame::{CloseCode, OpCode};
+
+/// A whole message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Message<'a> {
+    /// Text, which is UTF-8.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+}
+
+impl<'a> Message<'a> {
+    /// The payload.
+    #[inline]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// [`OpCode::Text`] or [`OpCode::Binary`].
+    #[inline]
+    pub const fn opcode(&self) -> OpCode {
+        match self {
+            Self::Text(_) => OpCode::Text,
+            Self::Binary(_) => OpCode::Binary,
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Message<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Message<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+/// What a Close frame says (RFC 6455, section 5.5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CloseFrame<'a> {
+    /// The close code; [`CloseCode::NO_STATUS`] where the frame was empty.
+    pub code: CloseCode,
+    /// The reason, for people; often empty.
+    pub reason: &'a str,
+}
+
+/// What happened on a connection. Its bytes are lent from the caller's [`Input`](super::Input).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A whole message arrived.
+    Message(Message<'a>),
+    /// A ping arrived. Its pong is already on its way.
+    Ping(&'a [u8]),
+    /// A pong arrived, asked for or not.
+    Pong(&'a [u8]),
+    /// The peer's Close frame arrived. It is already answered.
+    Close(CloseFrame<'a>),
+    /// The connection has ended. Told once; nothing follows.
+    End(End),
+}

@@ -1,0 +1,240 @@
+//! The received bytes that a connection has not used yet.
+#![forbid(unsafe_code)]
+
+use super::Message;
+use crate::frame::{OpCode, utf8::MessageBuffer};
+use alloc::{vec, vec::Vec};
+
+/// How many used message buffers wait for their next use, and how large they may be together.
+const POOLED_BUFFERS: usize = 4;
+const POOLED_BYTES: usize = 8 << 20;
+
+/// Received bytes on their way into a [`Connection`](super::Connection), and the message they made.
+///
+/// ```text
+/// buffer: | used | unread ........ | spare ..... |
+///                start            end       buffer.len()
+/// ```
+///
+/// A message that lies whole in the unread bytes is lent from where it lies. One that came in pieces
+/// was collected by its connection; finished, it moves here, to be lent from here.
+#[derive(Debug, Default)]
+pub struct Input {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    end_of_stream: bool,
+    finished: Option<MessageBuffer>,
+    control: ControlBuffer,
+    pool: Vec<Vec<u8>>,
+}
+
+/// The payload of a control frame that came in pieces.
+#[derive(Debug, Clone)]
+pub(super) struct ControlBuffer {
+    bytes: [u8; 125],
+    len: usize,
+}
+
+/// See [`Input::parts`].
+pub(super) struct Parts<'a> {
+    pub(super) buffer: &'a mut [u8],
+    /// The payload of the control frame that came in pieces last.
+    pub(super) control: &'a [u8],
+    /// The message that came in pieces and is finished.
+    pub(super) finished: Option<Message<'a>>,
+    pub(super) start: &'a mut usize,
+    pub(super) end: usize,
+    pub(super) end_of_stream: bool,
+}
+
+impl Default for ControlBuffer {
+    fn default() -> Self {
+        Self { bytes: [0; 125], len: 0 }
+    }
+}
+
+impl ControlBuffer {
+    pub(super) fn append(&mut self, bytes: &[u8], key: Option<[u8; 4]>) {
+        let to = &mut self.bytes[self.len..];
+        let n = bytes.len().min(to.len());
+        to[..n].copy_from_slice(&bytes[..n]);
+        if let Some(key) = key {
+            crate::frame::mask(&mut to[..n], key, self.len);
+        }
+        self.len += n;
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Input {
+    /// An input that can hold `capacity` bytes before they are used.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { buffer: vec![0; capacity], ..Self::default() }
+    }
+
+    /// Adds received bytes, making room where there is none.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        if self.buffer.len() - self.end < bytes.len() {
+            self.compact();
+            let wanted = self.end + bytes.len();
+            if self.buffer.len() < wanted {
+                self.buffer.resize(wanted, 0);
+            }
+        }
+        self.buffer[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// Room behind the unread bytes, to receive into before [`filled`](Self::filled).
+    #[inline]
+    pub fn spare(&mut self) -> &mut [u8] {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        } else if self.end == self.buffer.len() {
+            self.compact();
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// The first `n` bytes of [`spare`](Self::spare) were received; of more than it has, all.
+    #[inline]
+    pub fn filled(&mut self, n: usize) {
+        self.end = self.end.saturating_add(n).min(self.buffer.len());
+    }
+
+    /// The peer has ended the stream: nothing comes behind the unread bytes.
+    #[inline]
+    pub fn end_of_stream(&mut self) {
+        self.end_of_stream = true;
+    }
+
+    /// The bytes that were received and not used.
+    #[inline]
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    fn compact(&mut self) {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+    }
+
+    #[inline]
+    pub(super) fn is_at_end(&self) -> bool {
+        self.end_of_stream && self.start == self.end
+    }
+
+    #[inline]
+    pub(super) fn position(&self) -> usize {
+        self.start
+    }
+
+    #[inline]
+    pub(super) fn consume(&mut self, n: usize) {
+        self.start = self.start.saturating_add(n).min(self.end);
+    }
+
+    /// The bytes between two positions, used ones too.
+    #[inline]
+    pub(super) fn range(&mut self, from: usize, len: usize) -> &mut [u8] {
+        &mut self.buffer[from..from + len]
+    }
+
+    /// All that can be lent, and beside it what says how far the reading is.
+    #[inline]
+    pub(super) fn parts(&mut self) -> Parts<'_> {
+        let finished = self.finished.as_ref().and_then(|message| match message.is_text() {
+            true => message.as_str().map(Message::Text),
+            false => Some(Message::Binary(message.as_bytes())),
+        });
+        Parts {
+            buffer: &mut self.buffer,
+            control: self.control.as_bytes(),
+            finished,
+            start: &mut self.start,
+            end: self.end,
+            end_of_stream: self.end_of_stream,
+        }
+    }
+
+    /// Takes a finished message, to lend it.
+    pub(super) fn finish(&mut self, message: MessageBuffer) {
+        self.finished = Some(message);
+    }
+
+    pub(super) fn finish_control(&mut self, control: &ControlBuffer) {
+        self.control = control.clone();
+    }
+
+    /// The message that was lent is done with: its buffer waits for the next large one.
+    #[inline]
+    pub(super) fn recycle(&mut self) {
+        if let Some(message) = self.finished.take() {
+            self.reuse(message);
+        }
+    }
+
+    pub(super) fn reuse(&mut self, message: MessageBuffer) {
+        let pooled: usize = self.pool.iter().map(Vec::capacity).sum();
+        if self.pool.len() < POOLED_BUFFERS && pooled + message.capacity() <= POOLED_BYTES {
+            self.pool.push(message.into_storage());
+        }
+    }
+
+    /// A buffer for a message of which at least `wanted` bytes are announced: a used one where one
+    /// fits, else an empty one, which grows as the bytes come.
+    pub(super) fn message_buffer(&mut self, opcode: OpCode, wanted: u64) -> MessageBuffer {
+        let fits = |storage: &Vec<u8>| storage.len() as u64 <= wanted.saturating_mul(2);
+        let storage = self.pool.iter().position(fits).map(|index| self.pool.swap_remove(index));
+        MessageBuffer::new(opcode == OpCode::Text, storage.unwrap_or_default())
+    }
+
+    /// Leaves no byte of one connection for the next, whatever happened in between, and gives out
+    /// what was unread.
+    #[cfg(feature = "std")]
+    pub(crate) fn reset(&mut self) {
+        self.recycle();
+        self.start = 0;
+        self.end = 0;
+        self.end_of_stream = false;
+        self.control = ControlBuffer::default();
+    }
+
+    /// Exchanges the bytes (not the finished message, not the pool) with those of another place.
+    #[cfg(feature = "std")]
+    pub(crate) fn swap_bytes(&mut self, other: &mut UnreadBytes) {
+        core::mem::swap(&mut self.buffer, &mut other.buffer);
+        core::mem::swap(&mut self.start, &mut other.start);
+        core::mem::swap(&mut self.end, &mut other.end);
+    }
+}
+
+/// Unread bytes outside an [`Input`].
+#[cfg(feature = "std")]
+#[derive(Debug, Default)]
+pub(crate) struct UnreadBytes {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+#[cfg(feature = "std")]
+impl UnreadBytes {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self { buffer: bytes.to_vec(), start: 0, end: bytes.len() }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+}

@@ -1,0 +1,35 @@
+//! Floor 1: the WebSocket protocol without I/O (RFC 6455, sections 5 to 8).
+//!
+//! A [`Connection`] moves through the bytes of an [`Input`] and writes into an [`Output`]; both
+//! belong to the caller. Time and masking keys come in as arguments. See [`Connection`] for a whole
+//! conversation without a socket.
+//!
+//! ```text
+//! bytes -> header -> check -> unmask in place -> UTF-8 -> message -> event     (receive)
+//! message -> header -> mask -> gathered bytes                                  (send)
+//! ```
+
+mod check;
+mod closing;
+mod config;
+mod connection;
+mod deadlines;
+mod end;
+mod error;
+mod event;
+mod input;
+mod keys;
+mod output;
+mod receive;
+mod send;
+
+pub use config::{Config, Deadlines, Role};
+pub use connection::{Connection, Status};
+pub use end::{Cause, Deadline, End, Endpoint};
+pub use error::{Fault, SendError};
+pub use event::{CloseFrame, Event, Message};
+pub use input::Input;
+pub use keys::MaskKeys;
+pub use output::Output;
+
+pub(crate) use send::Planned;

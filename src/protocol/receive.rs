@@ -1,0 +1,279 @@
+//! Frames to messages (RFC 6455, sections 5 and 6.2): each byte is looked at once.
+//!
+//! A frame that lies whole in the input, and is a whole message or a control frame, is found where it
+//! lies. Everything else is collected in a [`Pending`], which exists only while something is
+//! unfinished: an idle receiver is one null pointer.
+#![forbid(unsafe_code)]
+
+use super::check::{Expected, Progress, check};
+use super::input::ControlBuffer;
+use super::{Fault, Input, Role};
+use crate::Limits;
+use crate::frame::{Decoded, Header, MAX_HEADER_SIZE, OpCode, mask, utf8::MessageBuffer};
+use alloc::boxed::Box;
+
+/// The receiving half of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Receiver {
+    pending: Option<Box<Pending>>,
+}
+
+/// What is unfinished.
+#[derive(Debug)]
+struct Pending {
+    frame: Unfinished,
+    /// The message whose fragments are being received.
+    message: Option<Fragments>,
+}
+
+/// How far the current frame has come.
+#[derive(Debug)]
+enum Unfinished {
+    /// Between two frames of a message.
+    Nothing,
+    /// Some bytes of a header.
+    Header { bytes: [u8; MAX_HEADER_SIZE], len: usize },
+    /// A data frame, of whose payload so many bytes went into the message.
+    Data { header: Header, received: usize },
+    /// A control frame and its payload so far.
+    Control { header: Header, payload: ControlBuffer },
+}
+
+/// A message that comes in pieces.
+#[derive(Debug)]
+struct Fragments {
+    buffer: MessageBuffer,
+    count: u32,
+}
+
+/// What [`Receiver::next`] came upon.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// All input is used; what is unfinished waits for more.
+    Nothing,
+    /// A message that lies whole in the input, still masked.
+    Message { opcode: OpCode, at: usize, len: usize, key: Option<[u8; 4]> },
+    /// A message that came in pieces; it was moved to [`Input::finish`].
+    Finished,
+    /// A control frame whose unmasked payload lies in the input.
+    Control { opcode: OpCode, at: usize, len: usize },
+    /// A control frame that came in pieces; its payload was moved to [`Input::finish_control`].
+    FinishedControl { opcode: OpCode },
+}
+
+impl Receiver {
+    /// Moves through the input up to the next message or control frame.
+    #[inline]
+    pub(super) fn next(&mut self, input: &mut Input, role: Role, limits: &Limits) -> Result<Found, Fault> {
+        if self.pending.is_none() {
+            if input.unread().is_empty() {
+                return Ok(Found::Nothing);
+            }
+            // The way of almost every frame: whole, and nothing unfinished before it.
+            let unread = input.unread();
+            if let Decoded::Complete { header, size } = Header::decode(unread)? {
+                check(&header, Expected { role, message: None, limits })?;
+                if let Some(found) = whole(&header, size, input) {
+                    return Ok(found);
+                }
+            }
+        }
+        self.collect(input, role, limits)
+    }
+
+    /// The same, where a frame or a message is unfinished, or will be.
+    fn collect(&mut self, input: &mut Input, role: Role, limits: &Limits) -> Result<Found, Fault> {
+        loop {
+            let pending = self
+                .pending
+                .get_or_insert_with(|| Box::new(Pending { frame: Unfinished::Nothing, message: None }));
+            match &mut pending.frame {
+                Unfinished::Nothing | Unfinished::Header { .. } => {
+                    let message = pending
+                        .message
+                        .as_ref()
+                        .map(|message| Progress { len: message.buffer.len(), fragments: message.count });
+                    let expected = Expected { role, message, limits };
+                    let Some(header) = pending.frame.read_header(input, expected)? else {
+                        if matches!(pending.frame, Unfinished::Nothing) && pending.message.is_none() {
+                            self.pending = None;
+                        }
+                        return Ok(Found::Nothing);
+                    };
+                    pending.begin(header, input);
+                }
+                Unfinished::Data { header, received } => {
+                    let header = *header;
+                    // Judged against `Limits::frame` and `Limits::message`, so it fits a `usize`.
+                    let left = usize::try_from(header.len).unwrap_or(usize::MAX) - *received;
+                    let n = left.min(input.unread().len());
+                    if let Some(message) = &mut pending.message {
+                        let wanted = message.buffer.len() + left;
+                        let bytes = &input.unread()[..n];
+                        message
+                            .buffer
+                            .append(bytes, wanted, header.mask, *received)
+                            .map_err(|_| Fault::InvalidUtf8)?;
+                    }
+                    input.consume(n);
+                    *received += n;
+                    if n < left {
+                        return Ok(Found::Nothing);
+                    }
+                    pending.frame = Unfinished::Nothing;
+                    if !header.fin {
+                        continue;
+                    }
+                    let Some(message) = self.pending.take().and_then(|pending| pending.message) else {
+                        continue;
+                    };
+                    // "the endpoint MUST _Fail the WebSocket Connection_" where text is not UTF-8,
+                    // also where it ends inside a character.
+                    if !message.buffer.is_complete() {
+                        return Err(Fault::InvalidUtf8);
+                    }
+                    input.finish(message.buffer);
+                    return Ok(Found::Finished);
+                }
+                Unfinished::Control { header, payload } => {
+                    let left = usize::try_from(header.len).unwrap_or(usize::MAX) - payload.as_bytes().len();
+                    let n = left.min(input.unread().len());
+                    payload.append(&input.unread()[..n], header.mask);
+                    input.consume(n);
+                    if n < left {
+                        return Ok(Found::Nothing);
+                    }
+                    let opcode = header.opcode;
+                    input.finish_control(payload);
+                    pending.frame = Unfinished::Nothing;
+                    if pending.message.is_none() {
+                        self.pending = None;
+                    }
+                    return Ok(Found::FinishedControl { opcode });
+                }
+            }
+        }
+    }
+
+    /// The payload so far of a message that is unfinished.
+    pub(super) fn partial(&self) -> Option<&[u8]> {
+        let message = self.pending.as_ref()?.message.as_ref()?;
+        Some(message.buffer.as_bytes())
+    }
+
+    /// Whether a frame or a message is unfinished.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.is_none()
+    }
+
+    /// Heap bytes held.
+    pub(super) fn held(&self) -> usize {
+        self.pending.as_ref().map_or(0, |pending| {
+            let message = pending.message.as_ref().map_or(0, |message| message.buffer.capacity());
+            size_of::<Pending>() + message
+        })
+    }
+
+    /// Room for the rest of a data frame's payload, at the place where it will stay, at most `most`
+    /// bytes; or `None` where no large payload is being received.
+    #[cfg(feature = "std")]
+    pub(super) fn direct_room(&mut self, least: usize) -> Option<&mut [u8]> {
+        let pending = self.pending.as_mut()?;
+        let Unfinished::Data { header, received } = &pending.frame else { return None };
+        let left = usize::try_from(header.len).unwrap_or(usize::MAX) - *received;
+        if left < least {
+            return None;
+        }
+        let buffer = &mut pending.message.as_mut()?.buffer;
+        // Grows with what has come, not with what the header claims.
+        let step = left.min(buffer.len().max(least));
+        buffer.grow(step);
+        let spare = buffer.spare();
+        let n = spare.len().min(left);
+        Some(&mut spare[..n])
+    }
+
+    /// The first `n` bytes of [`direct_room`](Self::direct_room) were received.
+    #[cfg(feature = "std")]
+    pub(super) fn direct_filled(&mut self, n: usize) -> Result<(), Fault> {
+        let Some(pending) = self.pending.as_mut() else { return Ok(()) };
+        if let (Unfinished::Data { header, received }, Some(message)) =
+            (&mut pending.frame, &mut pending.message)
+        {
+            message.buffer.commit(n, header.mask, *received).map_err(|_| Fault::InvalidUtf8)?;
+            *received += n;
+        }
+        Ok(())
+    }
+
+    /// Forgets what is unfinished.
+    pub(super) fn clear(&mut self) {
+        self.pending = None;
+    }
+}
+
+impl Pending {
+    /// Begins the frame whose header has come.
+    fn begin(&mut self, header: Header, input: &mut Input) {
+        if header.opcode.is_control() {
+            self.frame = Unfinished::Control { header, payload: ControlBuffer::default() };
+            return;
+        }
+        let message = self.message.get_or_insert_with(|| Fragments {
+            buffer: input.message_buffer(header.opcode, header.len),
+            count: 0,
+        });
+        message.count += 1;
+        self.frame = Unfinished::Data { header, received: 0 };
+    }
+}
+
+impl Unfinished {
+    /// Reads a header that may have begun in earlier input, or keeps what there is of it.
+    fn read_header(&mut self, input: &mut Input, expected: Expected<'_>) -> Result<Option<Header>, Fault> {
+        let (mut bytes, before) = match self {
+            Self::Header { bytes, len } => (*bytes, *len),
+            _ => ([0; MAX_HEADER_SIZE], 0),
+        };
+        let n = (MAX_HEADER_SIZE - before).min(input.unread().len());
+        let len = before + n;
+        bytes[before..len].copy_from_slice(&input.unread()[..n]);
+        match Header::decode(&bytes[..len])? {
+            Decoded::Complete { header, size } => {
+                check(&header, expected)?;
+                input.consume(size - before);
+                *self = Self::Nothing;
+                Ok(Some(header))
+            }
+            Decoded::Partial { least, .. } => {
+                if let Some(least) = least {
+                    check(&least, expected)?;
+                }
+                input.consume(n);
+                if len > 0 {
+                    *self = Self::Header { bytes, len };
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The frame at the start of the input, where it is whole and needs nothing else.
+#[inline]
+fn whole(header: &Header, size: usize, input: &mut Input) -> Option<Found> {
+    let len = usize::try_from(header.len).ok()?;
+    if !header.fin || len > input.unread().len() - size {
+        return None;
+    }
+    let at = input.position() + size;
+    input.consume(size + len);
+    if !header.opcode.is_control() {
+        return Some(Found::Message { opcode: header.opcode, at, len, key: header.mask });
+    }
+    if let Some(key) = header.mask {
+        mask(input.range(at, len), key, 0);
+    }
+    Some(Found::Control { opcode: header.opcode, at, len })
+}

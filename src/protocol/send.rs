@@ -1,0 +1,182 @@
+//! Messages to frames (RFC 6455, section 6.1).
+#![forbid(unsafe_code)]
+
+use super::closing::Closing;
+use super::{Connection, Message, Output, Role, SendError};
+use crate::Limits;
+use crate::frame::{CloseCode, EncodedHeader, Header, OpCode};
+
+/// A frame that was accepted, before its bytes go anywhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planned {
+    pub(crate) header: EncodedHeader,
+    /// The key to mask the payload with; servers have none.
+    pub(crate) key: Option<[u8; 4]>,
+}
+
+/// The most bytes of a control frame's payload.
+const MAX_CONTROL: usize = 125;
+
+impl Connection {
+    /// Sends a whole message.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`], [`SendError::Closed`] or [`SendError::MessageUnfinished`]; nothing of the
+    /// message was taken.
+    #[inline]
+    pub fn send(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
+        let payload = message.as_bytes();
+        let planned = self.plan(message.opcode(), true, payload.len(), output)?;
+        output.push(&planned.header, payload, planned.key);
+        Ok(())
+    }
+
+    /// Sends one fragment of a message: the first one with [`OpCode::Text`] or [`OpCode::Binary`],
+    /// the further ones with [`OpCode::Continuation`], the last one with `fin` set. Control frames
+    /// may go in between (RFC 6455, section 5.4).
+    ///
+    /// That the fragments of a text message make UTF-8 together is the caller's promise.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SendError::NoMessageBegun`] for a continuation of nothing, or for
+    /// an opcode that no fragment has.
+    pub fn send_fragment(
+        &mut self,
+        opcode: OpCode,
+        payload: &[u8],
+        fin: bool,
+        output: &mut Output,
+    ) -> Result<(), SendError> {
+        if opcode.is_control() {
+            return Err(SendError::NoMessageBegun);
+        }
+        let planned = self.plan(opcode, fin, payload.len(), output)?;
+        output.push(&planned.header, payload, planned.key);
+        Ok(())
+    }
+
+    /// Sends a ping with a payload of at most 125 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::ControlTooLong`], [`SendError::Full`] or [`SendError::Closed`].
+    pub fn ping(&mut self, payload: &[u8], output: &mut Output) -> Result<(), SendError> {
+        self.send_control(OpCode::Ping, payload, output)
+    }
+
+    /// Sends a pong that answers no ping (pings are answered without this), with a payload of at most
+    /// 125 bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8], output: &mut Output) -> Result<(), SendError> {
+        self.send_control(OpCode::Pong, payload, output)
+    }
+
+    /// Begins the closing handshake: sends a Close frame with a code, or an empty one for
+    /// [`CloseCode::NO_STATUS`], and a reason of at most 123 bytes. Messages still arrive until the
+    /// peer answers; nothing more can be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::InvalidCloseCode`] for a code that may not be sent, or an empty frame with a
+    /// reason; [`SendError::ControlTooLong`]; [`SendError::Closed`] where it was begun before.
+    pub fn close(&mut self, code: CloseCode, reason: &str, output: &mut Output) -> Result<(), SendError> {
+        let empty = code == CloseCode::NO_STATUS && reason.is_empty();
+        if !code.is_sendable() && !empty {
+            return Err(SendError::InvalidCloseCode);
+        }
+        if reason.len() > MAX_CONTROL - 2 {
+            return Err(SendError::ControlTooLong);
+        }
+        if self.closing != Closing::Open {
+            return Err(SendError::Closed);
+        }
+        self.push_close(code, reason, output);
+        self.closing = Closing::CloseSent(code);
+        self.begin_close_deadline(output.now());
+        Ok(())
+    }
+
+    /// Judges a frame before it is sent: whether it may be, and whether it fits.
+    #[inline]
+    pub(crate) fn plan(
+        &mut self,
+        opcode: OpCode,
+        fin: bool,
+        len: usize,
+        output: &mut Output,
+    ) -> Result<Planned, SendError> {
+        if self.closing != Closing::Open {
+            return Err(SendError::Closed);
+        }
+        if !opcode.is_control() && (opcode == OpCode::Continuation) != self.fragmenting {
+            return Err(match self.fragmenting {
+                true => SendError::MessageUnfinished,
+                false => SendError::NoMessageBegun,
+            });
+        }
+        // The closing frame always keeps its place; pings leave it one too.
+        let reserved = if opcode.is_control() { Limits::CONTROL_ROOM / 2 } else { Limits::CONTROL_ROOM };
+        let bound = self.config().limits.unsent.saturating_sub(reserved);
+        let size = crate::frame::MAX_HEADER_SIZE.saturating_add(len);
+        if output.len().saturating_add(size) > bound {
+            return Err(SendError::Full);
+        }
+        if !opcode.is_control() {
+            self.fragmenting = !fin;
+        }
+        Ok(self.planned(opcode, fin, len, output))
+    }
+
+    fn send_control(&mut self, opcode: OpCode, payload: &[u8], output: &mut Output) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL {
+            return Err(SendError::ControlTooLong);
+        }
+        let planned = self.plan(opcode, true, payload.len(), output)?;
+        output.push(&planned.header, payload, planned.key);
+        Ok(())
+    }
+
+    /// Answers a ping: in its order while the transport takes what it is given, else with the newest
+    /// pong only.
+    pub(super) fn answer_ping(&mut self, payload: &[u8], output: &mut Output) {
+        if self.closing != Closing::Open {
+            return;
+        }
+        let planned = self.planned(OpCode::Pong, true, payload.len(), output);
+        let size = planned.header.len() + payload.len();
+        let bound = self.config().limits.unsent.saturating_sub(Limits::CONTROL_ROOM);
+        if output.is_blocked() || output.len() + size > bound {
+            output.hold_pong(planned.header, payload, planned.key);
+        } else {
+            output.push(&planned.header, payload, planned.key);
+        }
+    }
+
+    /// Writes a Close frame, behind everything that was accepted.
+    pub(super) fn push_close(&mut self, code: CloseCode, reason: &str, output: &mut Output) {
+        let mut payload = [0; MAX_CONTROL];
+        let mut len = 0;
+        if code != CloseCode::NO_STATUS {
+            payload[..2].copy_from_slice(&code.get().to_be_bytes());
+            let reason = &reason.as_bytes()[..reason.len().min(MAX_CONTROL - 2)];
+            payload[2..2 + reason.len()].copy_from_slice(reason);
+            len = 2 + reason.len();
+        }
+        output.release_pong();
+        let planned = self.planned(OpCode::Close, true, len, output);
+        output.push(&planned.header, &payload[..len], planned.key);
+    }
+
+    fn planned(&self, opcode: OpCode, fin: bool, len: usize, output: &mut Output) -> Planned {
+        // "A client MUST mask all frames that it sends to the server" (section 5.1), each with "a
+        // fresh masking key from the set of allowed 32-bit values" (section 5.3).
+        let key = (self.role == Role::Client).then(|| output.next_key());
+        let header = Header { fin, rsv: 0, opcode, mask: key, len: len as u64 };
+        Planned { header: header.encode(), key }
+    }
+}
