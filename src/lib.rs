@@ -5,13 +5,25 @@
 extern crate alloc;
 
 pub mod frame;
+pub mod handshake;
 mod limits;
 pub mod protocol;
 #[cfg(feature = "std")]
+pub mod stream;
+#[cfg(feature = "std")]
 pub mod transport;
+#[cfg(feature = "std")]
+pub mod util;
 
 pub use frame::{CloseCode, OpCode};
 pub use limits::Limits;
 pub use protocol::{
     Cause, CloseFrame, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Message, Role, SendError,
 };
+#[cfg(feature = "std")]
+pub use stream::{
+    Error, Interest, Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, Turn, WebSocketStream,
+    WriteError, WriteResult,
+};
+#[cfg(feature = "std")]
+pub use transport::NonBlockingTransport;

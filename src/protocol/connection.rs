@@ -6,7 +6,7 @@ use super::config::SharedConfig;
 use super::deadlines::Stamp;
 use super::receive::{Found, Receiver};
 use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Role};
-use crate::frame::{OpCode, mask, utf8};
+use crate::frame::{Header, OpCode, mask, utf8};
 use alloc::sync::Arc;
 
 /// One WebSocket without a socket: bytes in, events out, and bytes out again.
@@ -248,9 +248,21 @@ impl Connection {
     }
 }
 
-/// What receiving large payloads without a detour needs.
+/// What only the stream needs: above all, to receive large payloads without a detour.
 #[cfg(feature = "std")]
 impl Connection {
+    /// The last time it was told, for calls that are told none.
+    pub(crate) fn last_time(&self) -> u64 {
+        self.stamp.time()
+    }
+
+    /// The bytes of a frame that it would send with so much payload.
+    pub(crate) fn frame_size(&self, payload: usize) -> usize {
+        let mask = (self.role == Role::Client).then_some([0; 4]);
+        let header = Header { mask, ..Header::new(OpCode::Binary, payload as u64) };
+        header.encode().len() + payload
+    }
+
     pub(crate) fn direct_room(&mut self, least: usize) -> Option<&mut [u8]> {
         self.receiver.direct_room(least)
     }

@@ -15,6 +15,11 @@ impl Stamp {
         Self((now & u64::from(u32::MAX)) as u32)
     }
 
+    #[cfg(feature = "std")]
+    pub(super) fn time(self) -> u64 {
+        u64::from(self.0)
+    }
+
     /// Milliseconds from the stamp to `now`.
     fn age(self, now: u64) -> u32 {
         Self::at(now).0.wrapping_sub(self.0)

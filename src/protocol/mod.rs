@@ -32,4 +32,5 @@ pub use input::Input;
 pub use keys::MaskKeys;
 pub use output::Output;
 
-pub(crate) use send::Planned;
+#[cfg(feature = "std")]
+pub(crate) use {config::SharedConfig, input::UnreadBytes, output::Pong};

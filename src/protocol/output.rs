@@ -33,7 +33,7 @@ pub(crate) struct Pong {
 }
 
 impl Pong {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.header.len() + usize::from(self.len)
     }
 }
@@ -122,7 +122,7 @@ impl Output {
 
     /// Adds a frame: one copy of its payload.
     #[inline]
-    pub(super) fn push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
+    pub(crate) fn push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
         self.bytes.extend_from_slice(header);
         self.bytes.extend_from_slice(payload);
         if let Some(key) = key {

@@ -3,7 +3,6 @@
 //!
 //! No error here allocates.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), expect(dead_code, reason = "the stream floor will call them"))]
 
 use super::NonBlockingTransport;
 use std::io::{self, ErrorKind, IoSlice};

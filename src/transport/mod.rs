@@ -9,7 +9,6 @@ mod fd;
 #[cfg(all(unix, feature = "mio"))]
 mod mio;
 
-#[expect(unused_imports, reason = "the stream floor will call them")]
 pub(crate) use checked::{Received, recv_checked, send_checked, send_vectored_checked};
 
 use std::io::{self, IoSlice};

@@ -1,0 +1,28 @@
+//! Floor 3: a [`Connection`](crate::protocol::Connection) on a transport.
+//!
+//! [`WebSocketStream`] keeps between two calls only what it must; the buffers are a [`Scratch`]'s,
+//! which belongs to the thread and is lent for the length of a call.
+//!
+//! ```text
+//!            +--------------------- Call: borrows all of it, stows on every way out ----+
+//! transport -|-> Scratch.input  -> Connection -> handler(event, outgoing)               |
+//! transport <-|-- Scratch.output <- Connection <-------------------/                    |
+//!            |      ^ unread, unsent v                                                  |
+//!            |      Spill, only while there is something to keep                        |
+//!            +--------------------------------------------------------------------------+
+//! ```
+
+mod call;
+mod error;
+mod original;
+mod outgoing;
+mod readiness;
+mod scratch;
+mod spill;
+mod websocket;
+
+pub use error::{Error, ReadError, ReadResult, WriteError, WriteResult};
+pub use outgoing::Outgoing;
+pub use readiness::{Interest, Ready};
+pub use scratch::{Scratch, Turn};
+pub use websocket::{Parts, Sent, WebSocketStream};

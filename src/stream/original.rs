@@ -1,0 +1,112 @@
+//! The original crate's way: `read` and `write`, one message a call, no buffers to hand in.
+//!
+//! They work from a scratch of the thread's own, also inside another connection's handler. They know
+//! no time: deadlines count only in calls that are given it.
+#![forbid(unsafe_code)]
+
+use super::call::Stopped;
+use super::{Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, WebSocketStream, WriteResult};
+use crate::frame::{CloseCode, OpCode, utf8};
+use crate::protocol::{Event, Message, SendError, Status};
+use crate::transport::NonBlockingTransport;
+use std::cell::Cell;
+
+thread_local! {
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
+
+/// Lends the thread's scratch. Where it is lent already, or the thread is ending, a new one.
+fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
+    let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
+    let result = f(&mut scratch);
+    // A thread that is ending keeps none.
+    let _ = SCRATCH.try_with(|cell| cell.set(Some(scratch)));
+    result
+}
+
+impl<T: NonBlockingTransport> WebSocketStream<T> {
+    /// Receives one message or control frame: its opcode and its payload. Call it until
+    /// [`ReadError::NoData`] or [`ReadError::DataStop`].
+    ///
+    /// A fragmented message comes whole, with the opcode of its first fragment. Pings and Close
+    /// frames are already answered.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]: nothing is there, a part is there, the connection has ended (each further call
+    /// says so again), or a system call failed.
+    pub fn read(&mut self) -> ReadResult {
+        let mut found = None;
+        let now = self.connection.last_time();
+        let result = with_scratch(|scratch| {
+            self.call(&mut scratch.at(now)).run(Ready::ALL, |event, _| {
+                found = match event {
+                    Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
+                    Event::Ping(payload) => Some((OpCode::Ping, payload.to_vec())),
+                    Event::Pong(payload) => Some((OpCode::Pong, payload.to_vec())),
+                    Event::Close(frame) if frame.code == CloseCode::NO_STATUS => {
+                        Some((OpCode::Close, Vec::new()))
+                    }
+                    Event::Close(frame) => {
+                        let mut payload = frame.code.get().to_be_bytes().to_vec();
+                        payload.extend_from_slice(frame.reason.as_bytes());
+                        Some((OpCode::Close, payload))
+                    }
+                    Event::End(_) => return Ok(()),
+                };
+                Err(())
+            })
+        });
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        match (result, self.connection.status()) {
+            (Err(Stopped::System(error)), _) => Err(ReadError::System(error)),
+            (_, Status::Finishing(end) | Status::Over(end)) => Err(ReadError::Closed(end)),
+            _ if self.connection.is_receiving() => Err(ReadError::DataStop),
+            _ => Err(ReadError::NoData),
+        }
+    }
+
+    /// Sends one whole message or control frame and gives the bytes of its frame that the transport
+    /// took at once. The rest is queued; [`unsent`](Self::unsent) tells how much, and later calls of
+    /// any kind send it.
+    ///
+    /// A Close frame's payload is a close code in two bytes and a reason, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Refused`] with the reason, where nothing was taken: too much is unsent, the
+    /// connection is closing, or the payload does not fit the opcode. [`WriteError::System`] where a
+    /// system call failed.
+    pub fn write(&mut self, opcode: OpCode, payload: &[u8]) -> WriteResult {
+        let now = self.connection.last_time();
+        with_scratch(|scratch| {
+            let sent = self.send_with(&mut scratch.at(now), |out| send_payload(out, opcode, payload))?;
+            let frame = self.connection.frame_size(payload.len());
+            // What is queued ends with this frame; what of the frame is not in the queue was taken.
+            Ok(match sent {
+                Sent::Written => frame,
+                Sent::Queued(bytes) => frame.saturating_sub(bytes),
+            })
+        })
+    }
+}
+
+fn send_payload(out: &mut Outgoing<'_>, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
+    match opcode {
+        OpCode::Text => out.send(Message::Text(utf8::validate(payload).map_err(|_| SendError::NotUtf8)?)),
+        OpCode::Binary => out.send(Message::Binary(payload)),
+        OpCode::Ping => out.ping(payload),
+        OpCode::Pong => out.pong(payload),
+        OpCode::Continuation => Err(SendError::NoMessageBegun),
+        OpCode::Close => match payload {
+            [] => out.close(CloseCode::NO_STATUS, ""),
+            [_] => Err(SendError::InvalidCloseCode),
+            [high, low, reason @ ..] => {
+                let reason = utf8::validate(reason).map_err(|_| SendError::NotUtf8)?;
+                out.close(CloseCode::new(u16::from_be_bytes([*high, *low])), reason)
+            }
+        },
+    }
+}

@@ -1,0 +1,154 @@
+//! What a handler sends with.
+#![forbid(unsafe_code)]
+
+use crate::frame::{CloseCode, OpCode};
+use crate::protocol::{Connection, Message, Output, SendError, Status};
+use crate::transport::{NonBlockingTransport, send_checked, send_vectored_checked};
+use std::io::{self, IoSlice};
+
+/// A payload of so many bytes is sent from where it lies; a smaller one is gathered with one copy.
+const SENT_IN_PLACE: usize = 4 << 10;
+
+/// The way out of a connection, lent to its handler.
+///
+/// Small messages are gathered and leave together at the end of the call; a payload of 4 KiB or more
+/// is sent at once from where it lies (a client's is masked into a copy first, as the protocol
+/// forces). What the transport does not take is kept by the connection, up to
+/// [`Limits::unsent`](crate::Limits::unsent).
+///
+/// `Ok` means accepted: it is sent, or queued and will be. An error means that nothing of it was
+/// taken.
+pub struct Outgoing<'a> {
+    transport: &'a mut dyn NonBlockingTransport,
+    connection: &'a mut Connection,
+    output: &'a mut Output,
+    failed: &'a mut Option<io::Error>,
+}
+
+impl<'a> Outgoing<'a> {
+    #[inline]
+    pub(super) fn new<T: NonBlockingTransport>(
+        transport: &'a mut T,
+        connection: &'a mut Connection,
+        output: &'a mut Output,
+        failed: &'a mut Option<io::Error>,
+    ) -> Self {
+        Self { transport, connection, output, failed }
+    }
+
+    /// Sends a whole message.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`], [`SendError::Closed`] or [`SendError::MessageUnfinished`].
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        self.send_frame(message.opcode(), message.as_bytes(), true)
+    }
+
+    /// Sends one fragment of a message; see [`Connection::send_fragment`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send_fragment`].
+    pub fn send_fragment(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
+        if opcode.is_control() {
+            return Err(SendError::NoMessageBegun);
+        }
+        self.send_frame(opcode, payload, fin)
+    }
+
+    /// Sends a ping with a payload of at most 125 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::ControlTooLong`], [`SendError::Full`] or [`SendError::Closed`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.connection.ping(payload, self.output)
+    }
+
+    /// Sends a pong that answers no ping; pings are answered without it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.connection.pong(payload, self.output)
+    }
+
+    /// Begins the closing handshake; see [`Connection::close`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::close`].
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.connection.close(code, reason, self.output)
+    }
+
+    /// How many bytes were accepted and not yet taken by the transport.
+    #[inline]
+    pub fn unsent(&self) -> usize {
+        self.output.len()
+    }
+
+    /// What the connection is doing.
+    #[inline]
+    pub fn status(&self) -> Status {
+        self.connection.status()
+    }
+
+    #[inline]
+    fn send_frame(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
+        let planned = match self.connection.plan(opcode, fin, payload.len(), self.output) {
+            Err(SendError::Full) => {
+                // Perhaps only what this call has gathered is in the way.
+                self.flush_gathered();
+                self.connection.plan(opcode, fin, payload.len(), self.output)?
+            }
+            planned => planned?,
+        };
+        let in_place = payload.len() >= SENT_IN_PLACE && planned.key.is_none();
+        if in_place && self.output.may_send() && self.failed.is_none() {
+            self.send_in_place(&planned.header, payload);
+        } else {
+            self.output.push(&planned.header, payload, planned.key);
+        }
+        Ok(())
+    }
+
+    fn send_in_place(&mut self, header: &[u8], payload: &[u8]) {
+        let gathered = self.output.as_bytes();
+        let pieces = [IoSlice::new(gathered), IoSlice::new(header), IoSlice::new(payload)];
+        let gathered = gathered.len();
+        let pieces = if gathered == 0 { &pieces[1..] } else { &pieces[..] };
+        match send_vectored_checked(self.transport, pieces) {
+            Ok(taken) => {
+                self.output.consume(taken.min(gathered));
+                let taken = taken - taken.min(gathered);
+                let from_header = taken.min(header.len());
+                let from_payload = taken - from_header;
+                if from_payload < payload.len() {
+                    self.output.keep(&header[from_header..]);
+                    self.output.keep(&payload[from_payload..]);
+                }
+            }
+            Err(error) => *self.failed = Some(error),
+        }
+    }
+
+    fn flush_gathered(&mut self) {
+        if self.output.may_send() && self.failed.is_none() && !self.output.as_bytes().is_empty() {
+            match send_checked(self.transport, self.output.as_bytes()) {
+                Ok(taken) => self.output.consume(taken),
+                Err(error) => *self.failed = Some(error),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outgoing").field("unsent", &self.unsent()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+//! What an event loop says to a stream, and what the stream says back.
+#![forbid(unsafe_code)]
+
+/// What the event loop saw.
+///
+/// ```
+/// use websocket_stream::Ready;
+///
+/// let ready = Ready { readable: true, ..Ready::NONE };
+/// assert!(!ready.writable);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// Something can be received, or the stream has ended.
+    pub readable: bool,
+    /// Something can be sent.
+    pub writable: bool,
+    /// The peer has ended its sending direction, or the connection has failed (`EPOLLRDHUP`,
+    /// `EPOLLHUP`, `EPOLLERR`): the stream is then read to its end, because an edge-triggered poller
+    /// will not say it again.
+    pub closed: bool,
+}
+
+impl Ready {
+    /// Nothing: for a call because a deadline passed, or because the last one said "again".
+    pub const NONE: Self = Self { readable: false, writable: false, closed: false };
+    /// Something can be received.
+    pub const READABLE: Self = Self { readable: true, writable: false, closed: false };
+    /// Something can be sent.
+    pub const WRITABLE: Self = Self { readable: false, writable: true, closed: false };
+    /// Anything may be: for loops that do not know, and for the first call.
+    pub const ALL: Self = Self { readable: true, writable: true, closed: false };
+}
+
+/// What a stream wants of the event loop now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Interest {
+    /// Call when something can be received.
+    pub readable: bool,
+    /// Call when something can be sent: bytes are unsent.
+    pub writable: bool,
+    /// Call again at once, after the others had their turn, with [`Ready::READABLE`]: there is more
+    /// to do that no readiness will announce.
+    pub again: bool,
+    /// It is over. The end was told and nothing is left to send: drop the stream.
+    pub over: bool,
+}

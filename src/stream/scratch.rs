@@ -1,0 +1,59 @@
+//! The buffers of a thread, lent to each of its connections for the length of a call.
+#![forbid(unsafe_code)]
+
+use crate::protocol::{Input, MaskKeys, Output};
+
+/// How many bytes are received at once: enough for the small messages of a busy connection, and it
+/// stays in the second-level cache.
+const RECEIVE_BYTES: usize = 64 << 10;
+
+/// Buffers for one thread, whatever the number of its connections.
+///
+/// Made once; about 64 KiB, and the buffers of large messages that wait for their next use (at most
+/// 8 MiB). Nothing of one connection is left in it for the next.
+///
+/// ```
+/// use websocket_stream::Scratch;
+///
+/// let mut scratch = Scratch::new();
+/// let now = 0; // milliseconds, from the caller's clock
+/// let turn = scratch.at(now);
+/// # drop(turn);
+/// ```
+#[derive(Debug)]
+pub struct Scratch {
+    pub(super) input: Input,
+    pub(super) output: Output,
+}
+
+/// A [`Scratch`], and what time it is.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) now: u64,
+}
+
+impl Scratch {
+    /// Buffers for a thread; masking keys come from the system's cryptographic generator.
+    pub fn new() -> Self {
+        Self { input: Input::with_capacity(RECEIVE_BYTES), output: Output::new() }
+    }
+
+    /// The same with a source of masking keys: for tests that compare bytes.
+    pub fn with_keys(keys: Box<dyn MaskKeys + Send>) -> Self {
+        Self { input: Input::with_capacity(RECEIVE_BYTES), output: Output::with_keys(keys) }
+    }
+
+    /// Lends the buffers for one call at this time, in milliseconds from any start of the caller's
+    /// monotonic clock. Deadlines are counted in it.
+    #[inline]
+    pub fn at(&mut self, now: u64) -> Turn<'_> {
+        Turn { scratch: self, now }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}

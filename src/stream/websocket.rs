@@ -1,0 +1,289 @@
+//! The stream itself.
+#![forbid(unsafe_code)]
+
+use super::call::{Call, Stopped, TransportState};
+use super::spill::Spill;
+use super::{Error, Interest, Outgoing, Ready, Turn};
+use crate::frame::CloseCode;
+use crate::protocol::{
+    Config, Connection, Event, Message, Role, SendError, SharedConfig, Status, UnreadBytes,
+};
+use crate::transport::NonBlockingTransport;
+use std::io;
+use std::sync::Arc;
+
+/// A WebSocket on a non-blocking transport, whose opening handshake has been made.
+///
+/// Idle, it owns no heap at all; its buffers are a [`Scratch`](super::Scratch)'s.
+///
+/// ```
+/// use websocket_stream::transport::memory;
+/// use websocket_stream::{Event, Message, Ready, Scratch, WebSocketStream};
+///
+/// let (a, b) = memory::pair(4096);
+/// let mut server = WebSocketStream::new(a)?;
+/// let mut client = WebSocketStream::client(b)?;
+/// let mut scratch = Scratch::new();
+///
+/// client.send(&mut scratch.at(0), Message::Text("Hello"))?;
+/// // The server echoes each message while it is borrowed.
+/// let interest = server.drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
+///     Event::Message(message) => out.send(message),
+///     _ => Ok(()),
+/// })?;
+/// assert!(interest.readable && !interest.writable && !interest.over);
+///
+/// let mut heard = Vec::new();
+/// client.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+///     if let Event::Message(Message::Text(text)) = event {
+///         heard.push(text.to_owned());
+///     }
+///     Ok(())
+/// })?;
+/// assert_eq!(heard, ["Hello"]);
+/// # Ok::<(), websocket_stream::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct WebSocketStream<T> {
+    pub(super) transport: T,
+    pub(super) connection: Connection,
+    pub(super) state: TransportState,
+    spill: Option<Box<Spill>>,
+}
+
+/// What became of a message that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// The transport took all of it.
+    Written,
+    /// The connection keeps this many bytes and sends them when it can: wait until the transport is
+    /// writable, then drive or flush.
+    Queued(usize),
+}
+
+/// A stream taken apart.
+#[derive(Debug)]
+pub struct Parts<T> {
+    /// The transport, still non-blocking.
+    pub transport: T,
+    /// Bytes that were received and not used. An unfinished frame's are not among them.
+    pub unread: Vec<u8>,
+    /// Bytes that were accepted and not sent.
+    pub unsent: Vec<u8>,
+}
+
+impl<T: NonBlockingTransport> WebSocketStream<T> {
+    /// The server's end on a transport that is already upgraded. Sets it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// The system's, with its errno, where the transport cannot be set non-blocking.
+    pub fn new(transport: T) -> io::Result<Self> {
+        Self::open(transport, Role::Server, SharedConfig::default())
+    }
+
+    /// The client's end on a transport that is already upgraded. Sets it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn client(transport: T) -> io::Result<Self> {
+        Self::open(transport, Role::Client, SharedConfig::default())
+    }
+
+    /// Either end, with a configuration that others may share.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_config(transport: T, role: Role, config: Arc<Config>) -> io::Result<Self> {
+        Self::open(transport, role, SharedConfig::from(config))
+    }
+
+    fn open(mut transport: T, role: Role, config: SharedConfig) -> io::Result<Self> {
+        transport.set_nonblocking()?;
+        Ok(Self::from_opening(transport, role, config, &[]))
+    }
+
+    /// A stream whose opening handshake has just been made; `unread` came behind its head.
+    pub(super) fn from_opening(transport: T, role: Role, config: SharedConfig, unread: &[u8]) -> Self {
+        let spill = (!unread.is_empty())
+            .then(|| Box::new(Spill { unread: UnreadBytes::new(unread), ..Spill::default() }));
+        Self {
+            transport,
+            connection: Connection::from_shared(role, config),
+            state: TransportState::default(),
+            spill,
+        }
+    }
+
+    #[inline]
+    pub(super) fn call<'a>(&'a mut self, turn: &'a mut Turn<'_>) -> Call<'a, T> {
+        let scratch = &mut *turn.scratch;
+        scratch.output.set_now(turn.now);
+        Call::new(
+            &mut self.transport,
+            &mut self.connection,
+            &mut self.state,
+            &mut self.spill,
+            &mut scratch.input,
+            &mut scratch.output,
+        )
+    }
+
+    /// Does everything that a readiness, a deadline or "again" asks for: sends what is unsent,
+    /// receives, gives each event to the handler, sends the replies in one call, and says what to
+    /// wait for now.
+    ///
+    /// A handler's error stops the call at once. Replies made before it are sent or kept, and what
+    /// was received and not used is kept: the next call goes on behind the event that failed. With an
+    /// edge-triggered poller, make that call with [`Ready::READABLE`] without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] where the transport failed; [`Event::End`] was given before it.
+    /// [`Error::Send`] is the handler's own.
+    #[inline]
+    pub fn drive(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ready: Ready,
+        handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
+    ) -> Result<Interest, Error> {
+        self.call(turn).run(ready, handler).map_err(|stopped| match stopped {
+            Stopped::System(error) => Error::System(error),
+            Stopped::Handler(error) => Error::Send(error),
+        })
+    }
+
+    /// [`drive`](Self::drive) for a handler with an error type of its own.
+    ///
+    /// # Errors
+    ///
+    /// The handler's; a system's error is converted into it.
+    #[inline]
+    pub fn try_drive<E: From<io::Error>>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ready: Ready,
+        handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> Result<Interest, E> {
+        self.call(turn).run(ready, handler).map_err(|stopped| match stopped {
+            Stopped::System(error) => E::from(error),
+            Stopped::Handler(error) => error,
+        })
+    }
+
+    /// Sends outside of a handler: whatever `f` does with the way out leaves in as few calls as
+    /// possible.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] with what `f` returned; [`Error::System`] where the transport failed. The next
+    /// [`drive`](Self::drive) then gives the end.
+    pub fn send_with(
+        &mut self,
+        turn: &mut Turn<'_>,
+        f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
+    ) -> Result<Sent, Error> {
+        let mut call = self.call(turn);
+        let mut failed = None;
+        let result = f(&mut Outgoing::new(call.transport, call.connection, call.output, &mut failed));
+        call.flush_unblocked(&mut failed);
+        if let Some(error) = failed {
+            return Err(Error::System(error));
+        }
+        result?;
+        Ok(match call.output.len() {
+            0 => Sent::Written,
+            unsent => Sent::Queued(unsent),
+        })
+    }
+
+    /// Sends a whole message.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_with`](Self::send_with); a message that was refused is still the caller's.
+    pub fn send<'m>(&mut self, turn: &mut Turn<'_>, message: impl Into<Message<'m>>) -> Result<Sent, Error> {
+        self.send_with(turn, |out| out.send(message))
+    }
+
+    /// Begins the closing handshake; see [`Connection::close`]. Go on driving until
+    /// [`Interest::over`].
+    ///
+    /// # Errors
+    ///
+    /// As [`send_with`](Self::send_with).
+    pub fn close(&mut self, turn: &mut Turn<'_>, code: CloseCode, reason: &str) -> Result<Sent, Error> {
+        self.send_with(turn, |out| out.close(code, reason))
+    }
+
+    /// Tries to send what is unsent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] where the transport failed.
+    pub fn flush(&mut self, turn: &mut Turn<'_>) -> Result<Sent, Error> {
+        let mut failed = None;
+        let mut call = self.call(turn);
+        call.flush(&mut failed);
+        match failed {
+            Some(error) => Err(Error::System(error)),
+            None if call.output.is_empty() => Ok(Sent::Written),
+            None => Ok(Sent::Queued(call.output.len())),
+        }
+    }
+
+    /// When [`drive`](Self::drive) next wants to be called though nothing is ready, in the caller's
+    /// milliseconds; `None` for never.
+    pub fn next_deadline(&self, now: u64) -> Option<u64> {
+        self.connection.next_deadline(now)
+    }
+}
+
+impl<T> WebSocketStream<T> {
+    /// What the connection is doing; how it ended, if it has.
+    pub fn status(&self) -> Status {
+        self.connection.status()
+    }
+
+    /// The payload so far of a message of which only a part is there.
+    pub fn partial(&self) -> Option<&[u8]> {
+        self.connection.partial()
+    }
+
+    /// How many bytes were accepted for sending and not yet taken by the transport.
+    pub fn unsent(&self) -> usize {
+        self.spill.as_ref().map_or(0, |spill| spill.unsent.len())
+    }
+
+    /// The heap bytes that it holds now, beside what its transport holds and a shared configuration:
+    /// 0 when idle.
+    pub fn held(&self) -> usize {
+        self.connection.held() + self.spill.as_ref().map_or(0, |spill| spill.held())
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        self.connection.config()
+    }
+
+    /// The transport.
+    pub fn get_ref(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport. Sending or receiving on it directly tears the frames.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// Takes the stream apart.
+    pub fn into_parts(self) -> Parts<T> {
+        let (unread, unsent) = self.spill.map_or_else(Default::default, |spill| {
+            (spill.unread.as_bytes().to_vec(), spill.unsent.as_bytes().to_vec())
+        });
+        Parts { transport: self.transport, unread, unsent }
+    }
+}
