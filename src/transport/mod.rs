@@ -1,13 +1,18 @@
-//! Floor 2: what carries the bytes. [`NonBlockingTransport`] and its implementations: std's
-//! `TcpStream` and `UnixStream`, an `OwnedFd`, mio's streams (feature `mio`), and what lends or owns
-//! a transport.
+//! Floor 2: what carries the bytes. [`NonBlockingTransport`] and its implementations.
+//!
+//! On Unix these are std's `TcpStream` and `UnixStream`, an `OwnedFd` of a stream socket, and mio's
+//! streams (feature `mio`); everywhere, what lends or owns a transport. For tests there are a pair
+//! in [`memory`] and a [`scripted`] one. [`laws`] checks that a transport keeps the laws.
 
 mod blanket;
 mod checked;
 #[cfg(unix)]
 mod fd;
+pub mod laws;
+pub mod memory;
 #[cfg(all(unix, feature = "mio"))]
 mod mio;
+pub mod scripted;
 
 pub(crate) use checked::{Received, recv_checked, send_checked, send_vectored_checked};
 
@@ -20,6 +25,8 @@ use std::io::{self, IoSlice};
 ///
 /// # Laws
 ///
+/// [`laws::check`] puts an implementation through them.
+///
 /// 1. **Nothing blocks.** What cannot be done at once gives an error of kind
 ///    [`WouldBlock`](io::ErrorKind::WouldBlock), and nothing was done.
 /// 2. **`Ok(0)` from [`recv`](Self::recv)** into a buffer that is not empty is the end of the
@@ -31,11 +38,19 @@ use std::io::{self, IoSlice};
 ///    [`InvalidData`](io::ErrorKind::InvalidData).
 /// 5. **Interruptions are retried inside**: [`Interrupted`](io::ErrorKind::Interrupted) never comes
 ///    out.
-/// 6. **Order and bytes are kept**, whatever the sizes of the pieces.
+/// 6. **Order and bytes are kept**, whatever the sizes of the pieces, and nothing fails while both
+///    ends are there.
 /// 7. **[`shutdown_write`](Self::shutdown_write) ends one direction only**: bytes already accepted
-///    still reach the peer, and the peer's still arrive. A second call changes nothing.
+///    still reach the peer, and the peer's still arrive. A second call changes nothing. Sending
+///    after it gives an error other than `WouldBlock`.
 /// 8. **No signal is raised** when the peer is gone: sending gives an error, such as one of kind
-///    [`BrokenPipe`](io::ErrorKind::BrokenPipe).
+///    [`BrokenPipe`](io::ErrorKind::BrokenPipe), at the latest once the system has noticed.
+///    Receiving gives what had arrived, and then the end or an error.
+/// 9. **Nothing is nothing.** An empty buffer takes no bytes, and sending no bytes sends none: both
+///    give `Ok(0)` or `WouldBlock`, and neither says that the stream has ended.
+/// 10. **It says what it holds.** Where [`holds_input`](Self::holds_input) says so, the next `recv`
+///     does not give `WouldBlock`; where [`wants_write`](Self::wants_write) denies it,
+///     [`flush`](Self::flush) has nothing to do and gives `Ok`.
 pub trait NonBlockingTransport {
     /// Puts the transport into non-blocking mode (`O_NONBLOCK` on a descriptor).
     ///

@@ -1,0 +1,144 @@
+//! A connection under test, and bytes that flow over it one way or the other.
+#![forbid(unsafe_code)]
+
+use super::calls::{self, LARGEST, Patience, Pattern, Way};
+use super::{Law, LawBroken};
+use crate::transport::NonBlockingTransport;
+use std::ops::Range;
+
+/// Both ends of a connection. What goes over it, either way, is the [`Pattern`] from position 0 on.
+pub(super) struct Pair<'a, A, B> {
+    pub(super) a: A,
+    pub(super) b: B,
+    pub(super) settle: &'a mut dyn FnMut(&mut A, &mut B),
+    pub(super) pattern: &'a Pattern,
+}
+
+/// One direction of a [`Pair`].
+pub(super) struct Flow<'a, X, Y> {
+    pub(super) from: &'a mut X,
+    pub(super) to: &'a mut Y,
+    settle: &'a mut dyn FnMut(&mut X, &mut Y),
+    pattern: &'a Pattern,
+}
+
+impl<A: NonBlockingTransport, B: NonBlockingTransport> Pair<'_, A, B> {
+    pub(super) fn settle(&mut self) {
+        (self.settle)(&mut self.a, &mut self.b);
+    }
+
+    /// From the transport under test to its peer.
+    pub(super) fn forth<R>(&mut self, act: impl FnOnce(&mut Flow<'_, A, B>) -> R) -> R {
+        let Pair { a, b, settle, pattern } = self;
+        act(&mut Flow { from: a, to: b, settle, pattern })
+    }
+
+    /// From the peer to the transport under test.
+    pub(super) fn back<R>(&mut self, act: impl FnOnce(&mut Flow<'_, B, A>) -> R) -> R {
+        let Pair { a, b, settle, pattern } = self;
+        act(&mut Flow { from: b, to: a, settle: &mut |b, a| settle(a, b), pattern })
+    }
+}
+
+/// How many sends make a transfer, and how many bytes at most.
+const TRANSFER: (usize, usize) = (2000, 300_000);
+
+impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
+    /// Sends from `start` on until the connection is full, but at most to `end`, and receives
+    /// nothing. Gives the position reached, past `start`.
+    pub(super) fn fill(&mut self, way: Way, start: usize, end: usize) -> Result<usize, LawBroken> {
+        let (mut sent, mut patience) = (start, Patience::new());
+        while sent < end {
+            match way.send(self.from, self.pattern.at(sent, end - sent))? {
+                Some(n) => sent += n,
+                None if sent > start => break,
+                None => self.wait(&mut patience)?,
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends from `start` on and receives all of it, in pieces of all sizes. Gives the position
+    /// reached.
+    pub(super) fn transfer(&mut self, way: Way, start: usize) -> Result<usize, LawBroken> {
+        let (mut sent, mut received, mut patience) = (start, start, Patience::new());
+        let mut buffer = vec![0; LARGEST];
+        let (mut sends, end) = (0, start + TRANSFER.1);
+        while sends < TRANSFER.0 && sent < end {
+            let size = [1, 2, 125, 777, 4096, LARGEST, 3][sends % 7].min(end - sent);
+            let taken = way.send(self.from, self.pattern.at(sent, size))?;
+            sends += usize::from(taken.is_some());
+            sent += taken.unwrap_or(0);
+            let size = [16, 1, LARGEST, 3, 4096][sends % 5];
+            let given = self.receive_some(&mut buffer[..size], received, sent)?;
+            received += given.unwrap_or(0);
+            if (taken, given) == (None, None) {
+                self.wait(&mut patience)?;
+            }
+        }
+        self.receive(received..sent)?;
+        Ok(sent)
+    }
+
+    /// Receives the bytes of `range`, all of which have been sent.
+    pub(super) fn receive(&mut self, range: Range<usize>) -> Result<(), LawBroken> {
+        let (mut received, mut patience) = (range.start, Patience::new());
+        let mut buffer = vec![0; LARGEST];
+        while received < range.end {
+            let size = (range.end - received).min(LARGEST);
+            match self.receive_some(&mut buffer[..size], received, range.end)? {
+                Some(n) => received += n,
+                None => self.wait(&mut patience)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One `recv`, of bytes that stand at `position` and of which those before `sent` were sent.
+    fn receive_some(
+        &mut self,
+        buffer: &mut [u8],
+        position: usize,
+        sent: usize,
+    ) -> Result<Option<usize>, LawBroken> {
+        let outcome = calls::recv(self.to, buffer)?;
+        let broken = |law, what| Err(LawBroken::new(law, what));
+        match outcome {
+            Some(0) => broken(Law::EndOfStream, "the stream ended before the last byte sent"),
+            Some(n) if position + n > sent => broken(Law::OrderAndBytes, "more arrived than was sent"),
+            Some(n) if buffer[..n] != *self.pattern.at(position, n) => {
+                broken(Law::OrderAndBytes, "other bytes arrived than were sent")
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn wait(&mut self, patience: &mut Patience) -> Result<(), LawBroken> {
+        patience.lose(LawBroken::new(Law::OrderAndBytes, "bytes were refused or missing for good"))?;
+        (self.settle)(self.from, self.to);
+        Ok(())
+    }
+
+    /// Ends this direction, twice.
+    pub(super) fn shut_down(&mut self) -> Result<(), LawBroken> {
+        let failed = |what| move |error| LawBroken::because(Law::HalfClose, what, error);
+        self.from.shutdown_write().map_err(failed("shutdown_write failed"))?;
+        self.from.shutdown_write().map_err(failed("the second shutdown_write failed"))
+    }
+
+    /// Receives the end of the stream, which stays.
+    pub(super) fn end(&mut self) -> Result<(), LawBroken> {
+        let broken = |what| LawBroken::new(Law::EndOfStream, what);
+        let (mut ends, mut patience) = (0, Patience::new());
+        while ends < 3 {
+            match calls::recv(self.to, &mut [0; 16])? {
+                Some(0) => ends += 1,
+                Some(_) => return Err(broken("bytes came after the last one sent")),
+                None if ends > 0 => return Err(broken("recv would block after the end of the stream")),
+                None => patience.lose(broken("the end of the stream never arrived"))?,
+            }
+            (self.settle)(self.from, self.to);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! What the suite does with a connection, and what it expects; each scenario takes a fresh one.
+#![forbid(unsafe_code)]
+
+use super::calls::{Patience, Pattern, Way, judged, recv, try_recv, would_block};
+use super::pair::Pair;
+use super::{Law, LawBroken, wait};
+use crate::transport::NonBlockingTransport;
+use std::io::{self, IoSlice};
+
+/// The most bytes that are sent to a peer which receives none. A transport that takes them all has
+/// no bound that the suite could reach, which no law forbids.
+const MOST_UNRECEIVED: usize = 32 << 20;
+
+type Verdict = Result<(), LawBroken>;
+
+pub(super) fn run<A: NonBlockingTransport, B: NonBlockingTransport>(
+    make: &mut dyn FnMut() -> io::Result<(A, B)>,
+    settle: &mut dyn FnMut(&mut A, &mut B),
+) -> Verdict {
+    let pattern = &Pattern::new();
+    let mut with_pair = |scenario: &dyn Fn(Pair<'_, A, B>) -> Verdict| {
+        let failed = |error| LawBroken::because(Law::Setup, "no connection was made", error);
+        let (mut a, mut b) = make().map_err(failed)?;
+        set_up(&mut a)?;
+        set_up(&mut b)?;
+        scenario(Pair { a, b, settle, pattern })
+    };
+    with_pair(&nothing_is_there_yet)?;
+    with_pair(&bytes_go_both_ways)?;
+    with_pair(&nothing_is_nothing)?;
+    with_pair(&bytes_of_a_peer_that_is_gone_still_arrive)?;
+    with_pair(&a_peer_that_left_bytes_unread_is_gone)?;
+    for way in Way::BOTH {
+        with_pair(&|pair| a_full_transport_keeps_what_it_took(pair, way))?;
+        with_pair(&|pair| the_peer_may_end_first(pair, way))?;
+        with_pair(&|pair| nothing_is_sent_after_the_end(pair, way))?;
+        with_pair(&|pair| sending_to_a_peer_that_is_gone_fails(pair, way))?;
+    }
+    Ok(())
+}
+
+fn set_up<T: NonBlockingTransport>(transport: &mut T) -> Verdict {
+    let failed = |what| move |error| LawBroken::because(Law::Setup, what, error);
+    transport.set_nonblocking().map_err(failed("set_nonblocking failed"))?;
+    transport.set_nodelay().map_err(failed("set_nodelay failed"))?;
+    if !transport.wants_write() {
+        let failed = |error| LawBroken::because(Law::SaysWhatItHolds, "flush of nothing failed", error);
+        transport.flush().map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn nothing_is_there_yet<A, B>(mut pair: Pair<'_, A, B>) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    for _ in 0..3 {
+        let (law, what) = match recv(&mut pair.a, &mut [0; 16])? {
+            None => {
+                pair.settle();
+                continue;
+            }
+            Some(0) => (Law::NothingBlocks, "recv gave the end where it would block"),
+            Some(_) => (Law::OrderAndBytes, "recv gave bytes that nobody sent"),
+        };
+        return Err(LawBroken::new(law, what));
+    }
+    Ok(())
+}
+
+fn nothing_is_nothing<A, B>(mut pair: Pair<'_, A, B>) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    let nothing = |outcome| match judged(outcome, 0)? {
+        outcome if would_block(&outcome) => Ok(()),
+        outcome => outcome
+            .map(drop)
+            .map_err(|error| LawBroken::because(Law::EmptyBuffers, "a call without bytes failed", error)),
+    };
+    let empty = |broken: LawBroken| broken.under(Law::EmptyBuffers);
+    let mut start = 0;
+    for _ in 0..2 {
+        nothing(pair.a.send(&[]))?;
+        nothing(pair.a.send_vectored(&[]))?;
+        nothing(pair.a.send_vectored(&[IoSlice::new(&[]), IoSlice::new(&[])]))?;
+        nothing(pair.a.recv(&mut []))?;
+        let end = pair.back(|flow| flow.fill(Way::Single, start, start + 9))?;
+        for _ in 0..10 {
+            pair.settle();
+            nothing(pair.a.recv(&mut []))?;
+        }
+        pair.back(|flow| flow.receive(start..end)).map_err(empty)?;
+        start = end;
+        if recv(&mut pair.b, &mut [0; 16])?.is_some() {
+            return Err(LawBroken::new(Law::EmptyBuffers, "sending nothing sent bytes, or the end"));
+        }
+    }
+    pair.forth(|flow| flow.transfer(Way::Vectored, 0)).map_err(empty).map(drop)
+}
+
+fn bytes_go_both_ways<A, B>(mut pair: Pair<'_, A, B>) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    pair.forth(|flow| {
+        let position = flow.transfer(Way::Single, 0)?;
+        flow.transfer(Way::Vectored, position)
+    })?;
+    pair.back(|flow| flow.transfer(Way::Single, 0))?;
+    pair.settle();
+    let law = match (recv(&mut pair.a, &mut [0; 16])?, recv(&mut pair.b, &mut [0; 16])?) {
+        (None, None) => return Ok(()),
+        (Some(0), _) | (_, Some(0)) => Law::EndOfStream,
+        _ => Law::OrderAndBytes,
+    };
+    Err(LawBroken::new(law, "more was received than was sent"))
+}
+
+fn a_full_transport_keeps_what_it_took<A, B>(mut pair: Pair<'_, A, B>, way: Way) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    let closing = |broken: LawBroken| broken.under(Law::HalfClose);
+    pair.forth(|flow| {
+        let mut sent = flow.fill(way, 0, MOST_UNRECEIVED)?;
+        // Some room, so that pieces are taken in part.
+        let received = sent / 2;
+        flow.receive(0..received)?;
+        if received > 0 {
+            sent = flow.fill(way, sent, sent + received)?;
+        }
+        flow.shut_down()?;
+        flow.receive(received..sent).map_err(closing)?;
+        flow.end().map_err(closing)
+    })?;
+    // The other direction is open still.
+    let position = pair.back(|flow| flow.transfer(Way::Single, 0)).map_err(closing)?;
+    pair.forth(|flow| flow.shut_down())?;
+    pair.back(|flow| {
+        flow.transfer(Way::Single, position).map_err(closing)?;
+        flow.shut_down()?;
+        flow.end()
+    })
+}
+
+fn the_peer_may_end_first<A, B>(mut pair: Pair<'_, A, B>, way: Way) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    pair.back(|flow| {
+        let sent = flow.fill(Way::Single, 0, 100)?;
+        flow.shut_down()?;
+        flow.receive(0..sent)?;
+        flow.end()
+    })?;
+    let closing = |broken: LawBroken| broken.under(Law::HalfClose);
+    pair.forth(|flow| {
+        flow.transfer(way, 0).map_err(closing)?;
+        flow.shut_down()?;
+        flow.end().map_err(closing)
+    })?;
+    pair.back(|flow| flow.end())
+}
+
+fn nothing_is_sent_after_the_end<A, B>(mut pair: Pair<'_, A, B>, way: Way) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    pair.forth(|flow| flow.shut_down())?;
+    let outcome = way.try_send(&mut pair.a, &[1])?;
+    if outcome.is_ok() || would_block(&outcome) {
+        return Err(LawBroken::new(Law::HalfClose, "sending after shutdown_write did not fail"));
+    }
+    pair.forth(|flow| flow.end())
+}
+
+fn sending_to_a_peer_that_is_gone_fails<A, B>(pair: Pair<'_, A, B>, way: Way) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    let Pair { mut a, b, .. } = pair;
+    drop(b);
+    // The system may take some bytes before it has noticed.
+    until_over(|| {
+        wait(&mut a);
+        Ok(way.try_send(&mut a, &[1])?.is_err_and(|error| !would_block(&Err(error))))
+    })?;
+    until_over(|| received_to_the_end(&mut a))?;
+    a.shutdown_write().map_err(|error| {
+        LawBroken::because(Law::PeerGone, "shutdown_write failed on a connection that was over", error)
+    })
+}
+
+fn bytes_of_a_peer_that_is_gone_still_arrive<A, B>(mut pair: Pair<'_, A, B>) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    let sent = pair.back(|flow| flow.fill(Way::Single, 0, 100))?;
+    // What the peer holds inside must leave before it goes.
+    let mut patience = Patience::new();
+    while pair.b.wants_write() {
+        patience.lose(LawBroken::new(Law::SaysWhatItHolds, "what is held never leaves"))?;
+        pair.settle();
+    }
+    let Pair { mut a, b, pattern, .. } = pair;
+    drop(b);
+    let (mut received, mut buffer) = (0, [0; 7]);
+    until_over(|| {
+        wait(&mut a);
+        match try_recv(&mut a, &mut buffer)? {
+            Ok(n) if n > 0 && buffer[..n] == *pattern.at(received, n) => received += n,
+            outcome if would_block(&outcome) => {}
+            _ if received == sent => return Ok(true),
+            _ => return Err(LawBroken::new(Law::PeerGone, "what the peer had sent did not arrive")),
+        }
+        Ok(false)
+    })
+}
+
+fn a_peer_that_left_bytes_unread_is_gone<A, B>(mut pair: Pair<'_, A, B>) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    pair.forth(|flow| flow.fill(Way::Single, 0, 100))?;
+    pair.settle();
+    let Pair { mut a, b, .. } = pair;
+    drop(b);
+    until_over(|| received_to_the_end(&mut a))
+}
+
+/// Whether `recv` gave the end or an error.
+fn received_to_the_end<T: NonBlockingTransport>(transport: &mut T) -> Result<bool, LawBroken> {
+    wait(transport);
+    Ok(match try_recv(transport, &mut [0; 16])? {
+        Ok(n) => n == 0,
+        outcome => !would_block(&outcome),
+    })
+}
+
+fn until_over(mut is_over: impl FnMut() -> Result<bool, LawBroken>) -> Verdict {
+    let mut patience = Patience::new();
+    while !is_over()? {
+        patience.lose(LawBroken::new(Law::PeerGone, "the peer is gone, and no call ever says so"))?;
+    }
+    Ok(())
+}
