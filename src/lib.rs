@@ -22,8 +22,8 @@ pub use protocol::{
 };
 #[cfg(feature = "std")]
 pub use stream::{
-    Error, Interest, Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, Turn, WebSocketStream,
-    WriteError, WriteResult,
+    ClientOpening, Error, Interest, OpeningError, Outgoing, Progress, ReadError, ReadResult, Ready, Scratch,
+    Sent, ServerOpening, Turn, WebSocketStream, WriteError, WriteResult,
 };
 #[cfg(feature = "std")]
 pub use transport::NonBlockingTransport;

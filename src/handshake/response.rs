@@ -53,6 +53,11 @@ impl Response {
         self.header("Content-Type", content_type)
     }
 
+    /// Whether it opens the WebSocket.
+    pub fn is_accept(&self) -> bool {
+        self.status == 101
+    }
+
     /// The answer to a faulty request.
     pub(super) fn to_fault(fault: RequestFault) -> Self {
         let response = Self::refuse(fault.status());

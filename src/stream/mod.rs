@@ -14,6 +14,7 @@
 
 mod call;
 mod error;
+mod opening;
 mod original;
 mod outgoing;
 mod readiness;
@@ -22,6 +23,7 @@ mod spill;
 mod websocket;
 
 pub use error::{Error, ReadError, ReadResult, WriteError, WriteResult};
+pub use opening::{ClientOpening, OpeningError, Progress, ServerOpening};
 pub use outgoing::Outgoing;
 pub use readiness::{Interest, Ready};
 pub use scratch::{Scratch, Turn};

@@ -1,0 +1,73 @@
+//! One connection: first its opening handshake, then its messages.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use websocket_stream::handshake::Response;
+use websocket_stream::{
+    CloseCode, Event, Interest, Progress, Ready, Scratch, ServerOpening, WebSocketStream,
+};
+
+pub(crate) enum Connection {
+    /// Boxed: few are opening, many are open.
+    Opening(Box<ServerOpening<OwnedFd>>),
+    Open(WebSocketStream<OwnedFd>),
+    /// Only for the moment in which one becomes the other.
+    Gone,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: OwnedFd) -> std::io::Result<Self> {
+        Ok(Self::Opening(Box::new(ServerOpening::new(socket)?)))
+    }
+
+    /// Does what there is to do. `None`: the connection is over.
+    pub(crate) fn advance(&mut self, scratch: &mut Scratch, now: u64, mut ready: Ready) -> Option<Interest> {
+        if let Self::Opening(opening) = self {
+            if let Progress::Decide(_) = opening.advance(&mut scratch.at(now), ready).ok()? {
+                opening.answer(&Response::accept()).ok()?;
+            }
+            if let Progress::Pending(interest) = opening.advance(&mut scratch.at(now), ready).ok()? {
+                return Some(interest);
+            }
+            if let Self::Opening(opening) = std::mem::replace(self, Self::Gone) {
+                *self = Self::Open(opening.into_stream());
+                // What its poller said before was used up by the opening.
+                ready.readable = true;
+            }
+        }
+        let Self::Open(stream) = self else { return None };
+        let interest = stream
+            .drive(&mut scratch.at(now), ready, |event, out| match event {
+                Event::Message(message) => out.send(message),
+                _ => Ok(()),
+            })
+            .ok()?;
+        (!interest.over).then_some(interest)
+    }
+
+    /// Begins to close it. `None`: there is nothing to wait for.
+    pub(crate) fn go_away(&mut self, scratch: &mut Scratch, now: u64) -> Option<()> {
+        let Self::Open(stream) = self else { return None };
+        // One that is closing already goes on so.
+        let _ = stream.close(&mut scratch.at(now), CloseCode::GOING_AWAY, "");
+        Some(())
+    }
+
+    /// When it wants to be called though nothing is ready.
+    pub(crate) fn next_deadline(&self, now: u64) -> Option<u64> {
+        match self {
+            Self::Opening(opening) => opening.next_deadline(),
+            Self::Open(stream) => stream.next_deadline(now),
+            Self::Gone => None,
+        }
+    }
+}
+
+impl AsRawFd for Connection {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Opening(opening) => opening.get_ref().as_raw_fd(),
+            Self::Open(stream) => stream.get_ref().as_raw_fd(),
+            Self::Gone => -1,
+        }
+    }
+}

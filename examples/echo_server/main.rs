@@ -1,0 +1,53 @@
+//! An echo server: one thread, one scratch, thousands of connections, an event loop of its own.
+//!
+//! ```text
+//! cargo run --release --example echo_server -- [ADDR] [--unix PATH]
+//! ```
+//!
+//! Every text and binary message comes back. SIGINT and SIGTERM close every connection with 1001
+//! (going away) and end the server when they are closed.
+
+mod connection;
+mod listener;
+mod server;
+
+use lexopt::prelude::*;
+use std::process::ExitCode;
+
+const DEFAULT: &str = "127.0.0.1:9001";
+const USAGE: &str = "usage: echo_server [ADDR] [--unix PATH]   (default: 127.0.0.1:9001)";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("echo_server: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let mut address = None;
+    let mut path = None;
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("unix") => path = Some(arguments.value()?),
+            Short('h') | Long("help") => {
+                println!("{USAGE}");
+                return Ok(());
+            }
+            Value(value) if address.is_none() => address = Some(value.string()?),
+            other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
+        }
+    }
+    let listener = match (path, address) {
+        (Some(path), None) => listener::Listener::unix(path.as_ref())?,
+        (Some(_), Some(_)) => return Err(format!("either an address or a path\n{USAGE}").into()),
+        (None, address) => listener::Listener::tcp(address.as_deref().unwrap_or(DEFAULT))?,
+    };
+    println!("listening on {listener}");
+    server::Server::new(listener)?.run()?;
+    Ok(())
+}

@@ -1,0 +1,405 @@
+//! The opening handshake on a transport, for both ends: one object, advanced by `&mut` until it is
+//! done, which never moves the transport away on its own.
+#![forbid(unsafe_code)]
+
+use super::{Interest, Ready, Turn, WebSocketStream};
+use crate::handshake::{
+    Answer, BuildError, ClientHandshake, ClientRequest, Request, RequestFault, Response, ResponseFault,
+    ServerHandshake,
+};
+use crate::protocol::{Config, Role, SharedConfig};
+use crate::transport::{NonBlockingTransport, Received, recv_checked, send_checked};
+use std::sync::Arc;
+use std::{fmt, io};
+
+/// How far an opening is.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// Wait for this, and for [`next_deadline`](ServerOpening::next_deadline).
+    Pending(Interest),
+    /// A server's request is there: [`answer`](ServerOpening::answer) it, now or later. Never given
+    /// by a client's opening.
+    Decide(Request<'a>),
+    /// It is open: take the stream with `into_stream`.
+    Open,
+}
+
+/// Why an opening ended without a WebSocket.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpeningError {
+    /// The client's request was faulty. It was told so as far as the transport took the answer.
+    Request(RequestFault),
+    /// The server's response was faulty, or a refusal.
+    Response(ResponseFault),
+    /// The caller refused the request; the refusal is sent.
+    Refused,
+    /// The peer ended the stream in the middle of the handshake.
+    EndOfStream,
+    /// The handshake took longer than [`Deadlines::handshake`](crate::Deadlines::handshake).
+    Deadline,
+    /// The system refused a call on the transport.
+    System(io::Error),
+}
+
+impl From<io::Error> for OpeningError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl fmt::Display for OpeningError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(fault) => write!(f, "no WebSocket was opened: {fault}"),
+            Self::Response(fault) => write!(f, "no WebSocket was opened: {fault}"),
+            Self::Refused => f.write_str("the request was refused"),
+            Self::EndOfStream => f.write_str("the peer ended the stream in the opening handshake"),
+            Self::Deadline => f.write_str("the opening handshake took too long"),
+            Self::System(error) => write!(f, "the transport failed in the opening handshake: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for OpeningError {}
+
+/// What both ends' openings have: a transport, bytes to send, and bytes that came behind the head.
+#[derive(Debug)]
+struct Wire<T> {
+    transport: T,
+    config: SharedConfig,
+    out: Vec<u8>,
+    sent: usize,
+    unread: Vec<u8>,
+    began: Option<u64>,
+    ended: bool,
+    shut: bool,
+}
+
+/// The bytes received in one call of an opening; a whole head of a usual size.
+const RECEIVE_BYTES: usize = 4096;
+
+impl<T: NonBlockingTransport> Wire<T> {
+    fn new(mut transport: T, config: SharedConfig) -> io::Result<Self> {
+        transport.set_nonblocking()?;
+        transport.set_nodelay()?;
+        Ok(Self {
+            transport,
+            config,
+            out: Vec::new(),
+            sent: 0,
+            unread: Vec::new(),
+            began: None,
+            ended: false,
+            shut: false,
+        })
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        Some(self.began? + u64::from(self.config.get().deadlines.handshake?))
+    }
+
+    fn begin(&mut self, now: u64) -> Result<(), OpeningError> {
+        self.began.get_or_insert(now);
+        match self.deadline() {
+            Some(deadline) if now >= deadline => Err(OpeningError::Deadline),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether all is sent.
+    fn flush(&mut self) -> io::Result<bool> {
+        if self.sent < self.out.len() {
+            self.sent += send_checked(&mut self.transport, &self.out[self.sent..])?;
+        }
+        if self.sent == self.out.len() && self.transport.wants_write() {
+            match self.transport.flush() {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(self.sent == self.out.len() && !self.transport.wants_write())
+    }
+
+    /// Receives once, into a buffer on the stack.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, OpeningError> {
+        match recv_checked(&mut self.transport, buffer)? {
+            Received::Bytes(n) => Ok(n),
+            Received::WouldBlock => Ok(0),
+            Received::End => {
+                self.ended = true;
+                Err(OpeningError::EndOfStream)
+            }
+        }
+    }
+
+    /// After a refusal: everything sent, the sending direction shut, the rest drained, so that the
+    /// refusal is not lost to a reset. `true` once that is done.
+    fn linger(&mut self) -> io::Result<bool> {
+        if !self.flush()? {
+            return Ok(false);
+        }
+        if !self.shut {
+            self.shut = true;
+            self.transport.shutdown_write()?;
+        }
+        let mut buffer = [0; RECEIVE_BYTES];
+        // Bounded, so that a peer that floods does not hold the thread.
+        for _ in 0..16 {
+            match recv_checked(&mut self.transport, &mut buffer)? {
+                Received::Bytes(_) => {}
+                Received::WouldBlock => return Ok(false),
+                Received::End => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    fn pending(&self, again: bool) -> Interest {
+        let writable = self.sent < self.out.len() || self.transport.wants_write();
+        Interest { readable: !self.ended, writable, again, over: false }
+    }
+
+    fn into_stream(self, role: Role) -> WebSocketStream<T> {
+        WebSocketStream::from_opening(self.transport, role, self.config, &self.unread)
+    }
+}
+
+/// A server's opening handshake.
+///
+/// ```
+/// use websocket_stream::handshake::Response;
+/// use websocket_stream::transport::memory;
+/// use websocket_stream::{ClientOpening, Progress, Ready, Scratch, ServerOpening};
+/// use websocket_stream::handshake::ClientRequest;
+///
+/// let (a, b) = memory::pair(4096);
+/// let mut scratch = Scratch::new();
+/// let mut server = ServerOpening::new(a)?;
+/// let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/chat"))?;
+///
+/// assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Pending(_)));
+/// match server.advance(&mut scratch.at(0), Ready::ALL)? {
+///     Progress::Decide(request) => assert_eq!(request.path(), "/chat"),
+///     _ => unreachable!(),
+/// }
+/// server.answer(&Response::accept())?;
+/// assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
+/// assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
+/// let (_server, _client) = (server.into_stream(), client.into_stream());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ServerOpening<T> {
+    wire: Wire<T>,
+    handshake: ServerHandshake,
+    state: ServerState,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ServerState {
+    Receiving,
+    Accepted,
+    Refused,
+    Faulty(RequestFault),
+}
+
+impl<T: NonBlockingTransport> ServerOpening<T> {
+    /// Begins on a transport that was accepted. Sets it non-blocking, and `TCP_NODELAY`.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn new(transport: T) -> io::Result<Self> {
+        Self::open(transport, SharedConfig::default())
+    }
+
+    /// The same with a configuration that others may share.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn with_config(transport: T, config: Arc<Config>) -> io::Result<Self> {
+        Self::open(transport, SharedConfig::from(config))
+    }
+
+    fn open(transport: T, config: SharedConfig) -> io::Result<Self> {
+        let handshake = ServerHandshake::new(&config.get().limits);
+        Ok(Self { wire: Wire::new(transport, config)?, handshake, state: ServerState::Receiving })
+    }
+
+    /// Goes on as far as it can without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Why there will be no WebSocket; the transport can be dropped then.
+    pub fn advance(&mut self, turn: &mut Turn<'_>, _ready: Ready) -> Result<Progress<'_>, OpeningError> {
+        self.wire.begin(turn.now)?;
+        let mut buffer = [0; RECEIVE_BYTES];
+        while let ServerState::Receiving = self.state {
+            if self.handshake.request().is_some() {
+                break;
+            }
+            let n = self.wire.receive(&mut buffer)?;
+            if n == 0 {
+                return Ok(Progress::Pending(self.wire.pending(false)));
+            }
+            match self.handshake.receive(&buffer[..n]) {
+                Ok(Answer::Partial) => {}
+                Ok(Answer::Complete(used)) => self.wire.unread.extend_from_slice(&buffer[used..n]),
+                Err(fault) => {
+                    ServerHandshake::refusal(fault, &mut self.wire.out);
+                    self.state = ServerState::Faulty(fault);
+                }
+            }
+        }
+        let error = match self.state {
+            ServerState::Receiving => {
+                return Ok(match self.handshake.request() {
+                    Some(request) => Progress::Decide(request),
+                    None => Progress::Pending(self.wire.pending(false)),
+                });
+            }
+            ServerState::Accepted if self.wire.flush()? => return Ok(Progress::Open),
+            ServerState::Accepted => return Ok(Progress::Pending(self.wire.pending(false))),
+            ServerState::Refused => OpeningError::Refused,
+            ServerState::Faulty(fault) => OpeningError::Request(fault),
+        };
+        match self.wire.linger() {
+            Ok(false) => Ok(Progress::Pending(self.wire.pending(false))),
+            Ok(true) | Err(_) => Err(error),
+        }
+    }
+
+    /// The request, once it is there and until it is answered.
+    pub fn request(&self) -> Option<Request<'_>> {
+        self.handshake.request()
+    }
+
+    /// Answers the request. [`advance`](Self::advance) sends the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] where the answer cannot be sent as it is; another one can be given.
+    pub fn answer(&mut self, response: &Response) -> Result<(), BuildError> {
+        self.handshake.answer(response, &mut self.wire.out)?;
+        self.state = if response.is_accept() { ServerState::Accepted } else { ServerState::Refused };
+        Ok(())
+    }
+
+    /// When it takes too long, in the caller's milliseconds; `None` before the first call, or where
+    /// that deadline is off.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.wire.deadline()
+    }
+
+    /// The transport.
+    pub fn get_ref(&self) -> &T {
+        &self.wire.transport
+    }
+
+    /// The transport, to register it with a poller.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.wire.transport
+    }
+
+    /// The stream, once it is [`Progress::Open`]. Bytes that came behind the head are in it, and are
+    /// read first: drive it once at once.
+    pub fn into_stream(self) -> WebSocketStream<T> {
+        self.wire.into_stream(Role::Server)
+    }
+}
+
+/// A client's opening handshake; see [`ServerOpening`] for an example.
+#[derive(Debug)]
+pub struct ClientOpening<T> {
+    wire: Wire<T>,
+    handshake: ClientHandshake,
+}
+
+impl<T: NonBlockingTransport> ClientOpening<T> {
+    /// Begins on a transport that is connected, or connecting. Sets it non-blocking, and
+    /// `TCP_NODELAY`.
+    ///
+    /// # Errors
+    ///
+    /// The system's; one of kind `InvalidInput`, with the [`BuildError`], where the request cannot be
+    /// sent.
+    pub fn new(transport: T, request: ClientRequest) -> io::Result<Self> {
+        Self::open(transport, request, SharedConfig::default())
+    }
+
+    /// The same with a configuration that others may share.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_config(transport: T, request: ClientRequest, config: Arc<Config>) -> io::Result<Self> {
+        Self::open(transport, request, SharedConfig::from(config))
+    }
+
+    fn open(transport: T, request: ClientRequest, config: SharedConfig) -> io::Result<Self> {
+        let handshake = ClientHandshake::new(request, rand::random(), &config.get().limits)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let mut wire = Wire::new(transport, config)?;
+        handshake.write_request(&mut wire.out);
+        Ok(Self { wire, handshake })
+    }
+
+    /// Goes on as far as it can without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Why there will be no WebSocket. After [`ResponseFault::Status`] the response's
+    /// [`headers`](Self::headers) can be looked at, to follow a redirect, say.
+    pub fn advance(&mut self, turn: &mut Turn<'_>, _ready: Ready) -> Result<Progress<'_>, OpeningError> {
+        self.wire.begin(turn.now)?;
+        if !self.wire.flush()? {
+            return Ok(Progress::Pending(self.wire.pending(false)));
+        }
+        let mut buffer = [0; RECEIVE_BYTES];
+        loop {
+            let n = self.wire.receive(&mut buffer)?;
+            if n == 0 {
+                return Ok(Progress::Pending(self.wire.pending(false)));
+            }
+            match self.handshake.receive(&buffer[..n]).map_err(OpeningError::Response)? {
+                Answer::Partial => {}
+                Answer::Complete(used) => {
+                    self.wire.unread.extend_from_slice(&buffer[used..n]);
+                    return Ok(Progress::Open);
+                }
+            }
+        }
+    }
+
+    /// The subprotocol that the server chose.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.handshake.subprotocol()
+    }
+
+    /// The response's headers, once it is there, whatever its status.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.handshake.headers()
+    }
+
+    /// When it takes too long; see [`ServerOpening::next_deadline`].
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.wire.deadline()
+    }
+
+    /// The transport.
+    pub fn get_ref(&self) -> &T {
+        &self.wire.transport
+    }
+
+    /// The transport, to register it with a poller.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.wire.transport
+    }
+
+    /// The stream, once it is [`Progress::Open`]; see [`ServerOpening::into_stream`].
+    pub fn into_stream(self) -> WebSocketStream<T> {
+        self.wire.into_stream(Role::Client)
+    }
+}
