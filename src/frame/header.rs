@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_length_in_a_longer_form_than_it_needs_is_refused() {
         for len in [0u64, 1, 125] {
-            let [a, b] = (len as u16).to_be_bytes();
+            let [.., a, b] = len.to_be_bytes();
             assert_eq!(Header::decode(&[0x82, 126, a, b]), Err(HeaderError::LengthNotMinimal));
         }
         for len in [0u64, 125, 126, 0xFFFF] {

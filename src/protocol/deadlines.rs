@@ -11,8 +11,9 @@ pub(super) struct Stamp(u32);
 
 impl Stamp {
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a stamp is modulo 2^32")]
     pub(super) fn at(now: u64) -> Self {
-        Self((now & u64::from(u32::MAX)) as u32)
+        Self(now as u32)
     }
 
     #[cfg(feature = "std")]

@@ -77,7 +77,7 @@ impl Output {
     /// Whether nothing is to be sent.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.sent == self.bytes.len() && self.pong.is_none()
+        self.len() == 0
     }
 
     /// How many bytes are to be sent.

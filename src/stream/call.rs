@@ -21,8 +21,14 @@ pub(super) struct TransportState {
     pub(super) ended: bool,
     /// This end shut its own.
     pub(super) shut: bool,
-    /// A system call failed: nothing goes out any more.
-    pub(super) broken: bool,
+    /// A system call failed, with this errno (0 where it had none): nothing goes out any more.
+    pub(super) broken: Option<i32>,
+}
+
+impl TransportState {
+    fn fail(&mut self, error: &io::Error) {
+        self.broken.get_or_insert(error.raw_os_error().unwrap_or(0));
+    }
 }
 
 /// Why a call stopped half-way.
@@ -53,7 +59,7 @@ impl<T> Drop for Call<'_, T> {
         }
         self.input.reset();
         let pong = self.output.take_pong();
-        if !self.state.broken && (!self.output.as_bytes().is_empty() || pong.is_some()) {
+        if self.state.broken.is_none() && (!self.output.as_bytes().is_empty() || pong.is_some()) {
             let unsent = &mut self.spill.get_or_insert_default().unsent;
             unsent.push(self.output.as_bytes());
             unsent.pong = pong;
@@ -124,10 +130,16 @@ impl<'a, T: NonBlockingTransport> Call<'a, T> {
         }
         self.flush_unblocked(&mut failed);
         let again = result.map_err(Stopped::Handler)?;
-        if let Some(error) = failed {
-            let errno = error.raw_os_error().unwrap_or(0);
+        if let Some(error) = &failed {
+            self.state.fail(error);
+        }
+        if let Some(errno) = self.state.broken {
+            // After the closing handshake, or a fault, a peer that is gone is no news.
+            let news = matches!(self.connection.status(), Status::Open | Status::Closing);
             if let Some(event) = self.connection.transport_failed(errno) {
                 self.give(event, &mut handler, &mut None).map_err(Stopped::Handler)?;
+            }
+            if let Some(error) = failed.filter(|_| news) {
                 return Err(Stopped::System(error));
             }
         }
@@ -170,7 +182,7 @@ impl<'a, T: NonBlockingTransport> Call<'a, T> {
                     return Ok(true);
                 }
             }
-            if !more || failed.is_some() || self.state.ended || self.state.broken {
+            if !more || failed.is_some() || self.state.ended || self.state.broken.is_some() {
                 return Ok(false);
             }
             if bytes == 0 {
@@ -229,13 +241,16 @@ impl<'a, T: NonBlockingTransport> Call<'a, T> {
     /// Sends what is unsent: what the connection kept, then what this call made.
     #[inline]
     pub(super) fn flush(&mut self, failed: &mut Option<io::Error>) {
-        if self.state.broken || failed.is_some() {
-            self.state.broken = true;
-        } else if let Err(error) = self.try_flush() {
-            self.state.broken = true;
+        if failed.is_none()
+            && self.state.broken.is_none()
+            && let Err(error) = self.try_flush()
+        {
             *failed = Some(error);
         }
-        if self.state.broken {
+        if let Some(error) = failed {
+            self.state.fail(error);
+        }
+        if self.state.broken.is_some() {
             if let Some(spill) = self.spill {
                 spill.unsent.clear();
             }
@@ -287,8 +302,8 @@ impl<'a, T: NonBlockingTransport> Call<'a, T> {
     }
 
     fn interest(&self, again: bool) -> Interest {
-        let unsent = self.output.len() > 0 || self.transport.wants_write();
-        let writable = unsent && !self.state.broken;
+        let unsent = !self.output.is_empty() || self.transport.wants_write();
+        let writable = unsent && self.state.broken.is_none();
         let over = match self.connection.status() {
             Status::Over(end) => !writable || matches!(end.cause, Cause::Deadline(_) | Cause::System(_)),
             _ => false,

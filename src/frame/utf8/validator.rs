@@ -63,9 +63,13 @@ impl Utf8Validator {
                 Ok(())
             }
             Err(error) => {
+                // What std calls invalid is a start that could have gone on, or no start at all. The
+                // byte that cannot be right is the one behind the start, or the only one.
                 let start = error.valid_up_to();
-                let good = error.error_len().unwrap_or(1) - 1;
-                let at = bytes.len() - rest.len() + start + good;
+                let behind = start + error.error_len().unwrap_or(1);
+                let could_go_on = core::str::from_utf8(&rest[start..behind])
+                    .is_err_and(|error| error.error_len().is_none());
+                let at = bytes.len() - rest.len() + if could_go_on { behind } else { start };
                 Err(Utf8Error { at })
             }
         }
@@ -75,5 +79,111 @@ impl Utf8Validator {
     #[inline]
     pub const fn is_complete(&self) -> bool {
         self.len == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{unmask_and_validate, validate};
+    use super::*;
+    use crate::frame::mask;
+    use quickcheck::{Arbitrary, Gen, QuickCheck};
+
+    /// Bytes that are UTF-8, nearly, or not at all.
+    #[derive(Debug, Clone)]
+    struct Text(Vec<u8>);
+
+    impl Arbitrary for Text {
+        fn arbitrary(g: &mut Gen) -> Self {
+            let mut bytes = String::arbitrary(g).into_bytes();
+            for _ in 0..u8::arbitrary(g) % 3 {
+                if !bytes.is_empty() {
+                    let at = usize::arbitrary(g) % bytes.len();
+                    match u8::arbitrary(g) % 3 {
+                        0 => bytes[at] = u8::arbitrary(g),
+                        1 => bytes.truncate(at),
+                        _ => {
+                            bytes.insert(at, *g.choose(&[0x80, 0xC0, 0xE0, 0xED, 0xF0, 0xF4, 0xFF]).unwrap())
+                        }
+                    }
+                }
+            }
+            Self(bytes)
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            Box::new(self.0.shrink().map(Self))
+        }
+    }
+
+    /// Whether some text begins with these bytes, after the definition in RFC 3629, section 4.
+    fn can_go_on(bytes: &[u8]) -> bool {
+        let tails: [&[u8]; 4] = [b"", b"\x80", b"\x80\x80", b"\x80\x80\x80"];
+        let others: [&[u8]; 4] = [b"\xA0\x80", b"\x90\x80\x80", b"\xBF", b"\xBF\xBF"];
+        tails.iter().chain(&others).any(|tail| std::str::from_utf8(&[bytes, tail].concat()).is_ok())
+    }
+
+    /// The place of the first byte that cannot be right, or none.
+    fn first_wrong(bytes: &[u8]) -> Option<usize> {
+        (0..bytes.len()).find(|&at| !can_go_on(&bytes[..=at]))
+    }
+
+    #[test]
+    fn the_first_byte_that_cannot_be_right_is_found_however_the_text_is_split() {
+        fn prop(text: Text, cuts: Vec<usize>) -> bool {
+            let bytes = &text.0;
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let mut validator = Utf8Validator::new();
+            let found = cuts
+                .windows(2)
+                .find_map(|cut| validator.feed(&bytes[cut[0]..cut[1]]).err().map(|error| cut[0] + error.at));
+            let whole = found.is_none() && validator.is_complete();
+            found == first_wrong(bytes) && whole == std::str::from_utf8(bytes).is_ok()
+        }
+        QuickCheck::new().tests(5_000).quickcheck(prop as fn(Text, Vec<usize>) -> bool);
+    }
+
+    #[test]
+    fn every_prefix_is_judged_as_std_judges_it() {
+        fn prop(text: Text) -> bool {
+            (0..=text.0.len()).all(|end| {
+                let prefix = &text.0[..end];
+                let expected = std::str::from_utf8(prefix).ok();
+                let at = first_wrong(prefix).unwrap_or(end);
+                validate(prefix).map_err(|error| error.at) == expected.ok_or(at)
+            })
+        }
+        QuickCheck::new().tests(1_000).quickcheck(prop as fn(Text) -> bool);
+    }
+
+    #[test]
+    fn unmasking_and_judging_together_is_as_one_after_the_other() {
+        fn prop(text: Text, key: u32) -> bool {
+            let key = key.to_ne_bytes();
+            let mut masked = text.0.clone();
+            mask(&mut masked, key, 0);
+            let expected = validate(&text.0);
+            unmask_and_validate(&mut masked, key) == expected
+        }
+        QuickCheck::new().tests(2_000).quickcheck(prop as fn(Text, u32) -> bool);
+    }
+
+    #[test]
+    fn the_places_that_are_easy_to_get_wrong() {
+        let cases: [(&[u8], usize); 7] = [
+            (b"\xE0\x80", 1),
+            (b"\xC0", 0),
+            (b"\xF5", 0),
+            (b"\xED\xA0", 1),
+            (b"\xF4\x90", 1),
+            (b"A\x80", 1),
+            (b"\xF0\x9F\x98A", 3),
+        ];
+        for (bytes, at) in cases {
+            assert_eq!(Utf8Validator::new().feed(bytes), Err(Utf8Error { at }), "{bytes:x?}");
+            assert_eq!(validate(bytes), Err(Utf8Error { at }), "{bytes:x?}");
+        }
     }
 }

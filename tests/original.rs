@@ -1,0 +1,100 @@
+//! The original crate's example, as its users write it, and the answers it promises.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use websocket_stream::util::{OpCode, ReadError, WriteError};
+use websocket_stream::{ReadResult, WebSocketStream, WriteResult};
+
+#[test]
+#[expect(clippy::unnecessary_mut_passed, reason = "as the original's users write it")]
+fn the_original_example_compiles_and_does_what_it_says() {
+    let (stream, peer) = UnixStream::pair().unwrap();
+    let mut peer = WebSocketStream::client(peer).unwrap();
+    peer.write(OpCode::Text, b"a thing").unwrap();
+
+    let mut ws_stream = match WebSocketStream::new(stream) {
+        Ok(ws) => ws,
+        Err(e) => panic!("Websocket creation failed, errno: {}", e),
+    };
+
+    // Read a thing
+    let read: ReadResult = ws_stream.read();
+    let handled = match read {
+        Ok(res_tuple) => match res_tuple.0 {
+            OpCode::Continuation => panic!("continuation"),
+            OpCode::Text => res_tuple.1,
+            OpCode::Binary => panic!("binary"),
+            OpCode::Close => panic!("close"),
+            OpCode::Ping => panic!("ping"),
+            OpCode::Pong => panic!("pong"),
+        },
+        Err(e) => match e {
+            ReadError::NoData => panic!("no data"),
+            ReadError::DataStop => panic!("a part"),
+            e => panic!("{e}"),
+        },
+    };
+    assert_eq!(handled, b"a thing");
+
+    // Write a thing
+    let mut buf: Vec<u8> = b"awesome".to_vec();
+    let written: WriteResult = ws_stream.write(OpCode::Text, &mut buf);
+    match written {
+        Ok(num_written) => assert_eq!(num_written, 9),
+        Err(WriteError::Refused(e)) => panic!("{e}"),
+        Err(e) => panic!("{e}"),
+    }
+    assert_eq!(peer.read().unwrap(), (OpCode::Text, b"awesome".to_vec()));
+}
+
+#[test]
+fn nothing_a_part_and_the_whole_are_told_apart() {
+    let (stream, mut peer) = UnixStream::pair().unwrap();
+    let mut ws = WebSocketStream::new(stream).unwrap();
+    assert!(matches!(ws.read(), Err(ReadError::NoData)));
+    peer.write_all(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f").unwrap();
+    assert!(matches!(ws.read(), Err(ReadError::DataStop)));
+    assert_eq!(ws.partial(), Some(&b"He"[..]));
+    peer.write_all(b"\x4d\x51\x58").unwrap();
+    assert_eq!(ws.read().unwrap(), (OpCode::Text, b"Hello".to_vec()));
+    assert!(matches!(ws.read(), Err(ReadError::NoData)));
+    assert_eq!(ws.held(), 0);
+}
+
+#[test]
+fn a_close_is_read_once_and_then_the_end_is_repeated() {
+    let (stream, peer) = UnixStream::pair().unwrap();
+    let mut ws = WebSocketStream::new(stream).unwrap();
+    let mut peer = WebSocketStream::client(peer).unwrap();
+    peer.write(OpCode::Close, b"\x03\xe8bye").unwrap();
+    assert_eq!(ws.read().unwrap(), (OpCode::Close, b"\x03\xe8bye".to_vec()));
+    for _ in 0..3 {
+        assert!(matches!(ws.read(), Err(ReadError::Closed(end)) if end.is_clean()));
+    }
+    assert!(matches!(peer.read(), Ok((OpCode::Close, _))));
+    assert!(matches!(ws.write(OpCode::Text, b"late"), Err(WriteError::Refused(_))));
+}
+
+#[test]
+fn a_fault_is_told_to_the_peer_and_to_the_caller() {
+    let (stream, mut peer) = UnixStream::pair().unwrap();
+    let mut ws = WebSocketStream::new(stream).unwrap();
+    peer.write_all(b"\x81\x05Hello").unwrap(); // a client must mask
+    assert!(matches!(ws.read(), Err(ReadError::Closed(end)) if end.code.get() == 1002));
+    let mut answer = [0; 4];
+    std::io::Read::read_exact(&mut peer, &mut answer).unwrap();
+    assert_eq!(answer, [0x88, 2, 0x03, 0xEA]);
+}
+
+#[test]
+fn many_messages_of_one_read_come_one_by_one() {
+    let (stream, mut peer) = UnixStream::pair().unwrap();
+    let mut ws = WebSocketStream::new(stream).unwrap();
+    let frame = b"\x82\x81\0\0\0\0a";
+    peer.write_all(&frame.repeat(1000)).unwrap();
+    for _ in 0..1000 {
+        assert_eq!(ws.read().unwrap(), (OpCode::Binary, b"a".to_vec()));
+    }
+    assert!(matches!(ws.read(), Err(ReadError::NoData)));
+    assert_eq!(ws.held(), 0);
+}
