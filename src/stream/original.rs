@@ -76,8 +76,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// [`WriteError::Refused`] with the reason, where nothing was taken: too much is unsent, the
-    /// connection is closing, or the payload does not fit the opcode. [`WriteError::System`] where a
+    /// [`WriteError::Refused`](super::WriteError::Refused) with the reason, where nothing was taken: too much is unsent, the
+    /// connection is closing, or the payload does not fit the opcode. [`WriteError::System`](super::WriteError::System) where a
     /// system call failed.
     pub fn write(&mut self, opcode: OpCode, payload: &[u8]) -> WriteResult {
         let now = self.connection.last_time();
