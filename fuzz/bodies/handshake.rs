@@ -1,0 +1,46 @@
+//! Any bytes as the head that either end receives, whole and byte by byte: the same verdict.
+
+use websocket_stream::Limits;
+use websocket_stream::handshake::{Answer, ClientHandshake, ClientRequest, Response, ServerHandshake};
+
+pub(crate) fn body(bytes: &[u8]) {
+    let limits = Limits { head_bytes: 2048, head_headers: 16, ..Limits::default() };
+    server(bytes, &limits);
+    client(bytes, &limits);
+}
+
+fn server(bytes: &[u8], limits: &Limits) {
+    let mut whole = ServerHandshake::new(limits);
+    let verdict = whole.receive(bytes);
+    let mut pieces = ServerHandshake::new(limits);
+    let last = feed(bytes, |byte| pieces.receive(byte));
+    assert_eq!(verdict.map(|answer| matches!(answer, Answer::Complete(_))), last);
+    if let Some(request) = whole.request() {
+        let _ = (request.path(), request.query(), request.origin(), request.subprotocols().count());
+        let mut out = Vec::new();
+        whole.answer(&Response::accept(), &mut out).expect("an acceptance can always be sent");
+        assert!(out.ends_with(b"\r\n\r\n"));
+    }
+}
+
+fn client(bytes: &[u8], limits: &Limits) {
+    let new = || {
+        let request = ClientRequest::new("localhost", "/").subprotocol("chat");
+        ClientHandshake::new(request, [7; 16], limits).expect("the request is sound")
+    };
+    let mut whole = new();
+    let verdict = whole.receive(bytes);
+    let mut pieces = new();
+    let last = feed(bytes, |byte| pieces.receive(byte));
+    assert_eq!(verdict.map(|answer| matches!(answer, Answer::Complete(_))), last);
+}
+
+/// Feeds byte by byte until the head is whole or faulty; whether it became whole.
+fn feed<E>(bytes: &[u8], mut receive: impl FnMut(&[u8]) -> Result<Answer, E>) -> Result<bool, E> {
+    for byte in bytes.chunks(1) {
+        if let Answer::Complete(_) = receive(byte)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
