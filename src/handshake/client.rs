@@ -1,199 +1,317 @@
-//! The client's side (RFC 6455, section 4.1).
+//! A client's side of the opening handshake (RFC 6455, section 4.1).
 #![forbid(unsafe_code)]
 
-use super::head::{Answer, Head, places};
-use super::response::check_headers;
-use super::token::{is_field_value, is_token, list};
-use super::{BuildError, ResponseFault, key};
-use crate::Limits;
-use alloc::{string::String, vec, vec::Vec};
-use base64::Engine;
-use core::fmt::Write;
+use super::client_request::{ClientRequest, RequestError};
+use super::extensions::Extensions;
+use super::head::{Collector, Head, HeadFault, HeadLimits, Headers, Only, Received, ResponseHead, Values};
+use super::key::{KEY_LEN, accept_key, encode_nonce};
+use alloc::vec::Vec;
+use core::fmt;
 
-/// What a client asks for.
+/// Makes the bytes of a client's request, and takes the server's response to it.
+///
+/// Send what [`write_request`](Self::write_request) writes, then give what arrives
+/// ([`receive`](Self::receive)) until the response is complete: the connection is open then.
 ///
 /// ```
-/// use websocket_stream::handshake::ClientRequest;
+/// use websocket_stream::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseFault};
 ///
-/// let request = ClientRequest::new("server.example.com", "/chat")
-///     .subprotocol("chat")
-///     .header("Origin", "http://example.com");
-/// # let _ = request;
+/// let request = ClientRequest::new("example.com", "/chat");
+/// // A fresh random nonce for each connection.
+/// let nonce = *b"the sample nonce";
+/// let mut handshake = ClientHandshake::new(request, nonce, HeadLimits::default())?;
+///
+/// let bytes = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /lobby\r\n\r\n";
+/// let fault = ResponseFault::Refused { status: 307, used: bytes.len() };
+/// assert_eq!(handshake.receive(bytes), Err(fault));
+/// let response = handshake.response().ok_or("no response")?;
+/// assert_eq!(response.header("location"), Some(&b"/lobby"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub struct ClientRequest {
-    host: String,
-    target: String,
-    subprotocols: Vec<String>,
-    headers: Vec<(String, String)>,
-}
-
-impl ClientRequest {
-    /// A request to a host, with its port where that is not the scheme's own, for a path and query.
-    pub fn new(host: &str, target: &str) -> Self {
-        Self { host: host.into(), target: target.into(), subprotocols: Vec::new(), headers: Vec::new() }
-    }
-
-    /// A subprotocol that the client would speak; the preferred ones first.
-    pub fn subprotocol(mut self, name: &str) -> Self {
-        self.subprotocols.push(name.into());
-        self
-    }
-
-    /// A further header. Judged when the handshake begins.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// HTTP Basic authentication (RFC 7617).
-    pub fn basic_auth(self, user: &str, password: &str) -> Self {
-        let mut pair = String::from(user);
-        pair.push(':');
-        pair.push_str(password);
-        let mut value = String::from("Basic ");
-        value.push_str(&base64::engine::general_purpose::STANDARD.encode(pair));
-        self.header("Authorization", &value)
-    }
-
-    fn check(&self) -> Result<(), BuildError> {
-        let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !visible(&self.host) || !visible(&self.target) || !self.target.starts_with('/') {
-            return Err(BuildError::Target);
-        }
-        if !self.subprotocols.iter().all(|name| is_token(name.as_bytes())) {
-            return Err(BuildError::Subprotocol);
-        }
-        if !self.headers.iter().all(|(_, value)| is_field_value(value.as_bytes())) {
-            return Err(BuildError::Header);
-        }
-        check_headers(&self.headers)
-    }
-}
-
-/// A request being sent and its response being received.
-#[derive(Debug)]
 pub struct ClientHandshake {
     request: ClientRequest,
-    key: String,
-    head: Head,
-    done: Option<Result<(), ResponseFault>>,
+    key: [u8; KEY_LEN],
+    state: State,
+}
+
+enum State {
+    /// The head of the final response is not whole.
+    Receiving(Collector),
+    /// The server has opened the connection.
+    Open(ResponseHead),
+    /// It has not. The response is there if its head could be parsed.
+    Failed { fault: ResponseFault, response: Option<ResponseHead> },
 }
 
 impl ClientHandshake {
-    /// A handshake with a nonce of 16 random bytes, fresh for each connection.
+    /// A handshake that has sent and received nothing.
+    ///
+    /// "The nonce MUST be selected randomly for each connection" (RFC 6455, section 4.1, item 7).
     ///
     /// # Errors
     ///
-    /// [`BuildError`] where the request has something that could break out of its line, or that the
-    /// handshake writes itself.
-    pub fn new(request: ClientRequest, nonce: [u8; 16], limits: &Limits) -> Result<Self, BuildError> {
+    /// [`RequestError`] where something in the request may not be sent.
+    pub fn new(request: ClientRequest, nonce: [u8; 16], limits: HeadLimits) -> Result<Self, RequestError> {
         request.check()?;
-        Ok(Self { request, key: key::encode(nonce), head: Head::new(limits), done: None })
+        Ok(Self { request, key: encode_nonce(&nonce), state: State::Receiving(Collector::new(limits)) })
     }
 
-    /// Writes the request.
+    /// Appends the request to `out`, the same each time.
     pub fn write_request(&self, out: &mut Vec<u8>) {
-        let ClientRequest { host, target, subprotocols, headers } = &self.request;
-        let mut head = String::new();
-        // Writing into a string cannot fail.
-        let _ = write!(
-            head,
-            "GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n",
-            self.key
-        );
-        if !subprotocols.is_empty() {
-            let _ = write!(head, "Sec-WebSocket-Protocol: {}\r\n", subprotocols.join(", "));
-        }
-        for (name, value) in headers {
-            let _ = write!(head, "{name}: {value}\r\n");
-        }
-        head.push_str("\r\n");
-        out.extend_from_slice(head.as_bytes());
+        self.request.write(&self.key, out);
     }
 
-    /// Takes received bytes up to the end of the head.
+    /// Takes bytes of the response, up to its end. Once it is complete, takes none.
+    ///
+    /// Interim responses (100 to 199, but 101) are passed over, within the same limits.
     ///
     /// # Errors
     ///
-    /// Why the response opens no WebSocket; each further call says it again.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<Answer, ResponseFault> {
-        match self.done {
-            None => {}
-            Some(Ok(())) => return Ok(Answer::Complete(0)),
-            Some(Err(fault)) => return Err(fault),
-        }
-        let result = match self.head.receive(bytes).map_err(ResponseFault::from) {
-            Ok(Answer::Complete(used)) => self.parse().map(|()| Answer::Complete(used)),
-            other => other,
+    /// [`ResponseFault`], as soon as it shows; it stays, and later calls repeat it.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<Received, ResponseFault> {
+        let collector = match &mut self.state {
+            State::Receiving(collector) => collector,
+            State::Open(_) => return Ok(Received::Complete { used: 0 }),
+            State::Failed { fault, .. } => return Err(fault.repeated()),
         };
-        match result {
-            Ok(Answer::Partial) => {}
-            Ok(Answer::Complete(_)) => self.done = Some(Ok(())),
-            Err(fault) => self.done = Some(Err(fault)),
-        }
-        result
-    }
-
-    /// The subprotocol that the server chose.
-    pub fn subprotocol(&self) -> Option<&str> {
-        let value = self.head.single("Sec-WebSocket-Protocol")?;
-        core::str::from_utf8(value).ok()
-    }
-
-    /// The response's headers, once it is whole, whatever its status.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.head.headers()
-    }
-
-    fn parse(&mut self) -> Result<(), ResponseFault> {
-        let bytes = self.head.as_bytes();
-        let mut headers = vec![httparse::EMPTY_HEADER; self.head.max_headers];
-        let mut response = httparse::Response::new(&mut headers);
-        match response.parse(bytes) {
-            Ok(httparse::Status::Complete(_)) => {}
-            Err(httparse::Error::TooManyHeaders) => return Err(ResponseFault::TooLarge),
-            Ok(httparse::Status::Partial) | Err(_) => return Err(ResponseFault::Malformed),
-        }
-        let (status, version) = (response.code.unwrap_or(0), response.version);
-        let places = places(bytes, response.headers);
-        self.head.keep(&places);
-        if version != Some(1) {
-            return Err(ResponseFault::Malformed);
-        }
-        self.check(status)
-    }
-
-    /// RFC 6455, section 4.1, the list at its end, in its order.
-    fn check(&self, status: u16) -> Result<(), ResponseFault> {
-        let head = &self.head;
-        // "If the status code received from the server is not 101, the client handles the response
-        // per HTTP procedures."
-        if status != 101 {
-            return Err(ResponseFault::Status(status));
-        }
-        if !head.has_token("Upgrade", "websocket") || !head.has_token("Connection", "Upgrade") {
-            return Err(ResponseFault::NotUpgraded);
-        }
-        if head.single("Sec-WebSocket-Accept") != Some(key::accept(self.key.as_bytes()).as_bytes()) {
-            return Err(ResponseFault::Accept);
-        }
-        // "this header field indicates the use of an extension that was not present in the client's
-        // handshake"
-        if head.values("Sec-WebSocket-Extensions").flat_map(list).next().is_some() {
-            return Err(ResponseFault::Extension);
-        }
-        // "this header field indicates the use of a subprotocol that was not present in the client's
-        // handshake"
-        let mut chosen = head.values("Sec-WebSocket-Protocol");
-        match (chosen.next(), chosen.next()) {
-            (None, _) => Ok(()),
-            (Some(one), None) if self.request.subprotocols.iter().any(|asked| asked.as_bytes() == one) => {
-                Ok(())
+        let (used, response) = match final_response(collector, bytes) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(Received::Partial),
+            Err(fault) => {
+                let fault = fault.into();
+                self.state = State::Failed { fault, response: None };
+                return Err(fault);
             }
-            _ => Err(ResponseFault::Subprotocol),
+        };
+        match check(&response, &self.request, &self.key, used) {
+            Ok(()) => {
+                self.state = State::Open(response);
+                Ok(Received::Complete { used })
+            }
+            Err(fault) => {
+                self.state = State::Failed { fault, response: Some(response) };
+                Err(fault)
+            }
+        }
+    }
+
+    /// The response, once it is complete. A failed one too, if it is HTTP at all, so that a redirect
+    /// can be followed or a challenge answered.
+    pub fn response(&self) -> Option<ReceivedResponse<'_>> {
+        match &self.state {
+            State::Receiving(_) => None,
+            State::Open(response) => Some(response),
+            State::Failed { response, .. } => response.as_ref(),
+        }
+        .map(ReceivedResponse)
+    }
+
+    /// The subprotocol that the server has chosen, when the connection is open.
+    pub fn subprotocol(&self) -> Option<&str> {
+        let State::Open(response) = &self.state else {
+            return None;
+        };
+        response.head.values("Sec-WebSocket-Protocol").next().and_then(|name| str::from_utf8(name).ok())
+    }
+
+    /// The extensions that the server has chosen, when the connection is open; all were offered.
+    pub fn extensions(&self) -> Option<Extensions<'_>> {
+        let State::Open(response) = &self.state else {
+            return None;
+        };
+        Some(Extensions::unchecked(response.head.values("Sec-WebSocket-Extensions")))
+    }
+}
+
+/// Without the headers, which may hold secrets.
+impl fmt::Debug for ClientHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state: &dyn fmt::Debug = match &self.state {
+            State::Receiving(_) => &"receiving",
+            State::Open(_) => &"open",
+            State::Failed { fault, .. } => fault,
+        };
+        f.debug_struct("ClientHandshake").field("state", state).field("request", &self.request).finish()
+    }
+}
+
+/// Collects heads up to that of the final response: "a client MUST be able to parse one or more 1xx
+/// responses received prior to a final response" (RFC 9110, section 15.2).
+fn final_response(
+    collector: &mut Collector,
+    bytes: &[u8],
+) -> Result<Option<(usize, ResponseHead)>, HeadFault> {
+    let mut at = 0;
+    loop {
+        let Received::Complete { used } = collector.collect(&bytes[at..])? else {
+            return Ok(None);
+        };
+        at += used;
+        let response = collector.parse_response()?;
+        if !matches!(response.status, 100 | 102..=199) {
+            return Ok(Some((at, response)));
         }
     }
 }
+
+/// Judges a response, by the items of section 4.1.
+fn check(
+    response: &ResponseHead,
+    request: &ClientRequest,
+    key: &[u8; KEY_LEN],
+    used: usize,
+) -> Result<(), ResponseFault> {
+    let head = &response.head;
+    let require = |condition, fault| if condition { Ok(()) } else { Err(fault) };
+
+    // 1. "If the status code received from the server is not 101, the client handles the response per
+    // HTTP procedures."
+    require(response.status == 101, ResponseFault::Refused { status: response.status, used })?;
+    require(response.is_1_1, ResponseFault::HttpVersion)?;
+    // 2. "If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a
+    // value that is not an ASCII case-insensitive match for the value "websocket"".
+    require(
+        matches!(head.only("Upgrade"), Only::One(value) if value.eq_ignore_ascii_case(b"websocket")),
+        ResponseFault::Upgrade,
+    )?;
+    // 3. "If the response lacks a |Connection| header field or the |Connection| header field doesn't
+    // contain a token that is an ASCII case-insensitive match for the value "Upgrade"".
+    require(head.elements("Connection").contain("upgrade"), ResponseFault::Connection)?;
+    // 4. "If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept|
+    // contains a value other than the base64-encoded SHA-1 of the concatenation".
+    require(head.only("Sec-WebSocket-Accept") == Only::One(&accept_key(key)), ResponseFault::Accept)?;
+    // 5. "if this header field indicates the use of an extension that was not present in the client's
+    // handshake".
+    let mut extensions = Extensions::over(head.values("Sec-WebSocket-Extensions"))
+        .map_err(|_| ResponseFault::MalformedExtensions)?;
+    require(extensions.all(|chosen| request.offers_extension(chosen.name)), ResponseFault::Extensions)?;
+    // 6. "if this header field indicates the use of a subprotocol that was not present in the client's
+    // handshake". It "MUST NOT appear more than once in an HTTP response" (section 11.3.4).
+    require(
+        match head.only("Sec-WebSocket-Protocol") {
+            Only::Absent => true,
+            Only::One(name) => request.offers_subprotocol(name),
+            Only::Several => false,
+        },
+        ResponseFault::Subprotocol,
+    )
+}
+
+/// A server's response, lent by [`ClientHandshake::response`].
+///
+/// Every look-up reads each header once at most. Names are compared without regard to case.
+#[derive(Clone, Copy)]
+pub struct ReceivedResponse<'a>(&'a ResponseHead);
+
+impl<'a> ReceivedResponse<'a> {
+    const fn head(&self) -> &'a Head {
+        &self.0.head
+    }
+
+    /// The status code: 101 where the connection is open.
+    pub const fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// What stands behind the status code; often nothing.
+    pub fn reason(&self) -> &'a str {
+        self.head().text(self.0.reason)
+    }
+
+    /// The value of the first header line of this name.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The values of all header lines of this name, in order.
+    pub fn values(&self, name: &'a str) -> Values<'a> {
+        self.head().values(name)
+    }
+
+    /// All header lines, in order.
+    pub fn headers(&self) -> Headers<'a> {
+        self.head().headers()
+    }
+}
+
+/// Without the headers, which may hold secrets.
+impl fmt::Debug for ReceivedResponse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceivedResponse").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+/// Why a server's response opens no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResponseFault {
+    /// The server answers with another status than 101: it wants the client to go elsewhere, or to
+    /// say who it is, or it does not want it at all. That is no fault of the server's;
+    /// [`response`](ClientHandshake::response) lends what it says.
+    Refused {
+        /// The status code.
+        status: u16,
+        /// How many of the bytes given last are the response's head: its body begins behind them. 0
+        /// where the fault is repeated.
+        used: usize,
+    },
+    /// The bytes are no HTTP response.
+    Malformed,
+    /// The head, with those of interim responses, passes one of the [`HeadLimits`].
+    TooLarge,
+    /// The version is not HTTP/1.1.
+    HttpVersion,
+    /// `Upgrade` is not `websocket`.
+    Upgrade,
+    /// `Connection` does not contain `Upgrade`.
+    Connection,
+    /// `Sec-WebSocket-Accept` does not answer the key that was sent.
+    Accept,
+    /// The server has chosen an extension that was not offered.
+    Extensions,
+    /// `Sec-WebSocket-Extensions` does not follow its grammar.
+    MalformedExtensions,
+    /// The server has chosen a subprotocol that was not offered, or more than one.
+    Subprotocol,
+}
+
+impl ResponseFault {
+    /// The fault for a call that took no bytes.
+    const fn repeated(self) -> Self {
+        match self {
+            Self::Refused { status, .. } => Self::Refused { status, used: 0 },
+            other => other,
+        }
+    }
+}
+
+impl From<HeadFault> for ResponseFault {
+    fn from(fault: HeadFault) -> Self {
+        match fault {
+            HeadFault::Malformed => Self::Malformed,
+            HeadFault::TooLarge => Self::TooLarge,
+            HeadFault::Version => Self::HttpVersion,
+        }
+    }
+}
+
+impl fmt::Display for ResponseFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused { status, .. } => {
+                return write!(f, "the server answered the opening handshake with status {status}");
+            }
+            Self::Malformed => "the server's response is not well-formed HTTP",
+            Self::TooLarge => "the head of the server's response is too large",
+            Self::HttpVersion => "the server's response is not HTTP/1.1",
+            Self::Upgrade => "the server's response has no Upgrade: websocket",
+            Self::Connection => "the server's response has no Connection: Upgrade",
+            Self::Accept => "the server's Sec-WebSocket-Accept does not answer the key that was sent",
+            Self::Extensions => "the server has chosen an extension that was not offered",
+            Self::MalformedExtensions => "the server's Sec-WebSocket-Extensions header is malformed",
+            Self::Subprotocol => "the server has not chosen one of the subprotocols that were offered",
+        })
+    }
+}
+
+impl core::error::Error for ResponseFault {}

@@ -1,39 +1,98 @@
-//! What can be wrong with a handshake: with the peer's head, or with what the caller wants to send.
+//! What is wrong with a client's request, and what it is told.
 #![forbid(unsafe_code)]
 
+use super::head::HeadFault;
+use super::response::Response;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::fmt;
 
-/// Why a request is no opening handshake.
+/// Why a request opens no WebSocket connection.
+///
+/// Each has a complete response ([`write_response`](Self::write_response)), after which the
+/// connection is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestFault {
-    /// It is not HTTP, or its headers contradict each other: 400.
+    /// The bytes are no HTTP request, or one that not all recipients read the same way: a bare line
+    /// feed, a folded line, a NUL (400).
     Malformed,
-    /// It is larger than the limits, in bytes or in headers: 431.
+    /// The head passes one of the [`HeadLimits`](super::HeadLimits) (431).
     TooLarge,
-    /// Its method is not GET: 405.
-    Method,
-    /// Its HTTP version is lower than 1.1: 505.
+    /// The version is below HTTP/1.1, or another protocol's (505).
     HttpVersion,
-    /// It does not ask to become a WebSocket: 426.
+    /// The request asks for no upgrade to WebSocket: a plain page, a health check, another protocol
+    /// (426). [`request`](super::ServerHandshake::request) still lends it, and any response other
+    /// than 101 may be given to it.
     NotAnUpgrade,
-    /// It asks for another version of the protocol than 13: 426, naming 13.
-    Version,
-    /// It has no `Sec-WebSocket-Key` of 16 bytes in base64, or more than one: 400.
+    /// The method is not `GET` (405).
+    Method,
+    /// The request target is neither a path nor an absolute URI (400).
+    Target,
+    /// There is not exactly one valid `Host` (400).
+    Host,
+    /// `Connection` does not contain `Upgrade` (400).
+    Connection,
+    /// There is not exactly one `Sec-WebSocket-Key` of 16 bytes in base64 (400).
     Key,
-    /// It has a body: 400.
+    /// `Sec-WebSocket-Version` is missing or not 13 (426, with the version that is spoken).
+    Version,
+    /// `Sec-WebSocket-Version` is there more than once (400).
+    DoubledVersion,
+    /// The request has a body or says that it has (400).
     Body,
+    /// `Origin` is there more than once, or is not visible ASCII (400).
+    Origin,
+    /// `Sec-WebSocket-Protocol` is no list of tokens (400).
+    Subprotocols,
+    /// `Sec-WebSocket-Extensions` does not follow its grammar (400).
+    Extensions,
 }
 
 impl RequestFault {
-    /// The HTTP status that answers it.
+    /// The status code of its response.
     pub const fn status(self) -> u16 {
         match self {
-            Self::Malformed | Self::Key | Self::Body => 400,
-            Self::TooLarge => 431,
             Self::Method => 405,
-            Self::HttpVersion => 505,
             Self::NotAnUpgrade | Self::Version => 426,
+            Self::TooLarge => 431,
+            Self::HttpVersion => 505,
+            Self::Malformed
+            | Self::Target
+            | Self::Host
+            | Self::Connection
+            | Self::Key
+            | Self::DoubledVersion
+            | Self::Body
+            | Self::Origin
+            | Self::Subprotocols
+            | Self::Extensions => 400,
+        }
+    }
+
+    /// Appends its complete response to `out`.
+    pub fn write_response(self, out: &mut Vec<u8>) {
+        let written = Response::from(self).write_refusal(true, out);
+        debug_assert!(written.is_ok(), "{self:?}: {written:?}");
+    }
+}
+
+/// The response that tells a client of its fault, in a line of text.
+impl From<RequestFault> for Response {
+    fn from(fault: RequestFault) -> Self {
+        let response = Self::new(fault.status()).text(fault.to_string());
+        // "The origin server MUST generate an Allow header field in a 405 response" (RFC 9110,
+        // section 15.5.6).
+        if fault == RequestFault::Method { response.header("Allow", "GET") } else { response }
+    }
+}
+
+impl From<HeadFault> for RequestFault {
+    fn from(fault: HeadFault) -> Self {
+        match fault {
+            HeadFault::Malformed => Self::Malformed,
+            HeadFault::TooLarge => Self::TooLarge,
+            HeadFault::Version => Self::HttpVersion,
         }
     }
 }
@@ -42,85 +101,22 @@ impl fmt::Display for RequestFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "the request is not well-formed HTTP",
-            Self::TooLarge => "the request's head is over the limit",
-            Self::Method => "a WebSocket is opened with GET",
-            Self::HttpVersion => "a WebSocket is opened with HTTP/1.1",
-            Self::NotAnUpgrade => "the request does not ask for a WebSocket",
-            Self::Version => "the request asks for a WebSocket version other than 13",
-            Self::Key => "the request has no valid Sec-WebSocket-Key",
-            Self::Body => "an opening handshake has no body",
+            Self::TooLarge => "the head of the request is too large",
+            Self::HttpVersion => "the request is not HTTP/1.1",
+            Self::NotAnUpgrade => "the request has no Upgrade header that names websocket",
+            Self::Method => "the method of a WebSocket handshake is GET",
+            Self::Target => "the request target is neither a path nor an http or ws URI",
+            Self::Host => "the request needs exactly one valid Host header",
+            Self::Connection => "the request has no Connection header that contains Upgrade",
+            Self::Key => "the request needs exactly one Sec-WebSocket-Key, of 16 bytes in base64",
+            Self::Version => "the request needs Sec-WebSocket-Version: 13",
+            Self::DoubledVersion => "the request has more than one Sec-WebSocket-Version",
+            Self::Body => "a WebSocket handshake has no body",
+            Self::Origin => "the request has more than one Origin, or one that is not visible ASCII",
+            Self::Subprotocols => "the Sec-WebSocket-Protocol header is no list of tokens",
+            Self::Extensions => "the Sec-WebSocket-Extensions header is malformed",
         })
     }
 }
 
 impl core::error::Error for RequestFault {}
-
-/// Why a response does not open a WebSocket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ResponseFault {
-    /// It is not HTTP.
-    Malformed,
-    /// It is larger than the limits.
-    TooLarge,
-    /// Its status is not 101: a redirect, a demand for authentication, a refusal. The response can be
-    /// looked at.
-    Status(u16),
-    /// Its `Upgrade` or `Connection` does not say WebSocket.
-    NotUpgraded,
-    /// Its `Sec-WebSocket-Accept` does not fit the key that was sent.
-    Accept,
-    /// It chose a subprotocol that was not asked for.
-    Subprotocol,
-    /// It chose an extension that was not offered.
-    Extension,
-}
-
-impl fmt::Display for ResponseFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed => f.write_str("the response is not well-formed HTTP"),
-            Self::TooLarge => f.write_str("the response's head is over the limit"),
-            Self::Status(status) => write!(f, "the server answered with status {status}"),
-            Self::NotUpgraded => f.write_str("the server did not upgrade to a WebSocket"),
-            Self::Accept => f.write_str("the server's Sec-WebSocket-Accept is wrong"),
-            Self::Subprotocol => f.write_str("the server chose a subprotocol that was not asked for"),
-            Self::Extension => f.write_str("the server chose an extension that was not offered"),
-        }
-    }
-}
-
-impl core::error::Error for ResponseFault {}
-
-/// Why a request or a response cannot be sent as the caller wants it. Nothing was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// A host or a path has a character that would break out of its line, or is empty.
-    Target,
-    /// A header's name is no token, or its value has a control character.
-    Header,
-    /// A header that the handshake writes itself.
-    ReservedHeader,
-    /// A subprotocol that is no token, or one that the client did not ask for.
-    Subprotocol,
-    /// A status that does not end an HTTP exchange.
-    Status,
-    /// There is no request to answer, or it was answered.
-    NoRequest,
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Target => "the host or the path is empty or has a forbidden character",
-            Self::Header => "a header has a forbidden character",
-            Self::ReservedHeader => "the handshake writes this header itself",
-            Self::Subprotocol => "the subprotocol is no token, or was not asked for",
-            Self::Status => "a refusal has a status from 200 to 599",
-            Self::NoRequest => "there is no request to answer",
-        })
-    }
-}
-
-impl core::error::Error for BuildError {}

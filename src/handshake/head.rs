@@ -1,150 +1,351 @@
-//! The head of an HTTP message, collected byte by byte: each one is looked at once.
+//! The head of an HTTP message, collected as it arrives and parsed once, when it is whole.
+//!
+//! The collector looks for the empty line that ends a head, and looks at each byte once. What it
+//! refuses on sight is what no parser may repair: a line that does not end in CRLF, a NUL, a first
+//! byte that begins no start line. The rest is judged when the head is whole.
 #![forbid(unsafe_code)]
 
-use super::{RequestFault, ResponseFault};
-use crate::Limits;
+use super::token::{Elements, is_token_byte};
+use alloc::vec;
 use alloc::vec::Vec;
-use core::ops::Range;
+use httparse::{EMPTY_HEADER, Error, Header, Status};
 
-/// Collects a head up to the empty line that ends it.
+/// How big the head of a request or a response may be.
+///
+/// A head that passes one of the bounds is answered with 431 by a server and fails a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HeadLimits {
+    /// The most bytes from the first to the end of the empty line; 16 KiB by default, which is what
+    /// browsers and proxies stay below. Never more than 2^32 - 1.
+    pub bytes: usize,
+    /// The most header lines; 100 by default.
+    pub headers: usize,
+}
+
+impl HeadLimits {
+    /// 16 KiB and 100 header lines.
+    pub const DEFAULT: Self = Self { bytes: 16 * 1024, headers: 100 };
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// How far a handshake has come with the bytes that it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// The head goes on: all bytes were taken.
+    Partial,
+    /// The head is whole: it ends behind the first `used` of the bytes that were given last. Those
+    /// behind it belong to the connection's first frame.
+    Complete {
+        /// How many bytes were taken.
+        used: usize,
+    },
+}
+
+/// Why bytes are no head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeadFault {
+    /// They break HTTP's grammar.
+    Malformed,
+    /// They pass one of the limits.
+    TooLarge,
+    /// The version is neither HTTP/1.0 nor HTTP/1.1.
+    Version,
+}
+
+/// Takes a head's bytes until it is whole.
+#[derive(Debug)]
+pub(super) struct Collector {
+    limits: HeadLimits,
+    bytes: Vec<u8>,
+    /// How many bytes the limit still allows.
+    room: usize,
+    /// How many bytes of the line that is not yet ended are there.
+    line: usize,
+    /// How many lines have ended, without the empty ones before the first.
+    lines: usize,
+    /// How many bytes were looked at, which no result depends on.
+    #[cfg(test)]
+    scanned: usize,
+}
+
+impl Collector {
+    pub(super) fn new(limits: HeadLimits) -> Self {
+        // Places within a head are kept in 32 bits.
+        let room = limits.bytes.min(u32::MAX as usize);
+        Self {
+            limits,
+            bytes: Vec::new(),
+            room,
+            line: 0,
+            lines: 0,
+            #[cfg(test)]
+            scanned: 0,
+        }
+    }
+
+    /// Takes bytes up to the end of the head.
+    pub(super) fn collect(&mut self, bytes: &[u8]) -> Result<Received, HeadFault> {
+        let allowed = &bytes[..bytes.len().min(self.room)];
+        let end = self.find_end(allowed)?;
+        let taken = &allowed[..end.unwrap_or(allowed.len())];
+        self.room -= taken.len();
+        match end {
+            Some(used) => {
+                self.bytes.extend_from_slice(taken);
+                Ok(Received::Complete { used })
+            }
+            // The end would be yet to come.
+            None if self.room == 0 => Err(HeadFault::TooLarge),
+            None => {
+                self.bytes.extend_from_slice(taken);
+                Ok(Received::Partial)
+            }
+        }
+    }
+
+    /// Where in the bytes that go on from those collected the head ends.
+    fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
+        let mut at = 0;
+        while let Some(&first) = bytes.get(at) {
+            if self.lines == 0 && self.line == 0 && !is_token_byte(first) && first != b'\r' {
+                return Err(HeadFault::Malformed);
+            }
+            let rest = &bytes[at..];
+            let found = rest.iter().position(|&byte| byte == b'\n' || byte == 0);
+            #[cfg(test)]
+            {
+                self.scanned += found.map_or(rest.len(), |index| index + 1);
+            }
+            let Some(index) = found else {
+                self.line += rest.len();
+                break;
+            };
+            let before = match index.checked_sub(1) {
+                Some(before) => rest.get(before),
+                None if self.line > 0 => self.bytes.last(),
+                None => None,
+            };
+            // A NUL, or a LF alone: "a recipient MAY recognize a single LF as a line terminator"
+            // (RFC 9112, section 2.2), and where two recipients differ in it, requests are smuggled.
+            if rest[index] == 0 || before != Some(&b'\r') {
+                return Err(HeadFault::Malformed);
+            }
+            let is_empty = self.line + index == 1;
+            self.line = 0;
+            at += index + 1;
+            // "a server that is expecting to receive and parse a request-line SHOULD ignore at least
+            // one empty line (CRLF) received prior to the request-line" (RFC 9112, section 2.2).
+            match self.lines {
+                0 if is_empty => {}
+                _ if is_empty => return Ok(Some(at)),
+                lines if lines > self.limits.headers => return Err(HeadFault::TooLarge),
+                _ => self.lines += 1,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The head that was collected, and a collector that has taken nothing but may not take more
+    /// than this one still could.
+    fn take(&mut self) -> (Vec<u8>, usize) {
+        self.line = 0;
+        let lines = core::mem::take(&mut self.lines);
+        (core::mem::take(&mut self.bytes), lines.saturating_sub(1))
+    }
+
+    /// Parses the whole head of a request, which leaves the collector empty.
+    pub(super) fn parse_request(&mut self) -> Result<RequestHead, HeadFault> {
+        let (bytes, headers) = self.take();
+        let mut headers = vec![EMPTY_HEADER; headers];
+        let mut request = httparse::Request::new(&mut headers);
+        whole(request.parse(&bytes), &bytes)?;
+        let method = Span::of(request.method.unwrap_or_default().as_bytes(), &bytes);
+        let target = Span::of(request.path.unwrap_or_default().as_bytes(), &bytes);
+        let is_1_1 = request.version == Some(1);
+        let fields = spans(request.headers, &bytes);
+        Ok(RequestHead { method, target, is_1_1, head: Head { bytes, fields } })
+    }
+
+    /// Parses the whole head of a response, which leaves the collector empty, ready for the head of
+    /// the next response.
+    pub(super) fn parse_response(&mut self) -> Result<ResponseHead, HeadFault> {
+        let (bytes, headers) = self.take();
+        let mut headers = vec![EMPTY_HEADER; headers];
+        let mut response = httparse::Response::new(&mut headers);
+        whole(response.parse(&bytes), &bytes)?;
+        let status = response.code.unwrap_or_default();
+        let reason = Span::of(response.reason.unwrap_or_default().as_bytes(), &bytes);
+        let is_1_1 = response.version == Some(1);
+        let fields = spans(response.headers, &bytes);
+        Ok(ResponseHead { status, reason, is_1_1, head: Head { bytes, fields } })
+    }
+}
+
+/// Whether the parser found the same end as the collector.
+fn whole(parsed: httparse::Result<usize>, bytes: &[u8]) -> Result<(), HeadFault> {
+    match parsed {
+        Ok(Status::Complete(size)) if size == bytes.len() => Ok(()),
+        Err(Error::Version) => Err(HeadFault::Version),
+        _ => Err(HeadFault::Malformed),
+    }
+}
+
+fn spans(headers: &[Header<'_>], bytes: &[u8]) -> Vec<Field> {
+    let field = |header: &Header<'_>| Field {
+        name: Span::of(header.name.as_bytes(), bytes),
+        value: Span::of(header.value, bytes),
+    };
+    headers.iter().map(field).collect()
+}
+
+/// A place within a head's bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// Where `part`, which is a part of `whole`, stands in it.
+    fn of(part: &[u8], whole: &[u8]) -> Self {
+        let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
+        match (u32::try_from(start), u32::try_from(start.wrapping_add(part.len()))) {
+            (Ok(start), Ok(end)) if end as usize <= whole.len() => Self { start, end },
+            // An empty part need not lie within.
+            _ => Self { start: 0, end: 0 },
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    name: Span,
+    value: Span,
+}
+
+/// A parsed head: its bytes, and where its headers stand in them.
 #[derive(Debug)]
 pub(super) struct Head {
     bytes: Vec<u8>,
-    /// Where the line that is being received begins.
-    line: usize,
-    max_bytes: usize,
-    pub(super) max_headers: usize,
     fields: Vec<Field>,
 }
 
-/// Where a header lies in the head.
-#[derive(Debug, Clone)]
-struct Field {
-    name: Range<usize>,
-    value: Range<usize>,
-}
-
-/// What became of the bytes that a handshake was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// All were used; the head goes on.
-    Partial,
-    /// The head is whole. So many of the bytes belong to it; what follows are frames.
-    Complete(usize),
-}
-
-/// Why a head was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeadError {
-    Malformed,
-    TooLarge,
-}
-
-impl From<HeadError> for RequestFault {
-    fn from(error: HeadError) -> Self {
-        match error {
-            HeadError::Malformed => Self::Malformed,
-            HeadError::TooLarge => Self::TooLarge,
-        }
-    }
-}
-
-impl From<HeadError> for ResponseFault {
-    fn from(error: HeadError) -> Self {
-        match error {
-            HeadError::Malformed => Self::Malformed,
-            HeadError::TooLarge => Self::TooLarge,
-        }
-    }
-}
-
 impl Head {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            bytes: Vec::new(),
-            line: 0,
-            max_bytes: limits.head_bytes,
-            max_headers: limits.head_headers,
-            fields: Vec::new(),
-        }
+    /// The bytes at a place.
+    pub(super) fn get(&self, span: Span) -> &[u8] {
+        self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The text at a place that the parser has found to be text.
+    pub(super) fn text(&self, span: Span) -> &str {
+        str::from_utf8(self.get(span)).unwrap_or_default()
     }
 
-    /// Takes the bytes that belong to the head.
-    pub(super) fn receive(&mut self, bytes: &[u8]) -> Result<Answer, HeadError> {
-        let mut used = 0;
-        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
-            if self.bytes.len() + part.len() > self.max_bytes {
-                return Err(HeadError::TooLarge);
-            }
-            self.bytes.extend_from_slice(part);
-            used += part.len();
-            if part.contains(&0) {
-                return Err(HeadError::Malformed);
-            }
-            if part.last() != Some(&b'\n') {
-                break;
-            }
-            let line = &self.bytes[self.line..];
-            // A bare LF ends lines for some readers and not for others: a way to smuggle.
-            if !line.ends_with(b"\r\n") {
-                return Err(HeadError::Malformed);
-            }
-            // A line that begins with white space once continued the header before it.
-            if line[0] == b' ' || line[0] == b'\t' {
-                return Err(HeadError::Malformed);
-            }
-            let empty = line.len() == 2;
-            if empty {
-                return if self.line == 0 { Err(HeadError::Malformed) } else { Ok(Answer::Complete(used)) };
-            }
-            self.line = self.bytes.len();
-        }
-        Ok(Answer::Partial)
+    /// All header lines.
+    pub(super) fn headers(&self) -> Headers<'_> {
+        Headers { head: self, fields: self.fields.iter() }
     }
 
-    /// Keeps where the headers lie that were parsed from the head.
-    pub(super) fn keep(&mut self, headers: &[(Range<usize>, Range<usize>)]) {
-        self.fields =
-            headers.iter().map(|(name, value)| Field { name: name.clone(), value: value.clone() }).collect();
+    /// The values of the header lines of one name.
+    pub(super) fn values<'a>(&'a self, name: &'a str) -> Values<'a> {
+        Values(Source::Head { headers: self.headers(), name })
     }
 
-    /// Names and values, in their order.
-    pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter().map(|field| {
-            let name = core::str::from_utf8(&self.bytes[field.name.clone()]).unwrap_or_default();
-            (name, self.bytes[field.value.clone()].trim_ascii())
-        })
+    /// The elements of a header whose value is a list.
+    pub(super) fn elements<'a>(&'a self, name: &'a str) -> Elements<'a> {
+        Elements::new(self.values(name))
     }
 
-    /// The values of all headers with this name, in their order.
-    pub(super) fn values<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.headers().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// The value of a header that stands exactly once.
-    pub(super) fn single<'a>(&'a self, name: &str) -> Option<&'a [u8]> {
+    /// The value of a header that has one line.
+    pub(super) fn only<'a>(&'a self, name: &'a str) -> Only<'a> {
         let mut values = self.values(name);
-        values.next().filter(|_| values.next().is_none())
-    }
-
-    /// Whether a header's list, over all its lines, has this token.
-    pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.values(name).flat_map(super::token::list).any(|t| t.eq_ignore_ascii_case(token.as_bytes()))
+        match (values.next(), values.next()) {
+            (None, _) => Only::Absent,
+            (Some(value), None) => Only::One(value),
+            (Some(_), Some(_)) => Only::Several,
+        }
     }
 }
 
-/// Where a part of `whole` lies in it.
-pub(super) fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    let end = (start + part.len()).min(whole.len());
-    start.min(end)..end
+/// How often a header is there that may be there once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Only<'a> {
+    Absent,
+    One(&'a [u8]),
+    Several,
 }
 
-/// Where parsed headers lie in the head.
-pub(super) fn places(whole: &[u8], headers: &[httparse::Header<'_>]) -> Vec<(Range<usize>, Range<usize>)> {
-    headers.iter().map(|header| (place(whole, header.name.as_bytes()), place(whole, header.value))).collect()
+/// A request's head.
+#[derive(Debug)]
+pub(super) struct RequestHead {
+    pub(super) method: Span,
+    pub(super) target: Span,
+    pub(super) is_1_1: bool,
+    pub(super) head: Head,
+}
+
+/// A response's head.
+#[derive(Debug)]
+pub(super) struct ResponseHead {
+    pub(super) status: u16,
+    pub(super) reason: Span,
+    pub(super) is_1_1: bool,
+    pub(super) head: Head,
+}
+
+/// The header lines of a head, in order: names as they were sent, and values without the whitespace
+/// around them. Names are to be compared without regard to case.
+#[derive(Debug, Clone)]
+pub struct Headers<'a> {
+    head: &'a Head,
+    fields: core::slice::Iter<'a, Field>,
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a str, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.fields.next().map(|field| (self.head.text(field.name), self.head.get(field.value)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.fields.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Headers<'_> {}
+
+/// The values of all header lines of one name, in order, without the whitespace around them.
+#[derive(Debug, Clone)]
+pub struct Values<'a>(Source<'a>);
+
+#[derive(Debug, Clone)]
+enum Source<'a> {
+    Head { headers: Headers<'a>, name: &'a str },
+    One(Option<&'a [u8]>),
+}
+
+impl<'a> Values<'a> {
+    /// A value that stands in no head.
+    pub(super) const fn of_one(value: &'a [u8]) -> Self {
+        Self(Source::One(Some(value)))
+    }
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match &mut self.0 {
+            Source::One(value) => value.take(),
+            Source::Head { headers: Headers { head, fields }, name } => fields
+                .find(|field| head.get(field.name).eq_ignore_ascii_case(name.as_bytes()))
+                .map(|field| head.get(field.value)),
+        }
+    }
 }

@@ -1,27 +1,55 @@
-//! The proof that the server understood the handshake (RFC 6455, section 1.3).
+//! The key that a client sends and the proof that a server answers (RFC 6455, section 1.3).
 #![forbid(unsafe_code)]
 
-use alloc::string::String;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
+/// "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", which no server concatenates that does not know the
+/// WebSocket Protocol.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The value of `Sec-WebSocket-Accept` for a value of `Sec-WebSocket-Key`.
-pub(super) fn accept(key: &[u8]) -> String {
-    STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
+/// The length in bytes of a `Sec-WebSocket-Key`: base64 of 16 bytes.
+pub(super) const KEY_LEN: usize = 24;
+
+/// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (RFC 6455, section
+/// 4.2.2, item 5.4): base64 of the SHA-1 of the key followed by a fixed GUID.
+///
+/// The key is taken as it stands in the header, without its whitespace around.
+///
+/// ```
+/// use websocket_stream::handshake::accept_key;
+///
+/// // The example of RFC 6455, section 1.3.
+/// assert_eq!(&accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// ```
+pub fn accept_key(key: &[u8]) -> [u8; 28] {
+    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+    encode(digest.as_slice())
 }
 
 /// The value of `Sec-WebSocket-Key` for a nonce.
-pub(super) fn encode(nonce: [u8; 16]) -> String {
-    STANDARD.encode(nonce)
+pub(super) fn encode_nonce(nonce: &[u8; 16]) -> [u8; KEY_LEN] {
+    encode(nonce)
 }
 
-/// Whether this is "a value that, when base64-decoded, is 16 bytes in length" (section 4.1).
-pub(super) fn is_valid(key: &[u8]) -> bool {
-    let mut nonce = [0; 18];
-    key.len() == 24 && STANDARD.decode_slice(key, &mut nonce) == Ok(16)
+/// Base64 of bytes that take exactly `N` characters.
+fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut text = [0; N];
+    let written = STANDARD.encode_slice(bytes, &mut text);
+    debug_assert_eq!(written, Ok(N));
+    text
+}
+
+/// Whether a value is "a base64-encoded value that, when decoded, is 16 bytes in length" (section
+/// 4.2.1, item 5): 22 characters of the alphabet and two of padding. The four bits that decode to
+/// nothing may have any value.
+pub(super) fn is_key(value: &[u8]) -> bool {
+    let digits = match value.strip_suffix(b"==") {
+        Some(digits) if value.len() == KEY_LEN => digits,
+        _ => return false,
+    };
+    digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 #[cfg(test)]
@@ -29,16 +57,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_section_1_3() {
-        assert_eq!(accept(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        assert_eq!(encode(*b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==");
+    fn the_rfcs_nonce_gives_its_key() {
+        assert_eq!(&encode_nonce(b"the sample nonce"), b"dGhlIHNhbXBsZSBub25jZQ==");
     }
 
     #[test]
-    fn a_key_is_the_base64_of_sixteen_bytes() {
-        assert!(is_valid(b"dGhlIHNhbXBsZSBub25jZQ=="));
-        for wrong in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZTE=", "!!!!IHNhbXBsZSBub25jZQ=="] {
-            assert!(!is_valid(wrong.as_bytes()), "{wrong}");
+    fn a_key_is_base64_of_sixteen_bytes_and_nothing_else() {
+        for nonce in [[0; 16], [0xFF; 16], *b"the sample nonce"] {
+            assert!(is_key(&encode_nonce(&nonce)));
         }
+        for size in (0..40).filter(|&size| size != 16) {
+            let encoded = STANDARD.encode(vec![0xA5; size]);
+            assert!(!is_key(encoded.as_bytes()), "{size} bytes");
+        }
+        for wrong in ["dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25j-Q==", "dGhlIHNhbXBsZSBub25j Q=="] {
+            assert!(!is_key(wrong.as_bytes()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_unused_bits_of_a_key_do_not_matter() {
+        assert!(is_key(b"dGhlIHNhbXBsZSBub25jZR=="));
     }
 }

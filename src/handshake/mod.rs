@@ -1,18 +1,66 @@
-//! Floor 1: the opening handshake without I/O (RFC 6455, section 4), for both ends.
+//! Floor 1: the opening handshake (RFC 6455, section 4), in both roles.
 //!
-//! The bytes of a head are collected and looked at once; what comes behind it stays with the caller.
-//! Work is linear in the bytes received, and both bytes and headers are bounded.
+//! [`ServerHandshake`] takes the bytes of a client's request and makes those of the answer.
+//! [`ClientHandshake`] makes the bytes of a request and takes those of the server's answer. Neither
+//! reads a socket, a clock or a source of random numbers: bytes and the nonce are arguments.
+//!
+//! # Laws
+//!
+//! 1. Any split of the input gives the same answer. Each byte is looked at a fixed number of times,
+//!    however it arrives.
+//! 2. No byte behind the head is taken: it belongs to the first frame.
+//! 3. What is held is bounded by [`HeadLimits`], and is what has arrived, never what was announced.
+//! 4. Nothing that the application gives can break out of its header line: it is refused before a
+//!    byte is written.
+//! 5. A fault is final: later calls repeat it.
+//!
+//! ```
+//! use websocket_stream::handshake::*;
+//!
+//! let request = ClientRequest::new("example.com", "/chat").subprotocol("superchat");
+//! let mut client = ClientHandshake::new(request, *b"the sample nonce", HeadLimits::default())?;
+//! let mut server = ServerHandshake::new(HeadLimits::default());
+//! let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+//!
+//! client.write_request(&mut to_server);
+//! assert_eq!(server.receive(&to_server)?, Received::Complete { used: to_server.len() });
+//!
+//! let request = server.request().ok_or("no request")?;
+//! let response = match request.path() {
+//!     _ if !OriginPolicy::Same.allows(&request) => Response::forbidden(),
+//!     "/chat" => Response::accept().subprotocol("superchat"),
+//!     _ => Response::new(404),
+//! };
+//! server.answer(&response, &mut to_client)?;
+//!
+//! assert_eq!(client.receive(&to_client)?, Received::Complete { used: to_client.len() });
+//! assert_eq!(client.subprotocol(), Some("superchat"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
 
+mod authority;
 mod client;
+mod client_request;
+mod extensions;
 mod fault;
+mod fields;
 mod head;
 mod key;
+mod origin;
+mod request;
 mod response;
 mod server;
 mod token;
 
-pub use client::{ClientHandshake, ClientRequest};
-pub use fault::{BuildError, RequestFault, ResponseFault};
-pub use head::Answer;
-pub use response::Response;
-pub use server::{Request, ServerHandshake};
+pub use client::{ClientHandshake, ReceivedResponse, ResponseFault};
+pub use client_request::{ClientRequest, RequestError};
+pub use extensions::{Extension, Extensions, MalformedExtensions, Params};
+pub use fault::RequestFault;
+pub use head::{HeadLimits, Headers, Received, Values};
+pub use key::accept_key;
+pub use origin::OriginPolicy;
+pub use request::Request;
+pub use response::{Response, ResponseError};
+pub use server::ServerHandshake;
+pub use token::Subprotocols;

@@ -1,233 +1,240 @@
-//! The server's side (RFC 6455, section 4.2).
+//! A server's side of the opening handshake (RFC 6455, section 4.2).
 #![forbid(unsafe_code)]
 
-use super::head::{Answer, Head, place, places};
-use super::{BuildError, RequestFault, Response, key, token};
-use crate::Limits;
-use alloc::{vec, vec::Vec};
-use core::ops::Range;
+use super::authority;
+use super::extensions::Extensions;
+use super::fault::RequestFault;
+use super::head::{Collector, HeadLimits, Only, Received, RequestHead};
+use super::key::{accept_key, is_key};
+use super::request::Request;
+use super::response::{Response, ResponseError};
+use alloc::vec::Vec;
+use core::fmt;
 
-/// A request being received, looked at, and answered.
+/// Takes a client's request, lets the application look at it, and makes the bytes of its answer.
+///
+/// Give it what arrives ([`receive`](Self::receive)) until the request is complete, look at it
+/// ([`request`](Self::request)), at once or later, and answer it ([`answer`](Self::answer)). The
+/// connection is open when the bytes of an [accepting](Response::accept) answer are written.
 ///
 /// ```
-/// use websocket_stream::Limits;
-/// use websocket_stream::handshake::{Answer, Response, ServerHandshake};
+/// use websocket_stream::handshake::{HeadLimits, Received, Response, ServerHandshake};
 ///
-/// let mut handshake = ServerHandshake::new(&Limits::default());
-/// let head = b"GET /chat?room=1 HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
-///     Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-///     Sec-WebSocket-Version: 13\r\n\r\n";
-/// assert_eq!(handshake.receive(head)?, Answer::Complete(head.len()));
-/// let request = handshake.request().unwrap();
-/// assert_eq!((request.path(), request.query()), ("/chat", Some("room=1")));
+/// // The example of RFC 6455, section 1.2, and the first byte of a frame behind it.
+/// let bytes = b"GET /chat HTTP/1.1\r\n\
+///     Host: server.example.com\r\n\
+///     Upgrade: websocket\r\n\
+///     Connection: Upgrade\r\n\
+///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+///     Origin: http://example.com\r\n\
+///     Sec-WebSocket-Protocol: chat, superchat\r\n\
+///     Sec-WebSocket-Version: 13\r\n\r\n\x81";
+///
+/// let mut handshake = ServerHandshake::new(HeadLimits::default());
+/// assert_eq!(handshake.receive(&bytes[..100]), Ok(Received::Partial));
+/// assert_eq!(handshake.receive(&bytes[100..]), Ok(Received::Complete { used: bytes.len() - 101 }));
 ///
 /// let mut out = Vec::new();
-/// handshake.answer(&Response::accept(), &mut out).unwrap();
-/// assert!(out.starts_with(b"HTTP/1.1 101 "));
-/// # Ok::<(), websocket_stream::handshake::RequestFault>(())
+/// handshake.answer(&Response::accept().subprotocol("chat"), &mut out)?;
+/// assert_eq!(
+///     String::from_utf8_lossy(&out),
+///     "HTTP/1.1 101 Switching Protocols\r\n\
+///     Upgrade: websocket\r\n\
+///     Connection: Upgrade\r\n\
+///     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+///     Sec-WebSocket-Protocol: chat\r\n\r\n",
+/// );
+/// # Ok::<(), websocket_stream::handshake::ResponseError>(())
 /// ```
-#[derive(Debug)]
-pub struct ServerHandshake {
-    head: Head,
-    state: State,
-}
+pub struct ServerHandshake(State);
 
-#[derive(Debug)]
 enum State {
-    Receiving,
-    Received { target: Range<usize> },
-    Failed(RequestFault),
-    Answered,
+    /// The head is not whole.
+    Receiving(Collector),
+    /// The request asks for a connection, and may have it.
+    Asked(RequestHead),
+    /// The request may not have one. It is there if its head could be parsed.
+    Faulty { fault: RequestFault, request: Option<RequestHead> },
+    /// An answer was given.
+    Answered { request: Option<RequestHead> },
 }
 
 impl ServerHandshake {
-    /// A handshake within the limits of [`Limits::head_bytes`] and [`Limits::head_headers`].
-    pub fn new(limits: &Limits) -> Self {
-        Self { head: Head::new(limits), state: State::Receiving }
+    /// A handshake that has received nothing.
+    pub fn new(limits: HeadLimits) -> Self {
+        Self(State::Receiving(Collector::new(limits)))
     }
 
-    /// Takes received bytes up to the end of the head.
+    /// Takes bytes of the request, up to its end. Once it is complete, takes none.
     ///
     /// # Errors
     ///
-    /// What is wrong with the request; [`refusal`](Self::refusal) writes the answer to it. Each
-    /// further call says it again.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<Answer, RequestFault> {
-        match self.state {
-            State::Receiving => {}
-            State::Failed(fault) => return Err(fault),
-            State::Received { .. } | State::Answered => return Ok(Answer::Complete(0)),
-        }
-        let result = self.head.receive(bytes).map_err(RequestFault::from);
-        let result = match result {
-            Ok(Answer::Complete(used)) => self.parse().map(|target| {
-                self.state = State::Received { target };
-                Answer::Complete(used)
-            }),
-            other => other,
+    /// [`RequestFault`], as soon as it shows; it stays, and later calls repeat it.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<Received, RequestFault> {
+        let collector = match &mut self.0 {
+            State::Receiving(collector) => collector,
+            State::Faulty { fault, .. } => return Err(*fault),
+            State::Asked(_) | State::Answered { .. } => return Ok(Received::Complete { used: 0 }),
         };
-        if let Err(fault) = result {
-            self.state = State::Failed(fault);
-        }
-        result
-    }
-
-    /// The request, once it is whole and right.
-    pub fn request(&self) -> Option<Request<'_>> {
-        match &self.state {
-            State::Received { target } => {
-                let target = self.head.as_bytes().get(target.clone())?;
-                Some(Request { head: &self.head, target: core::str::from_utf8(target).ok()? })
+        let result = match collector.collect(bytes) {
+            Ok(Received::Partial) => return Ok(Received::Partial),
+            Ok(complete) => collector.parse_request().map(|request| (complete, request)),
+            Err(fault) => Err(fault),
+        };
+        match result {
+            Ok((complete, request)) => match check(&request) {
+                Ok(()) => {
+                    self.0 = State::Asked(request);
+                    Ok(complete)
+                }
+                Err(fault) => {
+                    self.0 = State::Faulty { fault, request: Some(request) };
+                    Err(fault)
+                }
+            },
+            Err(fault) => {
+                let fault = fault.into();
+                self.0 = State::Faulty { fault, request: None };
+                Err(fault)
             }
-            _ => None,
         }
     }
 
-    /// Writes the caller's answer.
+    /// The request, once it is complete, answered or not. A faulty one too, if it is HTTP at all, so
+    /// that a page or a health check can be served where WebSockets are.
+    pub fn request(&self) -> Option<Request<'_>> {
+        match &self.0 {
+            State::Receiving(_) => None,
+            State::Asked(request) => Some(request),
+            State::Faulty { request, .. } | State::Answered { request } => request.as_ref(),
+        }
+        .map(Request::new)
+    }
+
+    /// Appends the answer's bytes to `out`. After any other than an [accepting](Response::accept)
+    /// one, the connection is to be closed when they are written.
+    ///
+    /// A request at fault may be answered too, with any response that does not accept it;
+    /// `Response::from(fault)` is the one that [`RequestFault::write_response`] writes.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] where it cannot be sent as it is; nothing was written, and another answer can be
-    /// given.
-    pub fn answer(&mut self, response: &Response, out: &mut Vec<u8>) -> Result<(), BuildError> {
-        let request = self.request().ok_or(BuildError::NoRequest)?;
-        response.check()?;
-        let accept = (response.status == 101).then(|| {
-            let key = self.head.single("Sec-WebSocket-Key").unwrap_or_default();
-            key::accept(key)
-        });
-        if let Some(chosen) = &response.subprotocol
-            && !request.subprotocols().any(|asked| asked == chosen)
-        {
-            return Err(BuildError::Subprotocol);
+    /// [`ResponseError`]: nothing was written, and another answer can be given.
+    pub fn answer(&mut self, response: &Response, out: &mut Vec<u8>) -> Result<(), ResponseError> {
+        match (&self.0, response.is_accept()) {
+            (State::Receiving(_), _) => return Err(ResponseError::NoRequest),
+            (State::Answered { .. }, _) => return Err(ResponseError::Answered),
+            (State::Faulty { .. }, true) => return Err(ResponseError::Faulty),
+            (State::Asked(request), true) => accept(request, response, out)?,
+            (State::Asked(_) | State::Faulty { .. }, false) => {
+                // "The server MUST NOT send content in the response" to HEAD (RFC 9110, section 9.3.2).
+                let with_body = self.request().is_none_or(|request| request.method() != "HEAD");
+                response.write_refusal(with_body, out)?;
+            }
         }
-        response.write(accept.as_deref(), out);
-        self.state = State::Answered;
+        let request = match core::mem::replace(&mut self.0, State::Answered { request: None }) {
+            State::Asked(request) => Some(request),
+            State::Faulty { request, .. } | State::Answered { request } => request,
+            State::Receiving(_) => None,
+        };
+        self.0 = State::Answered { request };
         Ok(())
     }
-
-    /// Writes the answer to a faulty request.
-    pub fn refusal(fault: RequestFault, out: &mut Vec<u8>) {
-        Response::to_fault(fault).write(None, out);
-    }
-
-    fn parse(&mut self) -> Result<Range<usize>, RequestFault> {
-        let bytes = self.head.as_bytes();
-        let mut headers = vec![httparse::EMPTY_HEADER; self.head.max_headers];
-        let mut request = httparse::Request::new(&mut headers);
-        match request.parse(bytes) {
-            Ok(httparse::Status::Complete(_)) => {}
-            Err(httparse::Error::TooManyHeaders) => return Err(RequestFault::TooLarge),
-            // "The handshake consists of an HTTP Upgrade request"
-            Ok(httparse::Status::Partial) | Err(_) => return Err(RequestFault::Malformed),
-        }
-        let (method, version) = (request.method, request.version);
-        let target = place(bytes, request.path.unwrap_or_default().as_bytes());
-        let get = method == Some("GET");
-        let places = places(bytes, request.headers);
-        self.head.keep(&places);
-        self.check(get, version == Some(1), target)
-    }
-
-    /// RFC 6455, section 4.2.1, in its order.
-    fn check(&self, get: bool, http11: bool, target: Range<usize>) -> Result<Range<usize>, RequestFault> {
-        let head = &self.head;
-        if !get {
-            return Err(RequestFault::Method);
-        }
-        if !http11 {
-            return Err(RequestFault::HttpVersion);
-        }
-        let body = head.values("Content-Length").any(|len| len != b"0");
-        if body || head.values("Transfer-Encoding").next().is_some() {
-            return Err(RequestFault::Body);
-        }
-        if head.single("Host").is_none() {
-            return Err(RequestFault::Malformed);
-        }
-        let path = head.as_bytes().get(target.clone()).unwrap_or_default();
-        let schemes: [&[u8]; 4] = [b"ws://", b"wss://", b"http://", b"https://"];
-        if !path.starts_with(b"/") && !schemes.iter().any(|scheme| path.starts_with(scheme)) {
-            return Err(RequestFault::Malformed);
-        }
-        if !head.has_token("Upgrade", "websocket") || !head.has_token("Connection", "Upgrade") {
-            return Err(RequestFault::NotAnUpgrade);
-        }
-        let mut versions = head.values("Sec-WebSocket-Version");
-        match (versions.next(), versions.next()) {
-            (Some(b"13"), None) => {}
-            (_, Some(_)) => return Err(RequestFault::Malformed),
-            _ => return Err(RequestFault::Version),
-        }
-        match head.single("Sec-WebSocket-Key") {
-            Some(value) if key::is_valid(value) => Ok(target),
-            _ => Err(RequestFault::Key),
-        }
-    }
 }
 
-/// A request to open a WebSocket, for the server to decide on.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    head: &'a Head,
-    target: &'a str,
-}
-
-impl<'a> Request<'a> {
-    /// The request target as it came: path and query, or an absolute URI.
-    pub fn target(&self) -> &'a str {
-        self.target
-    }
-
-    /// The path, without the query.
-    pub fn path(&self) -> &'a str {
-        let origin = match self.target.split_once("://") {
-            Some((_, rest)) if !self.target.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
-            _ => self.target,
+/// Without the headers, which may hold secrets.
+impl fmt::Debug for ServerHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state: &dyn fmt::Debug = match &self.0 {
+            State::Receiving(_) => &"receiving",
+            State::Asked(_) => &"asked",
+            State::Faulty { fault, .. } => fault,
+            State::Answered { .. } => &"answered",
         };
-        origin.split_once('?').map_or(origin, |(path, _)| path)
+        f.debug_struct("ServerHandshake").field("state", state).field("request", &self.request()).finish()
     }
+}
 
-    /// The query, without its question mark.
-    pub fn query(&self) -> Option<&'a str> {
-        self.target.split_once('?').map(|(_, query)| query)
+/// Appends the answer that opens the connection, if all that it chooses was offered.
+fn accept(head: &RequestHead, response: &Response, out: &mut Vec<u8>) -> Result<(), ResponseError> {
+    let request = Request::new(head);
+    // "The value chosen MUST be derived from the client's handshake, specifically by selecting one of
+    // the values from the Sec-WebSocket-Protocol field" (section 4.2.2, item 4).
+    if let Some(chosen) = response.chosen_subprotocol()
+        && !request.subprotocols().any(|offered| offered == chosen)
+    {
+        return Err(ResponseError::Subprotocol);
     }
+    // "The server MUST NOT accept any extension that has not been requested" (section 9.1).
+    if let Some(list) = response.chosen_extensions() {
+        let mut chosen = Extensions::parse(list.as_bytes()).map_err(|_| ResponseError::Extensions)?;
+        if chosen.clone().next().is_none()
+            || !chosen.all(|chosen| request.extensions().any(|offered| offered.name == chosen.name))
+        {
+            return Err(ResponseError::Extensions);
+        }
+    }
+    let Only::One(key) = head.head.only("Sec-WebSocket-Key") else {
+        return Err(ResponseError::Faulty);
+    };
+    response.write_accept(&accept_key(key), out)
+}
 
-    /// The value of the first header with this name; names do not mind case.
-    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
-        self.head.headers().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
+/// Judges a request (section 4.2.1). That it asks for a WebSocket connection is judged first, so that
+/// one that does not can be told from one that does it wrongly.
+fn check(request: &RequestHead) -> Result<(), RequestFault> {
+    let head = &request.head;
+    let view = Request::new(request);
+    let require = |condition, fault| if condition { Ok(()) } else { Err(fault) };
 
-    /// All headers, in their order.
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.head.headers()
+    // "An |Upgrade| header field containing the value "websocket", treated as an ASCII
+    // case-insensitive value."
+    require(head.elements("Upgrade").contain("websocket"), RequestFault::NotAnUpgrade)?;
+    // "An HTTP/1.1 or higher GET request".
+    require(request.is_1_1, RequestFault::HttpVersion)?;
+    require(view.method() == "GET", RequestFault::Method)?;
+    // "including a "Request-URI" that should be interpreted as a /resource name/".
+    require(view.target().is_valid(), RequestFault::Target)?;
+    // "A |Host| header field containing the server's authority." A server must answer 400 "to any
+    // HTTP/1.1 request message that lacks a Host header field and to any request message that
+    // contains more than one Host header field line or a Host header field with an invalid field
+    // value" (RFC 9112, section 3.2).
+    require(
+        match head.only("Host") {
+            Only::One(value) => str::from_utf8(value).is_ok_and(|host| authority::split(host).is_some()),
+            Only::Absent | Only::Several => false,
+        },
+        RequestFault::Host,
+    )?;
+    // "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
+    // case-insensitive value."
+    require(head.elements("Connection").contain("upgrade"), RequestFault::Connection)?;
+    // A body would be read as frames, or a frame as a body, by whoever sees the message differently.
+    require(
+        head.only("Transfer-Encoding") == Only::Absent
+            && head.values("Content-Length").all(|length| length == b"0"),
+        RequestFault::Body,
+    )?;
+    // "A |Sec-WebSocket-Key| header field with a base64-encoded value that, when decoded, is 16 bytes
+    // in length." It "MUST NOT appear more than once in an HTTP request" (section 11.3.1).
+    require(matches!(head.only("Sec-WebSocket-Key"), Only::One(key) if is_key(key)), RequestFault::Key)?;
+    // "A |Sec-WebSocket-Version| header field, with a value of 13."
+    match head.only("Sec-WebSocket-Version") {
+        Only::One(b"13") => {}
+        Only::Several => return Err(RequestFault::DoubledVersion),
+        Only::One(_) | Only::Absent => return Err(RequestFault::Version),
     }
-
-    /// The host that was asked for.
-    pub fn host(&self) -> Option<&'a str> {
-        self.text("Host")
-    }
-
-    /// Where the page comes from that opens the WebSocket; browsers always say it. A server that
-    /// trusts its users' cookies must look at it: any page may open a WebSocket to any server.
-    pub fn origin(&self) -> Option<&'a str> {
-        self.text("Origin")
-    }
-
-    /// The subprotocols that the client would speak, the preferred ones first.
-    pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
-        self.head
-            .values("Sec-WebSocket-Protocol")
-            .flat_map(token::list)
-            .filter_map(|name| core::str::from_utf8(name).ok())
-    }
-
-    /// The extensions that the client offers: the raw values of all such headers.
-    pub fn extensions(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.head.values("Sec-WebSocket-Extensions")
-    }
-
-    fn text(&self, name: &str) -> Option<&'a str> {
-        self.header(name).and_then(|value| core::str::from_utf8(value).ok())
-    }
+    // "the user agent MUST NOT include more than one Origin header field" (RFC 6454, section 7.3).
+    require(
+        match head.only("Origin") {
+            Only::Absent => true,
+            Only::One(value) => value.iter().all(|&byte| byte.is_ascii_graphic() || byte == b' '),
+            Only::Several => false,
+        },
+        RequestFault::Origin,
+    )?;
+    // "any violations of the ABNF grammar specified for the components of the handshake".
+    require(view.subprotocols().are_well_formed(), RequestFault::Subprotocols)?;
+    // "the recipient of such malformed data MUST immediately Fail the WebSocket Connection" (9.1).
+    require(Extensions::over(head.values("Sec-WebSocket-Extensions")).is_ok(), RequestFault::Extensions)
 }

@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 use super::{Interest, Ready, Turn, WebSocketStream};
+use crate::Limits;
+use crate::handshake::Received as Head;
 use crate::handshake::{
-    Answer, BuildError, ClientHandshake, ClientRequest, Request, RequestFault, Response, ResponseFault,
-    ServerHandshake,
+    ClientHandshake, ClientRequest, HeadLimits, ReceivedResponse, Request, RequestFault, Response,
+    ResponseError, ResponseFault, ServerHandshake,
 };
 use crate::protocol::{Config, Role, SharedConfig};
 use crate::transport::{NonBlockingTransport, Received, recv_checked, send_checked};
@@ -74,6 +76,10 @@ struct Wire<T> {
     began: Option<u64>,
     ended: bool,
     shut: bool,
+}
+
+fn head_limits(limits: &Limits) -> HeadLimits {
+    HeadLimits { bytes: limits.head_bytes, headers: limits.head_headers }
 }
 
 /// The bytes received in one call of an opening; a whole head of a usual size.
@@ -224,7 +230,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     }
 
     fn open(transport: T, config: SharedConfig) -> io::Result<Self> {
-        let handshake = ServerHandshake::new(&config.get().limits);
+        let handshake = ServerHandshake::new(head_limits(&config.get().limits));
         Ok(Self { wire: Wire::new(transport, config)?, handshake, state: ServerState::Receiving })
     }
 
@@ -245,10 +251,10 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
                 return Ok(Progress::Pending(self.wire.pending(false)));
             }
             match self.handshake.receive(&buffer[..n]) {
-                Ok(Answer::Partial) => {}
-                Ok(Answer::Complete(used)) => self.wire.unread.extend_from_slice(&buffer[used..n]),
+                Ok(Head::Partial) => {}
+                Ok(Head::Complete { used }) => self.wire.unread.extend_from_slice(&buffer[used..n]),
                 Err(fault) => {
-                    ServerHandshake::refusal(fault, &mut self.wire.out);
+                    fault.write_response(&mut self.wire.out);
                     self.state = ServerState::Faulty(fault);
                 }
             }
@@ -280,8 +286,8 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] where the answer cannot be sent as it is; another one can be given.
-    pub fn answer(&mut self, response: &Response) -> Result<(), BuildError> {
+    /// [`ResponseError`] where the answer cannot be sent as it is; another one can be given.
+    pub fn answer(&mut self, response: &Response) -> Result<(), ResponseError> {
         self.handshake.answer(response, &mut self.wire.out)?;
         self.state = if response.is_accept() { ServerState::Accepted } else { ServerState::Refused };
         Ok(())
@@ -323,7 +329,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     ///
     /// # Errors
     ///
-    /// The system's; one of kind `InvalidInput`, with the [`BuildError`], where the request cannot be
+    /// The system's; one of kind `InvalidInput`, with the [`RequestError`](crate::handshake::RequestError), where the request cannot be
     /// sent.
     pub fn new(transport: T, request: ClientRequest) -> io::Result<Self> {
         Self::open(transport, request, SharedConfig::default())
@@ -339,7 +345,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     }
 
     fn open(transport: T, request: ClientRequest, config: SharedConfig) -> io::Result<Self> {
-        let handshake = ClientHandshake::new(request, rand::random(), &config.get().limits)
+        let handshake = ClientHandshake::new(request, rand::random(), head_limits(&config.get().limits))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut wire = Wire::new(transport, config)?;
         handshake.write_request(&mut wire.out);
@@ -350,8 +356,8 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     ///
     /// # Errors
     ///
-    /// Why there will be no WebSocket. After [`ResponseFault::Status`] the response's
-    /// [`headers`](Self::headers) can be looked at, to follow a redirect, say.
+    /// Why there will be no WebSocket. After [`ResponseFault::Refused`] the
+    /// [`response`](Self::response) can be looked at, to follow a redirect, say.
     pub fn advance(&mut self, turn: &mut Turn<'_>, _ready: Ready) -> Result<Progress<'_>, OpeningError> {
         self.wire.begin(turn.now)?;
         if !self.wire.flush()? {
@@ -364,8 +370,8 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
                 return Ok(Progress::Pending(self.wire.pending(false)));
             }
             match self.handshake.receive(&buffer[..n]).map_err(OpeningError::Response)? {
-                Answer::Partial => {}
-                Answer::Complete(used) => {
+                Head::Partial => {}
+                Head::Complete { used } => {
                     self.wire.unread.extend_from_slice(&buffer[used..n]);
                     return Ok(Progress::Open);
                 }
@@ -378,9 +384,9 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         self.handshake.subprotocol()
     }
 
-    /// The response's headers, once it is there, whatever its status.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.handshake.headers()
+    /// The server's response, once it is there, whatever its status.
+    pub fn response(&self) -> Option<ReceivedResponse<'_>> {
+        self.handshake.response()
     }
 
     /// When it takes too long; see [`ServerOpening::next_deadline`].

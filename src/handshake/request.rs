@@ -1,0 +1,198 @@
+//! A client's request, as a server sees it.
+#![forbid(unsafe_code)]
+
+use super::authority;
+use super::extensions::Extensions;
+use super::head::{Head, Headers, Only, RequestHead, Values};
+use super::token::Subprotocols;
+use core::fmt;
+
+/// A client's request, lent by [`ServerHandshake::request`](super::ServerHandshake::request).
+///
+/// Every look-up reads each header once at most. Names are compared without regard to case.
+#[derive(Clone, Copy)]
+pub struct Request<'a>(&'a RequestHead);
+
+impl<'a> Request<'a> {
+    pub(super) const fn new(head: &'a RequestHead) -> Self {
+        Self(head)
+    }
+
+    const fn head(&self) -> &'a Head {
+        &self.0.head
+    }
+
+    /// The method: `GET` in every handshake.
+    pub fn method(&self) -> &'a str {
+        self.head().text(self.0.method)
+    }
+
+    /// The path that is asked for, from its `/`, as it was sent: percent-encoded. In a faulty
+    /// request, the whole target where it has no path.
+    pub fn path(&self) -> &'a str {
+        self.target().path
+    }
+
+    /// What stands behind the first `?` of the request target.
+    pub fn query(&self) -> Option<&'a str> {
+        self.target().query
+    }
+
+    /// The host, and the port where one is given, that the client means to talk to. In a faulty
+    /// request, nothing where there is no one valid host.
+    ///
+    /// It stands in the `Host` header. A request target that is a whole URI overrides that: a server
+    /// "MUST ignore the received Host header field" then (RFC 9112, section 3.2.2).
+    pub fn host(&self) -> Option<&'a str> {
+        let host = match (self.target().authority, self.head().only("Host")) {
+            (Some(authority), _) => authority,
+            (None, Only::One(value)) => str::from_utf8(value).ok()?,
+            (None, _) => return None,
+        };
+        authority::split(host).map(|_| host)
+    }
+
+    /// The origin of the page whose script opens the connection, such as `https://example.com`.
+    /// Browsers always send it, other clients need not.
+    ///
+    /// Whether it may connect is what an [`OriginPolicy`](super::OriginPolicy) judges.
+    pub fn origin(&self) -> Option<&'a str> {
+        self.header("Origin").and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// The subprotocols that the client offers, those it prefers first.
+    pub fn subprotocols(&self) -> Subprotocols<'a> {
+        Subprotocols::new(self.head().values("Sec-WebSocket-Protocol"))
+    }
+
+    /// The extensions that the client offers, those it prefers first.
+    pub fn extensions(&self) -> Extensions<'a> {
+        Extensions::unchecked(self.head().values("Sec-WebSocket-Extensions"))
+    }
+
+    /// The value of the first header line of this name.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The values of all header lines of this name, in order.
+    pub fn values(&self, name: &'a str) -> Values<'a> {
+        self.head().values(name)
+    }
+
+    /// All header lines, in order.
+    pub fn headers(&self) -> Headers<'a> {
+        self.head().headers()
+    }
+
+    /// The request target in its parts.
+    pub(super) fn target(&self) -> Target<'a> {
+        Target::split(self.head().text(self.0.target))
+    }
+}
+
+/// Without the headers, which may hold secrets.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("path", &self.path())
+            .field("host", &self.host())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request target (RFC 9112, section 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    /// In the absolute form, the authority.
+    authority: Option<&'a str>,
+    path: &'a str,
+    query: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    fn split(target: &'a str) -> Self {
+        let (authority, rest) = match absolute(target) {
+            Some(rest) => {
+                let end = rest.find(['/', '?']).unwrap_or(rest.len());
+                (Some(&rest[..end]), &rest[end..])
+            }
+            None => (None, target),
+        };
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (rest, None),
+        };
+        let path = if path.is_empty() && authority.is_some() { "/" } else { path };
+        Self { authority, path, query }
+    }
+
+    /// Whether this is what a handshake may ask for: a resource name, which is a path with or
+    /// without a query, or an absolute URI that has one (RFC 6455, section 4.2.1, item 1).
+    pub(super) fn is_valid(&self) -> bool {
+        // "Fragment identifiers are meaningless in the context of WebSocket URIs" (section 3), and
+        // every other byte of a URI is visible ASCII.
+        let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        self.path.starts_with('/')
+            && visible(self.path)
+            && self.query.is_none_or(visible)
+            && self.authority.is_none_or(|authority| authority::split(authority).is_some())
+    }
+}
+
+/// What stands behind the `://` of an absolute URI.
+fn absolute(target: &str) -> Option<&str> {
+    let (scheme, rest) = target.split_once("://")?;
+    let known = ["http", "https", "ws", "wss"];
+    known.iter().any(|known| known.eq_ignore_ascii_case(scheme)).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(target: &str) -> (Option<&str>, &str, Option<&str>) {
+        let Target { authority, path, query } = Target::split(target);
+        (authority, path, query)
+    }
+
+    #[test]
+    fn a_target_has_a_path_and_perhaps_a_query_and_an_authority() {
+        for (target, parts) in [
+            ("/", (None, "/", None)),
+            ("/chat", (None, "/chat", None)),
+            ("/chat?", (None, "/chat", Some(""))),
+            ("/a/b?c=/d?e", (None, "/a/b", Some("c=/d?e"))),
+            ("//a/b", (None, "//a/b", None)),
+            ("/a://b", (None, "/a://b", None)),
+            ("http://example.com", (Some("example.com"), "/", None)),
+            ("ws://example.com:81/chat?x", (Some("example.com:81"), "/chat", Some("x"))),
+            ("HTTPS://[::1]?x", (Some("[::1]"), "/", Some("x"))),
+        ] {
+            assert_eq!(split(target), parts, "{target}");
+            assert!(Target::split(target).is_valid(), "{target}");
+        }
+    }
+
+    #[test]
+    fn other_forms_and_characters_are_not_valid() {
+        for target in [
+            "*",
+            "example.com:443",
+            "chat",
+            "?x",
+            "ftp://a/b",
+            "http:///a",
+            "http://u@a/b",
+            "http://a:b/c",
+            "/a#b",
+            "/a?b#c",
+            "/\u{e4}",
+            "/a?\u{e4}",
+            "ws:/a",
+        ] {
+            assert!(!Target::split(target).is_valid(), "{target}");
+        }
+    }
+}
