@@ -83,12 +83,22 @@ impl<'h> Client<'h> {
         let mut stream = self.open(socket, target, &mut waiter)?;
         // What the waiter said before was used up by the opening.
         let mut ready = Ready::ALL;
+        let mut clean = false;
         loop {
             let now = self.now();
-            let interest = stream.drive(&mut self.scratch.at(now), ready, |event, out| match event {
+            let driven = stream.drive(&mut self.scratch.at(now), ready, |event, out| match event {
                 Event::Message(message) if echo(message) => out.send(message),
+                Event::End(end) => {
+                    clean = end.is_clean();
+                    Ok(())
+                }
                 _ => Ok(()),
-            })?;
+            });
+            let interest = match driven {
+                // The server resets connections whose closing handshake is made.
+                Err(_) if clean => return Ok(()),
+                driven => driven?,
+            };
             if interest.over {
                 return Ok(());
             }
