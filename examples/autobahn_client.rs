@@ -1,0 +1,163 @@
+//! A client for the Autobahn test suite's fuzzing server: it runs every case and echoes whatever it
+//! is sent.
+//!
+//! ```text
+//! cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 AGENT
+//! ```
+
+use mio::unix::SourceFd;
+use mio::{Events, Poll, Token};
+use std::error::Error;
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use websocket_stream::handshake::ClientRequest;
+use websocket_stream::{ClientOpening, Event, Interest, Message, Progress, Ready, Scratch, WebSocketStream};
+
+const USAGE: &str = "usage: autobahn_client ws://HOST:PORT AGENT";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [url, agent] = &arguments[..] else {
+        eprintln!("{USAGE}");
+        return ExitCode::FAILURE;
+    };
+    match run(url, agent) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("autobahn_client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(url: &str, agent: &str) -> Result<(), Box<dyn Error>> {
+    let host = url.strip_prefix("ws://").map(|rest| rest.trim_end_matches('/')).ok_or(USAGE)?;
+    let mut client = Client::new(host);
+
+    let mut count = None;
+    client.session("/getCaseCount", |message| {
+        if let Message::Text(text) = message {
+            count = Some(text.parse::<u32>());
+        }
+        false
+    })?;
+    let count = count.ok_or("the server told no number of cases")??;
+
+    for case in 1..=count {
+        // A case may end in any way; the server judges it.
+        if let Err(error) = client.session(&format!("/runCase?case={case}&agent={agent}"), |_| true) {
+            eprintln!("case {case}: {error}");
+        }
+    }
+    client.session(&format!("/updateReports?agent={agent}"), |_| false)?;
+    println!("{count} cases were run; the server wrote its reports");
+    Ok(())
+}
+
+struct Client<'h> {
+    host: &'h str,
+    scratch: Scratch,
+    start: Instant,
+}
+
+impl<'h> Client<'h> {
+    fn new(host: &'h str) -> Self {
+        Self { host, scratch: Scratch::new(), start: Instant::now() }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// One connection from its opening to its end. Messages for which `echo` says so are sent back.
+    fn session(
+        &mut self,
+        target: &str,
+        mut echo: impl FnMut(Message<'_>) -> bool,
+    ) -> Result<(), Box<dyn Error>> {
+        let socket = TcpStream::connect(self.host)?;
+        let mut waiter = Waiter::new(&socket)?;
+        let mut stream = self.open(socket, target, &mut waiter)?;
+        // What the waiter said before was used up by the opening.
+        let mut ready = Ready::ALL;
+        let mut clean = false;
+        loop {
+            let now = self.now();
+            let driven = stream.drive(&mut self.scratch.at(now), ready, |event, out| match event {
+                Event::Message(message) if echo(message) => out.send(message),
+                Event::End(end) => {
+                    clean = end.is_clean();
+                    Ok(())
+                }
+                _ => Ok(()),
+            });
+            let interest = match driven {
+                // The server resets connections whose closing handshake is made.
+                Err(_) if clean => return Ok(()),
+                driven => driven?,
+            };
+            if interest.over {
+                return Ok(());
+            }
+            ready = waiter.wait(interest, stream.next_deadline(now), now)?;
+        }
+    }
+
+    fn open(
+        &mut self,
+        socket: TcpStream,
+        target: &str,
+        waiter: &mut Waiter,
+    ) -> Result<WebSocketStream<TcpStream>, Box<dyn Error>> {
+        let request = ClientRequest::new(self.host, target);
+        let mut opening = ClientOpening::new(socket, request)?;
+        let mut ready = Ready::ALL;
+        loop {
+            let now = self.now();
+            match opening.advance(&mut self.scratch.at(now), ready)? {
+                Progress::Pending(interest) => {
+                    ready = waiter.wait(interest, opening.next_deadline(), now)?;
+                }
+                // A client decides nothing.
+                Progress::Open | Progress::Decide(_) => return Ok(opening.into_stream()),
+            }
+        }
+    }
+}
+
+/// Waits for one socket, edge-triggered.
+struct Waiter {
+    poll: Poll,
+    events: Events,
+}
+
+impl Waiter {
+    fn new(socket: &TcpStream) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(0), both)?;
+        Ok(Self { poll, events: Events::with_capacity(4) })
+    }
+
+    /// Until something is ready or the deadline has come.
+    fn wait(&mut self, interest: Interest, deadline: Option<u64>, now: u64) -> io::Result<Ready> {
+        if interest.again {
+            return Ok(Ready::READABLE);
+        }
+        let timeout = deadline.map(|at| Duration::from_millis(at.saturating_sub(now)));
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Ready::NONE),
+            other => other?,
+        }
+        let mut ready = Ready::NONE;
+        for event in &self.events {
+            ready.readable |= event.is_readable();
+            ready.writable |= event.is_writable();
+            ready.closed |= event.is_read_closed() || event.is_error();
+        }
+        Ok(ready)
+    }
+}
