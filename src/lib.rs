@@ -19,6 +19,7 @@ pub use frame::{CloseCode, OpCode};
 pub use limits::Limits;
 pub use protocol::{
     Cause, CloseFrame, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Message, Role, SendError,
+    Status,
 };
 #[cfg(feature = "std")]
 pub use stream::{

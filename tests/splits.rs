@@ -1,0 +1,195 @@
+//! Any split is legal: every cut of the input, and every partial or refused write, gives the same
+//! messages and the same bytes.
+
+use quickcheck::{Arbitrary, Gen, QuickCheck};
+use std::io::ErrorKind;
+use websocket_stream::frame::{Header, mask};
+use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
+use websocket_stream::transport::memory;
+use websocket_stream::{CloseCode, Message, OpCode, Ready, Scratch, Status, WebSocketStream};
+
+/// A message or a ping, and where its fragments end.
+#[derive(Debug, Clone)]
+struct Piece {
+    opcode: OpCode,
+    payload: Vec<u8>,
+    cuts: Vec<usize>,
+}
+
+impl Arbitrary for Piece {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let opcode = *g.choose(&[OpCode::Text, OpCode::Binary, OpCode::Ping]).unwrap();
+        let payload = match opcode {
+            OpCode::Text => String::arbitrary(g).into_bytes(),
+            OpCode::Ping => Vec::arbitrary(g).into_iter().take(125).collect(),
+            // Each of the length forms.
+            _ => {
+                let size = *g.choose(&[0, 10, 200, 70_000]).unwrap();
+                vec![u8::arbitrary(g); size]
+            }
+        };
+        Self { opcode, payload, cuts: Vec::<usize>::arbitrary(g).into_iter().take(4).collect() }
+    }
+
+    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+        let one = self.clone();
+        Box::new(self.cuts.shrink().map(move |cuts| Self { cuts, ..one.clone() }))
+    }
+}
+
+/// The bytes of the pieces, each in its fragments, with a ping between two of them.
+fn wire(pieces: &[Piece], role: Role) -> Vec<u8> {
+    let key = (role == Role::Server).then_some([1, 2, 3, 4]);
+    let mut bytes = Vec::new();
+    let mut push = |opcode, fin, payload: &[u8]| {
+        let header = Header { fin, mask: key, ..Header::new(opcode, payload.len() as u64) };
+        bytes.extend_from_slice(&header.encode());
+        let start = bytes.len();
+        bytes.extend_from_slice(payload);
+        mask(&mut bytes[start..], key.unwrap_or_default(), 0);
+    };
+    for piece in pieces {
+        let len = piece.payload.len();
+        let mut ends: Vec<usize> = piece.cuts.iter().map(|cut| cut % (len + 1)).collect();
+        ends.sort_unstable();
+        ends.retain(|_| piece.opcode != OpCode::Ping);
+        ends.push(len);
+        let mut start = 0;
+        for (index, &end) in ends.iter().enumerate() {
+            let opcode = if index == 0 { piece.opcode } else { OpCode::Continuation };
+            push(opcode, index + 1 == ends.len(), &piece.payload[start..end]);
+            start = end;
+            if index == 0 && ends.len() > 1 {
+                push(OpCode::Ping, true, b"between");
+            }
+        }
+    }
+    push(OpCode::Close, true, b"\x03\xe8bye");
+    bytes
+}
+
+/// The events as text and the answers, for the input cut at these places.
+fn conversation(bytes: &[u8], role: Role, mut cuts: Vec<usize>) -> (Vec<String>, Vec<u8>) {
+    cuts.extend([0, bytes.len()]);
+    cuts.sort_unstable();
+    let mut connection = Connection::new(role);
+    let mut input = Input::default();
+    let mut output = Output::with_keys(Box::new(|| [9, 8, 7, 6]));
+    let mut events = Vec::new();
+    for cut in cuts.windows(2) {
+        input.extend(&bytes[cut[0]..cut[1]]);
+        while let Some(event) = connection.receive(&mut input, &mut output) {
+            events.push(format!("{event:?}"));
+            if let Event::Message(message) = event {
+                connection.send(message, &mut output).unwrap();
+            }
+        }
+    }
+    assert_eq!(connection.held(), 0);
+    (events, output.as_bytes().to_vec())
+}
+
+#[test]
+fn any_fragmentation_and_any_split_give_the_same_messages_and_answers() {
+    fn prop(pieces: Vec<Piece>, cuts: Vec<usize>, server: bool) -> bool {
+        let role = if server { Role::Server } else { Role::Client };
+        let bytes = wire(&pieces, role);
+        let cuts = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+        let whole = conversation(&bytes, role, vec![]);
+        let sent: Vec<&[u8]> = pieces.iter().map(|piece| &piece.payload[..]).collect();
+        let between = pieces.iter().filter(|p| p.opcode != OpCode::Ping && !p.cuts.is_empty()).count();
+        whole.0.len() == sent.len() + between + 1 && conversation(&bytes, role, cuts) == whole
+    }
+    QuickCheck::new()
+        .rng(Gen::new(16))
+        .tests(150)
+        .quickcheck(prop as fn(Vec<Piece>, Vec<usize>, bool) -> bool);
+}
+
+#[test]
+fn every_pair_of_cuts_of_a_whole_conversation_gives_the_same() {
+    let piece = |opcode, payload: &[u8], cuts: &[usize]| Piece {
+        opcode,
+        payload: payload.to_vec(),
+        cuts: cuts.to_vec(),
+    };
+    let pieces = [
+        piece(OpCode::Text, "héllo €".as_bytes(), &[2, 8]),
+        piece(OpCode::Ping, b"ping", &[]),
+        piece(OpCode::Binary, &[7; 130], &[]),
+        piece(OpCode::Binary, b"", &[0]),
+    ];
+    for role in [Role::Server, Role::Client] {
+        let bytes = wire(&pieces, role);
+        let whole = conversation(&bytes, role, vec![]);
+        for first in 0..bytes.len() {
+            for second in first..bytes.len() {
+                assert_eq!(conversation(&bytes, role, vec![first, second]), whole, "{first} {second}");
+            }
+        }
+        assert_eq!(conversation(&bytes, role, (0..bytes.len()).collect()), whole);
+    }
+}
+
+#[test]
+fn partial_and_refused_reads_and_writes_lose_double_and_reorder_nothing() {
+    fn prop(pieces: Vec<Piece>, reads: Vec<u8>, writes: Vec<u8>) -> bool {
+        // A step of 0 would block; others move at most so many bytes, times some.
+        let steps = |steps: &[u8]| -> Vec<Result<usize, ErrorKind>> {
+            steps.iter().map(|&step| Ok(usize::from(step % 16) * usize::from(step / 16 + 1))).collect()
+        };
+        let (a, b) = memory::pair(8192);
+        a.plan_recv(steps(&reads));
+        a.plan_send(steps(&writes));
+        b.plan_recv(steps(&writes));
+        b.plan_send(steps(&reads));
+        let mut server = WebSocketStream::new(a).unwrap();
+        let mut client = WebSocketStream::client(b).unwrap();
+        let mut scratch = Scratch::new();
+        let sent: Vec<Vec<u8>> =
+            pieces.iter().filter(|p| p.opcode != OpCode::Ping).map(|p| p.payload.clone()).collect();
+        for piece in &pieces {
+            client
+                .send_with(&mut scratch.at(0), |out| match piece.opcode {
+                    OpCode::Text => out.send(Message::Text(std::str::from_utf8(&piece.payload).unwrap())),
+                    OpCode::Ping => out.ping(&piece.payload),
+                    _ => out.send(&piece.payload[..]),
+                })
+                .unwrap();
+        }
+        let mut received = Vec::new();
+        let mut closed = false;
+        for _ in 0..100_000 {
+            let interest = server
+                .drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
+                    Event::Message(message) => out.send(message),
+                    _ => Ok(()),
+                })
+                .unwrap();
+            let other = client
+                .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+                    if let Event::Message(message) = event {
+                        received.push(message.as_bytes().to_vec());
+                    }
+                    Ok(())
+                })
+                .unwrap();
+            if interest.over && other.over {
+                break;
+            }
+            if received.len() == sent.len() && !closed {
+                closed = true;
+                client.close(&mut scratch.at(0), CloseCode::NORMAL, "").unwrap();
+            }
+        }
+        let clean = |status| matches!(status, Status::Over(end) if end.is_clean());
+        received == sent
+            && clean(server.status())
+            && clean(client.status())
+            && (server.held(), client.held()) == (0, 0)
+    }
+    QuickCheck::new()
+        .rng(Gen::new(16))
+        .tests(100)
+        .quickcheck(prop as fn(Vec<Piece>, Vec<u8>, Vec<u8>) -> bool);
+}
