@@ -165,7 +165,7 @@ fn check(
     let require = |condition, fault| if condition { Ok(()) } else { Err(fault) };
 
     // 1. "If the status code received from the server is not 101, the client handles the response per
-    // HTTP procedures."
+    // HTTP [RFC2616] procedures."
     require(response.status == 101, ResponseFault::Refused { status: response.status, used })?;
     require(response.is_1_1, ResponseFault::HttpVersion)?;
     // 2. "If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a
@@ -180,12 +180,12 @@ fn check(
     // 4. "If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept|
     // contains a value other than the base64-encoded SHA-1 of the concatenation".
     require(head.only("Sec-WebSocket-Accept") == Only::One(&accept_key(key)), ResponseFault::Accept)?;
-    // 5. "if this header field indicates the use of an extension that was not present in the client's
+    // 5. "this header field indicates the use of an extension that was not present in the client's
     // handshake".
     let mut extensions = Extensions::over(head.values("Sec-WebSocket-Extensions"))
         .map_err(|_| ResponseFault::MalformedExtensions)?;
     require(extensions.all(|chosen| request.offers_extension(chosen.name)), ResponseFault::Extensions)?;
-    // 6. "if this header field indicates the use of a subprotocol that was not present in the client's
+    // 6. "this header field indicates the use of a subprotocol that was not present in the client's
     // handshake". It "MUST NOT appear more than once in an HTTP response" (section 11.3.4).
     require(
         match head.only("Sec-WebSocket-Protocol") {

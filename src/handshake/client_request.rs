@@ -47,7 +47,7 @@ impl ClientRequest {
     /// (Punycode), and such characters of a path percent-encoded. The port is to be left out where it
     /// is the scheme's own: 80, with TLS 443.
     pub fn new(host: &str, path: &str) -> Self {
-        // "If /path component/ is empty, "/"" (section 3).
+        // The resource name begins with a slash "if the path component is empty" (section 3).
         let slash = if path.is_empty() || path.starts_with('?') { "/" } else { "" };
         Self {
             host: host.to_string(),

@@ -7,9 +7,10 @@
 //! ```
 //!
 //! The parser allocates nothing and looks at each byte a fixed number of times. The header may stand
-//! on several lines. Whitespace may stand around every token, and elements of the list may be empty,
-//! as may be the whole list. Everything else that does not follow the grammar fails the handshake:
-//! "the recipient of such malformed data MUST immediately Fail the WebSocket Connection".
+//! on several lines. Whitespace may stand around every token, and elements of the list may be empty.
+//! So may be the whole list, which the grammar does not allow but which asks for nothing. Everything
+//! else that does not follow the grammar fails the handshake: "the recipient of such malformed data
+//! MUST immediately _Fail the WebSocket Connection_".
 #![forbid(unsafe_code)]
 
 use super::head::Values;

@@ -150,8 +150,8 @@ impl Collector {
         Ok(None)
     }
 
-    /// The head that was collected, and a collector that has taken nothing but may not take more
-    /// than this one still could.
+    /// The head's bytes, and how many header lines it has. The collector is empty then, but what it
+    /// took still counts against its limit.
     fn take(&mut self) -> (Vec<u8>, usize) {
         self.line = 0;
         let lines = core::mem::take(&mut self.lines);
@@ -347,5 +347,142 @@ impl<'a> Iterator for Values<'a> {
                 .find(|field| head.get(field.name).eq_ignore_ascii_case(name.as_bytes()))
                 .map(|field| head.get(field.value)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quickcheck::QuickCheck;
+
+    /// A head of exactly `size` bytes, in lines of up to 1,000.
+    fn head_of(size: usize) -> Vec<u8> {
+        let mut head = b"GET / HTTP/1.1\r\n".to_vec();
+        while head.len() + 2 < size {
+            let value = (size - 2 - head.len()).min(1000).saturating_sub(b"a: \r\n".len());
+            head.extend([b"a: ".as_slice(), &vec![b'x'; value], b"\r\n"].concat());
+        }
+        head.extend(b"\r\n");
+        assert_eq!(head.len(), size);
+        head
+    }
+
+    fn collector(bytes: usize) -> Collector {
+        Collector::new(HeadLimits { bytes, ..HeadLimits::default() })
+    }
+
+    #[test]
+    fn each_byte_of_a_head_that_comes_bytewise_is_looked_at_once() {
+        let head = head_of(64 * 1024);
+        let mut collector = collector(head.len());
+        for (index, byte) in head.iter().enumerate() {
+            assert_eq!(collector.scanned, index);
+            let last = index + 1 == head.len();
+            let expected = if last { Received::Complete { used: 1 } } else { Received::Partial };
+            assert_eq!(collector.collect(&[*byte]), Ok(expected));
+        }
+        assert_eq!(collector.scanned, head.len());
+        assert_eq!(collector.parse_request().unwrap().head.headers().len(), 66);
+    }
+
+    #[test]
+    fn a_head_of_the_limit_is_taken_and_a_longer_one_refused_when_the_limit_is_reached() {
+        let head = head_of(4096);
+        assert_eq!(collector(4096).collect(&head), Ok(Received::Complete { used: 4096 }));
+        assert_eq!(collector(4095).collect(&head), Err(HeadFault::TooLarge));
+        let mut bytewise = collector(4095);
+        for byte in &head[..4094] {
+            assert_eq!(bytewise.collect(&[*byte]), Ok(Received::Partial));
+        }
+        assert_eq!(bytewise.collect(&head[4094..4095]), Err(HeadFault::TooLarge));
+    }
+
+    #[test]
+    fn no_more_is_held_than_the_limit_allows() {
+        let mut collector = collector(1000);
+        let line = [b'a'; 999];
+        assert_eq!(collector.collect(&line), Ok(Received::Partial));
+        assert_eq!(collector.collect(&vec![b'a'; 1 << 20]), Err(HeadFault::TooLarge));
+        assert_eq!(collector.bytes.len(), 999);
+        assert_eq!(collector.scanned, 1000);
+    }
+
+    #[test]
+    fn a_header_too_many_is_refused_at_the_end_of_its_line() {
+        let limits = HeadLimits { headers: 2, ..HeadLimits::default() };
+        let mut collector = Collector::new(limits);
+        assert_eq!(collector.collect(b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r"), Ok(Received::Partial));
+        assert_eq!(collector.collect(b"\n"), Err(HeadFault::TooLarge));
+        let mut collector = Collector::new(limits);
+        let head = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n";
+        assert_eq!(collector.collect(head), Ok(Received::Complete { used: head.len() }));
+        assert_eq!(collector.parse_request().unwrap().head.headers().len(), 2);
+    }
+
+    #[test]
+    fn empty_lines_before_the_request_are_passed_over() {
+        let mut collector = collector(1000);
+        let head = b"\r\n\r\n\r\nGET /a HTTP/1.1\r\na: 1\r\n\r\n";
+        assert_eq!(collector.collect(head), Ok(Received::Complete { used: head.len() }));
+        let request = collector.parse_request().unwrap();
+        assert_eq!(request.head.text(request.target), "/a");
+        assert_eq!(request.head.headers().collect::<Vec<_>>(), [("a", &b"1"[..])]);
+    }
+
+    #[test]
+    fn what_begins_no_start_line_is_refused_at_its_first_byte() {
+        for first in (0..=u8::MAX).filter(|&byte| !is_token_byte(byte) && byte != b'\r') {
+            assert_eq!(collector(1000).collect(&[first]), Err(HeadFault::Malformed), "{first}");
+            assert_eq!(collector(1000).collect(&[b'\r', b'\n', first]), Err(HeadFault::Malformed), "{first}");
+        }
+    }
+
+    #[test]
+    fn a_bare_line_feed_and_a_nul_are_refused_where_they_stand() {
+        let head = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n";
+        for at in 1..head.len() {
+            for byte in [b'\n', 0] {
+                let is_line_end = head[at - 1] == b'\r' && byte == b'\n';
+                let mut bytes = head[..at].to_vec();
+                bytes.push(byte);
+                let refused = collector(1000).collect(&bytes) == Err(HeadFault::Malformed);
+                assert_eq!(refused, !is_line_end, "{byte} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_has_no_whitespace_around_it_and_may_be_empty() {
+        let mut collector = collector(1000);
+        collector.collect(b"GET / HTTP/1.1\r\na:\r\nb: \t \r\nC:\t x y \t\r\nd:\xE4\r\n\r\n").unwrap();
+        let request = collector.parse_request().unwrap();
+        let expected: [(&str, &[u8]); 4] = [("a", b""), ("b", b""), ("C", b"x y"), ("d", b"\xE4")];
+        assert_eq!(request.head.headers().collect::<Vec<_>>(), expected);
+        assert_eq!(request.head.only("c"), Only::One(b"x y"));
+        assert_eq!(request.head.only("x"), Only::Absent);
+    }
+
+    #[test]
+    fn the_collector_finds_the_end_that_a_search_finds() {
+        fn prop(noise: Vec<u8>, splits: Vec<u8>) -> bool {
+            let pieces: [&[u8]; 6] = [b"a", b"\r\n", b": ", b"\r\n\r\n", b"\r", b"bc"];
+            let bytes: Vec<u8> =
+                noise.iter().flat_map(|byte| pieces[usize::from(byte % 6)]).copied().collect();
+            let bytes = [b"G".as_slice(), &bytes].concat();
+            let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
+            let mut collector = collector(1 << 20);
+            let (mut at, mut splits) = (0, splits.into_iter());
+            while at < bytes.len() {
+                let size = splits.next().map_or(bytes.len(), |split| usize::from(split % 8));
+                let piece = &bytes[at..bytes.len().min(at + size)];
+                match collector.collect(piece) {
+                    Ok(Received::Partial) => at += piece.len(),
+                    Ok(Received::Complete { used }) => return Some(at + used) == end,
+                    Err(_) => return false,
+                }
+            }
+            end.is_none()
+        }
+        QuickCheck::new().tests(5_000).quickcheck(prop as fn(Vec<u8>, Vec<u8>) -> bool);
     }
 }

@@ -41,9 +41,9 @@ fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     text
 }
 
-/// Whether a value is "a base64-encoded value that, when decoded, is 16 bytes in length" (section
-/// 4.2.1, item 5): 22 characters of the alphabet and two of padding. The four bits that decode to
-/// nothing may have any value.
+/// Whether a value is base64 of what, "when decoded, is 16 bytes in length" (section 4.2.1, item 5):
+/// 22 characters of the alphabet and two of padding. The four bits that decode to nothing may have
+/// any value.
 pub(super) fn is_key(value: &[u8]) -> bool {
     let digits = match value.strip_suffix(b"==") {
         Some(digits) if value.len() == KEY_LEN => digits,

@@ -149,8 +149,8 @@ impl Response {
         out.push(b' ');
         out.extend_from_slice(reason(self.status).as_bytes());
         out.extend_from_slice(b"\r\n");
-        // "A server that sends a 426 response MUST send an Upgrade header field" (RFC 9110, section
-        // 7.8), and the version that is spoken (RFC 6455, section 4.4).
+        // "A server that sends a 426 (Upgrade Required) response MUST send an Upgrade header field" (RFC
+        // 9110, section 7.8), and the version that is spoken (RFC 6455, section 4.4).
         if self.status == 426 {
             out.extend_from_slice(
                 b"Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n",
@@ -159,7 +159,8 @@ impl Response {
             out.extend_from_slice(b"Connection: close\r\n");
         }
         // "A server MUST NOT send a Content-Length header field in any response with a status code of
-        // 1xx or 204" (RFC 9110, section 8.6); in a 304 it would be that of a 200.
+        // 1xx (Informational) or 204 (No Content)" (RFC 9110, section 8.6); in a 304 it would be that
+        // of a 200.
         if !matches!(self.status, 204 | 304) {
             fields::write(out, "Content-Length", self.body.len().to_string().as_bytes());
         }

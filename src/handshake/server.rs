@@ -127,7 +127,7 @@ impl ServerHandshake {
             (State::Faulty { .. }, true) => return Err(ResponseError::Faulty),
             (State::Asked(request), true) => accept(request, response, out)?,
             (State::Asked(_) | State::Faulty { .. }, false) => {
-                // "The server MUST NOT send content in the response" to HEAD (RFC 9110, section 9.3.2).
+                // "the server MUST NOT send content in the response" to HEAD (RFC 9110, section 9.3.2).
                 let with_body = self.request().is_none_or(|request| request.method() != "HEAD");
                 response.write_refusal(with_body, out)?;
             }
@@ -159,13 +159,13 @@ impl fmt::Debug for ServerHandshake {
 fn accept(head: &RequestHead, response: &Response, out: &mut Vec<u8>) -> Result<(), ResponseError> {
     let request = Request::new(head);
     // "The value chosen MUST be derived from the client's handshake, specifically by selecting one of
-    // the values from the Sec-WebSocket-Protocol field" (section 4.2.2, item 4).
+    // the values from the |Sec-WebSocket-Protocol| field" (section 4.2.2, item 4).
     if let Some(chosen) = response.chosen_subprotocol()
         && !request.subprotocols().any(|offered| offered == chosen)
     {
         return Err(ResponseError::Subprotocol);
     }
-    // "The server MUST NOT accept any extension that has not been requested" (section 9.1).
+    // "A server MUST NOT respond with any extension not requested by the client" (section 9).
     if let Some(list) = response.chosen_extensions() {
         let mut chosen = Extensions::parse(list.as_bytes()).map_err(|_| ResponseError::Extensions)?;
         if chosen.clone().next().is_none()
@@ -215,10 +215,12 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
             && head.values("Content-Length").all(|length| length == b"0"),
         RequestFault::Body,
     )?;
-    // "A |Sec-WebSocket-Key| header field with a base64-encoded value that, when decoded, is 16 bytes
-    // in length." It "MUST NOT appear more than once in an HTTP request" (section 11.3.1).
+    // "A |Sec-WebSocket-Key| header field with a base64-encoded (see Section 4 of [RFC4648]) value
+    // that, when decoded, is 16 bytes in length." It "MUST NOT appear more than once in an HTTP
+    // request" (section 11.3.1).
     require(matches!(head.only("Sec-WebSocket-Key"), Only::One(key) if is_key(key)), RequestFault::Key)?;
-    // "A |Sec-WebSocket-Version| header field, with a value of 13."
+    // "A |Sec-WebSocket-Version| header field, with a value of 13", which "MUST NOT appear more than
+    // once in an HTTP request" (section 11.3.5).
     match head.only("Sec-WebSocket-Version") {
         Only::One(b"13") => {}
         Only::Several => return Err(RequestFault::DoubledVersion),

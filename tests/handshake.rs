@@ -1,0 +1,1040 @@
+//! The opening handshake from outside: both roles, every split, hostile input, and a peer.
+
+use quickcheck::QuickCheck;
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use websocket_stream::handshake::*;
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+const NONCE: [u8; 16] = *b"the sample nonce";
+/// Limits that no test of something else meets.
+const WIDE: HeadLimits = HeadLimits { bytes: 1 << 20, headers: 10_000 };
+
+/// The head of a message: a start line, header lines, and the empty line.
+fn head(start: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let lines = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
+    format!("{start}\r\n{lines}\r\n").into_bytes()
+}
+
+const REQUEST: [(&str, &str); 5] = [
+    ("Host", "server.example.com"),
+    ("Upgrade", "websocket"),
+    ("Connection", "Upgrade"),
+    ("Sec-WebSocket-Key", KEY),
+    ("Sec-WebSocket-Version", "13"),
+];
+
+const RESPONSE: [(&str, &str); 3] =
+    [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", ACCEPT)];
+
+/// The valid headers, with those of one name replaced by these values: none, one or several lines.
+fn with<'a>(headers: &[(&'a str, &'a str)], name: &'a str, values: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    let rest = headers.iter().copied().filter(|(other, _)| *other != name);
+    rest.chain(values.iter().map(|value| (name, *value))).collect()
+}
+
+fn request_with(name: &str, values: &[&str]) -> Vec<u8> {
+    head("GET /chat HTTP/1.1", &with(&REQUEST, name, values))
+}
+
+fn response_with(name: &str, values: &[&str]) -> Vec<u8> {
+    head("HTTP/1.1 101 Switching Protocols", &with(&RESPONSE, name, values))
+}
+
+/// A server's handshake after these bytes.
+fn serve(bytes: &[u8]) -> (ServerHandshake, Result<Received, RequestFault>) {
+    let mut handshake = ServerHandshake::new(WIDE);
+    let received = handshake.receive(bytes);
+    (handshake, received)
+}
+
+fn fault_of(bytes: &[u8]) -> Option<RequestFault> {
+    serve(bytes).1.err()
+}
+
+/// A client's handshake, for this request, after these bytes.
+fn ask(request: ClientRequest, bytes: &[u8]) -> (ClientHandshake, Result<Received, ResponseFault>) {
+    let mut handshake = ClientHandshake::new(request, NONCE, WIDE).unwrap();
+    let received = handshake.receive(bytes);
+    (handshake, received)
+}
+
+fn plain() -> ClientRequest {
+    ClientRequest::new("server.example.com", "/chat")
+}
+
+fn written(handshake: &ClientHandshake) -> Vec<u8> {
+    let mut out = Vec::new();
+    handshake.write_request(&mut out);
+    out
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+// ---------------------------------------------------------------------------------------- a server
+
+#[test]
+fn the_example_of_rfc_6455_section_1_2_is_answered_as_there() {
+    let mut headers = REQUEST.to_vec();
+    headers.extend([("Origin", "http://example.com"), ("Sec-WebSocket-Protocol", "chat, superchat")]);
+    let (mut handshake, received) = serve(&head("GET /chat HTTP/1.1", &headers));
+    assert!(matches!(received, Ok(Received::Complete { .. })));
+    let request = handshake.request().unwrap();
+    assert_eq!((request.method(), request.path(), request.query()), ("GET", "/chat", None));
+    assert_eq!(request.host(), Some("server.example.com"));
+    assert_eq!(request.origin(), Some("http://example.com"));
+    assert_eq!(request.subprotocols().collect::<Vec<_>>(), ["chat", "superchat"]);
+    assert_eq!(request.extensions().count(), 0);
+
+    let mut out = Vec::new();
+    handshake.answer(&Response::accept().subprotocol("chat"), &mut out).unwrap();
+    let expected = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
+    assert_eq!(text(&out), expected);
+}
+
+#[test]
+fn what_is_valid_in_another_form_is_accepted() {
+    for (name, values) in [
+        ("Connection", &["keep-alive, Upgrade"][..]),
+        ("Connection", &["keep-alive", "upgrade"]),
+        ("Connection", &[",,UPGRADE\t,"]),
+        ("Upgrade", &["WebSocket"]),
+        ("Upgrade", &["h2c, websocket"]),
+        ("Upgrade", &["h2c", "websocket"]),
+        ("Host", &["[::1]:8080"]),
+        ("Content-Length", &["0"]),
+        ("Sec-WebSocket-Protocol", &["a", "b,,c"]),
+        ("Sec-WebSocket-Protocol", &[""]),
+        ("Sec-WebSocket-Extensions", &["permessage-deflate; client_max_window_bits", "x;y=\"z\""]),
+        ("Sec-WebSocket-Extensions", &["constructor, __proto__; toString"]),
+        ("Sec-WebSocket-Extensions", &[""]),
+        ("Origin", &["null"]),
+        ("X-Other", &["\u{e4}", "a", ""]),
+    ] {
+        assert_eq!(fault_of(&request_with(name, values)), None, "{name}: {values:?}");
+    }
+    for target in ["/", "/a?b=c", "http://server.example.com/chat", "wss://a:1?x", "//a"] {
+        let bytes = head(&format!("GET {target} HTTP/1.1"), &REQUEST);
+        assert_eq!(fault_of(&bytes), None, "{target}");
+    }
+    let lower: Vec<_> = REQUEST.map(|(name, value)| (name.to_ascii_lowercase(), value)).to_vec();
+    let lower: Vec<_> = lower.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert_eq!(fault_of(&head("GET / HTTP/1.1", &lower)), None);
+    assert_eq!(fault_of(&[b"\r\n", request_with("X", &[]).as_slice()].concat()), None);
+}
+
+/// Every kind of fault: the header, its values, what the request is told.
+fn faulty_requests() -> Vec<(Vec<u8>, RequestFault, u16)> {
+    use RequestFault as F;
+    let mut all = Vec::new();
+    for (name, values, fault, status) in [
+        ("Host", &[][..], F::Host, 400),
+        ("Host", &["a", "a"], F::Host, 400),
+        ("Host", &[""], F::Host, 400),
+        ("Host", &["a b"], F::Host, 400),
+        ("Host", &["user@a"], F::Host, 400),
+        ("Host", &["a:b"], F::Host, 400),
+        ("Host", &["\u{e4}"], F::Host, 400),
+        ("Upgrade", &[], F::NotAnUpgrade, 426),
+        ("Upgrade", &["h2c"], F::NotAnUpgrade, 426),
+        ("Upgrade", &["websockets"], F::NotAnUpgrade, 426),
+        ("Connection", &[], F::Connection, 400),
+        ("Connection", &["keep-alive"], F::Connection, 400),
+        ("Connection", &["UpgradeX"], F::Connection, 400),
+        ("Connection", &["keep-alive Upgrade"], F::Connection, 400),
+        ("Sec-WebSocket-Key", &[], F::Key, 400),
+        ("Sec-WebSocket-Key", &[KEY, KEY], F::Key, 400),
+        ("Sec-WebSocket-Key", &[""], F::Key, 400),
+        ("Sec-WebSocket-Key", &["dGhlIHNhbXBsZSBub25jZQ"], F::Key, 400),
+        ("Sec-WebSocket-Key", &["dGhlIHNhbXBsZSBub25jZSE="], F::Key, 400),
+        ("Sec-WebSocket-Version", &[], F::Version, 426),
+        ("Sec-WebSocket-Version", &["12"], F::Version, 426),
+        ("Sec-WebSocket-Version", &["8"], F::Version, 426),
+        ("Sec-WebSocket-Version", &["013"], F::Version, 426),
+        ("Sec-WebSocket-Version", &["13, 8"], F::Version, 426),
+        ("Sec-WebSocket-Version", &["13", "13"], F::DoubledVersion, 400),
+        ("Sec-WebSocket-Version", &["13", "8"], F::DoubledVersion, 400),
+        ("Content-Length", &["1"], F::Body, 400),
+        ("Content-Length", &["0", "5"], F::Body, 400),
+        ("Content-Length", &["+0"], F::Body, 400),
+        ("Content-Length", &[""], F::Body, 400),
+        ("Transfer-Encoding", &["chunked"], F::Body, 400),
+        ("Transfer-Encoding", &["identity"], F::Body, 400),
+        ("Origin", &["http://a", "http://b"], F::Origin, 400),
+        ("Origin", &["http://\u{e4}"], F::Origin, 400),
+        ("Sec-WebSocket-Protocol", &["a b"], F::Subprotocols, 400),
+        ("Sec-WebSocket-Protocol", &["a", "b;c"], F::Subprotocols, 400),
+        ("Sec-WebSocket-Extensions", &["a; b=\"c"], F::Extensions, 400),
+        ("Sec-WebSocket-Extensions", &["a", ",;"], F::Extensions, 400),
+        ("Sec-WebSocket-Extensions", &["a;"], F::Extensions, 400),
+        ("X-Nul", &["a\0b"], F::Malformed, 400),
+        ("X-Control", &["a\x01b"], F::Malformed, 400),
+        ("X-Feed", &["a\nb: c"], F::Malformed, 400),
+        ("X-Return", &["a\rb"], F::Malformed, 400),
+        ("X-Folded", &["a\r\n b"], F::Malformed, 400),
+        ("X-Spaced ", &["a"], F::Malformed, 400),
+        (" X-Indented", &["a"], F::Malformed, 400),
+        ("X(Comment)", &["a"], F::Malformed, 400),
+        ("", &["a"], F::Malformed, 400),
+    ] {
+        all.push((request_with(name, values), fault, status));
+    }
+    for (line, fault, status) in [
+        ("POST /chat HTTP/1.1", F::Method, 405),
+        ("get /chat HTTP/1.1", F::Method, 405),
+        ("OPTIONS * HTTP/1.1", F::Method, 405),
+        ("GET /chat HTTP/1.0", F::HttpVersion, 505),
+        ("GET /chat HTTP/0.9", F::HttpVersion, 505),
+        ("PRI * HTTP/2.0", F::HttpVersion, 505),
+        ("GET chat HTTP/1.1", F::Target, 400),
+        ("GET * HTTP/1.1", F::Target, 400),
+        ("GET /chat#top HTTP/1.1", F::Target, 400),
+        ("GET /ch\u{e4}t HTTP/1.1", F::Target, 400),
+        ("GET ftp://server.example.com/chat HTTP/1.1", F::Target, 400),
+        ("GET http:///chat HTTP/1.1", F::Target, 400),
+        ("GET http://user@server.example.com/chat HTTP/1.1", F::Target, 400),
+        ("GET  /chat HTTP/1.1", F::Malformed, 400),
+        ("GET /chat", F::Malformed, 400),
+        ("GET", F::Malformed, 400),
+        (" GET /chat HTTP/1.1", F::Malformed, 400),
+        ("\x16\x03\x01\x02", F::Malformed, 400),
+    ] {
+        all.push((head(line, &REQUEST), fault, status));
+    }
+    let many: Vec<(String, &str)> = (0..20_000).map(|index| (format!("X-{index}"), "")).collect();
+    let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    all.push((head("GET / HTTP/1.1", &many), F::TooLarge, 431));
+    all.push((request_with("X", &["x".repeat(WIDE.bytes).as_str()]), F::TooLarge, 431));
+    all
+}
+
+#[test]
+fn each_fault_is_found_and_has_its_status() {
+    for (bytes, fault, status) in faulty_requests() {
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]);
+        assert_eq!(fault_of(&bytes), Some(fault), "{shown}");
+        assert_eq!(fault.status(), status, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_fault_stays_and_the_request_cannot_be_accepted_any_more() {
+    for (bytes, fault, _) in faulty_requests() {
+        let (mut handshake, _) = serve(&bytes);
+        assert_eq!(handshake.receive(&request_with("X", &[])), Err(fault));
+        let mut out = Vec::new();
+        assert_eq!(handshake.answer(&Response::accept(), &mut out), Err(ResponseError::Faulty));
+        assert!(out.is_empty());
+        handshake.answer(&fault.into(), &mut out).unwrap();
+        let mut alone = Vec::new();
+        fault.write_response(&mut alone);
+        assert_eq!(out, alone);
+    }
+}
+
+#[test]
+fn each_faults_response_is_complete_and_says_what_is_wrong() {
+    for (_, fault, status) in faulty_requests() {
+        let mut out = b"before".to_vec();
+        fault.write_response(&mut out);
+        let bytes = out.strip_prefix(b"before").unwrap();
+        let (handshake, received) = ask(plain(), bytes);
+        let Err(ResponseFault::Refused { status: seen, used }) = received else {
+            panic!("{fault:?}: {received:?}")
+        };
+        assert_eq!(seen, status);
+        assert_eq!(text(&bytes[used..]), format!("{fault}\n"));
+        let response = handshake.response().unwrap();
+        let length = (bytes.len() - used).to_string();
+        assert_eq!(response.header("content-length"), Some(length.as_bytes()));
+        assert!(text(response.header("connection").unwrap()).contains("close"));
+        assert!(!response.reason().is_empty());
+        assert_eq!(response.header("allow"), (status == 405).then_some(&b"GET"[..]));
+        assert_eq!(response.header("upgrade"), (status == 426).then_some(&b"websocket"[..]));
+        assert_eq!(response.header("sec-websocket-version"), (status == 426).then_some(&b"13"[..]));
+    }
+}
+
+#[test]
+fn two_thousand_headers_are_too_many_by_default() {
+    let name = |index| format!("X-{index}");
+    let names: Vec<String> = (0..2000).map(name).collect();
+    let headers: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let mut handshake = ServerHandshake::new(HeadLimits::default());
+    assert_eq!(handshake.receive(&head("GET / HTTP/1.1", &headers)), Err(RequestFault::TooLarge));
+}
+
+#[test]
+fn sixteen_kib_are_the_most_by_default_and_are_refused_when_they_are_full() {
+    let mut handshake = ServerHandshake::new(HeadLimits::default());
+    let endless = request_with("X", &["x".repeat(64 * 1024).as_str()]);
+    for (index, byte) in endless.iter().enumerate() {
+        let expected =
+            if index + 1 < 16 * 1024 { Ok(Received::Partial) } else { Err(RequestFault::TooLarge) };
+        assert_eq!(handshake.receive(&[*byte]), expected, "byte {index}");
+    }
+}
+
+#[test]
+fn a_subprotocol_with_32_ki_of_spaces_in_it_is_one_that_is_no_token() {
+    let value = format!("b{}x", " ".repeat(32 * 1024));
+    assert_eq!(
+        fault_of(&request_with("Sec-WebSocket-Protocol", &[&value])),
+        Some(RequestFault::Subprotocols)
+    );
+    let commas = ", ".repeat(32 * 1024) + "x";
+    let (handshake, received) = serve(&request_with("Sec-WebSocket-Protocol", &[&commas]));
+    assert!(received.is_ok());
+    assert_eq!(handshake.request().unwrap().subprotocols().collect::<Vec<_>>(), ["x"]);
+}
+
+#[test]
+fn a_plain_request_is_lent_and_can_be_answered() {
+    let bytes = head("GET /health?full HTTP/1.1", &[("Host", "a"), ("User-Agent", "probe")]);
+    let (mut handshake, received) = serve(&bytes);
+    assert_eq!(received, Err(RequestFault::NotAnUpgrade));
+    let request = handshake.request().unwrap();
+    assert_eq!((request.method(), request.path(), request.query()), ("GET", "/health", Some("full")));
+    assert_eq!(request.header("user-agent"), Some(&b"probe"[..]));
+    let mut out = Vec::new();
+    let page = Response::new(200).header("Content-Type", "text/plain").body("up\n");
+    handshake.answer(&page, &mut out).unwrap();
+    let expected = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\
+        Content-Type: text/plain\r\n\r\nup\n";
+    assert_eq!(text(&out), expected);
+}
+
+#[test]
+fn a_plain_request_of_any_method_and_version_is_told_from_a_wrong_upgrade() {
+    for line in ["HEAD / HTTP/1.1", "OPTIONS / HTTP/1.0", "POST / HTTP/1.1", "OPTIONS * HTTP/1.1"] {
+        let (handshake, received) = serve(&head(line, &[]));
+        assert_eq!(received, Err(RequestFault::NotAnUpgrade), "{line}");
+        assert!(handshake.request().unwrap().path().starts_with(['/', '*']));
+    }
+}
+
+#[test]
+fn the_answer_to_head_says_how_long_its_body_is_and_leaves_it_out() {
+    let (mut handshake, _) = serve(&head("HEAD /health HTTP/1.1", &[("Host", "a")]));
+    let mut out = Vec::new();
+    handshake.answer(&Response::new(200).body("up\n"), &mut out).unwrap();
+    assert_eq!(text(&out), "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n");
+}
+
+#[test]
+fn statuses_without_a_body_have_none() {
+    for (status, length) in [(204, None), (205, Some(&b"0"[..])), (304, None)] {
+        let (mut handshake, _) = serve(&request_with("X", &[]));
+        let mut out = Vec::new();
+        let refused = handshake.answer(&Response::new(status).body("x"), &mut out);
+        assert_eq!(refused, Err(ResponseError::Body));
+        handshake.answer(&Response::new(status), &mut out).unwrap();
+        let (client, received) = ask(plain(), &out);
+        assert_eq!(received, Err(ResponseFault::Refused { status, used: out.len() }));
+        assert_eq!(client.response().unwrap().header("Content-Length"), length);
+    }
+}
+
+#[test]
+fn a_whole_uri_as_target_says_which_host_is_meant() {
+    let (handshake, _) = serve(&head("GET ws://other.example.com:81/chat HTTP/1.1", &REQUEST));
+    let request = handshake.request().unwrap();
+    assert_eq!((request.host(), request.path()), (Some("other.example.com:81"), "/chat"));
+}
+
+#[test]
+fn headers_are_lent_in_order_and_found_in_any_case() {
+    let (handshake, _) = serve(&request_with("X-Two", &["1", "2"]));
+    let request = handshake.request().unwrap();
+    assert_eq!(request.headers().len(), 7);
+    let last: Vec<_> = request.headers().skip(5).collect();
+    assert_eq!(last, [("X-Two", &b"1"[..]), ("X-Two", b"2")]);
+    assert_eq!(request.header("x-tWO"), Some(&b"1"[..]));
+    assert_eq!(request.values("X-TWO").collect::<Vec<_>>(), [b"1", b"2"]);
+    assert_eq!(request.header("X"), None);
+}
+
+#[test]
+fn nothing_can_be_answered_before_the_request_is_there_nor_twice() {
+    let mut handshake = ServerHandshake::new(WIDE);
+    let mut out = Vec::new();
+    assert_eq!(handshake.answer(&Response::accept(), &mut out), Err(ResponseError::NoRequest));
+    assert!(handshake.request().is_none());
+    handshake.receive(&request_with("X", &[])).unwrap();
+    assert_eq!(handshake.receive(b"frames"), Ok(Received::Complete { used: 0 }));
+    handshake.answer(&Response::accept(), &mut out).unwrap();
+    let size = out.len();
+    assert_eq!(handshake.answer(&Response::accept(), &mut out), Err(ResponseError::Answered));
+    assert_eq!(out.len(), size);
+    assert_eq!(handshake.request().unwrap().path(), "/chat");
+    assert_eq!(handshake.receive(b"frames"), Ok(Received::Complete { used: 0 }));
+}
+
+#[test]
+fn an_answer_that_may_not_be_given_leaves_the_request_to_be_answered_otherwise() {
+    let offers = [("Sec-WebSocket-Protocol", "chat"), ("Sec-WebSocket-Extensions", "x; y, z")];
+    let headers: Vec<_> = REQUEST.into_iter().chain(offers).collect();
+    let (mut handshake, _) = serve(&head("GET / HTTP/1.1", &headers));
+    let mut out = Vec::new();
+    let accept = Response::accept;
+    for (response, error) in [
+        (accept().subprotocol("other"), ResponseError::Subprotocol),
+        (accept().subprotocol("Chat"), ResponseError::Subprotocol),
+        (accept().subprotocol(""), ResponseError::Subprotocol),
+        (accept().subprotocol("chat\r\nX: y"), ResponseError::Subprotocol),
+        (Response::new(400).subprotocol("chat"), ResponseError::Subprotocol),
+        (accept().extensions("other"), ResponseError::Extensions),
+        (accept().extensions("x, other"), ResponseError::Extensions),
+        (accept().extensions("x;"), ResponseError::Extensions),
+        (accept().extensions(""), ResponseError::Extensions),
+        (accept().extensions("x\r\nX: y"), ResponseError::Extensions),
+        (Response::new(400).extensions("x"), ResponseError::Extensions),
+        (accept().body("x"), ResponseError::Body),
+        (Response::new(100), ResponseError::Status),
+        (Response::new(199), ResponseError::Status),
+        (Response::new(600), ResponseError::Status),
+        (Response::new(0), ResponseError::Status),
+        (Response::new(u16::MAX), ResponseError::Status),
+        (accept().header("", "x"), ResponseError::HeaderName),
+        (accept().header("a b", "x"), ResponseError::HeaderName),
+        (accept().header("a", "x\ny"), ResponseError::HeaderValue),
+        (Response::forbidden().header("a", b"x\x7F"), ResponseError::HeaderValue),
+        (accept().header("sec-websocket-accept", "x"), ResponseError::HeaderOwned),
+        (accept().header("a b", "x").header("Upgrade", "x"), ResponseError::HeaderName),
+    ] {
+        assert_eq!(handshake.answer(&response, &mut out), Err(error), "{response:?}");
+        assert!(out.is_empty());
+    }
+    let good = accept().subprotocol("chat").extensions("z, x; y").header("X", "\u{e4}\t");
+    handshake.answer(&good, &mut out).unwrap();
+    let tail = "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: z, x; y\r\nX: \u{e4}\t\r\n\r\n";
+    assert!(text(&out).ends_with(tail));
+}
+
+// ---------------------------------------------------------------------------------------- origins
+
+#[test]
+fn a_page_of_another_site_is_kept_out_unless_the_policy_lets_it_in() {
+    let list = ["https://app.example.com", "null"];
+    let (any, same, list) = (OriginPolicy::Any, OriginPolicy::Same, OriginPolicy::List(&list));
+    for (origins, allowed) in [
+        (&[][..], [true, true, true]),
+        (&["https://server.example.com"], [true, true, false]),
+        (&["http://SERVER.example.com:80"], [true, true, false]),
+        (&["https://app.example.com"], [true, false, true]),
+        (&["HTTPS://app.example.com"], [true, false, true]),
+        (&["https://app.example.com.evil.org"], [true, false, false]),
+        (&["https://evil.org"], [true, false, false]),
+        (&["null"], [true, false, true]),
+        (&[""], [true, false, false]),
+    ] {
+        let (handshake, received) = serve(&request_with("Origin", origins));
+        assert!(received.is_ok());
+        let request = handshake.request().unwrap();
+        assert_eq!([any, same, list].map(|policy| policy.allows(&request)), allowed, "{origins:?}");
+    }
+    assert_eq!(OriginPolicy::default(), same);
+}
+
+#[test]
+fn an_origin_that_cannot_be_read_is_not_taken_for_none() {
+    for origins in [&["https://server.example.com", "https://server.example.com"][..], &["https://\u{e4}"]] {
+        let (handshake, _) = serve(&request_with("Origin", origins));
+        let request = handshake.request().unwrap();
+        assert!(!OriginPolicy::Same.allows(&request));
+        assert!(!OriginPolicy::List(&["https://server.example.com"]).allows(&request));
+    }
+    let mut bytes = request_with("Origin", &["https://server.example.com"]);
+    let at = bytes.windows(8).position(|window| window == b"https://").unwrap();
+    bytes[at] = 0xFF;
+    let (handshake, received) = serve(&bytes);
+    assert_eq!(received, Err(RequestFault::Origin));
+    assert!(!OriginPolicy::Same.allows(&handshake.request().unwrap()));
+}
+
+// ---------------------------------------------------------------------------------------- a client
+
+#[test]
+fn a_request_is_written_as_it_was_asked_for() {
+    let request = ClientRequest::new("example.com:8080", "/chat?room=1")
+        .origin("http://example.com")
+        .subprotocol("chat")
+        .subprotocol("superchat")
+        .extensions("permessage-deflate; client_max_window_bits")
+        .basic_auth("Aladdin", "open sesame")
+        .header("X-Bytes", b"\xFF");
+    let handshake = ClientHandshake::new(request, NONCE, WIDE).unwrap();
+    let expected = b"GET /chat?room=1 HTTP/1.1\r\nHost: example.com:8080\r\n\
+        Upgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+        Origin: http://example.com\r\nSec-WebSocket-Protocol: chat, superchat\r\n\
+        Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
+        Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\nX-Bytes: \xFF\r\n\r\n";
+    assert_eq!(written(&handshake), expected);
+    assert_eq!(fault_of(expected), None);
+}
+
+#[test]
+fn a_path_may_be_left_out() {
+    for (path, line) in [("", "GET / HTTP"), ("?x", "GET /?x HTTP"), ("/", "GET / HTTP")] {
+        let handshake = ClientHandshake::new(ClientRequest::new("a", path), NONCE, WIDE).unwrap();
+        assert!(written(&handshake).starts_with(line.as_bytes()));
+    }
+}
+
+#[test]
+fn no_control_character_comes_into_a_request_by_any_way() {
+    let refused = |request: ClientRequest| ClientHandshake::new(request, NONCE, WIDE).err();
+    for control in (0..=0x1F).chain([0x7F]).map(char::from) {
+        for text in [format!("a{control}b"), format!("{control}"), format!("a\r{control}\nX: y")] {
+            assert_eq!(refused(ClientRequest::new(&text, "/")), Some(RequestError::Host));
+            assert_eq!(refused(ClientRequest::new("a", &format!("/{text}"))), Some(RequestError::Path));
+            assert_eq!(refused(plain().header(&text, "x")), Some(RequestError::HeaderName));
+            assert_eq!(refused(plain().subprotocol(&text)), Some(RequestError::Subprotocol));
+            assert_eq!(refused(plain().basic_auth(&text, "")), Some(RequestError::Credentials));
+            assert_eq!(refused(plain().basic_auth("a", &text)), Some(RequestError::Credentials));
+            // A tab is whitespace within values and lists, and nothing that ends a line.
+            if !text.chars().all(|char| char == '\t' || !char.is_control()) {
+                assert_eq!(refused(plain().header("X", &text)), Some(RequestError::HeaderValue));
+                assert_eq!(refused(plain().origin(&text)), Some(RequestError::HeaderValue));
+            }
+            assert_eq!(refused(plain().extensions(&text)), Some(RequestError::Extensions), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_handshake_writes_itself_cannot_be_added() {
+    for name in [
+        "host",
+        "Origin",
+        "Upgrade",
+        "CONNECTION",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Sec-WebSocket-Key",
+        "sec-websocket-anything",
+    ] {
+        let refused = ClientHandshake::new(plain().header(name, "x"), NONCE, WIDE).err();
+        assert_eq!(refused, Some(RequestError::HeaderOwned), "{name}");
+    }
+    for name in ["Sec-Fetch-Mode", "Cookie", "Authorization", "Sec-WebSocket"] {
+        assert!(ClientHandshake::new(plain().header(name, "x"), NONCE, WIDE).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn what_no_request_can_have_is_refused() {
+    let refused = |request: ClientRequest| ClientHandshake::new(request, NONCE, WIDE).err();
+    for host in ["", "a b", "user@a", "http://a", "a/b", "a:b", "\u{e4}"] {
+        assert_eq!(refused(ClientRequest::new(host, "/")), Some(RequestError::Host), "{host}");
+    }
+    for path in ["a", "/a b", "/a#b", "#a", "/\u{e4}", "*", "http://a/b"] {
+        assert_eq!(refused(ClientRequest::new("a", path)), Some(RequestError::Path), "{path}");
+    }
+    for name in ["", "a b", "a,b"] {
+        assert_eq!(refused(plain().subprotocol(name)), Some(RequestError::Subprotocol), "{name}");
+    }
+    assert_eq!(refused(plain().subprotocol("a").subprotocol("a")), Some(RequestError::Subprotocol));
+    assert_eq!(refused(plain().basic_auth("a:b", "c")), Some(RequestError::Credentials));
+    assert_eq!(refused(plain().basic_auth("a", "b:c")), None);
+    assert_eq!(refused(plain().extensions(",")), Some(RequestError::Extensions));
+}
+
+#[test]
+fn a_response_that_opens_the_connection_is_taken_in_any_valid_form() {
+    for (name, values) in [
+        ("X", &[][..]),
+        ("Upgrade", &["WebSocket"]),
+        ("Connection", &["keep-alive, upgrade"]),
+        ("Connection", &["keep-alive", "UPGRADE"]),
+        ("Sec-WebSocket-Extensions", &["x;a=1", "y"]),
+        ("Sec-WebSocket-Extensions", &[""]),
+        ("Sec-WebSocket-Protocol", &["chat"]),
+    ] {
+        let bytes = response_with(name, values);
+        let request = plain().subprotocol("superchat").subprotocol("chat").extensions("y, x");
+        let (handshake, received) = ask(request, &bytes);
+        assert_eq!(received, Ok(Received::Complete { used: bytes.len() }), "{name}: {values:?}");
+        let chosen = (name == "Sec-WebSocket-Protocol").then_some("chat");
+        assert_eq!(handshake.subprotocol(), chosen);
+    }
+    let bytes = response_with("Sec-WebSocket-Extensions", &["x;a=1", "y"]);
+    let (handshake, _) = ask(plain().extensions("x, y"), &bytes);
+    let chosen = handshake.extensions().unwrap();
+    let names: Vec<_> = chosen.map(|extension| (extension.name, extension.params().count())).collect();
+    assert_eq!(names, [("x", 1), ("y", 0)]);
+}
+
+/// Every kind of fault in a response to a request that offers the subprotocol `chat` and the
+/// extension `x`.
+fn faulty_responses() -> Vec<(Vec<u8>, ResponseFault)> {
+    use ResponseFault as F;
+    let mut all = Vec::new();
+    for (name, values, fault) in [
+        ("Upgrade", &[][..], F::Upgrade),
+        ("Upgrade", &["h2c"], F::Upgrade),
+        ("Upgrade", &["h2c, websocket"], F::Upgrade),
+        ("Upgrade", &["websocket", "websocket"], F::Upgrade),
+        ("Connection", &[], F::Connection),
+        ("Connection", &["keep-alive"], F::Connection),
+        ("Sec-WebSocket-Accept", &[], F::Accept),
+        ("Sec-WebSocket-Accept", &[KEY], F::Accept),
+        ("Sec-WebSocket-Accept", &["S3pPLMBiTxaQ9kYGzzhZRbK+xOo="], F::Accept),
+        ("Sec-WebSocket-Accept", &[ACCEPT, ACCEPT], F::Accept),
+        ("Sec-WebSocket-Protocol", &["other"], F::Subprotocol),
+        ("Sec-WebSocket-Protocol", &["Chat"], F::Subprotocol),
+        ("Sec-WebSocket-Protocol", &[""], F::Subprotocol),
+        ("Sec-WebSocket-Protocol", &["chat, chat"], F::Subprotocol),
+        ("Sec-WebSocket-Protocol", &["chat", "chat"], F::Subprotocol),
+        ("Sec-WebSocket-Extensions", &["y"], F::Extensions),
+        ("Sec-WebSocket-Extensions", &["x", "y"], F::Extensions),
+        ("Sec-WebSocket-Extensions", &["x;"], F::MalformedExtensions),
+        ("X-Nul", &["a\0b"], F::Malformed),
+        ("X-Folded", &["a\r\n b"], F::Malformed),
+    ] {
+        all.push((response_with(name, values), fault));
+    }
+    for (line, fault) in [
+        ("HTTP/1.0 101 Switching Protocols", F::HttpVersion),
+        ("HTTP/2 101 Switching Protocols", F::HttpVersion),
+        ("HTTP/1.1 1x1 Switching Protocols", F::Malformed),
+        ("<html>", F::Malformed),
+        ("GET / HTTP/1.1", F::HttpVersion),
+    ] {
+        all.push((head(line, &RESPONSE), fault));
+    }
+    all.push((response_with("X", &["x".repeat(WIDE.bytes).as_str()]), F::TooLarge));
+    for status in [100, 200, 301, 401, 426, 503, 999] {
+        let bytes = head(&format!("HTTP/1.1 {status} Said"), &[("Location", "/x")]);
+        let used = bytes.len();
+        if status >= 200 {
+            all.push(([&bytes[..], b"a body"].concat(), F::Refused { status, used }));
+        }
+    }
+    all
+}
+
+#[test]
+fn each_fault_of_a_response_is_found_and_stays() {
+    for (bytes, fault) in faulty_responses() {
+        let request = plain().subprotocol("chat").extensions("x");
+        let (mut handshake, received) = ask(request, &bytes);
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]);
+        assert_eq!(received, Err(fault), "{shown}");
+        let again = match fault {
+            ResponseFault::Refused { status, .. } => ResponseFault::Refused { status, used: 0 },
+            other => other,
+        };
+        assert_eq!(handshake.receive(&response_with("X", &[])), Err(again));
+        assert_eq!((handshake.subprotocol(), handshake.extensions().is_some()), (None, false));
+    }
+}
+
+#[test]
+fn a_server_may_choose_nothing_that_was_not_offered() {
+    for (name, fault) in [
+        ("Sec-WebSocket-Protocol", ResponseFault::Subprotocol),
+        ("Sec-WebSocket-Extensions", ResponseFault::Extensions),
+    ] {
+        assert_eq!(ask(plain(), &response_with(name, &["chat"])).1, Err(fault));
+    }
+}
+
+#[test]
+fn a_refusal_lends_what_the_server_says() {
+    let headers = [("WWW-Authenticate", "Basic realm=\"x\""), ("Content-Length", "4")];
+    let bytes = head("HTTP/1.1 401 Unauthorized", &headers);
+    let (handshake, received) = ask(plain(), &[&bytes[..], b"who?"].concat());
+    assert_eq!(received, Err(ResponseFault::Refused { status: 401, used: bytes.len() }));
+    let response = handshake.response().unwrap();
+    assert_eq!((response.status(), response.reason()), (401, "Unauthorized"));
+    assert_eq!(response.header("www-authenticate"), Some(&b"Basic realm=\"x\""[..]));
+    assert_eq!(response.values("Content-Length").collect::<Vec<_>>(), [b"4"]);
+    assert_eq!(response.headers().len(), 2);
+}
+
+#[test]
+fn interim_responses_are_passed_over_within_the_limit() {
+    let interim = [
+        head("HTTP/1.1 100 Continue", &[]),
+        head("HTTP/1.1 103 Early Hints", &[("Link", "</x>"), ("Upgrade", "no")]),
+    ]
+    .concat();
+    let bytes = [interim.as_slice(), &response_with("X", &[]), b"\x81\x00"].concat();
+    let (handshake, received) = ask(plain(), &bytes);
+    assert_eq!(received, Ok(Received::Complete { used: bytes.len() - 2 }));
+    assert_eq!(handshake.response().unwrap().headers().len(), 3);
+
+    let mut handshake = ClientHandshake::new(plain(), NONCE, HeadLimits::default()).unwrap();
+    let mut sent = 0;
+    while handshake.receive(&interim) == Ok(Received::Partial) {
+        sent += interim.len();
+        assert!(sent < HeadLimits::default().bytes);
+    }
+    assert_eq!(handshake.receive(b""), Err(ResponseFault::TooLarge));
+}
+
+// ---------------------------------------------------------------------------------------- splits
+
+/// Gives `bytes` in pieces that end at `ends` and at the end, until `receive` is done: where it was
+/// done, and its result.
+fn in_pieces<F: PartialEq>(
+    bytes: &[u8],
+    ends: &[usize],
+    mut receive: impl FnMut(&[u8]) -> Result<Received, F>,
+) -> (usize, Result<(), F>) {
+    let mut at = 0;
+    for &end in ends.iter().chain([&bytes.len()]) {
+        match receive(&bytes[at..end]) {
+            Ok(Received::Partial) => at = end,
+            Ok(Received::Complete { used }) => return (at + used, Ok(())),
+            Err(fault) => return (0, Err(fault)),
+        }
+    }
+    panic!("the bytes are no whole head")
+}
+
+/// All ways to cut into two pieces, and the one into single bytes.
+fn cuts(len: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0..=len).map(|end| vec![end]).chain([(0..len).collect()])
+}
+
+#[test]
+fn a_whole_exchange_is_the_same_in_every_split() {
+    let request = plain().subprotocol("chat").header("X", "y");
+    let frame = b"\x81\x82\r\n\r\n\r\n";
+    let mut client = ClientHandshake::new(request.clone(), NONCE, WIDE).unwrap();
+    let to_server = [written(&client).as_slice(), frame].concat();
+    let mut to_client = Vec::new();
+    for ends in cuts(to_server.len()) {
+        let mut server = ServerHandshake::new(WIDE);
+        let (used, result) = in_pieces(&to_server, &ends, |piece| server.receive(piece));
+        assert_eq!((used, result), (to_server.len() - frame.len(), Ok(())), "{ends:?}");
+        let mut out = Vec::new();
+        server.answer(&Response::accept().subprotocol("chat"), &mut out).unwrap();
+        assert!(to_client.is_empty() || to_client == out);
+        to_client = out;
+    }
+    let interim = head("HTTP/1.1 103 Early Hints", &[("Link", "</x>")]);
+    let to_client = [&interim[..], &to_client, frame].concat();
+    for ends in cuts(to_client.len()) {
+        client = ClientHandshake::new(request.clone(), NONCE, WIDE).unwrap();
+        let (used, result) = in_pieces(&to_client, &ends, |piece| client.receive(piece));
+        assert_eq!((used, result), (to_client.len() - frame.len(), Ok(())), "{ends:?}");
+        assert_eq!(client.subprotocol(), Some("chat"));
+    }
+}
+
+#[test]
+fn every_fault_is_the_same_in_every_split() {
+    for (bytes, fault, _) in faulty_requests().into_iter().filter(|(bytes, ..)| bytes.len() < 1000) {
+        for ends in cuts(bytes.len()) {
+            let mut server = ServerHandshake::new(WIDE);
+            let result = in_pieces(&bytes, &ends, |piece| server.receive(piece)).1;
+            assert_eq!(result, Err(fault), "{ends:?}");
+        }
+    }
+    for (bytes, fault) in faulty_responses().into_iter().filter(|(bytes, _)| bytes.len() < 1000) {
+        for ends in cuts(bytes.len()) {
+            let request = plain().subprotocol("chat").extensions("x");
+            let mut client = ClientHandshake::new(request, NONCE, WIDE).unwrap();
+            let (_, Err(result)) = in_pieces(&bytes, &ends, |piece| client.receive(piece)) else {
+                panic!("{fault:?} was not found")
+            };
+            assert_eq!(std::mem::discriminant(&result), std::mem::discriminant(&fault), "{ends:?}");
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------- noise
+
+/// Noise that often looks like HTTP, in pieces: what the whole gives, the pieces give, and nothing
+/// panics, whatever is asked of the handshake in between.
+fn noise_is_harmless(noise: Vec<u8>, sizes: Vec<u8>) -> bool {
+    let pieces: [&[u8]; 16] = [
+        b"GET / HTTP/1.1\r\n",
+        b"HTTP/1.1 101 \r\n",
+        b"HTTP/1.1 100 \r\n\r\n",
+        b"Upgrade: websocket\r\n",
+        b"Connection: upgrade\r\n",
+        b"Sec-WebSocket-Extensions: ",
+        b"Sec-WebSocket-Protocol: ",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        b"Sec-WebSocket-Version: 13\r\n",
+        b"Host: a\r\n",
+        b"Origin:",
+        b"\r\n\r\n",
+        b"\r\n",
+        b"a;b=\"c\\d\",",
+        b"\xFF\0\n\r \t",
+        b"://?#[]:",
+    ];
+    let mut bytes = Vec::new();
+    for byte in noise {
+        match byte {
+            0..=127 => bytes.extend_from_slice(pieces[usize::from(byte % 16)]),
+            _ => bytes.push(byte.wrapping_mul(31)),
+        }
+    }
+    let limits = HeadLimits { bytes: 200, headers: 5 };
+    let new_client = || {
+        let request = plain().subprotocol("chat").extensions("a");
+        ClientHandshake::new(request, NONCE, limits).unwrap()
+    };
+    let (mut server, mut client) = (ServerHandshake::new(limits), new_client());
+    let whole = (ServerHandshake::new(limits).receive(&bytes), new_client().receive(&bytes));
+    let (mut server_seen, mut client_seen) = (Ok(Received::Partial), Ok(Received::Partial));
+    let (mut at, mut sizes) = (0, sizes.into_iter());
+    loop {
+        let size = sizes.next().map_or(bytes.len(), |size| usize::from(size % 32));
+        let end = bytes.len().min(at + size);
+        if server_seen == Ok(Received::Partial) {
+            server_seen = server.receive(&bytes[at..end]).map(|received| place(received, at));
+        }
+        if client_seen == Ok(Received::Partial) {
+            client_seen = client.receive(&bytes[at..end]).map(|received| place(received, at));
+        }
+        if let Some(request) = server.request() {
+            let parts = request.path().len() + request.query().map_or(0, str::len);
+            assert!(parts <= bytes.len() && request.subprotocols().count() <= bytes.len());
+            assert!(request.extensions().flat_map(|one| one.params()).count() <= bytes.len());
+            assert!(OriginPolicy::Any.allows(&request));
+            OriginPolicy::Same.allows(&request);
+        }
+        if end == bytes.len() {
+            break;
+        }
+        at = end;
+    }
+    let mut out = Vec::new();
+    let answered = server.answer(&Response::accept(), &mut out).is_ok();
+    let refused = |fault| matches!(fault, Err(ResponseFault::Refused { .. }));
+    server_seen == whole.0
+        && (client_seen == whole.1 || refused(client_seen) && refused(whole.1))
+        && answered == matches!(whole.0, Ok(Received::Complete { .. }))
+        && (!answered || text(&out).contains(ACCEPT))
+}
+
+/// Where the end is from the start of all bytes.
+fn place(received: Received, at: usize) -> Received {
+    match received {
+        Received::Complete { used } => Received::Complete { used: at + used },
+        Received::Partial => Received::Partial,
+    }
+}
+
+#[test]
+fn noise_never_panics_and_is_the_same_in_any_split() {
+    QuickCheck::new().tests(20_000).quickcheck(noise_is_harmless as fn(Vec<u8>, Vec<u8>) -> bool);
+}
+
+#[test]
+fn a_request_of_good_and_bad_parts_is_accepted_when_all_are_good() {
+    type Choice = &'static [(&'static str, bool)];
+    const PARTS: [Choice; 8] = [
+        &[("Host: a\r\n", true), ("Host: a:80\r\n", true), ("", false), ("Host: /\r\n", false)],
+        &[("upgrade: WEBSOCKET\r\n", true), ("Upgrade: x,websocket\r\n", true), ("", false)],
+        &[("Connection: upgrade\r\n", true), ("Connection: a, Upgrade,\r\n", true), ("", false)],
+        &[
+            ("Sec-WebSocket-Key:dGhlIHNhbXBsZSBub25jZQ==\r\n", true),
+            ("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA== \r\n", true),
+            ("Sec-WebSocket-Key: AAAA\r\n", false),
+        ],
+        &[("Sec-WebSocket-Version: 13\r\n", true), ("Sec-WebSocket-Version: 14\r\n", false)],
+        &[("", true), ("Content-Length: 0\r\n", true), ("Transfer-Encoding: gzip\r\n", false)],
+        &[("", true), ("Sec-WebSocket-Protocol: a,b\r\n", true), ("Sec-WebSocket-Extensions: ;\r\n", false)],
+        &[("", true), ("Cookie: a=\"b\"; c\r\n", true), ("Cookie: \x07\r\n", false), (" : \r\n", false)],
+    ];
+    fn prop(choices: Vec<u8>, turn: u8) -> bool {
+        let mut choices = choices.into_iter().chain(std::iter::repeat(0));
+        let mut lines: Vec<(&str, bool)> = PARTS
+            .iter()
+            .map(|choice| choice[usize::from(choices.next().unwrap_or(0)) % choice.len()])
+            .collect();
+        lines.rotate_left(usize::from(turn) % PARTS.len());
+        let headers: String = lines.iter().map(|(line, _)| *line).collect();
+        let bytes = format!("GET / HTTP/1.1\r\n{headers}\r\n");
+        fault_of(bytes.as_bytes()).is_none() == lines.iter().all(|(_, good)| *good)
+    }
+    QuickCheck::new().tests(5_000).quickcheck(prop as fn(Vec<u8>, u8) -> bool);
+}
+
+// ---------------------------------------------------------------------------------------- a peer
+
+/// One end of a connection: what it may read, and what it has written.
+#[derive(Debug, Default)]
+struct End {
+    input: VecDeque<u8>,
+    output: Vec<u8>,
+}
+
+impl Read for End {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.input.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.input.read(buffer) }
+    }
+}
+
+impl Write for End {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn tungstenites_client_is_served() {
+    let request = tungstenite::ClientRequestBuilder::new("ws://example.com:81/chat?x=1".parse().unwrap())
+        .with_header("X-Header", "y")
+        .with_sub_protocol("chat");
+    let Err(tungstenite::HandshakeError::Interrupted(mut theirs)) =
+        tungstenite::client(request, End::default())
+    else {
+        panic!("the answer is not there yet")
+    };
+    let end = theirs.get_mut().get_mut();
+    let (mut ours, received) = serve(&end.output);
+    assert_eq!(received, Ok(Received::Complete { used: end.output.len() }));
+    let request = ours.request().unwrap();
+    assert_eq!((request.path(), request.query()), ("/chat", Some("x=1")));
+    assert_eq!(request.host(), Some("example.com:81"));
+    assert_eq!(request.header("x-header"), Some(&b"y"[..]));
+    let mut answer = Vec::new();
+    ours.answer(&Response::accept().subprotocol("chat").header("X-Answer", "z"), &mut answer).unwrap();
+    end.input.extend(answer.iter().chain(b"\x81\x02hi"));
+    let (mut socket, response) = theirs.handshake().unwrap();
+    assert_eq!(response.headers()["x-answer"], "z");
+    assert_eq!(socket.read().unwrap(), tungstenite::Message::text("hi"));
+}
+
+#[test]
+fn tungstenites_client_understands_a_refusal() {
+    let Err(tungstenite::HandshakeError::Interrupted(mut theirs)) =
+        tungstenite::client("ws://example.com/", End::default())
+    else {
+        panic!("the answer is not there yet")
+    };
+    let end = theirs.get_mut().get_mut();
+    let (mut ours, _) = serve(&end.output);
+    let mut answer = Vec::new();
+    ours.answer(&Response::forbidden().body("no"), &mut answer).unwrap();
+    end.input.extend(&answer);
+    match theirs.handshake() {
+        Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) => {
+            assert_eq!(response.status(), 403);
+            assert_eq!(response.body().as_deref(), Some(&b"no"[..]));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn tungstenites_server_serves_our_client() {
+    let request = plain().subprotocol("chat").origin("http://example.com").header("X-Header", "y");
+    let mut ours = ClientHandshake::new(request, NONCE, WIDE).unwrap();
+    let end = End { input: written(&ours).into(), output: Vec::new() };
+    #[allow(clippy::result_large_err, reason = "the peer's own signature")]
+    let choose = |request: &tungstenite::handshake::server::Request,
+                  mut response: tungstenite::handshake::server::Response| {
+        assert_eq!(request.uri().path(), "/chat");
+        assert_eq!(request.headers()["x-header"], "y");
+        response
+            .headers_mut()
+            .insert("Sec-WebSocket-Protocol", request.headers()["sec-websocket-protocol"].clone());
+        Ok(response)
+    };
+    let mut socket = tungstenite::accept_hdr(end, choose).unwrap();
+    socket.send(tungstenite::Message::text("hi")).unwrap();
+    let output = &socket.get_ref().output;
+    assert_eq!(ours.receive(output), Ok(Received::Complete { used: output.len() - 4 }));
+    assert_eq!(ours.subprotocol(), Some("chat"));
+}
+
+#[test]
+fn tungstenite_accepts_what_we_accept_with_the_same_proof() {
+    // No list over several lines: tungstenite reads the first line of each header.
+    const LINES: [&str; 12] = [
+        "Host: a\r\n",
+        "Upgrade: websocket\r\n",
+        "Connection: keep-alive, Upgrade\r\n",
+        "Sec-WebSocket-Version: 13\r\n",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+        "Sec-WebSocket-Version: 8\r\n",
+        "Content-Length: 0\r\n",
+        "Origin: null\r\n",
+        "X: \t y \r\n",
+        "x:\r\n",
+        " folded\r\n",
+    ];
+    fn prop(extra: Vec<u8>, turn: u8, drop: Option<u8>) -> bool {
+        let mut lines = LINES[..4].to_vec();
+        lines.push(LINES[4 + usize::from(turn & 1)]);
+        lines.extend(extra.iter().take(2).map(|byte| LINES[usize::from(byte % 12)]));
+        if let Some(drop) = drop {
+            lines.remove(usize::from(drop) % lines.len());
+        }
+        let turn = usize::from(turn) % lines.len();
+        lines.rotate_left(turn);
+        let bytes = format!("GET /a HTTP/1.1\r\n{}\r\n", lines.concat());
+        let (mut ours, received) = serve(bytes.as_bytes());
+        if received.is_err() {
+            return true;
+        }
+        let mut answer = Vec::new();
+        ours.answer(&Response::accept(), &mut answer).unwrap();
+        let proof = |answer: &[u8]| {
+            let line = String::from_utf8_lossy(answer).to_lowercase();
+            line.lines().find_map(|line| line.strip_prefix("sec-websocket-accept: ").map(str::to_owned))
+        };
+        let theirs = tungstenite::accept(End { input: bytes.into_bytes().into(), output: Vec::new() });
+        theirs.is_ok_and(|theirs| proof(&theirs.get_ref().output) == proof(&answer))
+    }
+    QuickCheck::new().tests(2_000).quickcheck(prop as fn(Vec<u8>, u8, Option<u8>) -> bool);
+}
+
+// ---------------------------------------------------------------------------------------- sizes
+
+#[test]
+fn errors_are_small_and_handshakes_can_be_sent_to_other_threads() {
+    fn is_error<E: std::error::Error + Send + Sync + 'static>() -> usize {
+        size_of::<E>()
+    }
+    let sizes = [
+        is_error::<RequestFault>(),
+        is_error::<ResponseFault>(),
+        is_error::<RequestError>(),
+        is_error::<ResponseError>(),
+        is_error::<MalformedExtensions>(),
+    ];
+    assert!(sizes.iter().all(|&size| size <= 32), "{sizes:?}");
+    fn is_send<T: Send>() {}
+    is_send::<ServerHandshake>();
+    is_send::<ClientHandshake>();
+    is_send::<Response>();
+}
+
+#[test]
+fn no_secret_of_a_header_is_shown_by_debug() {
+    let secret = "hunter2";
+    let request = plain().header("Cookie", secret);
+    let response = Response::accept().header("Set-Cookie", secret);
+    let mut client = ClientHandshake::new(request.clone(), NONCE, WIDE).unwrap();
+    let (mut server, _) = serve(&written(&client));
+    let mut out = Vec::new();
+    server.answer(&response, &mut out).unwrap();
+    client.receive(&out).unwrap();
+    let received = client.response().unwrap();
+    let shown = format!(
+        "{request:?} {response:?} {client:?} {server:?} {received:?} {:?}",
+        server.request().unwrap()
+    );
+    assert!(shown.contains("/chat") && !shown.contains(secret), "{shown}");
+}
