@@ -193,3 +193,28 @@ fn partial_and_refused_reads_and_writes_lose_double_and_reorder_nothing() {
         .tests(100)
         .quickcheck(prop as fn(Vec<Piece>, Vec<u8>, Vec<u8>) -> bool);
 }
+
+#[test]
+fn a_broken_header_has_the_same_fault_wherever_it_is_cut() {
+    // A length that is not minimal and over the limit of frames; a top bit without a mask; a control
+    // frame of gigabytes.
+    let headers: [&[u8]; 3] =
+        [b"\x82\xfe\x00\x05", b"\x82\x7f\xff\0\0\0\0\0\0\0", b"\x89\xff\x80\0\0\0\0\0\0\0"];
+    let limits = websocket_stream::Limits { frame: 100, ..Default::default() };
+    let config = std::sync::Arc::new(websocket_stream::Config { limits, ..Default::default() });
+    for header in headers {
+        let run = |cut: usize| {
+            let mut server = Connection::with_config(Role::Server, config.clone());
+            let mut input = Input::default();
+            let mut output = Output::new();
+            for part in [&header[..cut], &header[cut..]] {
+                input.extend(part);
+                assert_eq!(server.receive(&mut input, &mut output), None);
+            }
+            (server.status(), output.as_bytes().to_vec())
+        };
+        for cut in 0..header.len() {
+            assert_eq!(run(cut), run(header.len()), "{header:x?} {cut}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::{Fault, Role};
 use crate::Limits;
-use crate::frame::{Header, OpCode};
+use crate::frame::{Decoded, Header, HeaderError, OpCode};
 
 /// The most payload bytes of a control frame (RFC 6455, section 5.5).
 pub(super) const MAX_CONTROL_LEN: u64 = 125;
@@ -28,6 +28,13 @@ pub(super) struct Progress {
 /// Whether a frame with this header may come here and now.
 #[inline]
 pub(super) fn check(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
+    check_start(header, expected)?;
+    check_size(header, expected)
+}
+
+/// What the first two bytes decide, so that the verdict is the same wherever the header is cut.
+#[inline]
+pub(super) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
     if header.rsv != 0 {
         return Err(Fault::ReservedBits);
@@ -54,22 +61,44 @@ pub(super) fn check(header: &Header, expected: Expected<'_>) -> Result<(), Fault
         }
         return Ok(());
     }
-    let progress = match (header.opcode, expected.message) {
+    let fragments = match (header.opcode, expected.message) {
         // "The fragments of one message MUST NOT be interleaved between the fragments of another
         // message unless an extension has been negotiated that can interpret the interleaving."
         (OpCode::Continuation, None) => return Err(Fault::UnexpectedContinuation),
         (OpCode::Text | OpCode::Binary, Some(_)) => return Err(Fault::ExpectedContinuation),
-        (_, progress) => progress.unwrap_or(Progress { len: 0, fragments: 0 }),
+        (_, message) => message.map_or(0, |message| message.fragments),
     };
-    let limits = expected.limits;
-    if header.len > limits.frame {
-        return Err(Fault::FrameTooLong);
-    }
-    if header.len > limits.message.saturating_sub(progress.len) as u64 {
-        return Err(Fault::MessageTooLong);
-    }
-    if progress.fragments >= limits.fragments {
+    if fragments >= expected.limits.fragments {
         return Err(Fault::TooManyFragments);
     }
     Ok(())
+}
+
+/// What only the whole length decides: the limits.
+#[inline]
+fn check_size(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
+    let limits = expected.limits;
+    if header.opcode.is_control() {
+        return Ok(());
+    }
+    if header.len > limits.frame {
+        return Err(Fault::FrameTooLong);
+    }
+    let before = expected.message.map_or(0, |message| message.len);
+    if header.len > limits.message.saturating_sub(before) as u64 {
+        return Err(Fault::MessageTooLong);
+    }
+    Ok(())
+}
+
+/// The fault of bytes that are no header: what their first two bytes decide comes first.
+#[cold]
+pub(super) fn no_header(bytes: &[u8], error: HeaderError, expected: Expected<'_>) -> Fault {
+    match Header::decode(bytes.get(..2).unwrap_or_default()) {
+        Ok(Decoded::Partial { least: Some(least), .. }) => match check_start(&least, expected) {
+            Err(fault) => fault,
+            Ok(()) => Fault::from(error),
+        },
+        _ => Fault::from(error),
+    }
 }

@@ -5,7 +5,7 @@
 //! unfinished: an idle receiver is one null pointer.
 #![forbid(unsafe_code)]
 
-use super::check::{Expected, Progress, check};
+use super::check::{Expected, Progress, check, check_start, no_header};
 use super::input::ControlBuffer;
 use super::{Fault, Input, Role};
 use crate::Limits;
@@ -71,8 +71,10 @@ impl Receiver {
             }
             // The way of almost every frame: whole, and nothing unfinished before it.
             let unread = input.unread();
-            if let Decoded::Complete { header, size } = Header::decode(unread)? {
-                check(&header, Expected { role, message: None, limits })?;
+            let expected = Expected { role, message: None, limits };
+            let decoded = Header::decode(unread).map_err(|error| no_header(unread, error, expected))?;
+            if let Decoded::Complete { header, size } = decoded {
+                check(&header, expected)?;
                 if let Some(found) = whole(&header, size, input) {
                     return Ok(found);
                 }
@@ -239,7 +241,8 @@ impl Unfinished {
         let n = (MAX_HEADER_SIZE - before).min(input.unread().len());
         let len = before + n;
         bytes[before..len].copy_from_slice(&input.unread()[..n]);
-        match Header::decode(&bytes[..len])? {
+        let decoded = Header::decode(&bytes[..len]);
+        match decoded.map_err(|error| no_header(&bytes[..len], error, expected))? {
             Decoded::Complete { header, size } => {
                 check(&header, expected)?;
                 input.consume(size - before);
@@ -248,7 +251,7 @@ impl Unfinished {
             }
             Decoded::Partial { least, .. } => {
                 if let Some(least) = least {
-                    check(&least, expected)?;
+                    check_start(&least, expected)?;
                 }
                 input.consume(n);
                 if len > 0 {
