@@ -1,0 +1,204 @@
+//! Two streams on a connection in memory that takes and gives as little as it likes: what one end
+//! sends is what the other hears, and the closing handshake is clean.
+
+use quickcheck::{Arbitrary, Gen, QuickCheck};
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use websocket_stream::protocol::Status;
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{CloseCode, End, Endpoint, Event, Message, Ready, Scratch, WebSocketStream};
+
+/// What one end sends.
+#[derive(Debug, Clone, PartialEq)]
+enum Sending {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+}
+
+impl Arbitrary for Sending {
+    fn arbitrary(g: &mut Gen) -> Self {
+        // Now and then so large that it is sent from where it lies, and received where it will stay.
+        let times = *g.choose(&[1, 1, 1, 1, 1, 1, 80, 900]).unwrap();
+        match u8::arbitrary(g) % 3 {
+            0 => Sending::Text(String::arbitrary(g).repeat(times)),
+            1 => Sending::Binary(Vec::arbitrary(g).repeat(times)),
+            _ => {
+                let mut payload = Vec::arbitrary(g);
+                payload.truncate(125);
+                Sending::Ping(payload)
+            }
+        }
+    }
+}
+
+/// What a transport does before it becomes as generous as its limits: a byte, some, or none.
+#[derive(Debug, Clone)]
+struct Moods(Vec<Result<usize, ErrorKind>>);
+
+impl Arbitrary for Moods {
+    fn arbitrary(g: &mut Gen) -> Self {
+        Moods(Vec::<u8>::arbitrary(g).into_iter().map(mood).collect())
+    }
+}
+
+fn mood(n: u8) -> Result<usize, ErrorKind> {
+    match n % 4 {
+        0 => Err(ErrorKind::WouldBlock),
+        1 => Ok(1),
+        2 => Ok(0),
+        _ => Ok(usize::from(n)),
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Transport {
+    recv: Moods,
+    send: Moods,
+    recv_limit: usize,
+    send_limit: usize,
+}
+
+impl Arbitrary for Transport {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let limits = [13, 100, 5_000, 40_000, usize::MAX];
+        Transport {
+            recv: Arbitrary::arbitrary(g),
+            send: Arbitrary::arbitrary(g),
+            recv_limit: *g.choose(&limits).unwrap(),
+            send_limit: *g.choose(&limits).unwrap(),
+        }
+    }
+}
+
+/// One end, and all that it heard.
+struct Side {
+    stream: WebSocketStream<MemoryStream>,
+    scratch: Scratch,
+    to_send: VecDeque<Sending>,
+    heard: Vec<Sending>,
+    pongs: Vec<Vec<u8>>,
+    close: Option<(CloseCode, String)>,
+    end: Option<End>,
+    over: bool,
+}
+
+impl Side {
+    fn new(stream: WebSocketStream<MemoryStream>, tuning: &Transport, to_send: &[Sending]) -> Self {
+        let transport = stream.get_ref();
+        transport.limit_recv(tuning.recv_limit);
+        transport.limit_send(tuning.send_limit);
+        transport.plan_recv(tuning.recv.0.iter().copied());
+        transport.plan_send(tuning.send.0.iter().copied());
+        Side {
+            stream,
+            scratch: Scratch::new(),
+            to_send: to_send.iter().cloned().collect(),
+            heard: Vec::new(),
+            pongs: Vec::new(),
+            close: None,
+            end: None,
+            over: false,
+        }
+    }
+
+    fn send_next(&mut self) {
+        let turn = &mut self.scratch.at(0);
+        match self.to_send.pop_front() {
+            Some(Sending::Text(text)) => self.stream.send(turn, &text[..]).map(drop).unwrap(),
+            Some(Sending::Binary(bytes)) => self.stream.send(turn, &bytes[..]).map(drop).unwrap(),
+            Some(Sending::Ping(payload)) => {
+                self.stream.send_with(turn, |out| out.ping(&payload)).map(drop).unwrap();
+            }
+            None => {}
+        }
+    }
+
+    fn drive(&mut self) {
+        if self.over {
+            return;
+        }
+        let Side { stream, scratch, heard, pongs, close, end, .. } = self;
+        let interest = stream
+            .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+                assert_eq!(*end, None, "{event:?} after the end");
+                assert!(close.is_none() || matches!(event, Event::End(_)), "{event:?} after Close");
+                match event {
+                    Event::Message(Message::Text(text)) => heard.push(Sending::Text(text.into())),
+                    Event::Message(Message::Binary(bytes)) => heard.push(Sending::Binary(bytes.into())),
+                    Event::Ping(payload) => heard.push(Sending::Ping(payload.into())),
+                    Event::Pong(payload) => pongs.push(payload.into()),
+                    Event::Close(frame) => *close = Some((frame.code, frame.reason.into())),
+                    Event::End(told) => *end = Some(told),
+                    other => panic!("{other:?}"),
+                }
+                Ok(())
+            })
+            .unwrap();
+        self.over = interest.over;
+        // Whatever is unsent, be it only a pong, asks to be called.
+        assert!(self.over || interest.writable || self.stream.unsent() == 0);
+    }
+
+    /// Nothing is left of the connection, and its end was clean.
+    fn check_end(self, by: Endpoint, close: (CloseCode, &str), peer_sent: &[Sending], pings: &[Sending]) {
+        assert_eq!(self.heard, peer_sent);
+        let mut pings = pings.iter();
+        for pong in self.pongs {
+            let ping = Sending::Ping(pong);
+            assert!(pings.any(|sent| *sent == ping), "{ping:?} was not asked for, or came out of turn");
+        }
+        let (code, reason) = self.close.expect("a Close frame");
+        assert_eq!((code, &reason[..]), close);
+        let end = self.end.expect("an end");
+        assert!(end.is_clean());
+        assert_eq!((end.code, end.by), (CloseCode::NORMAL, by));
+        assert_eq!(self.stream.status(), Status::Over(end));
+        assert_eq!((self.stream.unsent(), self.stream.held(), self.stream.partial()), (0, 0, None));
+        let parts = self.stream.into_parts();
+        assert_eq!((parts.unread, parts.unsent), (vec![], vec![]));
+        assert_eq!(parts.transport.unread(), 0);
+    }
+}
+
+#[test]
+fn what_one_end_sends_the_other_hears_and_the_end_is_clean() {
+    fn prop(
+        capacity: u16,
+        tunings: (Transport, Transport),
+        sent: (Vec<Sending>, Vec<Sending>),
+        order: Vec<u8>,
+        client_closes: bool,
+    ) {
+        let (a, b) = memory::pair(usize::from(capacity) + 20);
+        let (client_sends, server_sends) = (&sent.0[..sent.0.len().min(8)], &sent.1[..sent.1.len().min(8)]);
+        let mut client = Side::new(WebSocketStream::client(a).unwrap(), &tunings.0, client_sends);
+        let mut server = Side::new(WebSocketStream::new(b).unwrap(), &tunings.1, server_sends);
+
+        for step in order {
+            let side = if step & 1 == 0 { &mut client } else { &mut server };
+            if step & 2 == 0 { side.send_next() } else { side.drive() }
+        }
+        for side in [&mut client, &mut server] {
+            while !side.to_send.is_empty() {
+                side.send_next();
+            }
+        }
+        let closer = if client_closes { &mut client } else { &mut server };
+        closer.stream.close(&mut closer.scratch.at(0), CloseCode::NORMAL, "done").unwrap();
+
+        let mut rounds = 0;
+        while !(client.over && server.over) {
+            client.drive();
+            server.drive();
+            rounds += 1;
+            assert!(rounds < 1_000_000, "the connection does not end");
+        }
+        let (local, peer) = ((CloseCode::NORMAL, ""), (CloseCode::NORMAL, "done"));
+        let of = |closes| if closes { (Endpoint::Local, local) } else { (Endpoint::Peer, peer) };
+        let (client_end, server_end) = (of(client_closes), of(!client_closes));
+        client.check_end(client_end.0, client_end.1, server_sends, client_sends);
+        server.check_end(server_end.0, server_end.1, client_sends, server_sends);
+    }
+    QuickCheck::new().tests(60).quickcheck(prop as fn(_, _, _, _, _));
+}
