@@ -1,0 +1,135 @@
+//! The examples as programs: found beside the test's own executable, where cargo builds them first.
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Only a guard against hanging for ever.
+pub(crate) const HANG: Duration = Duration::from_secs(120);
+
+/// `target/<profile>/examples/<name>`, seen from `target/<profile>/deps/<test>`.
+pub(crate) fn example(name: &str) -> Command {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.extend(["examples", name]);
+    let missing = "`cargo test` builds it; with `--test`, say `cargo build --examples` before";
+    assert!(path.exists(), "{} is missing: {missing}", path.display());
+    Command::new(path)
+}
+
+/// A program that is killed where the test fails before its end.
+pub(crate) struct Program(pub(crate) Child);
+
+impl Program {
+    pub(crate) fn signal(&self, signal: i32) {
+        let pid = i32::try_from(self.0.id()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let signal = rustix::process::Signal::from_named_raw(signal).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < HANG, "the program does not end");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Most have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) struct EchoServer {
+    pub(crate) program: Program,
+    pub(crate) stdout: BufReader<ChildStdout>,
+    url: String,
+}
+
+impl EchoServer {
+    /// Starts it and waits until it says where it listens.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::spawn(example("echo_server").args(arguments))
+    }
+
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut program = Program(child);
+        let mut stdout = BufReader::new(program.0.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let url = line.trim_end().strip_prefix("listening on ").expect(&line).to_owned();
+        Self { program, stdout, url }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("ws://").unwrap()
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(HANG)).unwrap();
+        stream.set_write_timeout(Some(HANG)).unwrap();
+        stream
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.0.id()
+    }
+
+    /// Ends it by SIGTERM, and checks that it ended well.
+    pub(crate) fn stop(mut self) {
+        self.program.signal(libc::SIGTERM);
+        self.check_end();
+    }
+
+    pub(crate) fn check_end(&mut self) {
+        let status = self.program.wait();
+        assert_eq!((status.code(), status.signal()), (Some(0), None));
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+    }
+}
+
+/// A path for a socket, removed at the end.
+pub(crate) struct SocketPath(PathBuf);
+
+impl SocketPath {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("websocket-stream-{}-{n}", std::process::id()));
+        // What another process of the same number left.
+        let _ = std::fs::remove_file(&path);
+        Self(path)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
