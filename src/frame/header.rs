@@ -197,6 +197,15 @@ pub struct EncodedHeader {
     size: usize,
 }
 
+impl EncodedHeader {
+    /// All of its bytes, of which only the first [`len`](slice::len) go on the wire: for a copy of
+    /// one size.
+    #[inline]
+    pub(crate) const fn as_array(&self) -> &[u8; MAX_HEADER_SIZE] {
+        &self.bytes
+    }
+}
+
 impl core::ops::Deref for EncodedHeader {
     type Target = [u8];
 

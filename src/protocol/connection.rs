@@ -4,7 +4,8 @@
 use super::closing::{self, Closing};
 use super::config::SharedConfig;
 use super::deadlines::Stamp;
-use super::receive::{Found, Receiver};
+use super::input::Rest;
+use super::receive::{Found, Receiver, Whole};
 use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Role};
 use crate::frame::{Header, OpCode, mask, utf8};
 use alloc::sync::Arc;
@@ -112,23 +113,67 @@ impl Connection {
     /// reply can be sent while it is borrowed.
     #[inline]
     pub fn receive<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
+        match self.next_whole(input, output.now()) {
+            Some(whole) => self.lend(whole, input, output),
+            None if input.is_clean() && self.receiver.is_idle() => None,
+            None => self.receive_rest(input, output),
+        }
+    }
+
+    /// A message that lies whole at the start of the input.
+    #[inline(always)]
+    fn next_whole(&mut self, input: &mut Input, now: u64) -> Option<Whole> {
+        if !self.goes_on() || input.is_lent() {
+            return None;
+        }
+        let whole = self.receiver.next_whole(input, self.role, &self.config.get().limits)?;
+        self.heard(now);
+        Some(whole)
+    }
+
+    /// Unmasks and judges a message where it lies.
+    #[inline(always)]
+    fn lend<'a>(&mut self, whole: Whole, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
+        let Whole { opcode, at, len, key } = whole;
+        let (bytes, rest) = input.split_range(at, len);
+        if opcode == OpCode::Text {
+            let text = match key {
+                Some(key) => utf8::unmask_and_validate(bytes, key),
+                None => utf8::validate(bytes),
+            };
+            return match text {
+                Ok(text) => Some(Event::Message(Message::Text(text))),
+                Err(_) => self.failed(Fault::InvalidUtf8, rest, output),
+            };
+        }
+        if let Some(key) = key {
+            mask(bytes, key, 0);
+        }
+        Some(Event::Message(Message::Binary(bytes)))
+    }
+
+    /// Everything but a message that lies whole in the input.
+    #[inline(never)]
+    fn receive_rest<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
         input.recycle();
         if matches!(self.closing, Closing::Finished(_) | Closing::Over(_)) {
             input.consume(usize::MAX);
         } else if !input.unread().is_empty() {
             self.heard(output.now());
         }
-        if !self.closing_receives() {
+        if !self.goes_on() {
             return if input.is_at_end() { self.end_of_stream() } else { None };
         }
-        let found = self.receiver.next(input, self.role, &self.config.get().limits);
+        let limits = &self.config.get().limits;
+        // What was lent before is done with: what lies whole behind it is found only now.
+        if let Some(whole) = self.receiver.next_whole(input, self.role, limits) {
+            return self.lend(whole, input, output);
+        }
+        let found = self.receiver.next(input, self.role, limits);
         let parts = input.parts();
         let event = match found {
-            Ok(Found::Nothing) if parts.end_of_stream => return self.end_of_stream(),
+            Ok(Found::Nothing) if parts.rest.end_of_stream => return self.end_of_stream(),
             Ok(Found::Nothing) => return None,
-            Ok(Found::Message { opcode, at, len, key }) => {
-                lend(&mut parts.buffer[at..at + len], opcode, key).map(Event::Message)
-            }
             Ok(Found::Finished) => return parts.finished.map(Event::Message),
             Ok(Found::Control { opcode, at, len }) => {
                 self.control(opcode, &parts.buffer[at..at + len], output)
@@ -138,16 +183,21 @@ impl Connection {
         };
         match event {
             Ok(event) => Some(event),
-            Err(fault) => {
-                self.fail(fault, output);
-                *parts.start = parts.end;
-                if parts.end_of_stream { self.end_of_stream() } else { None }
-            }
+            Err(fault) => self.failed(fault, parts.rest, output),
         }
     }
 
+    /// After a fault nothing more is received.
+    #[cold]
+    fn failed(&mut self, fault: Fault, rest: Rest<'_>, output: &mut Output) -> Option<Event<'static>> {
+        self.fail(fault, output);
+        *rest.start = rest.end;
+        if rest.end_of_stream { self.end_of_stream() } else { None }
+    }
+
+    /// Whether messages are still received.
     #[inline]
-    fn closing_receives(&self) -> bool {
+    pub(crate) fn goes_on(&self) -> bool {
         matches!(self.closing, Closing::Open | Closing::CloseSent(_))
     }
 
@@ -263,6 +313,13 @@ impl Connection {
         header.encode().len() + payload
     }
 
+    /// Whether only the end of the stream is awaited.
+    #[inline]
+    pub(crate) fn is_finishing(&self) -> bool {
+        matches!(self.closing, Closing::Finished(_))
+    }
+
+    #[inline]
     pub(crate) fn direct_room(&mut self, least: usize) -> Option<&mut [u8]> {
         self.receiver.direct_room(least)
     }
@@ -273,22 +330,6 @@ impl Connection {
             self.fail(fault, output);
         }
     }
-}
-
-/// A message that lies whole in the input: unmasked and judged where it lies.
-#[inline]
-fn lend(bytes: &mut [u8], opcode: OpCode, key: Option<[u8; 4]>) -> Result<Message<'_>, Fault> {
-    if opcode == OpCode::Text {
-        let text = match key {
-            Some(key) => utf8::unmask_and_validate(bytes, key),
-            None => utf8::validate(bytes),
-        };
-        return text.map(Message::Text).map_err(|_| Fault::InvalidUtf8);
-    }
-    if let Some(key) = key {
-        mask(bytes, key, 0);
-    }
-    Ok(Message::Binary(bytes))
 }
 
 const _: () = assert!(size_of::<Connection>() <= 48);

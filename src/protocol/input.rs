@@ -43,6 +43,11 @@ pub(super) struct Parts<'a> {
     pub(super) control: &'a [u8],
     /// The message that came in pieces and is finished.
     pub(super) finished: Option<Message<'a>>,
+    pub(super) rest: Rest<'a>,
+}
+
+/// What is not read yet, beside bytes of it that are lent.
+pub(super) struct Rest<'a> {
     pub(super) start: &'a mut usize,
     pub(super) end: usize,
     pub(super) end_of_stream: bool,
@@ -157,10 +162,21 @@ impl Input {
             buffer: &mut self.buffer,
             control: self.control.as_bytes(),
             finished,
-            start: &mut self.start,
-            end: self.end,
-            end_of_stream: self.end_of_stream,
+            rest: Rest { start: &mut self.start, end: self.end, end_of_stream: self.end_of_stream },
         }
+    }
+
+    /// The bytes at a place, to be lent, and beside them what says how far the reading is.
+    #[inline]
+    pub(super) fn split_range(&mut self, at: usize, len: usize) -> (&mut [u8], Rest<'_>) {
+        let rest = Rest { start: &mut self.start, end: self.end, end_of_stream: self.end_of_stream };
+        (&mut self.buffer[at..at + len], rest)
+    }
+
+    /// Whether a message that came in pieces is lent from here.
+    #[inline]
+    pub(super) fn is_lent(&self) -> bool {
+        self.finished.is_some()
     }
 
     /// Takes a finished message, to lend it.
@@ -172,9 +188,10 @@ impl Input {
         self.control = control.clone();
     }
 
-    /// The message that was lent is done with: its buffer waits for the next large one.
+    /// What was lent is done with: a message's buffer waits for the next large one.
     #[inline]
     pub(super) fn recycle(&mut self) {
+        self.control.len = 0;
         if let Some(message) = self.finished.take() {
             self.reuse(message);
         }
@@ -203,7 +220,12 @@ impl Input {
         self.start = 0;
         self.end = 0;
         self.end_of_stream = false;
-        self.control = ControlBuffer::default();
+    }
+
+    /// Whether nothing is in it: no unread bytes, nothing that was lent, no end.
+    #[inline]
+    pub(crate) fn is_clean(&self) -> bool {
+        self.start == self.end && !self.end_of_stream && !self.is_lent() && self.control.len == 0
     }
 
     /// Exchanges the bytes (not the finished message, not the pool) with those of another place.

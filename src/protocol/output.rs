@@ -2,8 +2,11 @@
 #![forbid(unsafe_code)]
 
 use super::MaskKeys;
-use crate::frame::{EncodedHeader, mask};
+use crate::frame::{EncodedHeader, MAX_HEADER_SIZE, mask_into};
 use alloc::{boxed::Box, vec::Vec};
+
+/// The bytes that an output first makes room for.
+const LEAST_BUFFER: usize = 1024;
 
 /// Bytes on their way out of a [`Connection`](super::Connection), the source of its masking keys,
 /// and the time.
@@ -11,14 +14,19 @@ use alloc::{boxed::Box, vec::Vec};
 /// The bytes go out in order: send [`as_bytes`](Self::as_bytes), then say with
 /// [`consume`](Self::consume) how many the transport took.
 pub struct Output {
-    bytes: Vec<u8>,
+    /// ```text
+    /// | sent | to be sent ...... | spare, initialised |
+    ///       sent                end             buffer.len()
+    /// ```
+    buffer: Vec<u8>,
     sent: usize,
+    end: usize,
     /// Unsent bytes that lie elsewhere, before these; they count towards the bound.
     backlog: usize,
     /// The transport did not take all that it was last given.
     blocked: bool,
     /// The newest pong, while older bytes block its way.
-    pong: Option<Pong>,
+    pong: Option<Box<Pong>>,
     keys: Box<dyn MaskKeys + Send>,
     now: u64,
 }
@@ -54,7 +62,7 @@ impl Output {
 
     /// An empty output with a source of masking keys.
     pub fn with_keys(keys: Box<dyn MaskKeys + Send>) -> Self {
-        Self { bytes: Vec::new(), sent: 0, backlog: 0, blocked: false, pong: None, keys, now: 0 }
+        Self { buffer: Vec::new(), sent: 0, end: 0, backlog: 0, blocked: false, pong: None, keys, now: 0 }
     }
 
     /// Tells the time, in milliseconds from any start. Deadlines count from it.
@@ -71,7 +79,7 @@ impl Output {
     /// The bytes to send.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+        &self.buffer[self.sent..self.end]
     }
 
     /// Whether nothing is to be sent.
@@ -83,7 +91,7 @@ impl Output {
     /// How many bytes are to be sent.
     #[inline]
     pub fn len(&self) -> usize {
-        self.backlog + self.bytes.len() - self.sent + self.pong.as_ref().map_or(0, Pong::len)
+        self.backlog + (self.end - self.sent) + self.pong.as_ref().map_or(0, |pong| pong.len())
     }
 
     /// The transport took the first `n` bytes of [`as_bytes`](Self::as_bytes).
@@ -93,11 +101,11 @@ impl Output {
     /// (RFC 6455, section 5.5.3). So pings from a peer that does not read cost nothing.
     #[inline]
     pub fn consume(&mut self, n: usize) {
-        self.sent = self.sent.saturating_add(n).min(self.bytes.len());
-        self.blocked = self.sent < self.bytes.len();
+        self.sent = self.sent.saturating_add(n).min(self.end);
+        self.blocked = self.sent < self.end;
         if !self.blocked {
-            self.bytes.clear();
             self.sent = 0;
+            self.end = 0;
             self.release_pong();
         }
     }
@@ -120,15 +128,28 @@ impl Output {
         self.keys.next_key()
     }
 
-    /// Adds a frame: one copy of its payload.
+    /// Adds a frame: one copy of its payload, masked on the way where there is a key.
     #[inline]
     pub(crate) fn push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
-        self.bytes.extend_from_slice(header);
-        self.bytes.extend_from_slice(payload);
-        if let Some(key) = key {
-            let start = self.bytes.len() - payload.len();
-            mask(&mut self.bytes[start..], key, 0);
+        let start = self.end + header.len();
+        let end = start + payload.len();
+        // Room for the longest header, which is copied flat.
+        if self.buffer.len() < end + MAX_HEADER_SIZE {
+            self.grow(end + MAX_HEADER_SIZE);
         }
+        self.buffer[self.end..][..MAX_HEADER_SIZE].copy_from_slice(header.as_array());
+        let to = &mut self.buffer[start..end];
+        match key {
+            None => to.copy_from_slice(payload),
+            Some(key) => mask_into(to, payload, key, 0),
+        }
+        self.end = end;
+    }
+
+    /// Room for `wanted` bytes in all, by doubling.
+    #[cold]
+    fn grow(&mut self, wanted: usize) {
+        self.buffer.resize(wanted.max(self.buffer.len() * 2).max(LEAST_BUFFER), 0);
     }
 
     /// Keeps a pong until the way is free; it takes the place of an older one.
@@ -137,7 +158,10 @@ impl Output {
         let n = payload.len().min(pong.payload.len());
         pong.payload[..n].copy_from_slice(&payload[..n]);
         pong.len = u8::try_from(n).unwrap_or(0);
-        self.pong = Some(pong);
+        match &mut self.pong {
+            Some(older) => **older = pong,
+            None => self.pong = Some(Box::new(pong)),
+        }
     }
 }
 
@@ -147,9 +171,9 @@ impl Output {
 impl Output {
     /// Begins a call for a connection for which `backlog` bytes are already unsent elsewhere, and
     /// perhaps a pong.
-    pub(crate) fn begin(&mut self, backlog: usize, pong: Option<Pong>) {
-        self.bytes.clear();
+    pub(crate) fn begin(&mut self, backlog: usize, pong: Option<Box<Pong>>) {
         self.sent = 0;
+        self.end = 0;
         self.backlog = backlog;
         self.blocked = backlog > 0;
         self.pong = pong;
@@ -166,8 +190,19 @@ impl Output {
 
     /// Adds bytes that the transport refused.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        let end = self.end + bytes.len();
+        if self.buffer.len() < end {
+            self.grow(end);
+        }
+        self.buffer[self.end..end].copy_from_slice(bytes);
+        self.end = end;
         self.blocked = true;
+    }
+
+    /// Whether no call has left anything.
+    #[inline]
+    pub(crate) fn is_clean(&self) -> bool {
+        self.end == 0 && !self.blocked && self.pong.is_none()
     }
 
     pub(crate) fn may_send(&self) -> bool {
@@ -175,7 +210,7 @@ impl Output {
     }
 
     /// Ends the call: the waiting pong, for the connection to keep.
-    pub(crate) fn take_pong(&mut self) -> Option<Pong> {
+    pub(crate) fn take_pong(&mut self) -> Option<Box<Pong>> {
         self.pong.take()
     }
 }

@@ -46,13 +46,20 @@ struct Fragments {
     count: u32,
 }
 
+/// A message that lies whole in the input, in one frame, still masked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whole {
+    pub(super) opcode: OpCode,
+    pub(super) at: usize,
+    pub(super) len: usize,
+    pub(super) key: Option<[u8; 4]>,
+}
+
 /// What [`Receiver::next`] came upon.
 #[derive(Debug)]
 pub(super) enum Found {
     /// All input is used; what is unfinished waits for more.
     Nothing,
-    /// A message that lies whole in the input, still masked.
-    Message { opcode: OpCode, at: usize, len: usize, key: Option<[u8; 4]> },
     /// A message that came in pieces; it was moved to [`Input::finish`].
     Finished,
     /// A control frame whose unmasked payload lies in the input.
@@ -62,20 +69,38 @@ pub(super) enum Found {
 }
 
 impl Receiver {
-    /// Moves through the input up to the next message or control frame.
-    #[inline]
+    /// The way of almost every frame: a whole message that lies whole in the input, with nothing
+    /// unfinished before it. Everything else, faults too, is left to [`next`](Self::next).
+    #[inline(always)]
+    pub(super) fn next_whole(&self, input: &mut Input, role: Role, limits: &Limits) -> Option<Whole> {
+        if self.pending.is_some() {
+            return None;
+        }
+        let unread = input.unread();
+        let Ok(Decoded::Complete { header, size }) = Header::decode(unread) else { return None };
+        let room = unread.len() - size;
+        if !header.fin || header.opcode.is_control() || header.len > room as u64 {
+            return None;
+        }
+        check(&header, Expected { role, message: None, limits }).ok()?;
+        let len = usize::try_from(header.len).ok()?;
+        let at = input.position() + size;
+        input.consume(size + len);
+        Some(Whole { opcode: header.opcode, at, len, key: header.mask })
+    }
+
+    /// Moves through the input up to the next control frame, or message that came in pieces.
     pub(super) fn next(&mut self, input: &mut Input, role: Role, limits: &Limits) -> Result<Found, Fault> {
         if self.pending.is_none() {
-            if input.unread().is_empty() {
+            let unread = input.unread();
+            if unread.is_empty() {
                 return Ok(Found::Nothing);
             }
-            // The way of almost every frame: whole, and nothing unfinished before it.
-            let unread = input.unread();
             let expected = Expected { role, message: None, limits };
             let decoded = Header::decode(unread).map_err(|error| no_header(unread, error, expected))?;
             if let Decoded::Complete { header, size } = decoded {
                 check(&header, expected)?;
-                if let Some(found) = whole(&header, size, input) {
+                if let Some(found) = whole_control(&header, size, input) {
                     return Ok(found);
                 }
             }
@@ -263,18 +288,14 @@ impl Unfinished {
     }
 }
 
-/// The frame at the start of the input, where it is whole and needs nothing else.
-#[inline]
-fn whole(header: &Header, size: usize, input: &mut Input) -> Option<Found> {
+/// The control frame at the start of the input, where it is one and whole.
+fn whole_control(header: &Header, size: usize, input: &mut Input) -> Option<Found> {
     let len = usize::try_from(header.len).ok()?;
-    if !header.fin || len > input.unread().len() - size {
+    if !header.opcode.is_control() || len > input.unread().len() - size {
         return None;
     }
     let at = input.position() + size;
     input.consume(size + len);
-    if !header.opcode.is_control() {
-        return Some(Found::Message { opcode: header.opcode, at, len, key: header.mask });
-    }
     if let Some(key) = header.mask {
         mask(input.range(at, len), key, 0);
     }

@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use super::spill::Spill;
-use super::{Interest, Outgoing, Ready};
-use crate::protocol::{Cause, Connection, Event, Input, Output, Status, UnreadBytes};
-use crate::transport::{NonBlockingTransport, Received, recv_checked, send_checked};
+use super::{Error, Interest, Outgoing, Ready, Sent};
+use crate::protocol::{Cause, Event, Input, SendError, Status, UnreadBytes};
+use crate::transport::{Received, recv_checked, send_checked};
 use std::io;
 
 /// A payload of which so much is still missing is received straight into its message.
@@ -31,6 +31,12 @@ impl TransportState {
     }
 }
 
+/// What a stream keeps beside its transport and its connection.
+pub(super) struct Kept<'a> {
+    pub(super) state: &'a mut TransportState,
+    pub(super) spill: &'a mut Option<Box<Spill>>,
+}
+
 /// Why a call stopped half-way.
 pub(super) enum Stopped<E> {
     System(io::Error),
@@ -38,19 +44,55 @@ pub(super) enum Stopped<E> {
 }
 
 /// See the module.
-pub(super) struct Call<'a, T> {
-    pub(super) transport: &'a mut T,
-    pub(super) connection: &'a mut Connection,
-    pub(super) state: &'a mut TransportState,
-    pub(super) spill: &'a mut Option<Box<Spill>>,
-    pub(super) input: &'a mut Input,
-    pub(super) output: &'a mut Output,
+pub(super) struct Call<'a> {
+    /// The transport, the connection and the output, as the handler sees them.
+    pub(super) out: Outgoing<'a>,
+    state: &'a mut TransportState,
+    spill: &'a mut Option<Box<Spill>>,
+    input: &'a mut Input,
     /// The connection's own unread bytes lie in `input`, and the scratch's buffer in the spill.
     own_unread: bool,
 }
 
-impl<T> Drop for Call<'_, T> {
+impl Drop for Call<'_> {
+    #[inline]
     fn drop(&mut self) {
+        if self.spill.is_some() || !self.input.is_clean() || !self.out.output.is_clean() {
+            self.stow();
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    #[inline]
+    pub(super) fn new(out: Outgoing<'a>, kept: Kept<'a>, input: &'a mut Input) -> Self {
+        let Kept { state, spill } = kept;
+        let mut call = Self { out, state, spill, input, own_unread: false };
+        if call.spill.is_some() || call.state.ended {
+            call.unpack();
+        }
+        call
+    }
+
+    /// Takes what the connection kept.
+    #[cold]
+    fn unpack(&mut self) {
+        if let Some(spill) = self.spill {
+            let pong = spill.unsent.pong.take();
+            self.out.output.begin(spill.unsent.as_bytes().len(), pong);
+            if !spill.unread.as_bytes().is_empty() {
+                self.input.swap_bytes(&mut spill.unread);
+                self.own_unread = true;
+            }
+        }
+        if self.state.ended {
+            self.input.end_of_stream();
+        }
+    }
+
+    /// Gives the connection what it has to keep, and leaves the scratch clean.
+    #[cold]
+    fn stow(&mut self) {
         self.restore_input();
         let unread = self.input.unread();
         if !unread.is_empty() {
@@ -58,20 +100,19 @@ impl<T> Drop for Call<'_, T> {
             self.spill.get_or_insert_default().unread = unread;
         }
         self.input.reset();
-        let pong = self.output.take_pong();
-        if self.state.broken.is_none() && (!self.output.as_bytes().is_empty() || pong.is_some()) {
+        let output = &mut *self.out.output;
+        let pong = output.take_pong();
+        if self.state.broken.is_none() && (!output.as_bytes().is_empty() || pong.is_some()) {
             let unsent = &mut self.spill.get_or_insert_default().unsent;
-            unsent.push(self.output.as_bytes());
+            unsent.push(output.as_bytes());
             unsent.pong = pong;
         }
-        self.output.begin(0, None);
+        output.begin(0, None);
         if self.spill.as_ref().is_some_and(|spill| spill.is_empty()) {
             *self.spill = None;
         }
     }
-}
 
-impl<T> Call<'_, T> {
     /// The connection's own unread bytes, used or not, go back to it, and the scratch's buffer to the
     /// scratch.
     #[inline]
@@ -86,76 +127,50 @@ impl<T> Call<'_, T> {
             }
         }
     }
-}
-
-impl<'a, T: NonBlockingTransport> Call<'a, T> {
-    #[inline]
-    pub(super) fn new(
-        transport: &'a mut T,
-        connection: &'a mut Connection,
-        state: &'a mut TransportState,
-        spill: &'a mut Option<Box<Spill>>,
-        input: &'a mut Input,
-        output: &'a mut Output,
-    ) -> Self {
-        let mut own_unread = false;
-        if let Some(spill) = spill {
-            let pong = spill.unsent.pong.take();
-            output.begin(spill.unsent.as_bytes().len(), pong);
-            if !spill.unread.as_bytes().is_empty() {
-                input.swap_bytes(&mut spill.unread);
-                own_unread = true;
-            }
-        }
-        if state.ended {
-            input.end_of_stream();
-        }
-        Self { transport, connection, state, spill, input, output, own_unread }
-    }
 
     /// Everything a readiness asks for, in one call.
     #[inline]
     pub(super) fn run<E>(
         &mut self,
         ready: Ready,
-        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'a>) -> Result<(), E>,
     ) -> Result<Interest, Stopped<E>> {
-        let mut failed = None;
         if ready.writable {
-            self.flush(&mut failed);
+            self.flush();
         }
-        let mut result = self.deadlines(&mut handler, &mut failed);
-        if result.is_ok() {
-            result = self.receive(ready, &mut handler, &mut failed);
-        }
-        self.flush_unblocked(&mut failed);
+        let result = match self.out.connection.on_deadline(self.out.output) {
+            None => self.receive(ready, &mut handler),
+            Some(end) => handler(end, &mut self.out).map(|()| false),
+        };
+        self.flush_unblocked();
         let again = result.map_err(Stopped::Handler)?;
-        if let Some(error) = &failed {
-            self.state.fail(error);
-        }
-        if let Some(errno) = self.state.broken {
-            // After the closing handshake, or a fault, a peer that is gone is no news.
-            let news = matches!(self.connection.status(), Status::Open | Status::Closing);
-            if let Some(event) = self.connection.transport_failed(errno) {
-                self.give(event, &mut handler, &mut None).map_err(Stopped::Handler)?;
-            }
-            if let Some(error) = failed.filter(|_| news) {
-                return Err(Stopped::System(error));
-            }
+        if self.out.failed.is_some() || self.state.broken.is_some() {
+            self.broken(&mut handler)?;
         }
         self.half_close();
         Ok(self.interest(again))
     }
 
-    fn deadlines<E>(
+    /// Tells the end of a connection whose transport failed.
+    #[cold]
+    fn broken<E>(
         &mut self,
-        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
-        failed: &mut Option<io::Error>,
-    ) -> Result<bool, E> {
-        if let Some(event) = self.connection.on_deadline(self.output) {
-            self.give(event, handler, failed)?;
+        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'a>) -> Result<(), E>,
+    ) -> Result<(), Stopped<E>> {
+        let failed = self.out.failed.take();
+        if let Some(error) = &failed {
+            self.state.fail(error);
         }
-        Ok(false)
+        // After the closing handshake, or a fault, a peer that is gone is no news.
+        let news = self.out.connection.goes_on();
+        let errno = self.state.broken.unwrap_or(0);
+        if let Some(end) = self.out.connection.transport_failed(errno) {
+            handler(end, &mut self.out).map_err(Stopped::Handler)?;
+        }
+        match failed {
+            Some(error) if news => Err(Stopped::System(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Receives and hands out events until nothing is left, or the call's budget is. Tells whether
@@ -164,49 +179,37 @@ impl<'a, T: NonBlockingTransport> Call<'a, T> {
     fn receive<E>(
         &mut self,
         ready: Ready,
-        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
-        failed: &mut Option<io::Error>,
+        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'a>) -> Result<(), E>,
     ) -> Result<bool, E> {
-        let limits = &self.connection.config().limits;
+        let limits = &self.out.connection.config().limits;
         let (mut bytes, mut events) = (limits.call_bytes, limits.call_events);
-        let mut more = ready.readable || ready.closed || self.transport.holds_input();
+        let mut more = ready.readable || ready.closed || self.out.transport.holds_input();
         loop {
-            while let Some(event) = self.connection.receive(self.input, self.output) {
-                let mut out = Outgoing::new(self.transport, self.connection, self.output, failed);
-                handler(event, &mut out)?;
-                if self.output.as_bytes().len() >= GATHER {
-                    self.flush_unblocked(failed);
+            while let Some(event) = self.out.connection.receive(self.input, self.out.output) {
+                handler(event, &mut self.out)?;
+                if self.out.output.as_bytes().len() >= GATHER {
+                    self.flush_unblocked();
                 }
                 events = events.saturating_sub(1);
                 if events == 0 && (more || !self.input.unread().is_empty()) {
                     return Ok(true);
                 }
             }
-            if !more || failed.is_some() || self.state.ended || self.state.broken.is_some() {
+            let silent = self.out.failed.is_some() || self.state.ended || self.state.broken.is_some();
+            if !more || silent {
                 return Ok(false);
             }
             if bytes == 0 {
                 return Ok(true);
             }
             self.restore_input();
-            let (received, room, direct) = match self.connection.direct_room(DIRECT_RECEIVE) {
-                Some(room) => (recv_checked(self.transport, room), room.len(), true),
-                None => {
-                    let room = self.input.spare();
-                    (recv_checked(self.transport, room), room.len(), false)
-                }
-            };
+            let (received, room) = self.receive_once();
             match received {
                 Ok(Received::Bytes(n)) => {
-                    if direct {
-                        self.connection.direct_filled(n, self.output);
-                    } else {
-                        self.input.filled(n);
-                    }
                     bytes = bytes.saturating_sub(n);
                     // A short read has drained the socket; but its end is told only once by an
                     // edge-triggered poller, so then the reading goes on to the end.
-                    more = n == room || ready.closed || self.transport.holds_input();
+                    more = n == room || ready.closed || self.out.transport.holds_input();
                 }
                 Ok(Received::WouldBlock) => return Ok(false),
                 Ok(Received::End) => {
@@ -214,47 +217,58 @@ impl<'a, T: NonBlockingTransport> Call<'a, T> {
                     self.input.end_of_stream();
                 }
                 Err(error) => {
-                    *failed = Some(error);
+                    self.out.failed = Some(error);
                     return Ok(false);
                 }
             }
         }
     }
 
-    fn give<E>(
-        &mut self,
-        event: Event<'_>,
-        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
-        failed: &mut Option<io::Error>,
-    ) -> Result<(), E> {
-        handler(event, &mut Outgoing::new(self.transport, self.connection, self.output, failed))
+    /// Receives once: the rest of a large payload straight into its message, everything else into
+    /// the scratch. Gives what came, and how much room there was for it.
+    #[inline]
+    fn receive_once(&mut self) -> (io::Result<Received>, usize) {
+        if let Some(room) = self.out.connection.direct_room(DIRECT_RECEIVE) {
+            let len = room.len();
+            let received = recv_checked(self.out.transport, room);
+            if let Ok(Received::Bytes(n)) = received {
+                self.out.connection.direct_filled(n, self.out.output);
+            }
+            return (received, len);
+        }
+        let room = self.input.spare();
+        let len = room.len();
+        let received = recv_checked(self.out.transport, room);
+        if let Ok(Received::Bytes(n)) = received {
+            self.input.filled(n);
+        }
+        (received, len)
     }
 
-    /// Sends what is unsent, unless the transport is known to take nothing now.
+    /// Sends what is unsent, unless there is nothing, or the transport is known to take nothing now.
     #[inline]
-    pub(super) fn flush_unblocked(&mut self, failed: &mut Option<io::Error>) {
-        if self.output.may_send() {
-            self.flush(failed);
+    pub(super) fn flush_unblocked(&mut self) {
+        if self.out.output.may_send() && (self.out.needs_flush() || self.out.failed.is_some()) {
+            self.flush();
         }
     }
 
     /// Sends what is unsent: what the connection kept, then what this call made.
-    #[inline]
-    pub(super) fn flush(&mut self, failed: &mut Option<io::Error>) {
-        if failed.is_none()
+    pub(super) fn flush(&mut self) {
+        if self.out.failed.is_none()
             && self.state.broken.is_none()
             && let Err(error) = self.try_flush()
         {
-            *failed = Some(error);
+            self.out.failed = Some(error);
         }
-        if let Some(error) = failed {
+        if let Some(error) = &self.out.failed {
             self.state.fail(error);
         }
         if self.state.broken.is_some() {
             if let Some(spill) = self.spill {
                 spill.unsent.clear();
             }
-            self.output.begin(0, None);
+            self.out.output.begin(0, None);
         }
     }
 
@@ -263,26 +277,24 @@ impl<'a, T: NonBlockingTransport> Call<'a, T> {
         if let Some(spill) = self.spill {
             let unsent = spill.unsent.as_bytes();
             if !unsent.is_empty() {
-                let taken = send_checked(self.transport, unsent)?;
+                let taken = send_checked(self.out.transport, unsent)?;
                 spill.unsent.consume(taken);
                 let left = spill.unsent.as_bytes().len();
-                self.output.set_backlog(left);
+                self.out.output.set_backlog(left);
                 if left > 0 {
                     return Ok(());
                 }
             }
         }
-        if !self.output.as_bytes().is_empty() {
-            let taken = send_checked(self.transport, self.output.as_bytes())?;
-            self.output.consume(taken);
-            // A pong that waited for its way to be free.
-            if self.output.may_send() && !self.output.as_bytes().is_empty() {
-                let taken = send_checked(self.transport, self.output.as_bytes())?;
-                self.output.consume(taken);
+        // Twice, for a pong that waited for its way to be free.
+        for _ in 0..2 {
+            self.out.send_gathered()?;
+            if !self.out.output.may_send() {
+                break;
             }
         }
-        if self.transport.wants_write() {
-            match self.transport.flush() {
+        if self.out.transport.wants_write() {
+            match self.out.transport.flush() {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 _ => {}
             }
@@ -290,21 +302,36 @@ impl<'a, T: NonBlockingTransport> Call<'a, T> {
         Ok(())
     }
 
+    /// What became of what was sent in this call.
+    pub(super) fn sent(&mut self, result: Result<(), SendError>) -> Result<Sent, Error> {
+        if let Some(error) = self.out.failed.take() {
+            return Err(Error::System(error));
+        }
+        result?;
+        Ok(match self.out.output.len() {
+            0 => Sent::Written,
+            unsent => Sent::Queued(unsent),
+        })
+    }
+
     /// Ends the sending direction once the last frame is out. The peer's end is then awaited: closing
     /// with unread input would reset the peer before it has read that frame.
+    #[inline]
     fn half_close(&mut self) {
-        let done = matches!(self.connection.status(), Status::Finishing(_));
-        if done && !self.state.shut && self.output.is_empty() && !self.transport.wants_write() {
+        if self.out.connection.is_finishing() && !self.state.shut && !self.out.needs_flush() {
             self.state.shut = true;
             // A transport that is already disconnected says so at the next receive.
-            let _ = self.transport.shutdown_write();
+            let _ = self.out.transport.shutdown_write();
         }
     }
 
+    #[inline]
     fn interest(&self, again: bool) -> Interest {
-        let unsent = !self.output.is_empty() || self.transport.wants_write();
-        let writable = unsent && self.state.broken.is_none();
-        let over = match self.connection.status() {
+        let writable = self.out.needs_flush() && self.state.broken.is_none();
+        if self.out.connection.goes_on() {
+            return Interest { readable: !self.state.ended, writable, again, over: false };
+        }
+        let over = match self.out.connection.status() {
             Status::Over(end) => !writable || matches!(end.cause, Cause::Deadline(_) | Cause::System(_)),
             _ => false,
         };

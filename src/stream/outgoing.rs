@@ -19,23 +19,14 @@ const SENT_IN_PLACE: usize = 4 << 10;
 /// `Ok` means accepted: it is sent, or queued and will be. An error means that nothing of it was
 /// taken.
 pub struct Outgoing<'a> {
-    transport: &'a mut dyn NonBlockingTransport,
-    connection: &'a mut Connection,
-    output: &'a mut Output,
-    failed: &'a mut Option<io::Error>,
+    pub(super) transport: &'a mut (dyn NonBlockingTransport + 'a),
+    pub(super) connection: &'a mut Connection,
+    pub(super) output: &'a mut Output,
+    /// The error of a system call. After it nothing goes out any more.
+    pub(super) failed: Option<io::Error>,
 }
 
-impl<'a> Outgoing<'a> {
-    #[inline]
-    pub(super) fn new<T: NonBlockingTransport>(
-        transport: &'a mut T,
-        connection: &'a mut Connection,
-        output: &'a mut Output,
-        failed: &'a mut Option<io::Error>,
-    ) -> Self {
-        Self { transport, connection, output, failed }
-    }
-
+impl Outgoing<'_> {
     /// Sends a whole message.
     ///
     /// # Errors
@@ -44,6 +35,12 @@ impl<'a> Outgoing<'a> {
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
+        if message.as_bytes().len() < SENT_IN_PLACE {
+            match self.connection.send(message, self.output) {
+                Err(SendError::Full) => {}
+                answer => return answer,
+            }
+        }
         self.send_frame(message.opcode(), message.as_bytes(), true)
     }
 
@@ -98,7 +95,13 @@ impl<'a> Outgoing<'a> {
         self.connection.status()
     }
 
+    /// Whether something waits for the transport, or in it.
     #[inline]
+    pub(super) fn needs_flush(&self) -> bool {
+        !self.output.is_empty() || self.transport.wants_write()
+    }
+
+    #[inline(never)]
     fn send_frame(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         let planned = match self.connection.plan(opcode, fin, payload.len(), self.output) {
             Err(SendError::Full) => {
@@ -133,17 +136,27 @@ impl<'a> Outgoing<'a> {
                     self.output.keep(&payload[from_payload..]);
                 }
             }
-            Err(error) => *self.failed = Some(error),
+            Err(error) => self.failed = Some(error),
         }
     }
 
     fn flush_gathered(&mut self) {
-        if self.output.may_send() && self.failed.is_none() && !self.output.as_bytes().is_empty() {
-            match send_checked(self.transport, self.output.as_bytes()) {
-                Ok(taken) => self.output.consume(taken),
-                Err(error) => *self.failed = Some(error),
-            }
+        if self.output.may_send()
+            && self.failed.is_none()
+            && let Err(error) = self.send_gathered()
+        {
+            self.failed = Some(error);
         }
+    }
+
+    /// Sends what this call has gathered, as much as the transport takes.
+    #[inline]
+    pub(super) fn send_gathered(&mut self) -> io::Result<()> {
+        if !self.output.as_bytes().is_empty() {
+            let taken = send_checked(self.transport, self.output.as_bytes())?;
+            self.output.consume(taken);
+        }
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Spill {
 pub(super) struct Unsent {
     bytes: Vec<u8>,
     sent: usize,
-    pub(super) pong: Option<Pong>,
+    pub(super) pong: Option<Box<Pong>>,
 }
 
 impl Unsent {
@@ -26,7 +26,7 @@ impl Unsent {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.sent + self.pong.as_ref().map_or(0, Pong::len)
+        self.bytes.len() - self.sent + self.pong.as_ref().map_or(0, |pong| pong.len())
     }
 
     pub(super) fn consume(&mut self, n: usize) {
@@ -59,6 +59,7 @@ impl Spill {
 
     /// Heap bytes held, its own included.
     pub(super) fn held(&self) -> usize {
-        size_of::<Self>() + self.unread.capacity() + self.unsent.bytes.capacity()
+        let pong = self.unsent.pong.as_ref().map_or(0, |_| size_of::<Pong>());
+        size_of::<Self>() + self.unread.capacity() + self.unsent.bytes.capacity() + pong
     }
 }

@@ -1,9 +1,9 @@
 //! The stream itself.
 #![forbid(unsafe_code)]
 
-use super::call::{Call, Stopped, TransportState};
+use super::call::{Call, Kept, Stopped, TransportState};
 use super::spill::Spill;
-use super::{Error, Interest, Outgoing, Ready, Turn};
+use super::{Error, Interest, Outgoing, Ready, Scratch, Turn};
 use crate::frame::CloseCode;
 use crate::protocol::{
     Config, Connection, Event, Message, Role, SendError, SharedConfig, Status, UnreadBytes,
@@ -118,17 +118,16 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     }
 
     #[inline]
-    pub(super) fn call<'a>(&'a mut self, turn: &'a mut Turn<'_>) -> Call<'a, T> {
-        let scratch = &mut *turn.scratch;
-        scratch.output.set_now(turn.now);
-        Call::new(
-            &mut self.transport,
-            &mut self.connection,
-            &mut self.state,
-            &mut self.spill,
-            &mut scratch.input,
-            &mut scratch.output,
-        )
+    pub(super) fn call<'a>(&'a mut self, turn: &'a mut Turn<'_>) -> Call<'a> {
+        let Scratch { input, output } = &mut *turn.scratch;
+        output.set_now(turn.now);
+        let out = Outgoing {
+            transport: &mut self.transport,
+            connection: &mut self.connection,
+            output,
+            failed: None,
+        };
+        Call::new(out, Kept { state: &mut self.state, spill: &mut self.spill }, input)
     }
 
     /// Does everything that a readiness, a deadline or "again" asks for: sends what is unsent,
@@ -187,17 +186,9 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> Result<Sent, Error> {
         let mut call = self.call(turn);
-        let mut failed = None;
-        let result = f(&mut Outgoing::new(call.transport, call.connection, call.output, &mut failed));
-        call.flush_unblocked(&mut failed);
-        if let Some(error) = failed {
-            return Err(Error::System(error));
-        }
-        result?;
-        Ok(match call.output.len() {
-            0 => Sent::Written,
-            unsent => Sent::Queued(unsent),
-        })
+        let result = f(&mut call.out);
+        call.flush_unblocked();
+        call.sent(result)
     }
 
     /// Sends a whole message.
@@ -225,14 +216,9 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// [`Error::System`] where the transport failed.
     pub fn flush(&mut self, turn: &mut Turn<'_>) -> Result<Sent, Error> {
-        let mut failed = None;
         let mut call = self.call(turn);
-        call.flush(&mut failed);
-        match failed {
-            Some(error) => Err(Error::System(error)),
-            None if call.output.is_empty() => Ok(Sent::Written),
-            None => Ok(Sent::Queued(call.output.len())),
-        }
+        call.flush();
+        call.sent(Ok(()))
     }
 
     /// When [`drive`](Self::drive) next wants to be called though nothing is ready, in the caller's
