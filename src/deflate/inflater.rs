@@ -1,0 +1,162 @@
+//! Compressed payloads to messages (RFC 7692, section 7.2.2).
+#![forbid(unsafe_code)]
+
+use super::History;
+use crate::frame::utf8::MessageBuffer;
+use core::fmt;
+use zlib_rs::{Inflate, InflateFlush, Status};
+
+/// What a sender leaves out at the end of a message, and an empty last block behind it, which shows
+/// that the message was whole.
+const TAIL: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x01, 0x00, 0x00, 0xFF, 0xFF];
+
+/// How often a message may end its stream and begin a new one (blocks with `BFINAL` set). Each time
+/// costs as much as a window, whatever is in between.
+const MAX_STREAMS: usize = 1024;
+
+/// Room for the first piece of a message, in bytes; it grows by doubling.
+const FIRST_ROOM: usize = 4 << 10;
+
+/// Inflates messages, of any number of connections: nothing stays in it from one to the next.
+pub struct Inflater {
+    engine: Inflate,
+}
+
+/// Why a payload was not inflated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InflateError {
+    /// It is not what a compressor makes, or not all of it.
+    Corrupt,
+    /// The message is longer than the limit.
+    TooLong,
+    /// The message is text and not UTF-8.
+    NotUtf8,
+}
+
+impl fmt::Display for InflateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Corrupt => "the compressed data is corrupt",
+            Self::TooLong => "the inflated message is over the limit",
+            Self::NotUtf8 => "the inflated text is not UTF-8",
+        })
+    }
+}
+
+impl core::error::Error for InflateError {}
+
+/// How far a stretch of input went.
+enum Fed {
+    /// To its end.
+    All,
+    /// To the end of a block with `BFINAL` set, behind so many bytes.
+    Ended(usize),
+}
+
+impl Inflater {
+    /// An inflater for any window.
+    pub fn new() -> Self {
+        Self { engine: Inflate::new(false, 15) }
+    }
+
+    /// Inflates the whole payload of a message into an empty buffer, as far as `limit` bytes, and
+    /// judges text as it comes. Where the peer's messages refer to earlier ones, `history` has those,
+    /// and gets this one.
+    ///
+    /// At most one byte more than the limit is written, and the buffer is at most twice as large as
+    /// what is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`InflateError`], as soon as it shows. History and buffer are of no use then.
+    pub fn inflate(
+        &mut self,
+        payload: &[u8],
+        history: Option<&mut History>,
+        limit: usize,
+        message: &mut MessageBuffer,
+    ) -> Result<(), InflateError> {
+        let mut rest = payload;
+        for _ in 0..MAX_STREAMS {
+            // Nothing, or an empty block whose tail was left out (sections 7.2.3.4 and 7.2.3.6).
+            if matches!(rest, [] | [0x00]) {
+                if let Some(history) = history {
+                    history.push(message.as_bytes());
+                }
+                return Ok(());
+            }
+            self.begin(history.as_deref(), message.as_bytes())?;
+            rest = match self.feed(rest, limit, message)? {
+                Fed::Ended(used) => &rest[used..],
+                Fed::All => {
+                    let before = message.len();
+                    // A last block whose own tail was left out ends with it.
+                    let ended = matches!(self.feed(&TAIL, limit, message)?, Fed::Ended(4 | 9));
+                    // What the tail makes would be the rest of a block that was cut off.
+                    if !ended || message.len() != before {
+                        return Err(InflateError::Corrupt);
+                    }
+                    &[]
+                }
+            };
+        }
+        Err(InflateError::Corrupt)
+    }
+
+    /// Begins a stream that may refer to earlier messages and to the beginning of this one.
+    fn begin(&mut self, history: Option<&History>, message: &[u8]) -> Result<(), InflateError> {
+        self.engine.reset(false);
+        let (first, second) = history.map_or((&[][..], &[][..]), History::as_slices);
+        for bytes in [first, second, message] {
+            if !bytes.is_empty() {
+                self.engine.set_dictionary(bytes).map_err(|_| InflateError::Corrupt)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, input: &[u8], limit: usize, message: &mut MessageBuffer) -> Result<Fed, InflateError> {
+        let mut used = 0;
+        loop {
+            // One byte more shows that there is more.
+            let left = limit.saturating_add(1).saturating_sub(message.len());
+            if message.spare().is_empty() {
+                message.grow(left.min(message.len().max(FIRST_ROOM)));
+            }
+            let room = message.spare().len().min(left);
+            let (took, made) = (self.engine.total_in(), self.engine.total_out());
+            let status = self
+                .engine
+                .decompress(&input[used..], &mut message.spare()[..room], InflateFlush::SyncFlush)
+                .map_err(|_| InflateError::Corrupt)?;
+            let (took, made) = (self.engine.total_in() - took, self.engine.total_out() - made);
+            // Neither is more than was given.
+            let (took, made) =
+                (usize::try_from(took).unwrap_or(usize::MAX), usize::try_from(made).unwrap_or(usize::MAX));
+            used += took;
+            message.commit(made, None, 0).map_err(|_| InflateError::NotUtf8)?;
+            if message.len() > limit {
+                return Err(InflateError::TooLong);
+            }
+            match status {
+                Status::StreamEnd => return Ok(Fed::Ended(used)),
+                _ if made == room => {}
+                _ if used == input.len() => return Ok(Fed::All),
+                _ if took == 0 && made == 0 => return Err(InflateError::Corrupt),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Default for Inflater {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! Floor 1, below the protocol: messages compressed each by itself, permessage-deflate (RFC 7692).
+//! Feature `deflate`.
+//!
+//! A [`Deflate`] in the [`Config`](crate::Config) switches it on, and says what is offered, accepted
+//! and done; by default nothing is. This room is what lies below: the negotiation
+//! ([`Deflate::offer`], [`accept`](Deflate::accept), [`confirm`](Deflate::confirm)) and the two
+//! directions of the codec ([`Deflaters`], [`Inflater`]), without I/O. The compression itself is
+//! zlib-rs's.
+//!
+//! # What it costs
+//!
+//! Compressors and decompressors belong to the thread. A connection owns only what it must remember,
+//! from the first message on that makes it so:
+//!
+//! | window bits | receiving with takeover, at most | sending with takeover | parked |
+//! | --- | --- | --- | --- |
+//! | no takeover | 0 | 0 | 0 |
+//! | 8, 9 | 512 B | 164 KiB | 512 B |
+//! | 10 | 1 KiB | 166 KiB | 1 KiB |
+//! | 11 | 2 KiB | 170 KiB | 2 KiB |
+//! | 12 | 4 KiB | 178 KiB | 4 KiB |
+//! | 13 | 8 KiB | 194 KiB | 8 KiB |
+//! | 14 | 16 KiB | 226 KiB | 16 KiB |
+//! | 15 | 32 KiB | 290 KiB | 32 KiB |
+//!
+//! Parked, on request or after [`Deflate::idle`], only the receiving window is left: the peer may
+//! still refer to it.
+//!
+//! # Laws
+//!
+//! 1. What is inflated is bounded while it is inflated, by [`Limits::message`](crate::Limits::message).
+//! 2. A message that was not sent compressed leaves no trace in what later messages refer to.
+//! 3. No message refers to one of another connection.
+//!
+//! ```
+//! use websocket_stream::deflate::{Context, Deflaters, Inflater, WindowBits};
+//! use websocket_stream::frame::utf8::MessageBuffer;
+//!
+//! let text = "so say we all, ".repeat(20);
+//! let mut deflaters = Deflaters::new();
+//! let context = Context::new(WindowBits::MAX, false);
+//! let payload = deflaters.deflate(text.as_bytes(), context, 5).ok_or("it grew")?;
+//! assert!(payload.len() < 30);
+//!
+//! let mut message = MessageBuffer::new(true, Vec::new());
+//! Inflater::new().inflate(payload, None, 4096, &mut message)?;
+//! assert_eq!(message.as_str(), Some(&text[..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod deflater;
+mod history;
+mod inflater;
+mod offer;
+mod policy;
+
+pub use deflater::{Deflater, Deflaters};
+pub use history::History;
+pub use inflater::{InflateError, Inflater};
+pub use offer::{Agreed, Answer, Context, InvalidAnswer, NAME};
+pub use policy::{Deflate, Takeover, WindowBits};
+
+#[cfg(test)]
+mod tests;

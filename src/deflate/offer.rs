@@ -1,0 +1,258 @@
+//! What two ends agree on (RFC 7692, section 7.1).
+//!
+//! ```text
+//! client:  Deflate::offer ----- Sec-WebSocket-Extensions ----> Deflate::accept  :server
+//!          Deflate::confirm <-- Sec-WebSocket-Extensions ----- Answer
+//!          Agreed                                              Agreed
+//! ```
+#![forbid(unsafe_code)]
+
+use super::{Deflate, Takeover, WindowBits};
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+use core::num::NonZeroU8;
+
+/// The extension's registered name.
+pub const NAME: &str = "permessage-deflate";
+
+/// What is agreed on, for both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Agreed {
+    /// How the server compresses.
+    pub server: Context,
+    /// How the client compresses.
+    pub client: Context,
+}
+
+/// What one end's messages may refer to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Context(NonZeroU8);
+
+/// A server's answer to an offer that it accepts; displayed, it is the value of
+/// `Sec-WebSocket-Extensions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Answer {
+    agreed: Agreed,
+    /// The offer asked for a window of the server's, so that the answer has to name it.
+    names_server_window: bool,
+}
+
+/// A server's answer that does not answer the client's offer: "the client MUST _Fail the WebSocket
+/// Connection_" (RFC 7692, section 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InvalidAnswer;
+
+impl fmt::Display for InvalidAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server's answer for permessage-deflate does not follow from the offer")
+    }
+}
+
+impl core::error::Error for InvalidAnswer {}
+
+/// The bit beside the window bits that says that messages may refer to those before them.
+const TAKEOVER: u8 = 0x80;
+
+impl Context {
+    /// Messages that refer to at most so much, of earlier messages too or only of themselves.
+    pub const fn new(bits: WindowBits, takeover: bool) -> Self {
+        let takeover = if takeover { TAKEOVER } else { 0 };
+        // A window's bits are not zero.
+        Self(NonZeroU8::MIN.saturating_add(bits.get() - 1 + takeover))
+    }
+
+    /// How far back they refer at the most.
+    pub const fn bits(self) -> WindowBits {
+        match WindowBits::new(self.0.get() & !TAKEOVER) {
+            Some(bits) => bits,
+            None => WindowBits::MAX,
+        }
+    }
+
+    /// Whether they may refer to earlier messages.
+    pub const fn takeover(self) -> bool {
+        self.0.get() & TAKEOVER != 0
+    }
+
+    fn takeover_within(self) -> Takeover {
+        if self.takeover() { Takeover::UpTo(self.bits()) } else { Takeover::No }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.takeover_within() {
+            Takeover::No => write!(f, "Alone({})", self.bits().get()),
+            Takeover::UpTo(bits) => write!(f, "Takeover({})", bits.get()),
+        }
+    }
+}
+
+/// The parameters of an offer or an answer, in their legal form.
+#[derive(Debug, Clone, Copy, Default)]
+struct Params {
+    server_alone: bool,
+    client_alone: bool,
+    server_bits: Option<WindowBits>,
+    /// Without a value, where that is said.
+    client_bits: Option<Option<WindowBits>>,
+}
+
+impl Params {
+    /// Reads parameters; nothing where one is unknown, doubled, or has a value that it may not have.
+    fn read<'a>(params: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Option<Self> {
+        let mut read = Self::default();
+        for (name, value) in params {
+            match (name, value) {
+                ("server_no_context_takeover", None) if !read.server_alone => read.server_alone = true,
+                ("client_no_context_takeover", None) if !read.client_alone => read.client_alone = true,
+                ("server_max_window_bits", Some(bits)) if read.server_bits.is_none() => {
+                    read.server_bits = Some(WindowBits::parse(bits)?);
+                }
+                ("client_max_window_bits", bits) if read.client_bits.is_none() => {
+                    read.client_bits = Some(match bits {
+                        Some(bits) => Some(WindowBits::parse(bits)?),
+                        None => None,
+                    });
+                }
+                _ => return None,
+            }
+        }
+        Some(read)
+    }
+}
+
+fn smaller(a: Option<WindowBits>, b: Option<WindowBits>) -> WindowBits {
+    a.unwrap_or(WindowBits::MAX).min(b.unwrap_or(WindowBits::MAX))
+}
+
+impl Deflate {
+    /// The value of `Sec-WebSocket-Extensions` with which a client asks for this.
+    ///
+    /// Where the server's window is to be bounded, a second offer asks for none at all, for servers
+    /// that cannot bound it.
+    pub fn offer(&self) -> String {
+        let client = match self.send {
+            Takeover::No => String::from("; client_no_context_takeover; client_max_window_bits"),
+            Takeover::UpTo(WindowBits::MAX) => String::from("; client_max_window_bits"),
+            Takeover::UpTo(bits) => format!("; client_max_window_bits={}", bits.get()),
+        };
+        let alone = format!("{NAME}; server_no_context_takeover{client}");
+        match self.receive {
+            Takeover::No => alone,
+            Takeover::UpTo(WindowBits::MAX) => format!("{NAME}{client}"),
+            Takeover::UpTo(bits) => {
+                format!("{NAME}; server_max_window_bits={}{client}, {alone}", bits.get())
+            }
+        }
+    }
+
+    /// A server's choice among the offers of a client: the first that it can accept. Each offer is
+    /// the parameters of one `permessage-deflate`, in order, with their values.
+    ///
+    /// "A server MUST decline an extension negotiation offer for this extension" that has unknown or
+    /// doubled parameters, or illegal values (RFC 7692, section 7.1).
+    ///
+    /// ```
+    /// use websocket_stream::deflate::Deflate;
+    ///
+    /// // What browsers offer.
+    /// let offer = [("client_max_window_bits", None)];
+    /// let answer = Deflate::default().accept([offer]).ok_or("declined")?;
+    /// assert_eq!(
+    ///     answer.to_string(),
+    ///     "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    /// );
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn accept<'a, O>(&self, offers: impl IntoIterator<Item = O>) -> Option<Answer>
+    where
+        O: IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    {
+        offers.into_iter().find_map(|offer| Some(self.answer(Params::read(offer)?)))
+    }
+
+    fn answer(&self, offer: Params) -> Answer {
+        let server = Context::new(
+            smaller(self.send.bits(), offer.server_bits),
+            self.send != Takeover::No && !offer.server_alone,
+        );
+        // Only a client that offers it can be asked for a smaller window: "If a received extension
+        // negotiation offer doesn't have the "client_max_window_bits" extension parameter, the
+        // corresponding extension negotiation response to the offer MUST NOT include" it. One that
+        // does not is asked to keep none.
+        let bound = self.receive.bits().is_some_and(|bits| bits < WindowBits::MAX);
+        let takeover =
+            self.receive != Takeover::No && !offer.client_alone && (offer.client_bits.is_some() || !bound);
+        let bits = match offer.client_bits {
+            Some(bits) => smaller(bits, self.receive.bits()),
+            None => WindowBits::MAX,
+        };
+        Answer {
+            agreed: Agreed { server, client: Context::new(bits, takeover) },
+            names_server_window: offer.server_bits.is_some(),
+        }
+    }
+
+    /// What a client has agreed on with a server that answers its [`offer`](Self::offer) so.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidAnswer`] for parameters that are illegal, or that no offer allows.
+    pub fn confirm<'a>(
+        &self,
+        answer: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<Agreed, InvalidAnswer> {
+        let answer = Params::read(answer).ok_or(InvalidAnswer)?;
+        // In an answer it has a value.
+        let client_bits = match answer.client_bits {
+            Some(None) => return Err(InvalidAnswer),
+            Some(bits) => bits,
+            None => None,
+        };
+        let server_bits = smaller(None, answer.server_bits);
+        if !answer.server_alone {
+            // "A server accepts an extension negotiation offer with this parameter by including" it.
+            match self.receive {
+                Takeover::UpTo(WindowBits::MAX) => {}
+                Takeover::UpTo(most) if answer.server_bits.is_some_and(|bits| bits <= most) => {}
+                Takeover::UpTo(_) | Takeover::No => return Err(InvalidAnswer),
+            }
+        }
+        Ok(Agreed {
+            server: Context::new(server_bits, !answer.server_alone),
+            client: Context::new(
+                smaller(self.send.bits(), client_bits),
+                self.send != Takeover::No && !answer.client_alone,
+            ),
+        })
+    }
+}
+
+impl Answer {
+    /// What is agreed on once the answer is sent.
+    pub const fn agreed(&self) -> Agreed {
+        self.agreed
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Agreed { server, client } = self.agreed;
+        f.write_str(NAME)?;
+        if !server.takeover() {
+            f.write_str("; server_no_context_takeover")?;
+        }
+        if !client.takeover() {
+            f.write_str("; client_no_context_takeover")?;
+        }
+        if self.names_server_window || server.bits() < WindowBits::MAX {
+            write!(f, "; server_max_window_bits={}", server.bits().get())?;
+        }
+        if client.bits() < WindowBits::MAX {
+            write!(f, "; client_max_window_bits={}", client.bits().get())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! The codec, against an inflater of another make.
+#![forbid(unsafe_code)]
+
+use super::naive::Naive;
+use crate::deflate::*;
+use crate::frame::utf8::MessageBuffer;
+use quickcheck::{Arbitrary, Gen, QuickCheck};
+
+/// A message that compresses: pieces that come again, of itself and of others.
+#[derive(Debug, Clone)]
+struct Repetitive(Vec<u8>);
+
+impl Arbitrary for Repetitive {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let words: [&[u8]; 6] = [b"{\"id\":", b"\"name\"", b", ", b"aaaaaaaaaaaaaaaaaaaaaaaa", b"1234", b"}"];
+        let times = *g.choose(&[1, 1, 1, 2, 8, 20]).unwrap();
+        let mut bytes = Vec::new();
+        for piece in Vec::<u8>::arbitrary(g) {
+            match piece {
+                0..200 => bytes.extend(words[usize::from(piece) % words.len()]),
+                _ => bytes.push(u8::arbitrary(g)),
+            }
+        }
+        Self(bytes.repeat(times))
+    }
+
+    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+        Box::new(self.0.shrink().map(Self))
+    }
+}
+
+fn inflate(payload: &[u8], history: Option<&mut History>, limit: usize) -> Result<Vec<u8>, InflateError> {
+    let mut message = MessageBuffer::new(false, Vec::new());
+    Inflater::new().inflate(payload, history, limit, &mut message)?;
+    Ok(message.as_bytes().to_vec())
+}
+
+const LIMIT: usize = 16 << 20;
+
+#[test]
+fn messages_that_take_over_come_back_and_refer_no_further_than_agreed() {
+    fn prop(messages: Vec<Repetitive>, bits: WindowBits, level: u8) -> bool {
+        let mut deflater = Deflater::new(bits, level);
+        let (mut history, mut naive) = (History::new(bits), Naive::default());
+        let mut result = Vec::new();
+        for Repetitive(message) in &messages {
+            let Some(len) = deflater.deflate(message, &mut result) else {
+                // It was sent as it is, and is no part of what may be referred to.
+                continue;
+            };
+            let payload = &result[..len];
+            assert!(len < message.len());
+            assert_eq!(naive.inflate(payload).as_ref(), Some(message));
+            assert!(naive.farthest <= bits.size(), "{} with {bits:?}", naive.farthest);
+            assert_eq!(inflate(payload, Some(&mut history), LIMIT).as_ref(), Ok(message));
+        }
+        history.held() <= bits.size().max(512)
+    }
+    QuickCheck::new().tests(100).quickcheck(prop as fn(Vec<Repetitive>, WindowBits, u8) -> bool);
+}
+
+#[test]
+fn messages_that_stand_alone_come_back_and_refer_only_to_themselves() {
+    fn prop(messages: Vec<Repetitive>, bits: WindowBits, level: u8) {
+        let mut deflaters = Deflaters::new();
+        for Repetitive(message) in &messages {
+            let Some(payload) = deflaters.deflate(message, Context::new(bits, false), level) else {
+                continue;
+            };
+            let mut naive = Naive::default();
+            assert_eq!(naive.inflate(payload).as_ref(), Some(message));
+            assert!(naive.farthest <= bits.size(), "{} with {bits:?}", naive.farthest);
+            assert_eq!(inflate(payload, None, LIMIT).as_ref(), Ok(message));
+        }
+    }
+    QuickCheck::new().tests(100).quickcheck(prop as fn(Vec<Repetitive>, WindowBits, u8));
+}
+
+#[test]
+fn what_was_changed_on_its_way_is_judged_as_the_plain_way_judges_it() {
+    fn prop(message: Repetitive, dynamic: bool, changes: Vec<(usize, u8)>, cut: Option<usize>) {
+        let mut deflaters = Deflaters::new();
+        let context = Context::new(WindowBits::MAX, false);
+        let level = if dynamic { 6 } else { 1 };
+        let Some(payload) = deflaters.deflate(&message.0, context, level) else { return };
+        let mut payload = payload.to_vec();
+        for (at, byte) in changes.into_iter().take(3) {
+            let at = at % payload.len();
+            payload[at] = byte;
+        }
+        if let Some(cut) = cut {
+            payload.truncate(cut % payload.len());
+        }
+        let expected = Naive::default().inflate(&payload);
+        assert_eq!(inflate(&payload, None, LIMIT).ok(), expected, "{payload:x?}");
+    }
+    QuickCheck::new().tests(1_000).quickcheck(prop as fn(Repetitive, bool, Vec<(usize, u8)>, Option<usize>));
+}
+
+#[test]
+fn the_examples_of_the_rfc_inflate() {
+    // Section 7.2.3.1, and 7.2.3.2 with takeover: the second one refers to the first.
+    let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    let mut history = History::new(WindowBits::MAX);
+    assert_eq!(inflate(&first, Some(&mut history), LIMIT).unwrap(), b"Hello");
+    assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], Some(&mut history), LIMIT).unwrap(), b"Hello");
+    assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], None, LIMIT), Err(InflateError::Corrupt));
+    // Section 7.2.3.3, a block with no compression; 7.2.3.4, one with BFINAL set; 7.2.3.5, two blocks.
+    let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
+    assert_eq!(inflate(&stored, None, LIMIT).unwrap(), b"Hello");
+    let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+    assert_eq!(inflate(&last, None, LIMIT).unwrap(), b"Hello");
+    let two = [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
+    assert_eq!(inflate(&two, None, LIMIT).unwrap(), b"Hello");
+    // Section 7.2.3.6, an empty message; and what is left when nothing at all is written for it.
+    assert_eq!(inflate(&[0x00], None, LIMIT).unwrap(), b"");
+    assert_eq!(inflate(&[], None, LIMIT).unwrap(), b"");
+}
+
+#[test]
+fn behind_a_last_block_the_message_goes_on_and_still_refers_to_what_was_before() {
+    let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
+    let message = [&last[..], &last, &again].concat();
+    let mut history = History::new(WindowBits::MAX);
+    assert_eq!(inflate(&message, Some(&mut history), LIMIT).unwrap(), b"HelloHelloHello");
+    assert_eq!(inflate(&again, Some(&mut history), LIMIT).unwrap(), b"Hello");
+    // Without the 0x00 behind it, too.
+    assert_eq!(inflate(&last, None, LIMIT).unwrap(), b"Hello");
+}
+
+#[test]
+fn endless_last_blocks_are_corrupt_and_not_endless_work() {
+    let message = [0x03, 0x00].repeat(1 << 20);
+    assert_eq!(inflate(&message, None, LIMIT), Err(InflateError::Corrupt));
+    assert_eq!(inflate(&[0x03, 0x00].repeat(1000), None, LIMIT).unwrap(), b"");
+}
+
+#[test]
+fn a_message_over_the_limit_is_refused_with_no_more_than_the_limit_and_a_byte() {
+    let mut deflater = Deflater::new(WindowBits::MAX, 9);
+    let mut result = Vec::new();
+    for (len, limit) in
+        [(0usize, 0usize), (1000, 1000), (1001, 1000), (4096, 4096), (4097, 4096), (5 << 20, 1 << 20)]
+    {
+        deflater.reset();
+        let bytes = vec![b'a'; len];
+        let payload = match deflater.deflate(&bytes, &mut result) {
+            Some(len) => &result[..len],
+            None => &[0x00],
+        };
+        let mut message = MessageBuffer::new(false, Vec::new());
+        let inflated = Inflater::new().inflate(payload, None, limit, &mut message);
+        if len <= limit {
+            assert_eq!((inflated, message.as_bytes()), (Ok(()), &bytes[..]));
+        } else {
+            assert_eq!(inflated, Err(InflateError::TooLong));
+            assert!(message.len() <= limit + 1 && message.capacity() <= 2 * (limit + 1));
+        }
+    }
+}
+
+#[test]
+fn text_is_judged_as_it_comes() {
+    let mut bytes = vec![b'a'; 1 << 20];
+    bytes[5000] = 0xFF;
+    let mut result = Vec::new();
+    let len = Deflater::new(WindowBits::MAX, 6).deflate(&bytes, &mut result).unwrap();
+    let mut message = MessageBuffer::new(true, Vec::new());
+    let inflated = Inflater::new().inflate(&result[..len], None, LIMIT, &mut message);
+    assert_eq!(inflated, Err(InflateError::NotUtf8));
+    assert!(message.capacity() <= 16 << 10, "{}", message.capacity());
+}
+
+#[test]
+fn a_message_that_would_grow_leaves_no_trace() {
+    let text = b"to be sent compressed, and once more compressed";
+    let mut random = 1u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        random.to_be_bytes()[0]
+    })
+    .take(300)
+    .collect();
+    let mut deflater = Deflater::new(WindowBits::MAX, 6);
+    let (mut result, mut history) = (Vec::new(), History::new(WindowBits::MAX));
+    for message in [&text[..], &noise, &noise, &text.repeat(2), &noise, &text.repeat(3)] {
+        match deflater.deflate(message, &mut result) {
+            Some(len) => assert_eq!(inflate(&result[..len], Some(&mut history), LIMIT).unwrap(), message),
+            None => assert_eq!(message, noise),
+        }
+    }
+}
+
+#[test]
+fn a_history_holds_what_has_come_and_no_more_than_its_window() {
+    let mut history = History::new(WindowBits::new(10).unwrap());
+    assert_eq!(history.held(), 0);
+    let mut all = Vec::new();
+    for len in [1usize, 100, 3, 900, 5, 5000, 1024, 1, 0, 1023] {
+        let message: Vec<u8> = (0..len).map(|at| u8::try_from((at * len) % 251).unwrap()).collect();
+        history.push(&message);
+        all.extend(message);
+        let (first, second) = history.as_slices();
+        assert_eq!([first, second].concat(), all[all.len().saturating_sub(1024)..]);
+        assert!(history.held() <= 1024.min(all.len().next_power_of_two().max(8)), "{}", history.held());
+    }
+}
