@@ -47,8 +47,9 @@ type Echo = WebSocketStream<memory::MemoryStream>;
 
 fn echo(server: &mut Echo, scratch: &mut Scratch) {
     loop {
+        let ready = Ready { writable: true, ..Ready::READABLE };
         let interest = server
-            .drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
+            .drive(&mut scratch.at(0), ready, |event, out| match event {
                 Event::Message(message) => out.send(message),
                 _ => Ok(()),
             })

@@ -23,7 +23,8 @@ pub struct Deadlines {
     /// Silence after which the connection is given up. Any byte that arrives is life, not only a
     /// pong. Off.
     pub silence: Option<u32>,
-    /// From the first Close frame, in either direction, to the end of the stream. 5 s.
+    /// From the first Close frame, in either direction, to the end of the stream; and from a peer's
+    /// end of stream until it has taken what was unsent. 5 s.
     pub close: Option<u32>,
 }
 

@@ -37,7 +37,7 @@ pub struct Connection {
     receiver: Receiver,
     config: SharedConfig,
     pub(super) closing: Closing,
-    pub(super) stamp: Stamp,
+    pub(super) stamp: Option<Stamp>,
     pub(super) role: Role,
     /// A fragmented message is being sent.
     pub(super) fragmenting: bool,
@@ -75,7 +75,7 @@ impl Connection {
             receiver: Receiver::default(),
             config,
             closing: Closing::Open,
-            stamp: Stamp::default(),
+            stamp: None,
             role,
             fragmenting: false,
             pinged: false,
@@ -122,7 +122,7 @@ impl Connection {
 
     /// A message that lies whole at the start of the input.
     #[inline(always)]
-    fn next_whole(&mut self, input: &mut Input, now: u64) -> Option<Whole> {
+    fn next_whole(&mut self, input: &mut Input, now: Option<u64>) -> Option<Whole> {
         if !self.goes_on() || input.is_lent() {
             return None;
         }
@@ -162,7 +162,7 @@ impl Connection {
             self.heard(output.now());
         }
         if !self.goes_on() {
-            return if input.is_at_end() { self.end_of_stream() } else { None };
+            return if input.is_at_end() { self.end_of_stream(output.now()) } else { None };
         }
         let limits = &self.config.get().limits;
         // What was lent before is done with: what lies whole behind it is found only now.
@@ -172,7 +172,7 @@ impl Connection {
         let found = self.receiver.next(input, self.role, limits);
         let parts = input.parts();
         let event = match found {
-            Ok(Found::Nothing) if parts.rest.end_of_stream => return self.end_of_stream(),
+            Ok(Found::Nothing) if parts.rest.end_of_stream => return self.end_of_stream(output.now()),
             Ok(Found::Nothing) => return None,
             Ok(Found::Finished) => return parts.finished.map(Event::Message),
             Ok(Found::Control { opcode, at, len }) => {
@@ -192,7 +192,7 @@ impl Connection {
     fn failed(&mut self, fault: Fault, rest: Rest<'_>, output: &mut Output) -> Option<Event<'static>> {
         self.fail(fault, output);
         *rest.start = rest.end;
-        if rest.end_of_stream { self.end_of_stream() } else { None }
+        if rest.end_of_stream { self.end_of_stream(output.now()) } else { None }
     }
 
     /// Whether messages are still received.
@@ -268,11 +268,14 @@ impl Connection {
     }
 
     /// The stream has ended, and all that came was used.
-    fn end_of_stream(&mut self) -> Option<Event<'static>> {
+    fn end_of_stream(&mut self, now: Option<u64>) -> Option<Event<'static>> {
         match self.closing {
             Closing::Over(_) => None,
             Closing::Finished(end) => Some(self.over(end)),
             Closing::Open | Closing::CloseSent(_) => {
+                if self.closing == Closing::Open {
+                    self.begin_close_deadline(now);
+                }
                 Some(self.over(End::abnormal(Endpoint::Peer, Cause::EndOfStream)))
             }
         }
@@ -301,11 +304,6 @@ impl Connection {
 /// What only the stream needs: above all, to receive large payloads without a detour.
 #[cfg(feature = "std")]
 impl Connection {
-    /// The last time it was told, for calls that are told none.
-    pub(crate) fn last_time(&self) -> u64 {
-        self.stamp.time()
-    }
-
     /// The bytes of a frame that it would send with so much payload.
     pub(crate) fn frame_size(&self, payload: usize) -> usize {
         let mask = (self.role == Role::Client).then_some([0; 4]);
@@ -314,11 +312,6 @@ impl Connection {
     }
 
     /// Whether only the end of the stream is awaited.
-    #[inline]
-    pub(crate) fn is_finishing(&self) -> bool {
-        matches!(self.closing, Closing::Finished(_))
-    }
-
     #[inline]
     pub(crate) fn direct_room(&mut self, least: usize) -> Option<&mut [u8]> {
         self.receiver.direct_room(least)

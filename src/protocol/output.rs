@@ -28,7 +28,7 @@ pub struct Output {
     /// The newest pong, while older bytes block its way.
     pong: Option<Box<Pong>>,
     keys: Box<dyn MaskKeys + Send>,
-    now: u64,
+    now: Option<u64>,
 }
 
 /// A pong that waits, as it goes on the wire.
@@ -62,17 +62,17 @@ impl Output {
 
     /// An empty output with a source of masking keys.
     pub fn with_keys(keys: Box<dyn MaskKeys + Send>) -> Self {
-        Self { buffer: Vec::new(), sent: 0, end: 0, backlog: 0, blocked: false, pong: None, keys, now: 0 }
+        Self { buffer: Vec::new(), sent: 0, end: 0, backlog: 0, blocked: false, pong: None, keys, now: None }
     }
 
-    /// Tells the time, in milliseconds from any start. Deadlines count from it.
+    /// Tells the time, in milliseconds from any start. Without it, nothing is ever due.
     #[inline]
     pub fn set_now(&mut self, now: u64) {
-        self.now = now;
+        self.now = Some(now);
     }
 
     #[inline]
-    pub(super) fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> Option<u64> {
         self.now
     }
 
@@ -169,6 +169,12 @@ impl Output {
 /// connection.
 #[cfg(feature = "std")]
 impl Output {
+    /// Tells the time, or that it is not known.
+    #[inline]
+    pub(crate) fn set_time(&mut self, now: Option<u64>) {
+        self.now = now;
+    }
+
     /// Begins a call for a connection for which `backlog` bytes are already unsent elsewhere, and
     /// perhaps a pong.
     pub(crate) fn begin(&mut self, backlog: usize, pong: Option<Box<Pong>>) {

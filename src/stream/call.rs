@@ -17,7 +17,10 @@ const GATHER: usize = 64 << 10;
 /// What became of the transport. Each is for good.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TransportState {
-    /// The peer ended its direction.
+    /// The poller said that the peer ended its direction. An edge-triggered one says so only once, so
+    /// what comes is received until nothing is left, over as many calls as that takes.
+    pub(super) to_the_end: bool,
+    /// The end of the stream was received.
     pub(super) ended: bool,
     /// This end shut its own.
     pub(super) shut: bool,
@@ -138,10 +141,12 @@ impl<'a> Call<'a> {
         if ready.writable {
             self.flush();
         }
-        let result = match self.out.connection.on_deadline(self.out.output) {
-            None => self.receive(ready, &mut handler),
-            Some(end) => handler(end, &mut self.out).map(|()| false),
-        };
+        let mut result = self.receive(ready, &mut handler);
+        if let Ok(again) = result
+            && let Some(end) = self.out.connection.on_deadline(self.out.output)
+        {
+            result = handler(end, &mut self.out).map(|()| again);
+        }
         self.flush_unblocked();
         let again = result.map_err(Stopped::Handler)?;
         if self.out.failed.is_some() || self.state.broken.is_some() {
@@ -183,7 +188,12 @@ impl<'a> Call<'a> {
     ) -> Result<bool, E> {
         let limits = &self.out.connection.config().limits;
         let (mut bytes, mut events) = (limits.call_bytes, limits.call_events);
-        let mut more = ready.readable || ready.closed || self.out.transport.holds_input();
+        self.state.to_the_end |= ready.closed;
+        // A deadline alone does not say that nothing has arrived.
+        let mut more = ready.readable
+            || self.state.to_the_end
+            || self.out.transport.holds_input()
+            || self.out.connection.is_due(self.out.output);
         loop {
             while let Some(event) = self.out.connection.receive(self.input, self.out.output) {
                 handler(event, &mut self.out)?;
@@ -207,11 +217,13 @@ impl<'a> Call<'a> {
             match received {
                 Ok(Received::Bytes(n)) => {
                     bytes = bytes.saturating_sub(n);
-                    // A short read has drained the socket; but its end is told only once by an
-                    // edge-triggered poller, so then the reading goes on to the end.
-                    more = n == room || ready.closed || self.out.transport.holds_input();
+                    // A short read has drained the socket, except of its end.
+                    more = n == room || self.state.to_the_end || self.out.transport.holds_input();
                 }
-                Ok(Received::WouldBlock) => return Ok(false),
+                Ok(Received::WouldBlock) => {
+                    self.state.to_the_end = false;
+                    return Ok(false);
+                }
                 Ok(Received::End) => {
                     self.state.ended = true;
                     self.input.end_of_stream();
@@ -318,7 +330,8 @@ impl<'a> Call<'a> {
     /// with unread input would reset the peer before it has read that frame.
     #[inline]
     fn half_close(&mut self) {
-        if self.out.connection.is_finishing() && !self.state.shut && !self.out.needs_flush() {
+        let done = !self.out.connection.goes_on() && self.state.broken.is_none();
+        if done && !self.state.shut && !self.out.needs_flush() {
             self.state.shut = true;
             // A transport that is already disconnected says so at the next receive.
             let _ = self.out.transport.shutdown_write();
@@ -332,7 +345,11 @@ impl<'a> Call<'a> {
             return Interest { readable: !self.state.ended, writable, again, over: false };
         }
         let over = match self.out.connection.status() {
-            Status::Over(end) => !writable || matches!(end.cause, Cause::Deadline(_) | Cause::System(_)),
+            Status::Over(end) => {
+                !writable
+                    || matches!(end.cause, Cause::Deadline(_) | Cause::System(_))
+                    || self.out.connection.linger_is_due(self.out.output)
+            }
             _ => false,
         };
         Interest {

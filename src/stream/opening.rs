@@ -74,6 +74,8 @@ struct Wire<T> {
     sent: usize,
     unread: Vec<u8>,
     began: Option<u64>,
+    /// The poller said that the peer has ended its direction.
+    closed: bool,
     ended: bool,
     shut: bool,
 }
@@ -96,16 +98,19 @@ impl<T: NonBlockingTransport> Wire<T> {
             sent: 0,
             unread: Vec::new(),
             began: None,
+            closed: false,
             ended: false,
             shut: false,
         })
     }
 
     fn deadline(&self) -> Option<u64> {
-        Some(self.began? + u64::from(self.config.get().deadlines.handshake?))
+        Some(self.began?.saturating_add(u64::from(self.config.get().deadlines.handshake?)))
     }
 
-    fn begin(&mut self, now: u64) -> Result<(), OpeningError> {
+    fn begin(&mut self, now: Option<u64>, ready: Ready) -> Result<(), OpeningError> {
+        self.closed |= ready.closed;
+        let Some(now) = now else { return Ok(()) };
         self.began.get_or_insert(now);
         match self.deadline() {
             Some(deadline) if now >= deadline => Err(OpeningError::Deadline),
@@ -167,7 +172,7 @@ impl<T: NonBlockingTransport> Wire<T> {
     }
 
     fn into_stream(self, role: Role) -> WebSocketStream<T> {
-        WebSocketStream::from_opening(self.transport, role, self.config, &self.unread)
+        WebSocketStream::from_opening(self.transport, role, self.config, &self.unread, self.closed)
     }
 }
 
@@ -239,8 +244,8 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     /// # Errors
     ///
     /// Why there will be no WebSocket; the transport can be dropped then.
-    pub fn advance(&mut self, turn: &mut Turn<'_>, _ready: Ready) -> Result<Progress<'_>, OpeningError> {
-        self.wire.begin(turn.now)?;
+    pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
+        self.wire.begin(turn.now, ready)?;
         let mut buffer = [0; RECEIVE_BYTES];
         while let ServerState::Receiving = self.state {
             if self.handshake.request().is_some() {
@@ -358,8 +363,8 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     ///
     /// Why there will be no WebSocket. After [`ResponseFault::Refused`] the
     /// [`response`](Self::response) can be looked at, to follow a redirect, say.
-    pub fn advance(&mut self, turn: &mut Turn<'_>, _ready: Ready) -> Result<Progress<'_>, OpeningError> {
-        self.wire.begin(turn.now)?;
+    pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
+        self.wire.begin(turn.now, ready)?;
         if !self.wire.flush()? {
             return Ok(Progress::Pending(self.wire.pending(false)));
         }

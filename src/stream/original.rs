@@ -37,9 +37,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// says so again), or a system call failed.
     pub fn read(&mut self) -> ReadResult {
         let mut found = None;
-        let now = self.connection.last_time();
         let result = with_scratch(|scratch| {
-            self.call(&mut scratch.at(now)).run(Ready::ALL, |event, _| {
+            self.call(&mut scratch.untimed()).run(Ready::ALL, |event, _| {
                 found = match event {
                     Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
                     Event::Ping(payload) => Some((OpCode::Ping, payload.to_vec())),
@@ -80,9 +79,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// connection is closing, or the payload does not fit the opcode. [`WriteError::System`](super::WriteError::System) where a
     /// system call failed.
     pub fn write(&mut self, opcode: OpCode, payload: &[u8]) -> WriteResult {
-        let now = self.connection.last_time();
         with_scratch(|scratch| {
-            let sent = self.send_with(&mut scratch.at(now), |out| send_payload(out, opcode, payload))?;
+            let sent = self.send_with(&mut scratch.untimed(), |out| send_payload(out, opcode, payload))?;
             let frame = self.connection.frame_size(payload.len());
             // What is queued ends with this frame; what of the frame is not in the queue was taken.
             Ok(match sent {

@@ -30,7 +30,8 @@ pub struct Scratch {
 #[derive(Debug)]
 pub struct Turn<'a> {
     pub(super) scratch: &'a mut Scratch,
-    pub(super) now: u64,
+    /// `None`: the caller told none.
+    pub(super) now: Option<u64>,
 }
 
 impl Scratch {
@@ -48,7 +49,12 @@ impl Scratch {
     /// monotonic clock. Deadlines are counted in it.
     #[inline]
     pub fn at(&mut self, now: u64) -> Turn<'_> {
-        Turn { scratch: self, now }
+        Turn { scratch: self, now: Some(now) }
+    }
+
+    /// The same for a caller who tells no time: nothing is due in that call.
+    pub(super) fn untimed(&mut self) -> Turn<'_> {
+        Turn { scratch: self, now: None }
     }
 }
 

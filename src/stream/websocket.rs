@@ -102,17 +102,24 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     fn open(mut transport: T, role: Role, config: SharedConfig) -> io::Result<Self> {
         transport.set_nonblocking()?;
-        Ok(Self::from_opening(transport, role, config, &[]))
+        Ok(Self::from_opening(transport, role, config, &[], false))
     }
 
     /// A stream whose opening handshake has just been made; `unread` came behind its head.
-    pub(super) fn from_opening(transport: T, role: Role, config: SharedConfig, unread: &[u8]) -> Self {
+    /// A poller may have said before that the peer has ended its direction.
+    pub(super) fn from_opening(
+        transport: T,
+        role: Role,
+        config: SharedConfig,
+        unread: &[u8],
+        to_the_end: bool,
+    ) -> Self {
         let spill = (!unread.is_empty())
             .then(|| Box::new(Spill { unread: UnreadBytes::new(unread), ..Spill::default() }));
         Self {
             transport,
             connection: Connection::from_shared(role, config),
-            state: TransportState::default(),
+            state: TransportState { to_the_end, ..TransportState::default() },
             spill,
         }
     }
@@ -120,7 +127,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     #[inline]
     pub(super) fn call<'a>(&'a mut self, turn: &'a mut Turn<'_>) -> Call<'a> {
         let Scratch { input, output } = &mut *turn.scratch;
-        output.set_now(turn.now);
+        output.set_time(turn.now);
         let out = Outgoing {
             transport: &mut self.transport,
             connection: &mut self.connection,
@@ -224,7 +231,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// When [`drive`](Self::drive) next wants to be called though nothing is ready, in the caller's
     /// milliseconds; `None` for never.
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
-        self.connection.next_deadline(now)
+        match self.connection.status() {
+            Status::Over(_) if self.unsent() > 0 => self.connection.linger_deadline(now),
+            _ => self.connection.next_deadline(now),
+        }
     }
 }
 

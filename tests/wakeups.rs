@@ -1,0 +1,357 @@
+//! Real sockets under real pollers, edge- and level-triggered: whatever arrives together with the end
+//! of the stream, and wherever a call stops before it is done, nothing waits for a readiness that
+//! never comes. A test that hangs is one that lost a wake-up; each wait is guarded.
+
+use mio::unix::SourceFd;
+use std::io::Write;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+use websocket_stream::handshake::{ClientRequest, Response};
+use websocket_stream::protocol::{Connection, Output, Role};
+use websocket_stream::{
+    Cause, CloseCode, Config, End, Error, Event, Interest, Limits, Message, OpCode, Progress, ReadError,
+    Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
+};
+
+const HANG: Duration = Duration::from_secs(60);
+
+/// What tells when one socket is ready.
+enum Poller {
+    Edge(Box<(mio::Poll, mio::Events)>),
+    Level,
+}
+
+impl Poller {
+    fn both(socket: &OwnedFd) -> [Self; 2] {
+        let poll = mio::Poll::new().unwrap();
+        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), mio::Token(0), both).unwrap();
+        [Poller::Edge(Box::new((poll, mio::Events::with_capacity(4)))), Poller::Level]
+    }
+
+    fn wait(&mut self, socket: &OwnedFd, interest: Interest) -> Ready {
+        match self {
+            Poller::Edge(edge) => {
+                let (poll, events) = &mut **edge;
+                poll.poll(events, Some(HANG)).unwrap();
+                let mut ready = Ready::NONE;
+                for event in &*events {
+                    ready.readable |= event.is_readable();
+                    ready.writable |= event.is_writable();
+                    ready.closed |= event.is_read_closed() || event.is_error();
+                }
+                assert_ne!(ready, Ready::NONE, "a wake-up was lost");
+                ready
+            }
+            Poller::Level => {
+                use rustix::event::{PollFd, PollFlags, Timespec, poll};
+                let mut wanted = PollFlags::empty();
+                wanted.set(PollFlags::IN, interest.readable);
+                wanted.set(PollFlags::OUT, interest.writable);
+                assert!(!wanted.is_empty(), "nothing to wait for, and not over");
+                let mut fds = [PollFd::new(socket, wanted)];
+                poll(&mut fds, Some(&Timespec::try_from(HANG).unwrap())).unwrap();
+                let seen = fds[0].revents();
+                assert!(!seen.is_empty(), "a wake-up was lost");
+                Ready {
+                    readable: seen.contains(PollFlags::IN),
+                    writable: seen.contains(PollFlags::OUT),
+                    closed: seen.intersects(PollFlags::HUP | PollFlags::ERR),
+                }
+            }
+        }
+    }
+}
+
+/// A client's socket, whatever it is: a stream's methods do the same on each.
+struct Peer(UnixStream);
+
+impl Peer {
+    /// Sends all of it, and then perhaps the end of the stream, before the other end looks.
+    fn send_at_once(&mut self, bytes: &[u8], end: bool) {
+        self.0.write_all(bytes).unwrap();
+        if end {
+            self.0.shutdown(Shutdown::Write).unwrap();
+        }
+    }
+
+    /// Reads what has come, so that the other end can go on sending.
+    fn drain(&mut self) {
+        self.0.set_nonblocking(true).unwrap();
+        match std::io::copy(&mut self.0, &mut std::io::sink()) {
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => panic!("{error}"),
+            _ => {}
+        }
+    }
+
+    fn read_to_end(&mut self) -> u64 {
+        std::io::copy(&mut self.0, &mut std::io::sink()).unwrap()
+    }
+}
+
+/// A client's socket and a server's, each over TCP and Unix.
+fn pairs() -> [(Peer, OwnedFd); 2] {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    let (a, b) = UnixStream::pair().unwrap();
+    [(Peer(OwnedFd::from(client).into()), server.into()), (Peer(a), b.into())]
+}
+
+/// Runs a test on every kind of socket under every kind of poller.
+fn everywhere(test: impl Fn(Peer, OwnedFd, Poller)) {
+    for kind in 0..2 {
+        for trigger in 0..2 {
+            let (client, server) = pairs().into_iter().nth(kind).unwrap();
+            let poller = Poller::both(&server).into_iter().nth(trigger).unwrap();
+            test(client, server, poller);
+        }
+    }
+}
+
+/// The bytes of a client that sends these texts, and perhaps closes.
+fn from_client(texts: &[&str], close: bool) -> Vec<u8> {
+    let mut client = Connection::new(Role::Client);
+    let mut output = Output::new();
+    for &text in texts {
+        client.send(Message::Text(text), &mut output).unwrap();
+    }
+    if close {
+        client.close(CloseCode::NORMAL, "", &mut output).unwrap();
+    }
+    output.as_bytes().to_vec()
+}
+
+/// Echoes as the documentation says, until it is over: what was heard, and the end.
+fn serve(
+    stream: &mut WebSocketStream<OwnedFd>,
+    poller: &mut Poller,
+    mut peer: Option<&mut Peer>,
+    first: Option<Ready>,
+    mut fails: impl FnMut() -> bool,
+) -> (Vec<String>, End) {
+    let (mut scratch, mut heard, mut ends) = (Scratch::new(), Vec::new(), Vec::new());
+    let mut interest = Interest { readable: true, writable: false, again: false, over: false };
+    let mut next = first;
+    for _ in 0..100_000 {
+        if let Some(peer) = &mut peer {
+            peer.drain();
+        }
+        let ready = next.take().unwrap_or_else(|| poller.wait(stream.get_ref(), interest));
+        let driven = stream.drive(&mut scratch.at(0), ready, |event, out| {
+            match event {
+                Event::Message(Message::Text(text)) => {
+                    heard.push(text.to_owned());
+                    out.send(text)?;
+                }
+                Event::End(end) => ends.push(end),
+                _ => {}
+            }
+            if fails() { Err(SendError::Full) } else { Ok(()) }
+        });
+        match driven {
+            Ok(now) => {
+                interest = now;
+                next = now.again.then_some(Ready::READABLE);
+                if now.over {
+                    assert_eq!(ends.len(), 1);
+                    return (heard, ends[0]);
+                }
+            }
+            // "make that call with Ready::READABLE without waiting"
+            Err(Error::Send(SendError::Full)) => next = Some(Ready::READABLE),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it spins");
+}
+
+fn server(socket: OwnedFd, limits: Limits) -> WebSocketStream<OwnedFd> {
+    let config = Arc::new(Config { limits, ..Config::default() });
+    WebSocketStream::with_config(socket, Role::Server, config).unwrap()
+}
+
+#[test]
+fn messages_and_the_end_of_the_stream_that_arrive_together_are_both_seen() {
+    everywhere(|mut client, socket, mut poller| {
+        client.send_at_once(&from_client(&["one", "two", "three"], false), true);
+        let mut stream = server(socket, Limits::default());
+        let (heard, end) = serve(&mut stream, &mut poller, Some(&mut client), None, || false);
+        assert_eq!(heard, ["one", "two", "three"]);
+        assert_eq!(end.cause, Cause::EndOfStream);
+    });
+}
+
+#[test]
+fn a_message_a_close_frame_and_the_end_of_the_stream_that_arrive_together_end_cleanly() {
+    everywhere(|mut client, socket, mut poller| {
+        client.send_at_once(&from_client(&["one"], true), true);
+        let (heard, end) =
+            serve(&mut server(socket, Limits::default()), &mut poller, Some(&mut client), None, || false);
+        assert_eq!((&heard[..], end.is_clean()), (&["one".to_owned()][..], true));
+    });
+}
+
+#[test]
+fn a_budget_of_events_or_of_bytes_that_is_used_up_loses_neither_messages_nor_the_end() {
+    let texts = ["x"; 300];
+    for limits in [
+        Limits { call_events: 1, ..Limits::default() },
+        Limits { call_bytes: 1, ..Limits::default() },
+        Limits { call_events: 7, call_bytes: 100, ..Limits::default() },
+    ] {
+        for close in [false, true] {
+            everywhere(|mut client, socket, mut poller| {
+                client.send_at_once(&from_client(&texts, close), true);
+                let (heard, end) =
+                    serve(&mut server(socket, limits.clone()), &mut poller, Some(&mut client), None, || {
+                        false
+                    });
+                assert_eq!((heard.len(), end.is_clean()), (texts.len(), close));
+            });
+        }
+    }
+}
+
+#[test]
+fn what_is_larger_than_the_budget_and_the_buffer_is_followed_to_its_end() {
+    // Over several calls, each of which ends with a full buffer or a short read.
+    let text = "x".repeat(70_000);
+    for call_bytes in [1, 65_536, 100_000] {
+        everywhere(|mut client, socket, mut poller| {
+            let bytes = from_client(&[&text, &text], true);
+            let writer = std::thread::spawn(move || {
+                client.send_at_once(&bytes, true);
+                // Reads the echoes, so that the server is not stuck.
+                client.read_to_end()
+            });
+            let limits = Limits { call_bytes, ..Limits::default() };
+            let mut stream = server(socket, limits);
+            let (heard, end) = serve(&mut stream, &mut poller, None, None, || false);
+            assert_eq!((heard.len(), end.is_clean()), (2, true));
+            drop(stream);
+            assert_eq!(writer.join().unwrap(), 2 * (70_000 + 10) + 4);
+        });
+    }
+}
+
+#[test]
+fn a_handler_that_fails_loses_neither_messages_nor_the_end() {
+    for every in [1, 2, 3] {
+        everywhere(|mut client, socket, mut poller| {
+            client.send_at_once(&from_client(&["one", "two", "three", "four"], false), true);
+            let mut count = 0;
+            let fails = || {
+                count += 1;
+                count % every == 0 && count < 5
+            };
+            let mut stream = server(socket, Limits::default());
+            let (heard, end) = serve(&mut stream, &mut poller, Some(&mut client), None, fails);
+            assert_eq!(heard, ["one", "two", "three", "four"]);
+            assert_eq!(end.cause, Cause::EndOfStream);
+        });
+    }
+}
+
+/// A request, frames, and the end, all at once: `answer_after` calls later the answer is given.
+fn opening_with_bytes_behind_it(close: bool, answer_after: usize) {
+    everywhere(|mut client, socket, mut poller| {
+        let mut bytes = Vec::new();
+        websocket_stream::handshake::ClientHandshake::new(
+            ClientRequest::new("localhost", "/"),
+            [7; 16],
+            websocket_stream::handshake::HeadLimits::default(),
+        )
+        .unwrap()
+        .write_request(&mut bytes);
+        bytes.extend(from_client(&["one", "two"], close));
+        client.send_at_once(&bytes, true);
+
+        let mut scratch = Scratch::new();
+        let mut opening = ServerOpening::new(socket).unwrap();
+        let interest = Interest { readable: true, writable: false, again: false, over: false };
+        let ready = poller.wait(opening.get_ref(), interest);
+        assert!(matches!(opening.advance(&mut scratch.at(0), ready).unwrap(), Progress::Decide(_)));
+        // The request is looked at for a while; others calls in between change nothing.
+        for _ in 0..answer_after {
+            let progress = opening.advance(&mut scratch.at(0), Ready::NONE).unwrap();
+            assert!(matches!(progress, Progress::Decide(_)));
+        }
+        opening.answer(&Response::accept()).unwrap();
+        assert!(matches!(opening.advance(&mut scratch.at(0), Ready::NONE).unwrap(), Progress::Open));
+        let mut stream = opening.into_stream();
+        // "drive it once at once"
+        let (heard, end) =
+            serve(&mut stream, &mut poller, Some(&mut client), Some(Ready::READABLE), || false);
+        assert_eq!((&heard[..], end.is_clean()), (&["one".to_owned(), "two".to_owned()][..], close));
+    });
+}
+
+#[test]
+fn bytes_and_the_end_behind_the_head_of_a_handshake_are_seen_though_no_readiness_tells_them_again() {
+    for close in [false, true] {
+        opening_with_bytes_behind_it(close, 0);
+        opening_with_bytes_behind_it(close, 3);
+    }
+}
+
+#[test]
+fn read_tells_the_end_that_came_with_half_a_message() {
+    everywhere(|mut client, socket, mut poller| {
+        let bytes = from_client(&["one", "a message of which half comes"], false);
+        client.send_at_once(&bytes[..20], true);
+        let mut stream = WebSocketStream::new(socket).unwrap();
+        let interest = Interest { readable: true, writable: false, again: false, over: false };
+        poller.wait(stream.get_ref(), interest);
+        // "Call it until NoData or DataStop."
+        assert_eq!(stream.read().unwrap(), (OpCode::Text, b"one".to_vec()));
+        let Err(ReadError::Closed(end)) = stream.read() else { panic!("the end is not told") };
+        assert_eq!(end.cause, Cause::EndOfStream);
+    });
+}
+
+#[test]
+fn what_a_slow_reader_leaves_unsent_goes_out_when_the_poller_says_so() {
+    everywhere(|mut client, socket, mut poller| {
+        let text = "x".repeat(1 << 20);
+        let bytes = from_client(&[&text, &text, &text], true);
+        let peer = std::thread::spawn(move || {
+            // Nothing is read until all is written.
+            client.send_at_once(&bytes, false);
+            client.read_to_end()
+        });
+        let mut stream = server(socket, Limits::default());
+        let (heard, end) = serve_and_let_go(&mut stream, &mut poller);
+        assert_eq!((heard, end.is_clean()), (3, true));
+        assert_eq!(peer.join().unwrap(), 3 * ((1 << 20) + 10) + 4);
+    });
+}
+
+/// Echoes until everything is out and the sending direction is shut, then lets the connection go.
+fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) -> (usize, End) {
+    let (mut scratch, mut heard) = (Scratch::new(), 0);
+    let mut interest = Interest { readable: true, writable: false, again: false, over: false };
+    loop {
+        let ready = match interest.again {
+            true => Ready::READABLE,
+            false => poller.wait(stream.get_ref(), interest),
+        };
+        interest = stream
+            .drive(&mut scratch.at(0), ready, |event, out| match event {
+                Event::Message(message) => {
+                    heard += 1;
+                    out.send(message)
+                }
+                _ => Ok(()),
+            })
+            .unwrap();
+        if let Status::Finishing(end) = stream.status()
+            && stream.unsent() == 0
+        {
+            return (heard, end);
+        }
+    }
+}
