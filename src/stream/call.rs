@@ -71,7 +71,7 @@ impl<'a> Call<'a> {
     pub(super) fn new(out: Outgoing<'a>, kept: Kept<'a>, input: &'a mut Input) -> Self {
         let Kept { state, spill } = kept;
         let mut call = Self { out, state, spill, input, own_unread: false };
-        if call.spill.is_some() || call.state.ended {
+        if call.spill.is_some() || call.state.ended || call.state.broken.is_some() {
             call.unpack();
         }
         call
@@ -90,6 +90,15 @@ impl<'a> Call<'a> {
         }
         if self.state.ended {
             self.input.end_of_stream();
+        }
+        // Until the end is told, each call fails as the one did in which the transport failed.
+        if let Some(errno) = self.state.broken
+            && self.out.connection.goes_on()
+        {
+            self.out.failed = Some(match errno {
+                0 => io::ErrorKind::NotConnected.into(),
+                errno => io::Error::from_raw_os_error(errno),
+            });
         }
     }
 

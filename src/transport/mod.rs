@@ -2,10 +2,12 @@
 //!
 //! On Unix these are std's `TcpStream` and `UnixStream`, an `OwnedFd` of a stream socket, and mio's
 //! streams (feature `mio`); everywhere, what lends or owns a transport. For tests there are a pair
-//! in [`memory`] and a [`scripted`] one. [`laws`] checks that a transport keeps the laws.
+//! in [`memory`], a [`scripted`] one and one that is [`faulty`]. [`laws`] checks that a transport
+//! keeps the laws.
 
 mod blanket;
 mod checked;
+pub mod faulty;
 #[cfg(unix)]
 mod fd;
 pub mod laws;

@@ -1,0 +1,290 @@
+//! Whole conversations over transports that refuse, cut, interrupt and break, ten thousand of them,
+//! each drawn from a seed: until the fault nothing is lost, doubled or reordered, and behind it there
+//! is one defined end.
+//!
+//! A failing seed is printed. `FAULTS_SEED=123 cargo test --test faults` runs it alone.
+
+mod side;
+mod watched;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use side::{Side, Style};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use watched::Watched;
+use websocket_stream::protocol::Status;
+use websocket_stream::transport::NonBlockingTransport;
+use websocket_stream::transport::faulty::{Disaster, Faulty, Weather};
+use websocket_stream::transport::memory;
+use websocket_stream::transport::scripted::{Scripted, Step};
+use websocket_stream::{
+    Cause, Config, Deadlines, End, Error, Event, Fault, Limits, Ready, Role, Scratch, SendError,
+    WebSocketStream,
+};
+
+/// Runs `conversation` on each seed of a share of all, or on the one that the environment names.
+fn run(share: u64, conversation: fn(u64, &mut Scratch)) {
+    /// Says which seed it was.
+    struct Failing(u64);
+    impl Drop for Failing {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("the seed was FAULTS_SEED={}", self.0);
+            }
+        }
+    }
+    // One for all of them: what one conversation leaves in it, another would find.
+    let mut scratch = Scratch::new();
+    let one = std::env::var("FAULTS_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    let seeds = one.map_or(share * 2500..(share + 1) * 2500, |seed: u64| seed..seed + 1);
+    for seed in seeds {
+        let _failing = Failing(seed);
+        conversation(seed, &mut scratch);
+    }
+}
+
+fn choose<T: Copy>(random: &mut StdRng, of: &[T]) -> T {
+    of[random.random_range(0..of.len())]
+}
+
+/// What a conversation is made of.
+struct Plan {
+    /// Large messages, for the ways that only they take.
+    large: bool,
+    styles: [Style; 2],
+    disaster: Option<Disaster>,
+    /// One side sends bytes that no WebSocket may send.
+    violation: bool,
+    misbehaves: bool,
+}
+
+impl Plan {
+    fn draw(random: &mut StdRng) -> Self {
+        use Disaster::{BrokenPipe, EndOfStream, Reset, Silence};
+        let styles = [Style::Drive, Style::Drive, Style::TryDrive, Style::Original];
+        let mut styles = [choose(random, &styles), choose(random, &styles)];
+        let (mut disaster, mut violation) = (None, false);
+        match random.random_range(0..10) {
+            0..4 => disaster = Some(choose(random, &[Reset, EndOfStream, BrokenPipe])),
+            4 => violation = true,
+            _ => {}
+        }
+        if disaster == Some(Silence) {
+            // Only time ends it, and the original's calls are told none.
+            styles = [Style::Drive, Style::TryDrive];
+        }
+        let large = random.random_range(0..20) == 0;
+        Plan { large, styles, disaster, violation, misbehaves: random.random_range(0..4) == 0 }
+    }
+
+    fn config(&self, random: &mut StdRng) -> Config {
+        let largest = self.largest();
+        let unsent = choose(random, &[Limits::CONTROL_ROOM + 400, 2 * largest + 1000, 1 << 20]);
+        let limits = Limits {
+            unsent,
+            call_bytes: choose(random, &[1, 100, 1 << 18]),
+            call_events: choose(random, &[1, 2, 7, 4096]),
+            ..Limits::default()
+        };
+        let silent = self.disaster == Some(Disaster::Silence);
+        let deadlines = Deadlines {
+            ping: choose(random, &[None, Some(30), Some(200)]),
+            // Long enough for the worst weather: only a disaster lets them pass.
+            silence: choose(random, if silent { &[Some(1_000_000)] } else { &[None, Some(1_000_000)] }),
+            close: Some(2_000_000),
+            ..Deadlines::default()
+        };
+        Config { limits, deadlines }
+    }
+
+    fn largest(&self) -> usize {
+        if self.large { 150_000 } else { 2_000 }
+    }
+
+    fn weather(&self, random: &mut StdRng) -> Weather {
+        let shorts = if self.large { [0, 16, 40] } else { [0, 40, 200] };
+        Weather {
+            refused: choose(random, &[0, 30, 100]),
+            short: choose(random, &shorts),
+            interrupted: choose(random, &[0, 20]),
+        }
+    }
+}
+
+/// Two bytes that begin no frame of this side.
+fn violation(random: &mut StdRng, from: Role) -> ([u8; 2], Fault) {
+    let mask = if from == Role::Client { 0x80 } else { 0 };
+    choose(
+        random,
+        &[
+            ([0x83, mask], Fault::ReservedOpcode),
+            ([0xC1, mask], Fault::ReservedBits),
+            ([0x81, mask ^ 0x80], if mask == 0 { Fault::Masked } else { Fault::Unmasked }),
+            ([0x09, mask], Fault::FragmentedControl),
+            ([0x89, mask | 126], Fault::ControlTooLong),
+            ([0x88, mask | 1], Fault::TruncatedCloseCode),
+        ],
+    )
+}
+
+/// Sends the bytes where they begin a frame, if they can be sent now; whether they were.
+fn violate(side: &mut Side, peer: &Side, bytes: [u8; 2]) -> bool {
+    let (Some(stream), Some(peer)) = (&mut side.stream, &peer.stream) else { return false };
+    let room = peer.get_ref().inner.get_ref().is_some_and(|inner| inner.unread() == 0);
+    if !room || stream.unsent() > 0 || stream.status() != Status::Open {
+        return false;
+    }
+    stream.get_mut().inner.get_mut().is_some_and(|inner| inner.send(&bytes).is_ok())
+}
+
+/// Two of our own ends.
+fn ours(seed: u64, scratch: &mut Scratch) {
+    let random = &mut StdRng::seed_from_u64(seed);
+    let plan = Plan::draw(random);
+    let capacity = if plan.large { &[5_000, 1 << 20][..] } else { &[7, 90, 3_000, 1 << 16][..] };
+    let (a, b) = memory::pair(choose(random, capacity));
+    let mut transports = [(a, Role::Client), (b, Role::Server)].map(|(inner, role)| {
+        let faulty = Faulty::new(inner, random.random()).weather(plan.weather(random));
+        (Some(faulty), role)
+    });
+    let victim = random.random_range(0..2);
+    if let Some(disaster) = plan.disaster {
+        let after = random.random_range(0..150);
+        transports[victim].0 = transports[victim].0.take().map(|faulty| faulty.disaster(after, disaster));
+    }
+    let violator = plan.violation.then(|| random.random_range(0..2));
+    let violation = violator.map(|at: usize| violation(random, transports[at].1));
+    let mut sides = [0, 1].map(|at| {
+        let (transport, role) = &mut transports[at];
+        let config = Arc::new(plan.config(random));
+        let transport = Watched::new(transport.take().unwrap());
+        let stream = WebSocketStream::with_config(transport, *role, config).unwrap();
+        let left = if plan.large { 6 } else { random.random_range(0..15) };
+        let own = StdRng::seed_from_u64(random.random());
+        Side::new(stream, plan.styles[at], own, left, plan.largest(), plan.misbehaves)
+    });
+    let silence = plan.disaster == Some(Disaster::Silence);
+    let mut now = 0;
+    // How much of what the violator said came before its violation.
+    let mut sound = None;
+
+    let mut steps = 0;
+    while sides.iter().any(|side| side.stream.is_some()) {
+        steps += 1;
+        assert!(steps < 500_000, "the conversation does not end");
+        now += random.random_range(0..3);
+        let at = random.random_range(0..2);
+        if let (Some(violator), None, Some((bytes, _))) = (violator, sound, violation)
+            && random.random_range(0..20) == 0
+        {
+            let [first, second] = &mut sides;
+            let (from, to) = if violator == 0 { (first, second) } else { (second, first) };
+            sound = violate(from, to, bytes).then_some(from.record.accepted.len());
+        }
+        let side = &mut sides[at];
+        match random.random_range(0..10) {
+            0 | 1 if side.record.left > 0 => {
+                let close = random.random_range(0..30) == 0;
+                side.say(scratch, now, close);
+            }
+            2 => side.flush(scratch, now),
+            // Whether or not there is a reason.
+            3 if side.stream.is_some() => {
+                side.drive(scratch, now, choose(random, &[Ready::ALL, Ready::NONE]))
+            }
+            _ => match side.wanted() {
+                Some(ready) => side.drive(scratch, now, ready),
+                None => {
+                    let mute = |side: &Side| side.stream.is_none() || side.record.left == 0;
+                    if sides[1 - at].wanted().is_none() && sides.iter().all(mute) {
+                        nothing_to_do(&mut sides, scratch, &mut now, random, silence);
+                    }
+                }
+            },
+        }
+    }
+
+    for at in 0..2 {
+        let (side, peer) = (&sides[at], &sides[1 - at]);
+        let sound = sound.filter(|_| violator == Some(1 - at));
+        side.check(&peer.record, sound.unwrap_or(peer.record.accepted.len()));
+        let end = side.record.end.unwrap();
+        match (plan.disaster, violation) {
+            (None, None) => assert!(end.is_clean(), "{end}"),
+            (Some(Disaster::Silence), _) => {}
+            _ if matches!(end.cause, Cause::Deadline(_)) => panic!("{end}, though nobody was silent"),
+            (_, Some((_, fault))) if violator == Some(1 - at) && !end.is_clean() => {
+                assert_eq!((end.cause, end.code), (Cause::Fault(fault), fault.close_code()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Neither end has anything to say or to do: time passes, or one of them closes.
+fn nothing_to_do(
+    sides: &mut [Side; 2],
+    scratch: &mut Scratch,
+    now: &mut u64,
+    random: &mut StdRng,
+    silent: bool,
+) {
+    let first = random.random_range(0..2);
+    if !silent || random.random_range(0..3) == 0 {
+        for at in [first, 1 - first] {
+            if sides[at].status() == Some(Status::Open) {
+                return sides[at].say(scratch, *now, true);
+            }
+        }
+    }
+    let due = [0, 1].map(|at| sides[at].deadline(*now));
+    if let Some(at) = [0, 1].into_iter().filter(|&at| due[at].is_some()).min_by_key(|&at| due[at]) {
+        *now = due[at].unwrap().max(*now);
+        return sides[at].drive(scratch, *now, Ready::NONE);
+    }
+    let open = sides.iter().any(|side| side.status() == Some(Status::Open));
+    assert!(open, "nothing will ever end this: {:?}", [sides[0].status(), sides[1].status()]);
+}
+
+#[test]
+fn two_ends_in_bad_weather_1() {
+    run(0, ours);
+}
+
+#[test]
+fn two_ends_in_bad_weather_2() {
+    run(1, ours);
+}
+
+#[test]
+fn two_ends_in_bad_weather_3() {
+    run(2, ours);
+}
+
+#[test]
+fn two_ends_in_bad_weather_4() {
+    run(3, ours);
+}
+
+#[test]
+fn after_an_error_of_the_transport_nothing_is_sent_and_each_call_says_so() {
+    let script = [Step::FailSend(ErrorKind::BrokenPipe)];
+    let mut stream = WebSocketStream::new(Scripted::new(script)).unwrap();
+    let mut scratch = Scratch::new();
+    // Gathered, and sent from where it lies.
+    for len in [10, 10, 100_000] {
+        let sent = stream.send(&mut scratch.at(0), &vec![0; len][..]);
+        assert!(matches!(sent, Err(Error::System(_))), "{sent:?}");
+    }
+    assert!(matches!(stream.flush(&mut scratch.at(0)), Err(Error::System(_))));
+    let mut end = None;
+    let driven = stream.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+        assert!(matches!(event, Event::End(told) if end.replace(told).is_none()));
+        Ok(())
+    });
+    assert!(matches!(driven, Err(Error::System(_))), "{driven:?}");
+    assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
+    assert!(matches!(stream.send(&mut scratch.at(0), "x"), Err(Error::Send(SendError::Closed))));
+    assert_eq!(stream.into_parts().transport.finish(), Ok(()));
+}
