@@ -114,30 +114,25 @@ impl Header {
     /// [`HeaderError`], as soon as the bytes that show it are there.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Decoded, HeaderError> {
-        let &[first, second, ref rest @ ..] = bytes else {
-            if let [first] = bytes {
-                OpCode::from_bits(first & 0x0F).ok_or(HeaderError::ReservedOpcode)?;
+        match bytes.first_chunk() {
+            // The way of almost every frame: its header cannot go on behind these bytes.
+            Some(start) => {
+                let (header, size) = Self::decode_whole(start)?;
+                Ok(Decoded::Complete { header, size })
             }
-            return Ok(Decoded::Partial { least: None, needed: 2 });
-        };
-        let opcode = OpCode::from_bits(first & 0x0F).ok_or(HeaderError::ReservedOpcode)?;
-        let len7 = second & 0x7F;
-        let extended = match len7 {
-            LEN_16 => 2,
-            LEN_64 => 8,
-            _ => 0,
-        };
-        let masked = second & 0x80 != 0;
-        let size = 2 + extended + if masked { 4 } else { 0 };
-        let header =
-            |len, mask| Header { fin: first & 0x80 != 0, rsv: (first >> 4) & 0x07, opcode, mask, len };
+            None => Self::decode_short(bytes),
+        }
+    }
 
-        let len = match len7 {
-            LEN_16 if rest.len() >= 2 => u64::from(BigEndian::read_u16(rest)),
-            LEN_64 if rest.len() >= 8 => BigEndian::read_u64(rest),
-            LEN_16 => u64::from(LEN_16),
-            LEN_64 => u64::from(u16::MAX) + 1,
-            short => u64::from(short),
+    /// Reads a header, however long it is, and its size.
+    #[inline(always)]
+    fn decode_whole(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<(Self, usize), HeaderError> {
+        let &[first, second, a, b, c, d, e, f, .., w, x, y, z] = bytes;
+        let opcode = OpCode::from_bits(first & 0x0F).ok_or(HeaderError::ReservedOpcode)?;
+        let (len, extended, key) = match second & 0x7F {
+            LEN_16 => (u64::from(BigEndian::read_u16(&bytes[2..])), 2, [c, d, e, f]),
+            LEN_64 => (BigEndian::read_u64(&bytes[2..]), 8, [w, x, y, z]),
+            short => (u64::from(short), 0, [a, b, c, d]),
         };
         // "the minimal number of bytes MUST be used to encode the length"
         if (extended == 2 && len < u64::from(LEN_16)) || (extended == 8 && len <= u64::from(u16::MAX)) {
@@ -147,15 +142,35 @@ impl Header {
         if len >> 63 != 0 {
             return Err(HeaderError::LengthTopBit);
         }
-        if bytes.len() < size {
-            let least = header(len, masked.then_some([0; 4]));
-            return Ok(Decoded::Partial { least: Some(least), needed: size });
+        let masked = second & 0x80 != 0;
+        let mask = masked.then_some(key);
+        let size = 2 + extended + if masked { 4 } else { 0 };
+        Ok((Self { fin: first & 0x80 != 0, rsv: (first >> 4) & 0x07, opcode, mask, len }, size))
+    }
+
+    /// Reads a header from bytes that end before the longest one would.
+    fn decode_short(bytes: &[u8]) -> Result<Decoded, HeaderError> {
+        let mut start = [0; MAX_HEADER_SIZE];
+        let there = bytes.len().min(MAX_HEADER_SIZE);
+        start[..there].copy_from_slice(&bytes[..there]);
+        if there < 2 {
+            if there == 1 {
+                OpCode::from_bits(start[0] & 0x0F).ok_or(HeaderError::ReservedOpcode)?;
+            }
+            return Ok(Decoded::Partial { least: None, needed: 2 });
         }
-        let mask = match rest.get(extended..extended + 4) {
-            Some(&[a, b, c, d]) if masked => Some([a, b, c, d]),
-            _ => None,
-        };
-        Ok(Decoded::Complete { header: header(len, mask), size })
+        // A length that is not there yet is the least that its form allows.
+        match start[1] & 0x7F {
+            LEN_16 if there < 4 => BigEndian::write_u16(&mut start[2..], u16::from(LEN_16)),
+            LEN_64 if there < 10 => BigEndian::write_u64(&mut start[2..], u64::from(u16::MAX) + 1),
+            _ => {}
+        }
+        let (header, size) = Self::decode_whole(&start)?;
+        if size <= there {
+            return Ok(Decoded::Complete { header, size });
+        }
+        let least = Self { mask: header.mask.map(|_| [0; 4]), ..header };
+        Ok(Decoded::Partial { least: Some(least), needed: size })
     }
 
     /// Writes the header, its length in the shortest form.
@@ -163,45 +178,37 @@ impl Header {
     /// A length of 2^63 or more has no encoding; its top bit is cleared.
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
-        let mut bytes = [0; MAX_HEADER_SIZE];
-        bytes[0] = u8::from(self.fin) << 7 | (self.rsv & 0x07) << 4 | self.opcode.bits();
-        let masked = u8::from(self.mask.is_some()) << 7;
-        let mut size = match self.len {
-            0..=125 => {
-                bytes[1] = masked | (self.len & 0x7F) as u8;
-                2
-            }
-            126..=0xFFFF => {
-                bytes[1] = masked | LEN_16;
-                BigEndian::write_u16(&mut bytes[2..4], (self.len & 0xFFFF) as u16);
-                4
-            }
-            _ => {
-                bytes[1] = masked | LEN_64;
-                BigEndian::write_u64(&mut bytes[2..10], self.len & (u64::MAX >> 1));
-                10
-            }
+        let first = u8::from(self.fin) << 7 | (self.rsv & 0x07) << 4 | self.opcode.bits();
+        let (masked, key_size) = if self.mask.is_some() { (0x80, 4_u8) } else { (0, 0) };
+        let key = u128::from(u32::from_le_bytes(self.mask.unwrap_or_default()));
+        // All of it is put together in one number, from its lowest byte on: the length in network
+        // order is that number turned round, and the key follows it.
+        let (len7, rest, size) = match self.len {
+            0..=125 => ((self.len & 0x7F) as u8, key, 2),
+            126..=0xFFFF => (LEN_16, u128::from(((self.len & 0xFFFF) as u16).swap_bytes()) | key << 16, 4),
+            _ => (LEN_64, u128::from((self.len & (u64::MAX >> 1)).swap_bytes()) | key << 64, 10),
         };
-        if let Some(key) = self.mask {
-            bytes[size..size + 4].copy_from_slice(&key);
-            size += 4;
-        }
-        EncodedHeader { bytes, size }
+        let start = u128::from(u16::from_le_bytes([first, masked | len7]));
+        let size = u128::from(size + key_size) << (8 * EncodedHeader::SIZE_AT);
+        EncodedHeader { bytes: (start | rest << 16 | size).to_le_bytes() }
     }
 }
 
 /// A header as it goes on the wire. Dereferences to its 2 to 14 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodedHeader {
-    bytes: [u8; MAX_HEADER_SIZE],
-    size: usize,
+    /// The header, zeros, and in the last byte the header's size: it moves as one word.
+    bytes: [u8; 16],
 }
 
 impl EncodedHeader {
+    /// Where its size stands.
+    const SIZE_AT: usize = 15;
+
     /// All of its bytes, of which only the first [`len`](slice::len) go on the wire: for a copy of
     /// one size.
     #[inline]
-    pub(crate) const fn as_array(&self) -> &[u8; MAX_HEADER_SIZE] {
+    pub(crate) const fn as_array(&self) -> &[u8; 16] {
         &self.bytes
     }
 }
@@ -211,7 +218,7 @@ impl core::ops::Deref for EncodedHeader {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        &self.bytes[..self.size.min(MAX_HEADER_SIZE)]
+        &self.bytes[..usize::from(self.bytes[Self::SIZE_AT]).min(MAX_HEADER_SIZE)]
     }
 }
 

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::MaskKeys;
-use crate::frame::{EncodedHeader, MAX_HEADER_SIZE, mask_into};
+use crate::frame::{EncodedHeader, mask_into};
 use alloc::{boxed::Box, vec::Vec};
 
 /// The bytes that an output first makes room for.
@@ -133,11 +133,12 @@ impl Output {
     pub(crate) fn push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
         let start = self.end + header.len();
         let end = start + payload.len();
-        // Room for the longest header, which is copied flat.
-        if self.buffer.len() < end + MAX_HEADER_SIZE {
-            self.grow(end + MAX_HEADER_SIZE);
+        // Room for more than the longest header, which is copied flat.
+        let flat = header.as_array();
+        if self.buffer.len() < end + flat.len() {
+            self.grow(end + flat.len());
         }
-        self.buffer[self.end..][..MAX_HEADER_SIZE].copy_from_slice(header.as_array());
+        self.buffer[self.end..][..flat.len()].copy_from_slice(flat);
         let to = &mut self.buffer[start..end];
         match key {
             None => to.copy_from_slice(payload),

@@ -1,7 +1,37 @@
 //! Masking (RFC 6455, section 5.3): each payload byte is combined with a byte of a four-byte key by
 //! exclusive or. The same operation masks and unmasks.
+//!
+//! There is one algorithm, in [`vector`], for a vector of any width. The instruction sets only give
+//! it their vectors:
+//!
+//! ```text
+//! up to 32 bytes      two overlapping words, or two vectors that every processor of its kind has, inlined
+//! more, x86_64        AVX2 where the processor has it, else SSE2
+//! more, aarch64       NEON
+//! more, elsewhere     words of eight bytes
+//! ```
+//!
+//! With `std` the processor is asked, once; without it, what the build is for decides.
+#![allow(unsafe_code)]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod portable;
+pub(super) mod vector;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86_64;
+
+#[cfg(target_arch = "aarch64")]
+pub(super) use aarch64 as chosen;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(super) use portable as chosen;
+pub(super) use vector::Key;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86_64 as chosen;
+
+/// Up to so many bytes are masked without a call.
+pub(super) const SHORT: usize = 32;
 
 /// Masks or unmasks `bytes` in place.
 ///
@@ -19,7 +49,15 @@ mod portable;
 /// ```
 #[inline]
 pub fn mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
-    portable::mask(bytes, rotate(key, offset));
+    mask_at(bytes, Key::new(key).after(offset));
+}
+
+/// The same, with a key that is turned already.
+#[inline(always)]
+pub(super) fn mask_at(bytes: &mut [u8], key: Key) {
+    let to = bytes.as_mut_ptr();
+    // SAFETY: both pointers are to the `len` bytes of `bytes`.
+    unsafe { copy_masked(to, to, bytes.len(), key) };
 }
 
 /// Copies `from` into `to`, masking or unmasking on the way; as many bytes as the shorter one has.
@@ -27,52 +65,140 @@ pub fn mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
 /// `offset` is the place of `from[0]` in its frame's payload.
 #[inline]
 pub fn mask_into(to: &mut [u8], from: &[u8], key: [u8; 4], offset: usize) {
-    portable::mask_into(to, from, rotate(key, offset));
+    let len = to.len().min(from.len());
+    // SAFETY: either slice has at least `len` bytes, and a `&mut` one overlaps no other.
+    unsafe { copy_masked(to.as_mut_ptr(), from.as_ptr(), len, Key::new(key).after(offset)) };
 }
 
-/// The key as it stands for a slice that begins `offset` bytes into the payload.
-#[inline]
-fn rotate(key: [u8; 4], offset: usize) -> [u8; 4] {
-    core::array::from_fn(|i| key[offset.wrapping_add(i) & 3])
+/// Copies `len` bytes, masking them; `to` and `from` may be the same place.
+///
+/// # Safety
+///
+/// `from` is valid for reads of `len` bytes, `to` for writes; they are the same, or do not overlap.
+#[inline(always)]
+unsafe fn copy_masked(to: *mut u8, from: *const u8, len: usize, key: Key) {
+    if len <= SHORT {
+        // SAFETY: as the caller's.
+        unsafe { vector::copy_short::<chosen::Baseline>(to, from, len, key) };
+    } else {
+        // SAFETY: as the caller's; `len` is more than `SHORT`.
+        unsafe { chosen::copy_long(to, from, len, key) };
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::vector::Vector;
     use super::*;
+
+    const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    /// What stands around the bytes, and must stay.
+    const AROUND: u8 = 0xAA;
+
+    /// A way to copy and mask: `copy_masked`, or one of its parts.
+    type Copy = unsafe fn(*mut u8, *const u8, usize, Key);
+
+    /// Every way that this processor can go, with the lengths that it is for.
+    fn ways() -> Vec<(&'static str, core::ops::RangeInclusive<usize>, Copy)> {
+        unsafe fn chosen(to: *mut u8, from: *const u8, len: usize, key: Key) {
+            // SAFETY: as the caller's.
+            unsafe { copy_masked(to, from, len, key) }
+        }
+        unsafe fn short(to: *mut u8, from: *const u8, len: usize, key: Key) {
+            // SAFETY: as the caller's; plain words work anywhere.
+            unsafe { vector::copy_short::<u128>(to, from, len, key) };
+        }
+        unsafe fn long<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Key) {
+            // SAFETY: as the caller's, who knows that the processor has `V`.
+            unsafe { vector::copy_long::<V>(to, from, len, key) }
+        }
+        let mut ways: Vec<(_, _, Copy)> = vec![
+            ("chosen", 0..=260, chosen),
+            ("short words", 0..=32, short),
+            ("words of 4", 4..=260, long::<u32>),
+            ("words of 8", 8..=260, long::<u64>),
+            ("words of 16", 16..=260, long::<u128>),
+            ("baseline", 16..=260, long::<chosen::Baseline>),
+        ];
+        #[cfg(target_arch = "x86_64")]
+        if std::is_x86_feature_detected!("avx2") {
+            ways.push(("AVX2", 32..=260, x86_64::copy_avx2));
+        }
+        ways
+    }
 
     /// The definition of section 5.3, byte by byte.
     fn naive(bytes: &[u8], key: [u8; 4], offset: usize) -> Vec<u8> {
         bytes.iter().enumerate().map(|(i, byte)| byte ^ key[(i + offset) % 4]).collect()
     }
 
-    #[test]
-    fn every_length_and_offset_is_masked_as_the_definition_says() {
-        let key = [0x37, 0xfa, 0x21, 0x3d];
-        let bytes: Vec<u8> = (0..300u16).map(|i| (i % 251) as u8).collect();
-        for len in 0..bytes.len() {
-            for offset in 0..8 {
-                // A byte on either side, which must stay.
-                let mut masked = vec![0xAA; len + 2];
-                masked[1..=len].copy_from_slice(&bytes[..len]);
-                mask(&mut masked[1..=len], key, offset);
-                let expected = naive(&bytes[..len], key, offset);
-                assert_eq!(masked[1..=len], expected, "{len} {offset}");
-                assert_eq!((masked[0], masked[len + 1]), (0xAA, 0xAA));
+    fn bytes(len: usize) -> Vec<u8> {
+        (0..=250).cycle().take(len).collect()
+    }
 
-                let mut copied = vec![0; len];
-                mask_into(&mut copied, &bytes[..len], key, offset);
-                assert_eq!(copied, expected);
+    #[test]
+    fn every_way_masks_every_length_at_every_offset_and_place_as_the_definition_says() {
+        let source = bytes(300);
+        for (way, lens, copy) in ways() {
+            for len in lens {
+                for offset in 0..8 {
+                    // One that turns with the offset, so that each of the 64 pairs comes.
+                    let place = (len + offset) % 8 + 1;
+                    let expected = naive(&source[place..place + len], KEY, offset);
+                    let key = Key::new(KEY).after(offset);
+                    let whole = |middle: &[u8]| [&[AROUND; 9][..place], middle, &[AROUND; 64]].concat();
+
+                    let mut masked = whole(&source[place..place + len]);
+                    let at = masked[place..].as_mut_ptr();
+                    // SAFETY: `len` bytes stand there; the way is for this length and this processor.
+                    unsafe { copy(at, at, len, key) };
+                    assert_eq!(masked, whole(&expected), "{way}, in place: {len} {offset} {place}");
+
+                    let mut copied = whole(&vec![0; len]);
+                    let to = copied[place..].as_mut_ptr();
+                    // SAFETY: as before; `source` has as many bytes from `place` on.
+                    unsafe { copy(to, source[place..].as_ptr(), len, key) };
+                    assert_eq!(copied, whole(&expected), "{way}, copying: {len} {offset} {place}");
+                }
             }
         }
     }
 
     #[test]
+    fn a_payload_masked_in_pieces_is_as_one_masked_whole() {
+        let payload = bytes(200);
+        let whole = naive(&payload, KEY, 0);
+        for cut in 0..=payload.len() {
+            let (head, tail) = payload.split_at(cut);
+            let mut pieces = vec![0; payload.len()];
+            mask_into(&mut pieces[..cut], head, KEY, 0);
+            mask_into(&mut pieces[cut..], tail, KEY, cut);
+            assert_eq!(pieces, whole, "{cut}");
+            let mut pieces = payload.clone();
+            let (head, tail) = pieces.split_at_mut(cut);
+            mask(tail, KEY, cut);
+            mask(head, KEY, 0);
+            assert_eq!(pieces, whole, "{cut}");
+        }
+    }
+
+    #[test]
+    fn an_offset_counts_modulo_four_up_to_the_largest() {
+        for offset in [usize::MAX, usize::MAX - 1, usize::MAX / 2, 1 << 31] {
+            let mut masked = bytes(70);
+            mask(&mut masked, KEY, offset);
+            assert_eq!(masked, naive(&bytes(70), KEY, offset % 4));
+        }
+    }
+
+    #[test]
     fn copying_stops_at_the_end_of_the_shorter_side() {
-        let mut to = [9; 12];
-        mask_into(&mut to, b"abc", [0; 4], 0);
-        assert_eq!(&to, b"abc\t\t\t\t\t\t\t\t\t");
-        let mut to = [9; 2];
-        mask_into(&mut to, b"abcdefghijkl", [0; 4], 0);
-        assert_eq!(&to, b"ab");
+        for (to_len, from_len) in [(12, 3), (2, 12), (100, 70), (70, 100), (0, 5), (5, 0)] {
+            let mut to = vec![AROUND; to_len];
+            mask_into(&mut to, &bytes(from_len), KEY, 1);
+            let copied = to_len.min(from_len);
+            assert_eq!(to[..copied], naive(&bytes(copied), KEY, 1));
+            assert!(to[copied..].iter().all(|&byte| byte == AROUND));
+        }
     }
 }

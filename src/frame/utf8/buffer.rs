@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::{Utf8Error, Utf8Validator};
-use crate::frame::mask;
+use crate::frame::mask::{Key, mask, mask_into};
 use alloc::vec::Vec;
 
 /// The bytes of a message so far; for text, all of them known to be UTF-8, so that they become a
@@ -83,11 +83,11 @@ impl MessageBuffer {
     pub fn commit(&mut self, n: usize, key: Option<[u8; 4]>, offset: usize) -> Result<(), Utf8Error> {
         let end = self.filled.saturating_add(n).min(self.storage.len());
         let bytes = &mut self.storage[self.filled..end];
-        if let Some(key) = key {
-            mask(bytes, key, offset);
-        }
-        if let Some(text) = &mut self.text {
-            text.feed(bytes)?;
+        match (&mut self.text, key) {
+            (Some(text), Some(key)) => text.unmask_and_feed(bytes, Key::new(key).after(offset))?,
+            (Some(text), None) => text.feed(bytes)?,
+            (None, Some(key)) => mask(bytes, key, offset),
+            (None, None) => {}
         }
         self.filled = end;
         Ok(())
@@ -110,8 +110,12 @@ impl MessageBuffer {
             let doubled = self.filled.min(wanted.saturating_sub(self.filled));
             self.grow(bytes.len().max(doubled));
         }
-        self.spare()[..bytes.len()].copy_from_slice(bytes);
-        self.commit(bytes.len(), key, offset)
+        let spare = self.spare();
+        match key {
+            Some(key) => mask_into(spare, bytes, key, offset),
+            None => spare[..bytes.len()].copy_from_slice(bytes),
+        }
+        self.commit(bytes.len(), None, 0)
     }
 
     /// Whether the message may end here: no character is left half-way.

@@ -1,12 +1,15 @@
 //! UTF-8 (RFC 3629), judged as it arrives: RFC 6455, section 8.1 has a text message that is not
 //! UTF-8 fail the connection.
+#![allow(unsafe_code)]
 
 mod buffer;
+mod bulk;
 mod validator;
 
 pub use buffer::MessageBuffer;
 pub use validator::Utf8Validator;
 
+use super::mask::Key;
 use core::fmt;
 
 /// Bytes that are not UTF-8.
@@ -32,7 +35,7 @@ impl core::error::Error for Utf8Error {}
 /// [`Utf8Error`], also where the bytes end in the middle of a character.
 #[inline]
 pub fn validate(bytes: &[u8]) -> Result<&str, Utf8Error> {
-    simdutf8::basic::from_utf8(bytes).map_err(|_| first_error(bytes))
+    judged(bytes, bulk::judge(bytes))
 }
 
 /// Unmasks `bytes` in place (`bytes[0]` with `key[0]`) and lends them as a string: one pass for what
@@ -40,18 +43,19 @@ pub fn validate(bytes: &[u8]) -> Result<&str, Utf8Error> {
 ///
 /// # Errors
 ///
-/// [`Utf8Error`]; what the bytes then hold is not specified.
+/// [`Utf8Error`]; the bytes are unmasked then too.
 #[inline]
 pub fn unmask_and_validate(bytes: &mut [u8], key: [u8; 4]) -> Result<&str, Utf8Error> {
-    super::mask(bytes, key, 0);
-    validate(bytes)
+    let valid = bulk::unmask_and_judge(bytes, Key::new(key));
+    judged(bytes, valid)
 }
 
-#[cold]
-fn first_error(bytes: &[u8]) -> Utf8Error {
-    let mut validator = Utf8Validator::new();
-    match validator.feed(bytes) {
-        Err(error) => error,
-        Ok(()) => Utf8Error { at: bytes.len() },
+/// The bytes as a string where `bulk` has found them `valid`.
+#[inline(always)]
+fn judged(bytes: &[u8], valid: bool) -> Result<&str, Utf8Error> {
+    if !valid {
+        return Err(Utf8Error { at: validator::first_wrong(bytes) });
     }
+    // SAFETY: both callers have had these bytes judged, and they are UTF-8.
+    Ok(unsafe { core::str::from_utf8_unchecked(bytes) })
 }

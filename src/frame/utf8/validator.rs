@@ -1,7 +1,8 @@
 //! A UTF-8 validator that can be fed in pieces.
 #![forbid(unsafe_code)]
 
-use super::Utf8Error;
+use super::{Utf8Error, bulk};
+use crate::frame::mask::{self, Key};
 
 /// Judges text that arrives in pieces, which may end anywhere, also inside a character.
 ///
@@ -15,16 +16,17 @@ use super::Utf8Error;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Utf8Validator {
-    /// The bytes of a character that is not whole yet.
-    tail: [u8; 3],
-    len: u8,
+    /// The first byte of a character that is not whole yet.
+    lead: u8,
+    /// How many bytes of that character there are; none between two characters.
+    have: u8,
 }
 
 impl Utf8Validator {
     /// A validator at the start of a text.
     #[inline]
     pub const fn new() -> Self {
-        Self { tail: [0; 3], len: 0 }
+        Self { lead: 0, have: 0 }
     }
 
     /// Judges the next bytes of the text.
@@ -32,53 +34,117 @@ impl Utf8Validator {
     /// # Errors
     ///
     /// [`Utf8Error`] with the place of the first byte that cannot be right, whatever may follow.
+    #[inline]
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Utf8Error> {
-        let mut rest = bytes;
-        // A character that is not whole goes on, a byte at a time.
-        while self.len > 0 {
-            let Some((&byte, after)) = rest.split_first() else { return Ok(()) };
-            let mut character = [0; 4];
-            let len = usize::from(self.len);
-            character[..len].copy_from_slice(&self.tail[..len]);
-            character[len] = byte;
-            match core::str::from_utf8(&character[..=len]) {
-                Ok(_) => self.len = 0,
-                Err(error) if error.error_len().is_none() => {
-                    self.tail[len] = byte;
-                    self.len += 1;
-                }
-                Err(_) => return Err(Utf8Error { at: bytes.len() - rest.len() }),
-            }
-            rest = after;
+        let (cut, rest) = bytes.split_at(self.missing().min(bytes.len()));
+        self.step(cut, 0)?;
+        let (whole, begun) = rest.split_at(rest.len() - begun(&rest[rest.len().saturating_sub(3)..]));
+        if !bulk::judge(whole) {
+            return Err(Utf8Error { at: cut.len() + first_wrong(whole) });
         }
-        if simdutf8::basic::from_utf8(rest).is_ok() {
-            return Ok(());
+        self.step(begun, cut.len() + whole.len())
+    }
+
+    /// Unmasks the next bytes of the text in place, and judges them in the same pass.
+    ///
+    /// # Errors
+    ///
+    /// As [`feed`](Self::feed); which bytes are unmasked then is not specified.
+    #[inline]
+    pub(super) fn unmask_and_feed(&mut self, bytes: &mut [u8], key: Key) -> Result<(), Utf8Error> {
+        let (cut, rest) = bytes.split_at_mut(self.missing().min(bytes.len()));
+        mask::mask_at(cut, key);
+        self.step(cut, 0)?;
+        let key = key.after(cut.len());
+
+        let end = rest.len().saturating_sub(3);
+        let mut last = [0; 3];
+        let last = &mut last[..rest.len() - end];
+        last.copy_from_slice(&rest[end..]);
+        mask::mask_at(last, key.after(end));
+
+        let (whole, begun) = rest.split_at_mut(rest.len() - begun(last));
+        if !bulk::unmask_and_judge(whole, key) {
+            return Err(Utf8Error { at: cut.len() + first_wrong(whole) });
         }
-        match core::str::from_utf8(rest) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error_len().is_none() => {
-                let tail = &rest[error.valid_up_to()..];
-                self.tail[..tail.len()].copy_from_slice(tail);
-                self.len = u8::try_from(tail.len()).unwrap_or(0);
-                Ok(())
-            }
-            Err(error) => {
-                // What std calls invalid is a start that could have gone on, or no start at all. The
-                // byte that cannot be right is the one behind the start, or the only one.
-                let start = error.valid_up_to();
-                let behind = start + error.error_len().unwrap_or(1);
-                let could_go_on = core::str::from_utf8(&rest[start..behind])
-                    .is_err_and(|error| error.error_len().is_none());
-                let at = bytes.len() - rest.len() + if could_go_on { behind } else { start };
-                Err(Utf8Error { at })
-            }
-        }
+        mask::mask_at(begun, key.after(whole.len()));
+        self.step(begun, cut.len() + whole.len())
     }
 
     /// Whether the text may end here: no character is left half-way.
     #[inline]
     pub const fn is_complete(&self) -> bool {
-        self.len == 0
+        self.have == 0
+    }
+
+    /// How many bytes the character needs that is left half-way.
+    #[inline]
+    fn missing(&self) -> usize {
+        if self.have == 0 { 0 } else { width(self.lead) - usize::from(self.have) }
+    }
+
+    /// Judges byte by byte. The bytes stand `at` bytes into the slice that was given.
+    #[inline]
+    fn step(&mut self, bytes: &[u8], at: usize) -> Result<(), Utf8Error> {
+        match bytes.iter().position(|&byte| !self.push(byte)) {
+            Some(wrong) => Err(Utf8Error { at: at + wrong }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the text can go on with this byte (RFC 3629, section 4).
+    fn push(&mut self, byte: u8) -> bool {
+        let fits = match (self.have, self.lead) {
+            (0, _) => {
+                self.lead = byte;
+                width(byte) > 0
+            }
+            (1, 0xE0) => (0xA0..=0xBF).contains(&byte),
+            (1, 0xED) => (0x80..=0x9F).contains(&byte),
+            (1, 0xF0) => (0x90..=0xBF).contains(&byte),
+            (1, 0xF4) => (0x80..=0x8F).contains(&byte),
+            _ => is_continuation(byte),
+        };
+        self.have += 1;
+        if !fits || usize::from(self.have) == width(self.lead) {
+            self.have = 0;
+        }
+        fits
+    }
+}
+
+/// How many bytes the character has that begins with this one; none where none does.
+const fn width(lead: u8) -> usize {
+    match lead {
+        0x00..=0x7F => 1,
+        0xC2..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF4 => 4,
+        _ => 0,
+    }
+}
+
+const fn is_continuation(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
+}
+
+/// How many of the last bytes of a text, of which at most three are given, belong to a character that
+/// needs more of them.
+#[inline]
+fn begun(last: &[u8]) -> usize {
+    match last.iter().rposition(|&byte| !is_continuation(byte)) {
+        Some(at) if width(last[at]) > last.len() - at => last.len() - at,
+        _ => 0,
+    }
+}
+
+/// The place of the first byte that cannot be right; where all can, the bytes' length.
+#[cold]
+pub(super) fn first_wrong(bytes: &[u8]) -> usize {
+    let start = core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    match Utf8Validator::new().step(&bytes[start..], start) {
+        Err(error) => error.at,
+        Ok(()) => bytes.len(),
     }
 }
 

@@ -1,0 +1,217 @@
+//! Masking with vectors of any width.
+//!
+//! Whole vectors cover every length: the last one ends where the bytes end, and so overlaps the one
+//! before it. It is loaded before that one is stored, so that it finds what the caller gave, also where
+//! bytes are masked in place; what two vectors cover gets the same value from both.
+
+/// A machine word or vector: as many bytes as its type has, a multiple of four, at any alignment.
+///
+/// # Safety
+///
+/// Each function does what it says and touches nothing else.
+///
+/// They may be called only where the processor has the instructions of the implementation; `load` and
+/// `store` need a pointer that is valid for so many bytes.
+pub(in crate::frame) unsafe trait Vector: Copy {
+    /// The key's four bytes, over and over.
+    unsafe fn splat(key: Key) -> Self;
+    /// The bytes at `from`.
+    unsafe fn load(from: *const u8) -> Self;
+    /// Writes the bytes to `to`.
+    unsafe fn store(self, to: *mut u8);
+    /// The exclusive or of each byte.
+    unsafe fn xor(self, other: Self) -> Self;
+    /// The inclusive or of each byte.
+    unsafe fn or(self, other: Self) -> Self;
+    /// Whether no byte has its top bit set.
+    unsafe fn is_ascii(self) -> bool;
+}
+
+/// A masking key, turned so that it begins with the byte for the first of the bytes to mask.
+#[derive(Clone, Copy)]
+pub(in crate::frame) struct Key(u32);
+
+impl Key {
+    #[inline(always)]
+    pub(in crate::frame) const fn new(key: [u8; 4]) -> Self {
+        Self(u32::from_le_bytes(key))
+    }
+
+    /// The key for the bytes that stand `n` further on.
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation)] // Of `n`, only two bits count.
+    pub(in crate::frame) const fn after(self, n: usize) -> Self {
+        Self(self.0.rotate_right(8 * (n as u32 & 3)))
+    }
+
+    /// The word that has the key's bytes, in their order, in memory.
+    #[inline(always)]
+    pub(super) const fn word(self) -> u32 {
+        self.0.to_le()
+    }
+
+    /// The byte for the byte that stands `n` further on, `n` less than 4.
+    #[inline(always)]
+    const fn byte(self, n: usize) -> u8 {
+        self.0.to_le_bytes()[n & 3]
+    }
+}
+
+/// Copies at most 32 bytes, masking them; whether they then are ASCII.
+///
+/// # Safety
+///
+/// `len` is at most twice the size of `V`, which is 16. `from` is valid for reads of `len` bytes, `to`
+/// for writes of as many; they are the same, or do not overlap. The processor has the instructions of
+/// `V`.
+#[inline(always)]
+pub(in crate::frame) unsafe fn copy_short<V: Vector>(
+    to: *mut u8,
+    from: *const u8,
+    len: usize,
+    key: Key,
+) -> bool {
+    const { assert!(size_of::<V>() == 16) };
+    // SAFETY: as the caller's; each length is between one and two times the size of its type.
+    unsafe {
+        match len {
+            16.. => copy_ends::<V>(to, from, len, key),
+            8.. => copy_ends::<u64>(to, from, len, key),
+            4.. => copy_ends::<u32>(to, from, len, key),
+            1.. => copy_few(to, from, len, key),
+            0 => true,
+        }
+    }
+}
+
+/// Copies one to three bytes: the first, the middle one and the last, which may be the same.
+///
+/// # Safety
+///
+/// As [`copy_short`]'s, for a `len` of one to three.
+#[inline(always)]
+unsafe fn copy_few(to: *mut u8, from: *const u8, len: usize, key: Key) -> bool {
+    let (middle, end) = (len / 2, len - 1);
+    // SAFETY: all three places are less than `len`.
+    unsafe {
+        let a = *from ^ key.byte(0);
+        let b = *from.add(middle) ^ key.byte(middle);
+        let c = *from.add(end) ^ key.byte(end);
+        *to = a;
+        *to.add(middle) = b;
+        *to.add(end) = c;
+        (a | b | c).is_ascii()
+    }
+}
+
+/// Copies a vector at either end, which cover everything.
+///
+/// # Safety
+///
+/// As [`copy_short`]'s, for a `len` between the size of `V` and twice that.
+#[inline(always)]
+unsafe fn copy_ends<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Key) -> bool {
+    let end = len - size_of::<V>();
+    // SAFETY: both vectors are within `len` bytes.
+    unsafe {
+        let first = V::load(from).xor(V::splat(key));
+        let last = V::load(from.add(end)).xor(V::splat(key.after(end)));
+        first.store(to);
+        last.store(to.add(end));
+        first.or(last).is_ascii()
+    }
+}
+
+/// Copies bytes, masking them, eight vectors at a time.
+///
+/// # Safety
+///
+/// As [`copy_short`]'s, for a `len` of at least the size of `V`.
+#[inline(always)]
+pub(in crate::frame) unsafe fn copy_long<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Key) {
+    let size = size_of::<V>();
+    let end = len - size;
+    // SAFETY: every vector is within `len` bytes.
+    unsafe {
+        let last = V::load(from.add(end)).xor(V::splat(key.after(end)));
+        if len < 8 * size {
+            copy_steps::<V>(to, from, 0, end, key);
+        } else {
+            // The first vector, too, overlaps the next one, which is aligned.
+            let first = V::load(from).xor(V::splat(key));
+            let start = to.align_offset(size).min(size);
+            let wide = V::splat(key.after(start));
+            let mut at = start;
+            let stop = start + (len - start) / (8 * size) * (8 * size);
+            while at != stop {
+                for i in 0..8 {
+                    V::load(from.add(at + i * size)).xor(wide).store(to.add(at + i * size));
+                }
+                at += 8 * size;
+            }
+            copy_steps::<V>(to, from, at, end, key.after(at));
+            first.store(to);
+        }
+        last.store(to.add(end));
+    }
+}
+
+/// Copies a vector at a time, from `at` to the one that begins before `end`.
+///
+/// # Safety
+///
+/// As [`copy_long`]'s, for a `len` of `end` and the size of `V`. The key is the one for `at`.
+#[inline(always)]
+unsafe fn copy_steps<V: Vector>(to: *mut u8, from: *const u8, mut at: usize, end: usize, key: Key) {
+    // SAFETY: every vector begins before `end`, and so is within `end` and its size.
+    unsafe {
+        let key = V::splat(key);
+        while at < end {
+            V::load(from.add(at)).xor(key).store(to.add(at));
+            at += size_of::<V>();
+        }
+    }
+}
+
+macro_rules! word {
+    ($word:ty) => {
+        // SAFETY: plain integers, which every processor has.
+        unsafe impl Vector for $word {
+            #[inline(always)]
+            unsafe fn splat(key: Key) -> Self {
+                <$word>::from(key.word()) * (<$word>::MAX / 0xFFFF_FFFF)
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const u8) -> Self {
+                // SAFETY: the caller's `from` is valid for so many bytes.
+                unsafe { from.cast::<$word>().read_unaligned() }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut u8) {
+                // SAFETY: the caller's `to` is valid for so many bytes.
+                unsafe { to.cast::<$word>().write_unaligned(self) }
+            }
+
+            #[inline(always)]
+            unsafe fn xor(self, other: Self) -> Self {
+                self ^ other
+            }
+
+            #[inline(always)]
+            unsafe fn or(self, other: Self) -> Self {
+                self | other
+            }
+
+            #[inline(always)]
+            unsafe fn is_ascii(self) -> bool {
+                self & (<$word>::MAX / 0xFF * 0x80) == 0
+            }
+        }
+    };
+}
+
+word!(u32);
+word!(u64);
+word!(u128);
