@@ -7,7 +7,9 @@ use super::deadlines::Stamp;
 use super::input::Rest;
 use super::receive::{Found, Receiver, Whole};
 use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Role};
-use crate::frame::{Header, OpCode, mask, utf8};
+#[cfg(feature = "std")]
+use crate::frame::Header;
+use crate::frame::{OpCode, mask, utf8};
 use alloc::sync::Arc;
 
 /// One WebSocket without a socket: bytes in, events out, and bytes out again.
