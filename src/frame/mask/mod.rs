@@ -15,9 +15,9 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "aarch64")]
-mod aarch64;
+pub(super) mod aarch64;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod portable;
+pub(super) mod portable;
 pub(super) mod vector;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86_64;

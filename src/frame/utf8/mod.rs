@@ -2,6 +2,8 @@
 //! UTF-8 fail the connection.
 #![allow(unsafe_code)]
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod blocks;
 mod buffer;
 mod bulk;
 mod validator;

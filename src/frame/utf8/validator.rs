@@ -191,7 +191,29 @@ mod tests {
 
     /// The place of the first byte that cannot be right, or none.
     fn first_wrong(bytes: &[u8]) -> Option<usize> {
-        (0..bytes.len()).find(|&at| !can_go_on(&bytes[..=at]))
+        let whole = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+        (whole..bytes.len()).find(|&at| !can_go_on(&bytes[whole..=at]))
+    }
+
+    /// Feeds the bytes in pieces, masked or not: where the first wrong one was found, or else whether
+    /// the text is complete.
+    fn fed(bytes: &[u8], cuts: &[usize], key: Option<[u8; 4]>) -> Result<bool, usize> {
+        let mut validator = Utf8Validator::new();
+        for cut in cuts.windows(2) {
+            let (from, to) = (cut[0], cut[1]);
+            let mut piece = bytes[from..to].to_vec();
+            let judged = match key {
+                None => validator.feed(&piece),
+                Some(key) => {
+                    mask::mask(&mut piece, key, from);
+                    let judged = validator.unmask_and_feed(&mut piece, Key::new(key).after(from));
+                    assert!(judged.is_err() || piece == bytes[from..to]);
+                    judged
+                }
+            };
+            judged.map_err(|error| from + error.at)?;
+        }
+        Ok(validator.is_complete())
     }
 
     #[test]
@@ -201,14 +223,34 @@ mod tests {
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
-            let mut validator = Utf8Validator::new();
-            let found = cuts
-                .windows(2)
-                .find_map(|cut| validator.feed(&bytes[cut[0]..cut[1]]).err().map(|error| cut[0] + error.at));
-            let whole = found.is_none() && validator.is_complete();
-            found == first_wrong(bytes) && whole == std::str::from_utf8(bytes).is_ok()
+            let expected = match first_wrong(bytes) {
+                Some(at) => Err(at),
+                None => Ok(std::str::from_utf8(bytes).is_ok()),
+            };
+            fed(bytes, &cuts, None) == expected && fed(bytes, &cuts, Some([1, 2, 3, 0x84])) == expected
         }
         QuickCheck::new().tests(5_000).quickcheck(prop as fn(Text, Vec<usize>) -> bool);
+    }
+
+    #[test]
+    fn every_pair_of_cuts_in_a_long_text_is_fed_as_one_piece() {
+        let text = "a".repeat(50) + &"é色🦊".repeat(12);
+        let bytes = text.as_bytes();
+        for first in 0..=bytes.len() {
+            for second in first..(first + 70).min(bytes.len()) {
+                let cuts = [0, first, second, bytes.len()];
+                assert_eq!(fed(bytes, &cuts, None), Ok(true), "{cuts:?}");
+                assert_eq!(fed(bytes, &cuts, Some([1, 2, 3, 0x84])), Ok(true), "{cuts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn feeding_on_after_an_error_does_no_harm() {
+        let mut validator = Utf8Validator::new();
+        for byte in (0..=255).cycle().take(2000) {
+            let _ = validator.feed(&[byte, 0xFF]);
+        }
     }
 
     #[test]

@@ -1,0 +1,212 @@
+//! Text unmasked and judged in one pass, in blocks.
+//!
+//! While the bytes are ASCII, which most text is, a block is judged by its top bits while it is in
+//! registers for unmasking. From the first block that is not, blocks of 64 bytes are unmasked and go
+//! straight on, from the first-level cache, to the validator of `simdutf8`.
+#![allow(unsafe_code)]
+
+use crate::frame::mask::{self, Key, vector::Vector};
+use simdutf8::basic::imp::ChunkedUtf8Validator;
+
+/// So few bytes std judges faster than any validator that takes blocks.
+const FEW: usize = 16;
+
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::{judge, unmask_and_judge};
+
+/// Whether the bytes, which are few and not all ASCII, are UTF-8.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn judge(bytes: &[u8]) -> bool {
+    if bytes.len() >= FEW && mask::chosen::has_avx2() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { avx2::judge(bytes) };
+    }
+    core::str::from_utf8(bytes).is_ok()
+}
+
+/// Unmasks more than 32 bytes in place; whether they are UTF-8 then.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
+    if mask::chosen::has_avx2() {
+        // SAFETY: the processor has AVX2, and there are more than 32 bytes.
+        return unsafe { avx2::unmask_and_judge(bytes, key) };
+    }
+    if sse42::is_there() {
+        // SAFETY: the processor has SSE 4.2, and there are more than 16 bytes.
+        return unsafe { sse42::unmask_and_judge(bytes, key) };
+    }
+    mask::mask_at(bytes, key);
+    core::str::from_utf8(bytes).is_ok()
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2 {
+    use super::Key;
+    use core::arch::x86_64::__m256i;
+    use simdutf8::basic::imp::x86::avx2::ChunkedUtf8ValidatorImp;
+
+    /// # Safety
+    ///
+    /// The processor has AVX2.
+    #[target_feature(enable = "avx2")]
+    pub(in super::super) unsafe fn judge(bytes: &[u8]) -> bool {
+        // SAFETY: as the caller's.
+        unsafe { super::judge_text::<ChunkedUtf8ValidatorImp>(bytes) }
+    }
+
+    /// # Safety
+    ///
+    /// The processor has AVX2, and there are at least 32 bytes.
+    #[target_feature(enable = "avx2")]
+    pub(in super::super) unsafe fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
+        // SAFETY: as the caller's.
+        unsafe { super::in_one_pass::<__m256i, ChunkedUtf8ValidatorImp>(bytes, key) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod sse42 {
+    use super::Key;
+    use core::arch::x86_64::__m128i;
+    use simdutf8::basic::imp::x86::sse42::ChunkedUtf8ValidatorImp;
+
+    /// Whether the processor has SSE 4.2: asked once with `std`, else what the build is for.
+    #[inline(always)]
+    pub(super) fn is_there() -> bool {
+        #[cfg(feature = "std")]
+        return std::is_x86_feature_detected!("sse4.2");
+        #[cfg(not(feature = "std"))]
+        return cfg!(target_feature = "sse4.2");
+    }
+
+    /// # Safety
+    ///
+    /// The processor has SSE 4.2, and there are at least 16 bytes.
+    #[target_feature(enable = "sse4.2")]
+    pub(in super::super) unsafe fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
+        // SAFETY: as the caller's.
+        unsafe { super::in_one_pass::<__m128i, ChunkedUtf8ValidatorImp>(bytes, key) }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use super::{FEW, Key};
+    use core::arch::aarch64::uint8x16_t;
+    use simdutf8::basic::imp::aarch64::neon::ChunkedUtf8ValidatorImp;
+
+    /// Whether the bytes, which are few and not all ASCII, are UTF-8.
+    pub(in super::super) fn judge(bytes: &[u8]) -> bool {
+        if bytes.len() < FEW {
+            return core::str::from_utf8(bytes).is_ok();
+        }
+        // SAFETY: the processor has NEON.
+        unsafe { super::judge_text::<ChunkedUtf8ValidatorImp>(bytes) }
+    }
+
+    /// Unmasks more than 32 bytes in place; whether they are UTF-8 then.
+    pub(in super::super) fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
+        // SAFETY: the processor has NEON, and there are more than 16 bytes.
+        unsafe { super::in_one_pass::<uint8x16_t, ChunkedUtf8ValidatorImp>(bytes, key) }
+    }
+}
+
+/// Whether the bytes are UTF-8.
+///
+/// # Safety
+///
+/// The processor has the instructions of `U`.
+#[inline(always)]
+unsafe fn judge_text<U: ChunkedUtf8Validator>(bytes: &[u8]) -> bool {
+    // SAFETY: as the caller's.
+    unsafe { U::new().finalize(Some(bytes)).is_ok() }
+}
+
+/// Unmasks the bytes in place; whether they are UTF-8 then.
+///
+/// # Safety
+///
+/// There are at least as many bytes as `V` has. The processor has the instructions of `V` and of `U`.
+#[inline(always)]
+unsafe fn in_one_pass<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key: Key) -> bool {
+    // SAFETY: as the caller's.
+    let ascii = unsafe { unmask_ascii::<V>(bytes.as_mut_ptr(), bytes.len(), key) };
+    let rest = &mut bytes[ascii..];
+    // SAFETY: as the caller's.
+    rest.is_empty() || unsafe { unmask_text::<V, U>(rest, key.after(ascii)) }
+}
+
+/// Unmasks from the start as long as it comes upon nothing but ASCII; how many bytes. The others stay
+/// masked.
+///
+/// # Safety
+///
+/// `at` is valid for reads and writes of `len` bytes, which are at least as many as `V` has. The
+/// processor has the instructions of `V`.
+#[inline(always)]
+unsafe fn unmask_ascii<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize {
+    let size = size_of::<V>();
+    let end = len - size;
+    // SAFETY: every vector is within `len` bytes.
+    unsafe {
+        // Loaded before the one is stored that it overlaps.
+        let last = V::load(bytes.add(end)).xor(V::splat(key.after(end)));
+        let key = V::splat(key);
+        let mut at = 0;
+        while len - at >= 4 * size {
+            let to = bytes.add(at);
+            let a = V::load(to).xor(key);
+            let b = V::load(to.add(size)).xor(key);
+            let c = V::load(to.add(2 * size)).xor(key);
+            let d = V::load(to.add(3 * size)).xor(key);
+            if !a.or(b).or(c.or(d)).is_ascii() {
+                return at;
+            }
+            a.store(to);
+            b.store(to.add(size));
+            c.store(to.add(2 * size));
+            d.store(to.add(3 * size));
+            at += 4 * size;
+        }
+        while at < end {
+            let a = V::load(bytes.add(at)).xor(key);
+            if !a.is_ascii() {
+                return at;
+            }
+            a.store(bytes.add(at));
+            at += size;
+        }
+        if !last.is_ascii() {
+            return at;
+        }
+        last.store(bytes.add(end));
+        len
+    }
+}
+
+/// Unmasks the bytes in place; whether they are UTF-8 then.
+///
+/// # Safety
+///
+/// The processor has the instructions of `V` and of `U`.
+#[inline(always)]
+unsafe fn unmask_text<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key: Key) -> bool {
+    let size = size_of::<V>();
+    // SAFETY: the caller's processor has the instructions.
+    let (mut validator, wide) = unsafe { (U::new(), V::splat(key)) };
+    // A multiple of the key's size, so that every block begins with the same byte of it.
+    let mut blocks = bytes.chunks_exact_mut(64);
+    for block in &mut blocks {
+        for part in block.chunks_exact_mut(size) {
+            let to = part.as_mut_ptr();
+            // SAFETY: a part has the size of a vector.
+            unsafe { V::load(to).xor(wide).store(to) };
+        }
+        // SAFETY: the caller's processor has the instructions.
+        unsafe { validator.update_from_chunks(block) };
+    }
+    let rest = blocks.into_remainder();
+    mask::mask_at(rest, key);
+    // SAFETY: the caller's processor has the instructions.
+    unsafe { validator.finalize(Some(rest)).is_ok() }
+}
