@@ -1,0 +1,306 @@
+//! The example echo server as a program: its ends, its limits, its sockets. Nothing is timed; what does
+//! not come is waited for until the guard against hanging.
+
+mod programs;
+
+use programs::{EchoServer, Program, SocketPath, example};
+use rustix::process::{Resource, Rlimit, Signal};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+
+/// A client of the simplest kind, with blocking calls.
+struct Client<S>(BufReader<S>);
+
+impl<S: Read + Write> Client<S> {
+    /// Asks to open, and reads the response.
+    fn open(stream: S) -> Self {
+        let mut client = Self(BufReader::new(stream));
+        client.ask();
+        client.hear_response();
+        client
+    }
+
+    fn ask(&mut self) {
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        self.0.get_mut().write_all(request).unwrap();
+    }
+
+    fn hear_response(&mut self) {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        assert_eq!(line, "HTTP/1.1 101 Switching Protocols\r\n");
+        while line != "\r\n" {
+            line.clear();
+            self.0.read_line(&mut line).unwrap();
+        }
+    }
+
+    /// A masking key of zeros leaves the payload as it is.
+    fn send(&mut self, first: u8, payload: &[u8]) {
+        let len = u8::try_from(payload.len()).unwrap();
+        let mut frame = vec![first, 0x80 | len, 0, 0, 0, 0];
+        frame.extend(payload);
+        self.0.get_mut().write_all(&frame).unwrap();
+    }
+
+    fn hear(&mut self, expected: &[u8]) {
+        let mut frame = vec![0; expected.len()];
+        self.0.read_exact(&mut frame).unwrap();
+        assert_eq!(frame, expected);
+    }
+
+    fn echo(&mut self, text: &str) {
+        self.send(0x81, text.as_bytes());
+        self.hear(&[&[0x81, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat());
+    }
+
+    /// The server goes away: Close with 1001, which is answered, and the end of the stream.
+    fn hear_going_away(&mut self) {
+        self.hear(b"\x88\x02\x03\xe9");
+        self.send(0x88, b"\x03\xe9");
+        assert_eq!(self.0.read(&mut [0]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn sigint_and_sigterm_close_every_connection_with_1001_and_end_the_server_well() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let mut server = EchoServer::start(&["127.0.0.1:0"]);
+        let mut clients: Vec<_> = (0..50).map(|_| Client::open(server.connect())).collect();
+        for client in &mut clients {
+            client.echo("hello");
+        }
+        // In the middle of a message, and in the middle of the opening.
+        clients[0].send(0x01, b"half");
+        let mut opening = server.connect();
+        opening.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        clients[1].echo("what came before has been looked at");
+        server.program.signal(signal);
+        for client in &mut clients {
+            client.hear_going_away();
+        }
+        server.check_end();
+        // Nothing is left of the one that was not open: its end, or a reset.
+        assert!(!matches!(opening.read(&mut [0]), Ok(1..)));
+        assert!(TcpStream::connect(server.address()).is_err());
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_answer_the_close_frame_holds_the_server_only_until_the_deadline() {
+    let mut server = EchoServer::start(&["127.0.0.1:0"]);
+    let mut client = Client::open(server.connect());
+    client.echo("hello");
+    server.program.signal(libc::SIGTERM);
+    client.hear(b"\x88\x02\x03\xe9");
+    server.check_end();
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_with_a_failing_exit_code() {
+    let server = EchoServer::start(&["127.0.0.1:0"]);
+    let output = example("echo_server").arg(server.address()).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    let expected = format!("echo_server: {} is taken by another program", server.address());
+    assert!(message.starts_with(&expected), "{message}");
+    assert!(output.stdout.is_empty());
+    server.stop();
+}
+
+#[test]
+fn what_is_no_address_and_no_option_is_told_with_a_failing_exit_code() {
+    for arguments in
+        [&["nonsense"][..], &["--nonsense"], &["a", "b"], &["--unix"], &["--unix", "/nowhere/at/all"]]
+    {
+        let output = example("echo_server").args(arguments).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(output.stderr.starts_with(b"echo_server: "), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_unix_socket_is_served_and_removed_at_the_end() {
+    let path = SocketPath::new();
+    let server = EchoServer::start(&["--unix", path.as_str()]);
+    assert_eq!(server.url(), format!("ws+unix://{}", path.as_str()));
+    let mut client = Client::open(UnixStream::connect(path.as_str()).unwrap());
+    client.echo("hello");
+    server.program.signal(libc::SIGTERM);
+    client.hear_going_away();
+    server.stop();
+    assert!(!std::path::Path::new(path.as_str()).exists());
+}
+
+/// How many descriptors the server that runs short of them may have.
+const FEW: u64 = 40;
+
+#[test]
+fn connections_that_come_while_no_descriptor_is_free_are_accepted_when_one_is() {
+    let mut command = example("echo_server");
+    let limit = || {
+        let few = Rlimit { current: Some(FEW), maximum: Some(FEW) };
+        Ok(rustix::process::setrlimit(Resource::Nofile, few)?)
+    };
+    #[expect(unsafe_code, reason = "a limit for the child alone can be had no other way")]
+    // SAFETY: between fork and exec only one system call is made, on plain values.
+    unsafe {
+        command.pre_exec(limit);
+    }
+    let server = EchoServer::spawn(command.arg("127.0.0.1:0"));
+
+    // More than it can have: the rest waits in the listener's queue.
+    let mut clients: Vec<_> = (0..FEW + 20).map(|_| Client(BufReader::new(server.connect()))).collect();
+    for client in &mut clients {
+        client.ask();
+    }
+    let mut waiting = clients.split_off(20);
+    for client in &mut clients {
+        client.hear_response();
+        client.echo("hello");
+    }
+    // It rests meanwhile: one that asks again and again would never sleep.
+    wait_for_state(server.pid(), 'S');
+    // Whenever some go, others come.
+    drop(clients);
+    while !waiting.is_empty() {
+        for mut client in waiting.drain(..waiting.len().min(10)).collect::<Vec<_>>() {
+            client.hear_response();
+            client.echo("hello");
+        }
+    }
+    server.stop();
+}
+
+#[test]
+fn a_wait_that_a_signal_interrupts_goes_on() {
+    let server = EchoServer::start(&["127.0.0.1:0"]);
+    let mut client = Client::open(server.connect());
+    client.echo("before");
+    for _ in 0..20 {
+        // Stopped and continued, epoll_wait fails with EINTR.
+        server.program.signal(libc::SIGSTOP);
+        wait_for_state(server.pid(), 'T');
+        client.send(0x81, b"while stopped");
+        server.program.signal(libc::SIGCONT);
+        client.hear(b"\x81\x0dwhile stopped");
+        server.program.signal(libc::SIGWINCH);
+        client.echo("after");
+    }
+    drop(client);
+    server.stop();
+}
+
+/// The process is sleeping (S), stopped (T) ...: field 3 of its stat.
+fn wait_for_state(pid: u32, state: char) {
+    let start = std::time::Instant::now();
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        if stat.rsplit(')').next().unwrap().trim_start().starts_with(state) {
+            return;
+        }
+        assert!(start.elapsed() < programs::HANG, "it does not come into the state {state}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn thousands_of_connections_are_held_and_each_is_echoed() {
+    // Both ends' descriptors, with room for those of other tests in this process.
+    let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    let many = maximum.map_or(4000, |limit| limit.saturating_sub(500).min(4000));
+    let server = EchoServer::start(&["127.0.0.1:0"]);
+    let mut clients: Vec<_> = (0..many).map(|_| Client::open(server.connect())).collect();
+    for _ in 0..2 {
+        for client in &mut clients {
+            client.send(0x81, b"hello");
+        }
+        for client in &mut clients {
+            client.hear(b"\x81\x05hello");
+        }
+    }
+    server.program.signal(libc::SIGTERM);
+    for client in &mut clients {
+        client.hear_going_away();
+    }
+    server.stop();
+}
+
+/// What the client prints, line by line, and how it ends.
+struct ClientProgram {
+    program: Program,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl ClientProgram {
+    fn start(url: &str) -> Self {
+        let child = example("client").arg(url).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut program = Program(child);
+        let stdout = BufReader::new(program.0.stdout.take().unwrap());
+        Self { program, stdout }
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        self.program.0.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Ctrl-D: the end of the standard input.
+    fn end(mut self) -> (String, Option<i32>) {
+        drop(self.program.0.stdin.take());
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (rest, self.program.wait().code())
+    }
+}
+
+#[test]
+fn the_client_sends_lines_prints_messages_and_closes_cleanly_at_the_end_of_its_input() {
+    let path = SocketPath::new();
+    for arguments in [&["127.0.0.1:0"][..], &["--unix", path.as_str()]] {
+        let server = EchoServer::start(arguments);
+        let mut client = ClientProgram::start(server.url());
+        for line in ["hello\n", "\n", "héllo €\n"] {
+            client.say(line.as_bytes());
+            assert_eq!(client.hear(), line);
+        }
+        client.say(b"two at once\nand half");
+        assert_eq!(client.hear(), "two at once\n");
+        client.say(b" a line\nwithout an end");
+        assert_eq!(client.hear(), "and half a line\n");
+        // What is left without a line's end is sent; whatever arrives before the end is printed.
+        let (rest, code) = client.end();
+        assert_eq!((&rest[..], code), ("without an end\n", Some(0)));
+        server.stop();
+    }
+}
+
+#[test]
+fn the_client_tells_what_went_wrong_with_a_failing_exit_code() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let urls =
+        [&format!("ws://{closed}/")[..], "http://localhost/", "ws://localhost/#x", "ws+unix:///nowhere:/"];
+    for url in urls {
+        let output = example("client").arg(url).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{url}");
+        assert!(output.stderr.starts_with(b"client: "), "{url}");
+    }
+    // The server goes away: no fault, and no hang with an open input.
+    let mut server = EchoServer::start(&["127.0.0.1:0"]);
+    let mut client = ClientProgram::start(server.url());
+    client.say(b"hello\n");
+    assert_eq!(client.hear(), "hello\n");
+    server.program.signal(Signal::TERM.as_raw());
+    assert_eq!(client.program.wait().code(), Some(0));
+    server.check_end();
+}
