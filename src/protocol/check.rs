@@ -26,14 +26,14 @@ pub(super) struct Progress {
 }
 
 /// Whether a frame with this header may come here and now.
-#[inline]
+#[inline(always)]
 pub(super) fn check(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     check_start(header, expected)?;
     check_size(header, expected)
 }
 
 /// What the first two bytes decide, so that the verdict is the same wherever the header is cut.
-#[inline]
+#[inline(always)]
 pub(super) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
     if header.rsv != 0 {
@@ -75,7 +75,7 @@ pub(super) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(),
 }
 
 /// What only the whole length decides: the limits.
-#[inline]
+#[inline(always)]
 fn check_size(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     let limits = expected.limits;
     if header.opcode.is_control() {

@@ -21,7 +21,10 @@ use crate::frame::{CloseCode, utf8};
 use byteorder::{BigEndian, ByteOrder};
 
 /// How far the end of a connection has come.
+///
+/// Its tag is a byte of its own: it is looked at for each message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Closing {
     /// Messages go both ways.
     Open,

@@ -113,7 +113,7 @@ impl Connection {
     ///
     /// `None` means that all input was used. The event lends its bytes from the input, so that a
     /// reply can be sent while it is borrowed.
-    #[inline]
+    #[inline(always)]
     pub fn receive<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
         match self.next_whole(input, output.now()) {
             Some(whole) => self.lend(whole, input, output),

@@ -83,9 +83,19 @@ impl Connection {
     /// long or does not finish closing. The time is the output's, see [`Output::set_now`].
     ///
     /// Receive first what has arrived: it is a sign of life, however late it is looked at.
+    #[inline]
     pub fn on_deadline(&mut self, output: &mut Output) -> Option<Event<'static>> {
         let now = output.now()?;
-        let age = self.stamp.get_or_insert(Stamp::at(now)).age(now);
+        let stamp = *self.stamp.get_or_insert(Stamp::at(now));
+        let deadlines = &self.config().deadlines;
+        if self.closing == Closing::Open && deadlines.silence.is_none() && deadlines.ping.is_none() {
+            return None;
+        }
+        self.do_what_is_due(stamp.age(now), output)
+    }
+
+    #[inline(never)]
+    fn do_what_is_due(&mut self, age: u32, output: &mut Output) -> Option<Event<'static>> {
         let due = |deadline: Option<u32>| deadline.is_some_and(|deadline| age >= deadline);
         let deadlines = &self.config().deadlines;
         match self.closing {

@@ -26,6 +26,8 @@ pub struct Input {
     end_of_stream: bool,
     finished: Option<MessageBuffer>,
     control: ControlBuffer,
+    /// Something that came in pieces is lent from `finished` or `control`.
+    lent: bool,
     pool: Vec<Vec<u8>>,
 }
 
@@ -173,24 +175,27 @@ impl Input {
         (&mut self.buffer[at..at + len], rest)
     }
 
-    /// Whether a message that came in pieces is lent from here.
+    /// Whether something that came in pieces is lent from here.
     #[inline]
     pub(super) fn is_lent(&self) -> bool {
-        self.finished.is_some()
+        self.lent
     }
 
     /// Takes a finished message, to lend it.
     pub(super) fn finish(&mut self, message: MessageBuffer) {
+        self.lent = true;
         self.finished = Some(message);
     }
 
     pub(super) fn finish_control(&mut self, control: &ControlBuffer) {
+        self.lent = true;
         self.control = control.clone();
     }
 
     /// What was lent is done with: a message's buffer waits for the next large one.
     #[inline]
     pub(super) fn recycle(&mut self) {
+        self.lent = false;
         self.control.len = 0;
         if let Some(message) = self.finished.take() {
             self.reuse(message);
@@ -225,7 +230,7 @@ impl Input {
     /// Whether nothing is in it: no unread bytes, nothing that was lent, no end.
     #[inline]
     pub(crate) fn is_clean(&self) -> bool {
-        self.start == self.end && !self.end_of_stream && !self.is_lent() && self.control.len == 0
+        self.start == self.end && !(self.end_of_stream | self.lent)
     }
 
     /// Exchanges the bytes (not the finished message, not the pool) with those of another place.

@@ -106,12 +106,14 @@ impl Output {
         if !self.blocked {
             self.sent = 0;
             self.end = 0;
-            self.release_pong();
+            if self.pong.is_some() {
+                self.release_pong();
+            }
         }
     }
 
     /// Puts the waiting pong behind the other bytes.
-    #[inline]
+    #[cold]
     pub(super) fn release_pong(&mut self) {
         if let Some(pong) = self.pong.take() {
             self.push(&pong.header, &pong.payload[..usize::from(pong.len)], pong.key);

@@ -275,6 +275,7 @@ impl<'a> Call<'a> {
     }
 
     /// Sends what is unsent: what the connection kept, then what this call made.
+    #[inline]
     pub(super) fn flush(&mut self) {
         if self.out.failed.is_none()
             && self.state.broken.is_none()
@@ -307,12 +308,10 @@ impl<'a> Call<'a> {
                 }
             }
         }
-        // Twice, for a pong that waited for its way to be free.
-        for _ in 0..2 {
+        self.out.send_gathered()?;
+        if self.out.output.may_send() && !self.out.output.as_bytes().is_empty() {
+            // A pong that waited for its way to be free.
             self.out.send_gathered()?;
-            if !self.out.output.may_send() {
-                break;
-            }
         }
         if self.out.transport.wants_write() {
             match self.out.transport.flush() {
