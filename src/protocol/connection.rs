@@ -125,7 +125,7 @@ impl Connection {
     /// A message that lies whole at the start of the input.
     #[inline(always)]
     fn next_whole(&mut self, input: &mut Input, now: Option<u64>) -> Option<Whole> {
-        if !self.goes_on() || input.is_lent() {
+        if input.unread().is_empty() || !self.goes_on() || input.is_lent() {
             return None;
         }
         let whole = self.receiver.next_whole(input, self.role, &self.config.get().limits)?;

@@ -34,12 +34,6 @@ impl TransportState {
     }
 }
 
-/// What a stream keeps beside its transport and its connection.
-pub(super) struct Kept<'a> {
-    pub(super) state: &'a mut TransportState,
-    pub(super) spill: &'a mut Option<Box<Spill>>,
-}
-
 /// Why a call stopped half-way.
 pub(super) enum Stopped<E> {
     System(io::Error),
@@ -50,11 +44,11 @@ pub(super) enum Stopped<E> {
 pub(super) struct Call<'a> {
     /// The transport, the connection and the output, as the handler sees them.
     pub(super) out: Outgoing<'a>,
-    state: &'a mut TransportState,
-    spill: &'a mut Option<Box<Spill>>,
-    input: &'a mut Input,
+    pub(super) state: &'a mut TransportState,
+    pub(super) spill: &'a mut Option<Box<Spill>>,
+    pub(super) input: &'a mut Input,
     /// The connection's own unread bytes lie in `input`, and the scratch's buffer in the spill.
-    own_unread: bool,
+    pub(super) own_unread: bool,
 }
 
 impl Drop for Call<'_> {
@@ -67,17 +61,14 @@ impl Drop for Call<'_> {
 }
 
 impl<'a> Call<'a> {
+    /// Takes what the connection kept.
     #[inline]
-    pub(super) fn new(out: Outgoing<'a>, kept: Kept<'a>, input: &'a mut Input) -> Self {
-        let Kept { state, spill } = kept;
-        let mut call = Self { out, state, spill, input, own_unread: false };
-        if call.spill.is_some() || call.state.ended || call.state.broken.is_some() {
-            call.unpack();
+    pub(super) fn begin(&mut self) {
+        if self.spill.is_some() || self.state.ended || self.state.broken.is_some() {
+            self.unpack();
         }
-        call
     }
 
-    /// Takes what the connection kept.
     #[cold]
     fn unpack(&mut self) {
         if let Some(spill) = self.spill {
@@ -147,6 +138,7 @@ impl<'a> Call<'a> {
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'a>) -> Result<(), E>,
     ) -> Result<Interest, Stopped<E>> {
+        self.begin();
         if ready.writable {
             self.flush();
         }
@@ -247,7 +239,7 @@ impl<'a> Call<'a> {
 
     /// Receives once: the rest of a large payload straight into its message, everything else into
     /// the scratch. Gives what came, and how much room there was for it.
-    #[inline]
+    #[inline(always)]
     fn receive_once(&mut self) -> (io::Result<Received>, usize) {
         if let Some(room) = self.out.connection.direct_room(DIRECT_RECEIVE) {
             let len = room.len();
@@ -275,7 +267,6 @@ impl<'a> Call<'a> {
     }
 
     /// Sends what is unsent: what the connection kept, then what this call made.
-    #[inline]
     pub(super) fn flush(&mut self) {
         if self.out.failed.is_none()
             && self.state.broken.is_none()

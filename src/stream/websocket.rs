@@ -1,7 +1,7 @@
 //! The stream itself.
 #![forbid(unsafe_code)]
 
-use super::call::{Call, Kept, Stopped, TransportState};
+use super::call::{Call, Stopped, TransportState};
 use super::spill::Spill;
 use super::{Error, Interest, Outgoing, Ready, Scratch, Turn};
 use crate::frame::CloseCode;
@@ -134,7 +134,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
             output,
             failed: None,
         };
-        Call::new(out, Kept { state: &mut self.state, spill: &mut self.spill }, input)
+        Call { out, state: &mut self.state, spill: &mut self.spill, input, own_unread: false }
     }
 
     /// Does everything that a readiness, a deadline or "again" asks for: sends what is unsent,
@@ -193,6 +193,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> Result<Sent, Error> {
         let mut call = self.call(turn);
+        call.begin();
         let result = f(&mut call.out);
         call.flush_unblocked();
         call.sent(result)
@@ -224,6 +225,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// [`Error::System`] where the transport failed.
     pub fn flush(&mut self, turn: &mut Turn<'_>) -> Result<Sent, Error> {
         let mut call = self.call(turn);
+        call.begin();
         call.flush();
         call.sent(Ok(()))
     }

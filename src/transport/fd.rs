@@ -110,14 +110,24 @@ fn checked(returned: c_int) -> io::Result<c_int> {
 }
 
 /// The bytes that a call moved, or the errno that it left; an interrupted call is made again.
+#[inline]
 fn transferred(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
+    match usize::try_from(call()) {
+        Ok(n) => Ok(n),
+        Err(_) => not_transferred(&mut call),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn not_transferred(call: &mut dyn FnMut() -> libc::ssize_t) -> io::Result<usize> {
     loop {
-        if let Ok(n) = usize::try_from(call()) {
-            return Ok(n);
-        }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
+        }
+        if let Ok(n) = usize::try_from(call()) {
+            return Ok(n);
         }
     }
 }
