@@ -113,62 +113,78 @@ impl Connection {
     ///
     /// `None` means that all input was used. The event lends its bytes from the input, so that a
     /// reply can be sent while it is borrowed.
-    #[inline(always)]
     pub fn receive<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
-        match self.next_whole(input, output.now()) {
+        if !input.unread().is_empty() {
+            self.heard(output.now());
+        }
+        match self.next_whole(input) {
             Some(whole) => self.lend(whole, input, output),
-            None if input.is_clean() && self.receiver.is_idle() => None,
             None => self.receive_rest(input, output),
         }
     }
 
-    /// A message that lies whole at the start of the input.
+    /// The way of almost every message: it lies whole at the start of the input. `None` leaves
+    /// everything else to [`receive_rest`](Self::receive_rest), the end of a failed connection too.
+    #[cfg(feature = "std")]
     #[inline(always)]
-    fn next_whole(&mut self, input: &mut Input, now: Option<u64>) -> Option<Whole> {
+    pub(crate) fn receive_whole<'a>(
+        &mut self,
+        input: &'a mut Input,
+        output: &mut Output,
+    ) -> Option<Message<'a>> {
+        let whole = self.next_whole(input)?;
+        let (bytes, rest) = input.split_range(whole.at, whole.len);
+        match lend(bytes, whole.opcode, whole.key) {
+            Ok(message) => Some(message),
+            Err(fault) => {
+                self.fail_behind(fault, rest, output);
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn next_whole(&self, input: &mut Input) -> Option<Whole> {
         if input.unread().is_empty() || !self.goes_on() || input.is_lent() {
             return None;
         }
-        let whole = self.receiver.next_whole(input, self.role, &self.config.get().limits)?;
-        self.heard(now);
-        Some(whole)
+        self.receiver.next_whole(input, self.role, &self.config.get().limits)
     }
 
-    /// Unmasks and judges a message where it lies.
-    #[inline(always)]
     fn lend<'a>(&mut self, whole: Whole, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
-        let Whole { opcode, at, len, key } = whole;
-        let (bytes, rest) = input.split_range(at, len);
-        if opcode == OpCode::Text {
-            let text = match key {
-                Some(key) => utf8::unmask_and_validate(bytes, key),
-                None => utf8::validate(bytes),
-            };
-            return match text {
-                Ok(text) => Some(Event::Message(Message::Text(text))),
-                Err(_) => self.failed(Fault::InvalidUtf8, rest, output),
-            };
+        let (bytes, rest) = input.split_range(whole.at, whole.len);
+        match lend(bytes, whole.opcode, whole.key) {
+            Ok(message) => Some(Event::Message(message)),
+            Err(fault) => self.failed(fault, rest, output),
         }
-        if let Some(key) = key {
-            mask(bytes, key, 0);
-        }
-        Some(Event::Message(Message::Binary(bytes)))
     }
 
-    /// Everything but a message that lies whole in the input.
+    /// Everything but a message that lies whole in the input. That something arrived is said with
+    /// [`heard`](Self::heard).
+    #[inline]
+    pub(crate) fn receive_rest<'a>(
+        &mut self,
+        input: &'a mut Input,
+        output: &mut Output,
+    ) -> Option<Event<'a>> {
+        if input.is_clean() && self.receiver.is_idle() {
+            return None;
+        }
+        self.receive_any(input, output)
+    }
+
     #[inline(never)]
-    fn receive_rest<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
+    fn receive_any<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
         input.recycle();
         if matches!(self.closing, Closing::Finished(_) | Closing::Over(_)) {
             input.consume(usize::MAX);
-        } else if !input.unread().is_empty() {
-            self.heard(output.now());
         }
         if !self.goes_on() {
             return if input.is_at_end() { self.end_of_stream(output.now()) } else { None };
         }
         let limits = &self.config.get().limits;
         // What was lent before is done with: what lies whole behind it is found only now.
-        if let Some(whole) = self.receiver.next_whole(input, self.role, limits) {
+        if let Some(whole) = self.next_whole(input) {
             return self.lend(whole, input, output);
         }
         let found = self.receiver.next(input, self.role, limits);
@@ -189,12 +205,18 @@ impl Connection {
         }
     }
 
-    /// After a fault nothing more is received.
     #[cold]
     fn failed(&mut self, fault: Fault, rest: Rest<'_>, output: &mut Output) -> Option<Event<'static>> {
+        let end_of_stream = rest.end_of_stream;
+        self.fail_behind(fault, rest, output);
+        if end_of_stream { self.end_of_stream(output.now()) } else { None }
+    }
+
+    /// After a fault nothing more is received.
+    #[cold]
+    fn fail_behind(&mut self, fault: Fault, rest: Rest<'_>, output: &mut Output) {
         self.fail(fault, output);
         *rest.start = rest.end;
-        if rest.end_of_stream { self.end_of_stream(output.now()) } else { None }
     }
 
     /// Whether messages are still received.
@@ -320,11 +342,26 @@ impl Connection {
     }
 
     pub(crate) fn direct_filled(&mut self, n: usize, output: &mut Output) {
-        self.heard(output.now());
         if let Err(fault) = self.receiver.direct_filled(n) {
             self.fail(fault, output);
         }
     }
+}
+
+/// Unmasks and judges a message where it lies.
+#[inline(always)]
+fn lend(bytes: &mut [u8], opcode: OpCode, key: Option<[u8; 4]>) -> Result<Message<'_>, Fault> {
+    if opcode == OpCode::Text {
+        let text = match key {
+            Some(key) => utf8::unmask_and_validate(bytes, key),
+            None => utf8::validate(bytes),
+        };
+        return text.map(Message::Text).map_err(|_| Fault::InvalidUtf8);
+    }
+    if let Some(key) = key {
+        mask(bytes, key, 0);
+    }
+    Ok(Message::Binary(bytes))
 }
 
 const _: () = assert!(size_of::<Connection>() <= 48);

@@ -30,7 +30,7 @@ impl Stamp {
 impl Connection {
     /// Something arrived: the peer lives.
     #[inline]
-    pub(super) fn heard(&mut self, now: Option<u64>) {
+    pub(crate) fn heard(&mut self, now: Option<u64>) {
         if matches!(self.closing, Closing::Open) {
             self.stamp = now.map(Stamp::at);
             self.pinged = false;

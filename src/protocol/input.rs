@@ -147,6 +147,13 @@ impl Input {
         self.start = self.start.saturating_add(n).min(self.end);
     }
 
+    /// Everything before this place is used.
+    #[inline]
+    pub(super) fn go_on_at(&mut self, position: usize) {
+        debug_assert!((self.start..=self.end).contains(&position));
+        self.start = position;
+    }
+
     /// The bytes between two positions, used ones too.
     #[inline]
     pub(super) fn range(&mut self, from: usize, len: usize) -> &mut [u8] {

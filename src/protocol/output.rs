@@ -72,7 +72,7 @@ impl Output {
     }
 
     #[inline]
-    pub(super) fn now(&self) -> Option<u64> {
+    pub(crate) fn now(&self) -> Option<u64> {
         self.now
     }
 
@@ -80,6 +80,12 @@ impl Output {
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.buffer[self.sent..self.end]
+    }
+
+    /// How many bytes [`as_bytes`](Self::as_bytes) has.
+    #[inline]
+    pub(crate) fn gathered(&self) -> usize {
+        self.end - self.sent
     }
 
     /// Whether nothing is to be sent.
@@ -101,14 +107,16 @@ impl Output {
     /// (RFC 6455, section 5.5.3). So pings from a peer that does not read cost nothing.
     #[inline]
     pub fn consume(&mut self, n: usize) {
-        self.sent = self.sent.saturating_add(n).min(self.end);
-        self.blocked = self.sent < self.end;
-        if !self.blocked {
+        if n >= self.gathered() {
             self.sent = 0;
             self.end = 0;
+            self.blocked = false;
             if self.pong.is_some() {
                 self.release_pong();
             }
+        } else {
+            self.sent += n;
+            self.blocked = true;
         }
     }
 

@@ -77,6 +77,8 @@ impl Receiver {
             return None;
         }
         let unread = input.unread();
+        // The two first bytes that such a frame has: FIN, no reserved bit, text or binary.
+        let (0x81 | 0x82) = *unread.first()? else { return None };
         let Ok(Decoded::Complete { header, size }) = Header::decode(unread) else { return None };
         let room = unread.len() - size;
         if !header.fin || header.opcode.is_control() || header.len > room as u64 {
@@ -85,7 +87,7 @@ impl Receiver {
         check(&header, Expected { role, message: None, limits }).ok()?;
         let len = usize::try_from(header.len).ok()?;
         let at = input.position() + size;
-        input.consume(size + len);
+        input.go_on_at(at + len);
         Some(Whole { opcode: header.opcode, at, len, key: header.mask })
     }
 

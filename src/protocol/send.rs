@@ -26,10 +26,33 @@ impl Connection {
     /// message was taken.
     #[inline]
     pub fn send(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
-        let payload = message.as_bytes();
-        let planned = self.plan(message.opcode(), true, payload.len(), output)?;
-        output.push(&planned.header, payload, planned.key);
+        self.send_data(message.opcode(), true, message.as_bytes(), output)
+    }
+
+    /// Judges a frame, and puts it behind what is gathered.
+    #[inline(always)]
+    fn send_data(
+        &mut self,
+        opcode: OpCode,
+        fin: bool,
+        payload: &[u8],
+        output: &mut Output,
+    ) -> Result<(), SendError> {
+        self.admit(opcode, fin, payload.len(), output)?;
+        match self.role {
+            Role::Server => {
+                let header = Header { fin, ..Header::new(opcode, payload.len() as u64) };
+                output.push(&header.encode(), payload, None);
+            }
+            Role::Client => self.push_masked(opcode, fin, payload, output),
+        }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn push_masked(&self, opcode: OpCode, fin: bool, payload: &[u8], output: &mut Output) {
+        let planned = self.planned(opcode, fin, payload.len(), output);
+        output.push(&planned.header, payload, planned.key);
     }
 
     /// Sends one fragment of a message: the first one with [`OpCode::Text`] or [`OpCode::Binary`],
@@ -52,9 +75,7 @@ impl Connection {
         if opcode.is_control() {
             return Err(SendError::NoMessageBegun);
         }
-        let planned = self.plan(opcode, fin, payload.len(), output)?;
-        output.push(&planned.header, payload, planned.key);
-        Ok(())
+        self.send_data(opcode, fin, payload, output)
     }
 
     /// Sends a ping with a payload of at most 125 bytes.
@@ -110,6 +131,12 @@ impl Connection {
         len: usize,
         output: &mut Output,
     ) -> Result<Planned, SendError> {
+        self.admit(opcode, fin, len, output)?;
+        Ok(self.planned(opcode, fin, len, output))
+    }
+
+    #[inline(always)]
+    fn admit(&mut self, opcode: OpCode, fin: bool, len: usize, output: &Output) -> Result<(), SendError> {
         if self.closing != Closing::Open {
             return Err(SendError::Closed);
         }
@@ -129,7 +156,7 @@ impl Connection {
         if !opcode.is_control() {
             self.fragmenting = !fin;
         }
-        Ok(self.planned(opcode, fin, len, output))
+        Ok(())
     }
 
     fn send_control(&mut self, opcode: OpCode, payload: &[u8], output: &mut Output) -> Result<(), SendError> {

@@ -44,17 +44,40 @@ pub(super) enum Stopped<E> {
 pub(super) struct Call<'a> {
     /// The transport, the connection and the output, as the handler sees them.
     pub(super) out: Outgoing<'a>,
+    pub(super) input: &'a mut Input,
+    pub(super) kept: Kept<'a>,
+}
+
+/// What a stream keeps beside its transport and its connection, and how far the call is with it.
+pub(super) struct Kept<'a> {
     pub(super) state: &'a mut TransportState,
     pub(super) spill: &'a mut Option<Box<Spill>>,
-    pub(super) input: &'a mut Input,
-    /// The connection's own unread bytes lie in `input`, and the scratch's buffer in the spill.
+    /// The connection's own unread bytes lie in the input, and the scratch's buffer in the spill.
     pub(super) own_unread: bool,
+}
+
+/// What is left of a call's budget.
+struct Budget {
+    bytes: usize,
+    events: usize,
+    /// Something may be there to be received.
+    more: bool,
+}
+
+/// What one receiving brought.
+enum Refill {
+    /// Bytes, or the stream's end.
+    Received,
+    /// Nothing more now.
+    Drained,
+    /// There may be more, but the budget is used up.
+    Spent,
 }
 
 impl Drop for Call<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.spill.is_some() || !self.input.is_clean() || !self.out.output.is_clean() {
+        if self.kept.spill.is_some() || !self.input.is_clean() || !self.out.output.is_clean() {
             self.stow();
         }
     }
@@ -64,26 +87,28 @@ impl<'a> Call<'a> {
     /// Takes what the connection kept.
     #[inline]
     pub(super) fn begin(&mut self) {
-        if self.spill.is_some() || self.state.ended || self.state.broken.is_some() {
+        let Kept { state, spill, .. } = &self.kept;
+        if spill.is_some() || state.ended || state.broken.is_some() {
             self.unpack();
         }
     }
 
     #[cold]
     fn unpack(&mut self) {
-        if let Some(spill) = self.spill {
+        let Kept { state, spill, own_unread } = &mut self.kept;
+        if let Some(spill) = spill {
             let pong = spill.unsent.pong.take();
             self.out.output.begin(spill.unsent.as_bytes().len(), pong);
             if !spill.unread.as_bytes().is_empty() {
                 self.input.swap_bytes(&mut spill.unread);
-                self.own_unread = true;
+                *own_unread = true;
             }
         }
-        if self.state.ended {
+        if state.ended {
             self.input.end_of_stream();
         }
         // Until the end is told, each call fails as the one did in which the transport failed.
-        if let Some(errno) = self.state.broken
+        if let Some(errno) = state.broken
             && self.out.connection.goes_on()
         {
             self.out.failed = Some(match errno {
@@ -96,38 +121,24 @@ impl<'a> Call<'a> {
     /// Gives the connection what it has to keep, and leaves the scratch clean.
     #[cold]
     fn stow(&mut self) {
-        self.restore_input();
+        self.kept.restore(self.input);
+        let Kept { state, spill, .. } = &mut self.kept;
         let unread = self.input.unread();
         if !unread.is_empty() {
             let unread = UnreadBytes::new(unread);
-            self.spill.get_or_insert_default().unread = unread;
+            spill.get_or_insert_default().unread = unread;
         }
         self.input.reset();
         let output = &mut *self.out.output;
         let pong = output.take_pong();
-        if self.state.broken.is_none() && (!output.as_bytes().is_empty() || pong.is_some()) {
-            let unsent = &mut self.spill.get_or_insert_default().unsent;
+        if state.broken.is_none() && (!output.as_bytes().is_empty() || pong.is_some()) {
+            let unsent = &mut spill.get_or_insert_default().unsent;
             unsent.push(output.as_bytes());
             unsent.pong = pong;
         }
         output.begin(0, None);
-        if self.spill.as_ref().is_some_and(|spill| spill.is_empty()) {
-            *self.spill = None;
-        }
-    }
-
-    /// The connection's own unread bytes, used or not, go back to it, and the scratch's buffer to the
-    /// scratch.
-    #[inline]
-    fn restore_input(&mut self) {
-        if self.own_unread
-            && let Some(spill) = self.spill
-        {
-            self.own_unread = false;
-            self.input.swap_bytes(&mut spill.unread);
-            if spill.unread.as_bytes().is_empty() {
-                spill.unread = UnreadBytes::default();
-            }
+        if spill.as_ref().is_some_and(|spill| spill.is_empty()) {
+            **spill = None;
         }
     }
 
@@ -150,11 +161,10 @@ impl<'a> Call<'a> {
         }
         self.flush_unblocked();
         let again = result.map_err(Stopped::Handler)?;
-        if self.out.failed.is_some() || self.state.broken.is_some() {
+        if self.out.failed.is_some() || self.kept.state.broken.is_some() {
             self.broken(&mut handler)?;
         }
-        self.half_close();
-        Ok(self.interest(again))
+        Ok(self.conclude(again))
     }
 
     /// Tells the end of a connection whose transport failed.
@@ -165,11 +175,11 @@ impl<'a> Call<'a> {
     ) -> Result<(), Stopped<E>> {
         let failed = self.out.failed.take();
         if let Some(error) = &failed {
-            self.state.fail(error);
+            self.kept.state.fail(error);
         }
         // After the closing handshake, or a fault, a peer that is gone is no news.
         let news = self.out.connection.goes_on();
-        let errno = self.state.broken.unwrap_or(0);
+        let errno = self.kept.state.broken.unwrap_or(0);
         if let Some(end) = self.out.connection.transport_failed(errno) {
             handler(end, &mut self.out).map_err(Stopped::Handler)?;
         }
@@ -187,59 +197,84 @@ impl<'a> Call<'a> {
         ready: Ready,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'a>) -> Result<(), E>,
     ) -> Result<bool, E> {
-        let limits = &self.out.connection.config().limits;
-        let (mut bytes, mut events) = (limits.call_bytes, limits.call_events);
-        self.state.to_the_end |= ready.closed;
-        // A deadline alone does not say that nothing has arrived.
-        let mut more = ready.readable
-            || self.state.to_the_end
-            || self.out.transport.holds_input()
-            || self.out.connection.is_due(self.out.output);
+        let mut budget = self.budget(ready);
         loop {
-            while let Some(event) = self.out.connection.receive(self.input, self.out.output) {
-                handler(event, &mut self.out)?;
-                if self.out.output.as_bytes().len() >= GATHER {
-                    self.flush_unblocked();
-                }
-                events = events.saturating_sub(1);
-                if events == 0 && (more || !self.input.unread().is_empty()) {
+            // What almost all of it is: messages that lie whole in the input.
+            while let Some(message) = self.out.connection.receive_whole(self.input, self.out.output) {
+                handler(Event::Message(message), &mut self.out)?;
+                if self.is_spent(&mut budget) {
                     return Ok(true);
                 }
             }
-            let silent = self.out.failed.is_some() || self.state.ended || self.state.broken.is_some();
-            if !more || silent {
+            if let Some(event) = self.out.connection.receive_rest(self.input, self.out.output) {
+                handler(event, &mut self.out)?;
+                if self.is_spent(&mut budget) {
+                    return Ok(true);
+                }
+                continue;
+            }
+            if !budget.more {
                 return Ok(false);
             }
-            if bytes == 0 {
-                return Ok(true);
-            }
-            self.restore_input();
-            let (received, room) = self.receive_once();
-            match received {
-                Ok(Received::Bytes(n)) => {
-                    bytes = bytes.saturating_sub(n);
-                    // A short read has drained the socket, except of its end.
-                    more = n == room || self.state.to_the_end || self.out.transport.holds_input();
-                }
-                Ok(Received::WouldBlock) => {
-                    self.state.to_the_end = false;
-                    return Ok(false);
-                }
-                Ok(Received::End) => {
-                    self.state.ended = true;
-                    self.input.end_of_stream();
-                }
-                Err(error) => {
-                    self.out.failed = Some(error);
-                    return Ok(false);
-                }
+            match self.refill(&mut budget) {
+                Refill::Received => {}
+                Refill::Drained => return Ok(false),
+                Refill::Spent => return Ok(true),
             }
         }
     }
 
-    /// Receives once: the rest of a large payload straight into its message, everything else into
-    /// the scratch. Gives what came, and how much room there was for it.
-    #[inline(always)]
+    #[inline]
+    fn budget(&mut self, ready: Ready) -> Budget {
+        let limits = &self.out.connection.config().limits;
+        self.kept.state.to_the_end |= ready.closed;
+        // A deadline alone does not say that nothing has arrived.
+        let more = ready.readable
+            || self.kept.state.to_the_end
+            || self.out.transport.holds_input()
+            || self.out.connection.is_due(self.out.output);
+        Budget { bytes: limits.call_bytes, events: limits.call_events, more }
+    }
+
+    /// Receives once, all of whose input is used.
+    fn refill(&mut self, budget: &mut Budget) -> Refill {
+        let Kept { state, .. } = &mut self.kept;
+        if self.out.failed.is_some() || state.ended || state.broken.is_some() {
+            return Refill::Drained;
+        }
+        if budget.bytes == 0 {
+            return Refill::Spent;
+        }
+        self.kept.restore(self.input);
+        let (received, room) = self.receive_once();
+        let state = &mut *self.kept.state;
+        match received {
+            Ok(Received::Bytes(n)) => {
+                self.out.connection.heard(self.out.output.now());
+                budget.bytes = budget.bytes.saturating_sub(n);
+                // A short read has drained the socket, except of its end.
+                budget.more = n == room || state.to_the_end || self.out.transport.holds_input();
+                Refill::Received
+            }
+            Ok(Received::WouldBlock) => {
+                state.to_the_end = false;
+                Refill::Drained
+            }
+            Ok(Received::End) => {
+                state.ended = true;
+                self.input.end_of_stream();
+                Refill::Received
+            }
+            Err(error) => {
+                self.out.failed = Some(error);
+                Refill::Drained
+            }
+        }
+    }
+
+    /// The rest of a large payload goes straight into its message, everything else into the scratch.
+    /// Gives what came, and how much room there was for it.
+    #[inline]
     fn receive_once(&mut self) -> (io::Result<Received>, usize) {
         if let Some(room) = self.out.connection.direct_room(DIRECT_RECEIVE) {
             let len = room.len();
@@ -258,6 +293,16 @@ impl<'a> Call<'a> {
         (received, len)
     }
 
+    /// After each event: sends what was gathered, where it is much, and counts.
+    #[inline]
+    fn is_spent(&mut self, budget: &mut Budget) -> bool {
+        if self.out.output.gathered() >= GATHER {
+            self.flush_unblocked();
+        }
+        budget.events = budget.events.saturating_sub(1);
+        budget.events == 0 && (budget.more || !self.input.unread().is_empty())
+    }
+
     /// Sends what is unsent, unless there is nothing, or the transport is known to take nothing now.
     #[inline]
     pub(super) fn flush_unblocked(&mut self) {
@@ -269,39 +314,35 @@ impl<'a> Call<'a> {
     /// Sends what is unsent: what the connection kept, then what this call made.
     pub(super) fn flush(&mut self) {
         if self.out.failed.is_none()
-            && self.state.broken.is_none()
+            && self.kept.state.broken.is_none()
             && let Err(error) = self.try_flush()
         {
             self.out.failed = Some(error);
         }
+        if self.out.failed.is_some() || self.kept.state.broken.is_some() {
+            self.give_up();
+        }
+    }
+
+    /// Nothing goes out any more.
+    #[cold]
+    fn give_up(&mut self) {
         if let Some(error) = &self.out.failed {
-            self.state.fail(error);
+            self.kept.state.fail(error);
         }
-        if self.state.broken.is_some() {
-            if let Some(spill) = self.spill {
-                spill.unsent.clear();
-            }
-            self.out.output.begin(0, None);
+        if let Some(spill) = self.kept.spill {
+            spill.unsent.clear();
         }
+        self.out.output.begin(0, None);
     }
 
     #[inline]
     fn try_flush(&mut self) -> io::Result<()> {
-        if let Some(spill) = self.spill {
-            let unsent = spill.unsent.as_bytes();
-            if !unsent.is_empty() {
-                let taken = send_checked(self.out.transport, unsent)?;
-                spill.unsent.consume(taken);
-                let left = spill.unsent.as_bytes().len();
-                self.out.output.set_backlog(left);
-                if left > 0 {
-                    return Ok(());
-                }
-            }
+        if self.kept.spill.is_some() {
+            self.flush_spill()?;
         }
-        self.out.send_gathered()?;
-        if self.out.output.may_send() && !self.out.output.as_bytes().is_empty() {
-            // A pong that waited for its way to be free.
+        // Again, for a pong that waited for its way to be free.
+        while self.out.output.may_send() && self.out.output.gathered() > 0 {
             self.out.send_gathered()?;
         }
         if self.out.transport.wants_write() {
@@ -309,6 +350,19 @@ impl<'a> Call<'a> {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 _ => {}
             }
+        }
+        Ok(())
+    }
+
+    /// Sends what the connection kept, as much as the transport takes now.
+    #[cold]
+    fn flush_spill(&mut self) -> io::Result<()> {
+        if let Some(spill) = self.kept.spill
+            && !spill.unsent.as_bytes().is_empty()
+        {
+            let taken = send_checked(self.out.transport, spill.unsent.as_bytes())?;
+            spill.unsent.consume(taken);
+            self.out.output.set_backlog(spill.unsent.as_bytes().len());
         }
         Ok(())
     }
@@ -327,22 +381,16 @@ impl<'a> Call<'a> {
 
     /// Ends the sending direction once the last frame is out. The peer's end is then awaited: closing
     /// with unread input would reset the peer before it has read that frame.
-    #[inline]
     fn half_close(&mut self) {
-        let done = !self.out.connection.goes_on() && self.state.broken.is_none();
-        if done && !self.state.shut && !self.out.needs_flush() {
-            self.state.shut = true;
+        if self.kept.state.broken.is_none() && !self.kept.state.shut && !self.out.needs_flush() {
+            self.kept.state.shut = true;
             // A transport that is already disconnected says so at the next receive.
             let _ = self.out.transport.shutdown_write();
         }
     }
 
-    #[inline]
-    fn interest(&self, again: bool) -> Interest {
-        let writable = self.out.needs_flush() && self.state.broken.is_none();
-        if self.out.connection.goes_on() {
-            return Interest { readable: !self.state.ended, writable, again, over: false };
-        }
+    fn closing_interest(&self, again: bool) -> Interest {
+        let writable = self.out.needs_flush() && self.kept.state.broken.is_none();
         let over = match self.out.connection.status() {
             Status::Over(end) => {
                 !writable
@@ -352,10 +400,38 @@ impl<'a> Call<'a> {
             _ => false,
         };
         Interest {
-            readable: !self.state.ended && !over,
+            readable: !self.kept.state.ended && !over,
             writable: writable && !over,
             again: again && !over,
             over,
+        }
+    }
+
+    /// Ends the call: what the stream wants now.
+    #[inline]
+    fn conclude(&mut self, again: bool) -> Interest {
+        if self.out.connection.goes_on() {
+            let writable = self.out.needs_flush() && self.kept.state.broken.is_none();
+            return Interest { readable: !self.kept.state.ended, writable, again, over: false };
+        }
+        self.half_close();
+        self.closing_interest(again)
+    }
+}
+
+impl Kept<'_> {
+    /// The connection's own unread bytes, used or not, go back to it, and the scratch's buffer to the
+    /// scratch.
+    #[inline]
+    fn restore(&mut self, input: &mut Input) {
+        if self.own_unread
+            && let Some(spill) = self.spill
+        {
+            self.own_unread = false;
+            input.swap_bytes(&mut spill.unread);
+            if spill.unread.as_bytes().is_empty() {
+                spill.unread = UnreadBytes::default();
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ impl Outgoing<'_> {
     /// # Errors
     ///
     /// [`SendError::Full`], [`SendError::Closed`] or [`SendError::MessageUnfinished`].
-    #[inline]
+    #[inline(always)]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
         if message.as_bytes().len() < SENT_IN_PLACE {
@@ -150,7 +150,7 @@ impl Outgoing<'_> {
     }
 
     /// Sends what this call has gathered, as much as the transport takes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send_gathered(&mut self) -> io::Result<()> {
         if !self.output.as_bytes().is_empty() {
             let taken = send_checked(self.transport, self.output.as_bytes())?;

@@ -1,7 +1,7 @@
 //! The stream itself.
 #![forbid(unsafe_code)]
 
-use super::call::{Call, Stopped, TransportState};
+use super::call::{Call, Kept, Stopped, TransportState};
 use super::spill::Spill;
 use super::{Error, Interest, Outgoing, Ready, Scratch, Turn};
 use crate::frame::CloseCode;
@@ -134,7 +134,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
             output,
             failed: None,
         };
-        Call { out, state: &mut self.state, spill: &mut self.spill, input, own_unread: false }
+        let kept = Kept { state: &mut self.state, spill: &mut self.spill, own_unread: false };
+        Call { out, input, kept }
     }
 
     /// Does everything that a readiness, a deadline or "again" asks for: sends what is unsent,
