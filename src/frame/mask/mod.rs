@@ -65,9 +65,15 @@ pub(super) fn mask_at(bytes: &mut [u8], key: Key) {
 /// `offset` is the place of `from[0]` in its frame's payload.
 #[inline]
 pub fn mask_into(to: &mut [u8], from: &[u8], key: [u8; 4], offset: usize) {
+    mask_into_at(to, from, Key::new(key).after(offset));
+}
+
+/// The same, with a key that is turned already.
+#[inline(always)]
+pub(super) fn mask_into_at(to: &mut [u8], from: &[u8], key: Key) {
     let len = to.len().min(from.len());
     // SAFETY: either slice has at least `len` bytes, and a `&mut` one overlaps no other.
-    unsafe { copy_masked(to.as_mut_ptr(), from.as_ptr(), len, Key::new(key).after(offset)) };
+    unsafe { copy_masked(to.as_mut_ptr(), from.as_ptr(), len, key) };
 }
 
 /// Copies `len` bytes, masking them; `to` and `from` may be the same place.

@@ -32,6 +32,10 @@ pub(in crate::frame) unsafe trait Vector: Copy {
 pub(in crate::frame) struct Key(u32);
 
 impl Key {
+    /// The key that changes nothing.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub(in crate::frame) const NONE: Self = Self(0);
+
     #[inline(always)]
     pub(in crate::frame) const fn new(key: [u8; 4]) -> Self {
         Self(u32::from_le_bytes(key))
@@ -48,12 +52,6 @@ impl Key {
     #[inline(always)]
     pub(super) const fn word(self) -> u32 {
         self.0.to_le()
-    }
-
-    /// The byte for the byte that stands `n` further on, `n` less than 4.
-    #[inline(always)]
-    const fn byte(self, n: usize) -> u8 {
-        self.0.to_le_bytes()[n & 3]
     }
 }
 
@@ -84,24 +82,25 @@ pub(in crate::frame) unsafe fn copy_short<V: Vector>(
     }
 }
 
-/// Copies one to three bytes: the first, the middle one and the last, which may be the same.
+/// Copies one to three bytes, one by one.
 ///
 /// # Safety
 ///
 /// As [`copy_short`]'s, for a `len` of one to three.
 #[inline(always)]
 unsafe fn copy_few(to: *mut u8, from: *const u8, len: usize, key: Key) -> bool {
-    let (middle, end) = (len / 2, len - 1);
-    // SAFETY: all three places are less than `len`.
-    unsafe {
-        let a = *from ^ key.byte(0);
-        let b = *from.add(middle) ^ key.byte(middle);
-        let c = *from.add(end) ^ key.byte(end);
-        *to = a;
-        *to.add(middle) = b;
-        *to.add(end) = c;
-        (a | b | c).is_ascii()
+    let mut all = 0;
+    for (at, key) in key.0.to_le_bytes().into_iter().take(3).enumerate() {
+        if at < len {
+            // SAFETY: `at` is less than `len`.
+            unsafe {
+                let byte = *from.add(at) ^ key;
+                *to.add(at) = byte;
+                all |= byte;
+            }
+        }
     }
+    all.is_ascii()
 }
 
 /// Copies a vector at either end, which cover everything.

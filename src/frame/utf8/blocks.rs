@@ -8,6 +8,9 @@
 use crate::frame::mask::{self, Key, vector::Vector};
 use simdutf8::basic::imp::ChunkedUtf8Validator;
 
+/// How many bytes the validator takes at a time.
+pub(super) const BLOCK: usize = 64;
+
 /// So few bytes std judges faster than any validator that takes blocks.
 const FEW: usize = 16;
 
@@ -118,8 +121,17 @@ mod neon {
 /// The processor has the instructions of `U`.
 #[inline(always)]
 unsafe fn judge_text<U: ChunkedUtf8Validator>(bytes: &[u8]) -> bool {
-    // SAFETY: as the caller's.
-    unsafe { U::new().finalize(Some(bytes)).is_ok() }
+    // SAFETY: the caller's processor has the instructions.
+    let mut validator = unsafe { U::new() };
+    for bytes in bytes.chunks(BLOCK) {
+        // Behind the last of them zeros, which are characters of their own.
+        let mut block = [0; BLOCK];
+        mask::mask_into_at(&mut block, bytes, Key::NONE);
+        // SAFETY: as above.
+        unsafe { validator.update_from_chunks(&block) };
+    }
+    // SAFETY: as above.
+    unsafe { validator.finalize(None).is_ok() }
 }
 
 /// Unmasks the bytes in place; whether they are UTF-8 then.
@@ -195,7 +207,7 @@ unsafe fn unmask_text<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key:
     // SAFETY: the caller's processor has the instructions.
     let (mut validator, wide) = unsafe { (U::new(), V::splat(key)) };
     // A multiple of the key's size, so that every block begins with the same byte of it.
-    let mut blocks = bytes.chunks_exact_mut(64);
+    let mut blocks = bytes.chunks_exact_mut(BLOCK);
     for block in &mut blocks {
         for part in block.chunks_exact_mut(size) {
             let to = part.as_mut_ptr();
@@ -206,7 +218,15 @@ unsafe fn unmask_text<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key:
         unsafe { validator.update_from_chunks(block) };
     }
     let rest = blocks.into_remainder();
-    mask::mask_at(rest, key);
+    if !rest.is_empty() {
+        // Behind the rest zeros, which are characters of their own. It is taken from the masked bytes,
+        // not from those just stored, for which it would have to wait.
+        let mut block = [0; BLOCK];
+        mask::mask_into_at(&mut block, rest, key);
+        mask::mask_at(rest, key);
+        // SAFETY: the caller's processor has the instructions.
+        unsafe { validator.update_from_chunks(&block) };
+    }
     // SAFETY: the caller's processor has the instructions.
-    unsafe { validator.finalize(Some(rest)).is_ok() }
+    unsafe { validator.finalize(None).is_ok() }
 }
