@@ -25,8 +25,8 @@ pub use protocol::{
 };
 #[cfg(feature = "std")]
 pub use stream::{
-    ClientOpening, Error, Interest, OpeningError, Outgoing, Progress, ReadError, ReadResult, Ready, Scratch,
-    Sent, ServerOpening, Turn, WebSocketStream, WriteError, WriteResult,
+    ClientOpening, Error, IfFull, Interest, OpeningError, Outgoing, Prepared, Progress, ReadError,
+    ReadResult, Ready, Scratch, Sent, ServerOpening, Turn, WebSocketStream, WriteError, WriteResult,
 };
 #[cfg(feature = "std")]
 pub use transport::NonBlockingTransport;

@@ -33,4 +33,4 @@ pub use keys::MaskKeys;
 pub use output::Output;
 
 #[cfg(feature = "std")]
-pub(crate) use {config::SharedConfig, input::UnreadBytes, output::Pong};
+pub(crate) use {config::SharedConfig, input::UnreadBytes, output::Pong, send::Planned};

@@ -207,13 +207,18 @@ impl Output {
 
     /// Adds bytes that the transport refused.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        self.push_encoded(bytes);
+        self.blocked = true;
+    }
+
+    /// Adds bytes that are frames already.
+    pub(crate) fn push_encoded(&mut self, bytes: &[u8]) {
         let end = self.end + bytes.len();
         if self.buffer.len() < end {
             self.grow(end);
         }
         self.buffer[self.end..end].copy_from_slice(bytes);
         self.end = end;
-        self.blocked = true;
     }
 
     /// Whether no call has left anything.

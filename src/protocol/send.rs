@@ -122,9 +122,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Judges a frame before it is sent: whether it may be, and whether it fits.
     #[inline]
-    pub(crate) fn plan(
+    fn plan(
         &mut self,
         opcode: OpCode,
         fin: bool,
@@ -135,8 +134,15 @@ impl Connection {
         Ok(self.planned(opcode, fin, len, output))
     }
 
+    /// Judges a frame before it is sent: whether it may be, and whether it fits.
     #[inline(always)]
-    fn admit(&mut self, opcode: OpCode, fin: bool, len: usize, output: &Output) -> Result<(), SendError> {
+    pub(crate) fn admit(
+        &mut self,
+        opcode: OpCode,
+        fin: bool,
+        len: usize,
+        output: &Output,
+    ) -> Result<(), SendError> {
         if self.closing != Closing::Open {
             return Err(SendError::Closed);
         }
@@ -199,7 +205,7 @@ impl Connection {
         output.push(&planned.header, &payload[..len], planned.key);
     }
 
-    fn planned(&self, opcode: OpCode, fin: bool, len: usize, output: &mut Output) -> Planned {
+    pub(crate) fn planned(&self, opcode: OpCode, fin: bool, len: usize, output: &mut Output) -> Planned {
         // "A client MUST mask all frames that it sends to the server" (section 5.1), each with "a
         // fresh masking key from the set of allowed 32-bit values" (section 5.3).
         let key = (self.role == Role::Client).then(|| output.next_key());

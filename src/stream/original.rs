@@ -86,6 +86,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
             Ok(match sent {
                 Sent::Written => frame,
                 Sent::Queued(bytes) => frame.saturating_sub(bytes),
+                // Nothing here asks for it.
+                Sent::Dropped => 0,
             })
         })
     }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::frame::{CloseCode, OpCode};
-use crate::protocol::{Connection, Message, Output, SendError, Status};
+use crate::protocol::{Connection, Message, Output, Planned, SendError, Status};
 use crate::transport::{NonBlockingTransport, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
 
@@ -102,25 +102,34 @@ impl Outgoing<'_> {
     }
 
     #[inline(never)]
-    fn send_frame(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
-        let planned = match self.connection.plan(opcode, fin, payload.len(), self.output) {
-            Err(SendError::Full) => {
-                // Perhaps only what this call has gathered is in the way.
-                self.flush_gathered();
-                self.connection.plan(opcode, fin, payload.len(), self.output)?
-            }
-            planned => planned?,
-        };
-        let in_place = payload.len() >= SENT_IN_PLACE && planned.key.is_none();
-        if in_place && self.output.may_send() && self.failed.is_none() {
-            self.send_in_place(&planned.header, payload);
-        } else {
-            self.output.push(&planned.header, payload, planned.key);
+    pub(super) fn send_frame(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
+        self.admit(opcode, fin, payload.len())?;
+        let Planned { header, key } = self.connection.planned(opcode, fin, payload.len(), self.output);
+        match key {
+            None if self.sends_in_place(payload.len()) => self.send_in_place(&header, payload),
+            key => self.output.push(&header, payload, key),
         }
         Ok(())
     }
 
-    fn send_in_place(&mut self, header: &[u8], payload: &[u8]) {
+    /// Whether a frame with so much payload may be sent now, and fits.
+    pub(super) fn admit(&mut self, opcode: OpCode, fin: bool, len: usize) -> Result<(), SendError> {
+        match self.connection.admit(opcode, fin, len, self.output) {
+            Err(SendError::Full) => {
+                // Perhaps only what this call has gathered is in the way.
+                self.flush_gathered();
+                self.connection.admit(opcode, fin, len, self.output)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Whether an unmasked payload of this size is sent from where it lies.
+    pub(super) fn sends_in_place(&self, len: usize) -> bool {
+        len >= SENT_IN_PLACE && self.output.may_send() && self.failed.is_none()
+    }
+
+    pub(super) fn send_in_place(&mut self, header: &[u8], payload: &[u8]) {
         let gathered = self.output.as_bytes();
         let pieces = [IoSlice::new(gathered), IoSlice::new(header), IoSlice::new(payload)];
         let gathered = gathered.len();

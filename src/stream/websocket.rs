@@ -59,6 +59,8 @@ pub enum Sent {
     /// The connection keeps this many bytes and sends them when it can: wait until the transport is
     /// writable, then drive or flush.
     Queued(usize),
+    /// There was no place for it, and it was to be dropped then: see [`IfFull::Drop`](super::IfFull).
+    Dropped,
 }
 
 /// A stream taken apart.

@@ -1,0 +1,128 @@
+//! One message to many: encoded once, shared by all who send it.
+#![forbid(unsafe_code)]
+
+use super::{Error, Outgoing, Sent, Turn, WebSocketStream};
+use crate::frame::{Header, OpCode};
+use crate::protocol::{Message, Role, SendError};
+use crate::transport::NonBlockingTransport;
+use std::sync::Arc;
+
+/// A whole message, encoded once and shared: a clone costs a reference count.
+///
+/// A server sends the same bytes to every peer. A client's frames are masked, each with a fresh key
+/// (RFC 6455, section 5.3), so there only the message is shared.
+///
+/// ```
+/// use websocket_stream::transport::memory;
+/// use websocket_stream::{IfFull, Message, Prepared, Scratch, Sent, WebSocketStream};
+///
+/// let mut scratch = Scratch::new();
+/// let (mut room, mut peers) = (Vec::new(), Vec::new());
+/// for _ in 0..3 {
+///     let (a, b) = memory::pair(4096);
+///     room.push(WebSocketStream::new(a)?);
+///     peers.push(WebSocketStream::client(b)?);
+/// }
+///
+/// let tick = Prepared::new("tick");
+/// for stream in &mut room {
+///     // A peer that is too slow for this tick gets the next one.
+///     let sent = stream.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop)?;
+///     assert_eq!(sent, Sent::Written);
+/// }
+/// for peer in &mut peers {
+///     assert_eq!(peer.read()?.1, b"tick");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared(Arc<Encoded>);
+
+/// What to do with a message for which a connection has no place left, because its peer is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IfFull {
+    /// Refuse it with [`SendError::Full`].
+    Refuse,
+    /// Drop it and say so with [`Sent::Dropped`]: for messages that the next one makes worthless.
+    Drop,
+}
+
+/// A server's frame, and where in it the payload begins.
+#[derive(PartialEq, Eq)]
+struct Encoded {
+    frame: Box<[u8]>,
+    header: usize,
+    is_text: bool,
+}
+
+impl std::fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let len = self.frame.len() - self.header;
+        f.debug_struct("Encoded").field("is_text", &self.is_text).field("len", &len).finish()
+    }
+}
+
+impl Prepared {
+    /// Encodes a message.
+    pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
+        let message = message.into();
+        let payload = message.as_bytes();
+        let header = Header::new(message.opcode(), payload.len() as u64).encode();
+        let frame = [&header, payload].concat().into_boxed_slice();
+        let is_text = matches!(message, Message::Text(_));
+        Self(Arc::new(Encoded { frame, header: header.len(), is_text }))
+    }
+
+    /// The message's payload.
+    pub fn payload(&self) -> &[u8] {
+        &self.0.frame[self.0.header..]
+    }
+
+    /// Whether it is a text message.
+    pub fn is_text(&self) -> bool {
+        self.0.is_text
+    }
+
+    fn opcode(&self) -> OpCode {
+        if self.0.is_text { OpCode::Text } else { OpCode::Binary }
+    }
+}
+
+impl<T: NonBlockingTransport> WebSocketStream<T> {
+    /// Sends a message that was encoded once, for many.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_with`](Self::send_with); never [`SendError::Full`] with [`IfFull::Drop`].
+    pub fn send_prepared(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Prepared,
+        if_full: IfFull,
+    ) -> Result<Sent, Error> {
+        match (self.send_with(turn, |out| out.send_prepared(message)), if_full) {
+            (Err(Error::Send(SendError::Full)), IfFull::Drop) => Ok(Sent::Dropped),
+            (sent, _) => sent,
+        }
+    }
+}
+
+impl Outgoing<'_> {
+    /// Sends a message that was encoded once, for many.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        let payload = message.payload();
+        if self.connection.role() == Role::Client {
+            return self.send_frame(message.opcode(), payload, true);
+        }
+        self.admit(message.opcode(), true, payload.len())?;
+        match self.sends_in_place(payload.len()) {
+            true => self.send_in_place(&[], &message.0.frame),
+            false => self.output.push_encoded(&message.0.frame),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! One message to many.
+
+use std::sync::Arc;
+use websocket_stream::transport::memory;
+use websocket_stream::{
+    Config, Error, IfFull, Limits, Message, OpCode, Prepared, Role, Scratch, SendError, Sent, WebSocketStream,
+};
+
+fn payloads() -> Vec<Vec<u8>> {
+    // Each length form, gathered and sent in place.
+    [0, 5, 125, 126, 4095, 4096, 70_000].map(|len| vec![b'x'; len]).to_vec()
+}
+
+#[test]
+fn a_prepared_message_arrives_as_the_message_itself_from_either_end() {
+    for payload in payloads() {
+        let text = std::str::from_utf8(&payload).unwrap();
+        for (prepared, opcode) in
+            [(Prepared::new(text), OpCode::Text), (Prepared::new(&payload[..]), OpCode::Binary)]
+        {
+            assert_eq!(prepared.payload(), payload);
+            assert_eq!(prepared.is_text(), opcode == OpCode::Text);
+            let (a, b) = memory::pair(1 << 20);
+            let (mut server, mut client) =
+                (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
+            let mut scratch = Scratch::new();
+            let sent = server.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
+            assert_eq!(sent, Sent::Written);
+            assert_eq!(client.read().unwrap(), (opcode, payload.clone()));
+            let sent = client.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
+            assert_eq!(sent, Sent::Written);
+            assert_eq!(server.read().unwrap(), (opcode, payload.clone()));
+        }
+    }
+}
+
+#[test]
+fn a_prepared_message_keeps_its_place_among_the_others() {
+    let (a, b) = memory::pair(1 << 20);
+    let (mut server, mut client) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
+    let mut scratch = Scratch::new();
+    let large = Prepared::new(&[7; 5000][..]);
+    let small = Prepared::new("small");
+    server
+        .send_with(&mut scratch.at(0), |out| {
+            out.send("first")?;
+            out.send_prepared(&small)?;
+            out.send_prepared(&large)?;
+            out.send("last")
+        })
+        .unwrap();
+    let read: Vec<_> = std::iter::from_fn(|| client.read().ok()).map(|(_, payload)| payload).collect();
+    assert_eq!(read, [&b"first"[..], b"small", &[7; 5000], b"last"]);
+}
+
+#[test]
+fn a_full_connection_refuses_or_drops_and_keeps_nothing_of_it() {
+    let limits = Limits { unsent: 2000, ..Limits::default() };
+    let config = Arc::new(Config { limits, ..Config::default() });
+    let (a, b) = memory::pair(100);
+    let mut server = WebSocketStream::with_config(a, Role::Server, config).unwrap();
+    let mut client = WebSocketStream::client(b).unwrap();
+    let mut scratch = Scratch::new();
+    let tick = Prepared::new(&[1; 600][..]);
+    let mut accepted = 0;
+    loop {
+        match server.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop).unwrap() {
+            Sent::Dropped => break,
+            _ => accepted += 1,
+        }
+    }
+    let unsent = server.unsent();
+    let refused = server.send_prepared(&mut scratch.at(0), &tick, IfFull::Refuse);
+    assert!(matches!(refused, Err(Error::Send(SendError::Full))));
+    assert_eq!(server.unsent(), unsent);
+    let mut arrived = 0;
+    for _ in 0..100 {
+        server.flush(&mut scratch.at(0)).unwrap();
+        while let Ok((_, payload)) = client.read() {
+            assert_eq!(payload, [1; 600]);
+            arrived += 1;
+        }
+    }
+    assert_eq!((arrived, server.unsent(), server.held()), (accepted, 0, 0));
+}
+
+#[test]
+fn a_prepared_message_is_shared_and_not_printed() {
+    let secret = Prepared::new(Message::Text("a secret"));
+    let copy = secret.clone();
+    assert_eq!(secret.payload().as_ptr(), copy.payload().as_ptr());
+    assert!(!format!("{secret:?}").contains("secret"));
+}
