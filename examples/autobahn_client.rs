@@ -119,7 +119,7 @@ impl<'h> Client<'h> {
             let now = self.now();
             match opening.advance(&mut self.scratch.at(now), ready)? {
                 Progress::Pending(interest) => {
-                    ready = waiter.wait(interest, opening.next_deadline(), now)?;
+                    ready = waiter.wait(interest, opening.next_deadline(now), now)?;
                 }
                 // A client decides nothing.
                 Progress::Open | Progress::Decide(_) => return Ok(opening.into_stream()),

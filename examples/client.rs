@@ -82,7 +82,7 @@ impl Client {
         let (mut scratch, start) = (Scratch::new(), Instant::now());
         let mut opening = ClientOpening::new(socket, request)?;
         while let Progress::Pending(_) = opening.advance(&mut scratch.at(since(start)), Ready::ALL)? {
-            wait(&mut poll, &mut events, timeout(opening.next_deadline(), since(start)))?;
+            wait(&mut poll, &mut events, timeout(opening.next_deadline(since(start)), since(start)))?;
         }
         let lines = Lines::new(&poll)?;
         Ok(Self { stream: opening.into_stream(), poll, events, scratch, start, lines })

@@ -23,18 +23,37 @@ pub struct Limits {
     /// Fragments of one received message. 262,144: a message of 16 MiB in pieces of 64 bytes.
     pub fragments: u32,
     /// Bytes accepted for sending that the transport has not taken, control frames included. 16 MiB
-    /// and 64 KiB: one largest message, and room for what is said beside it.
+    /// and 64 KiB: one largest message, and room for what is said beside it. Of it,
+    /// [`CONTROL_ROOM`](Self::CONTROL_ROOM) is for control frames only, and always there: less counts
+    /// as that.
+    ///
+    /// What does not fit is refused with [`SendError::Full`](crate::SendError::Full) and stays the
+    /// caller's.
     pub unsent: usize,
+    /// While more than this many bytes are unsent, nothing is received from the peer. Off (`None`).
+    ///
+    /// For servers that only answer: a peer that asks and does not take its answers is held up by its
+    /// own transport, and nothing is refused where [`unsent`](Self::unsent) has room for this much
+    /// and one largest answer.
+    ///
+    /// Where both ends do it, **each can wait for the other for ever**: both send much, and neither
+    /// receives before its own bytes are taken. So it is for one of the ends, or with
+    /// [`Deadlines::unsent`](crate::Deadlines::unsent). While it holds, the peer's silence is no sign
+    /// of its death, and [`Deadlines::silence`](crate::Deadlines::silence) is not counted.
+    pub pause_reading: Option<usize>,
     /// Bytes received in one call before the call returns, so that other connections get their turn.
-    /// 256 KiB.
+    /// 256 KiB; 0 counts as 1.
     pub call_bytes: usize,
-    /// Events given out in one call before the call returns. 4,096.
+    /// Events given out in one call before the call returns. 4,096; 0 counts as 1.
     pub call_events: usize,
 }
 
 impl Limits {
     /// The part of [`unsent`](Self::unsent) that only control frames may use: room for the pending
     /// pong, a ping and the closing frame, so that a closing frame always gets its place.
+    ///
+    /// A control frame is at most 131 bytes (2 of header, 4 of mask, 125 of payload). Pings may fill
+    /// the first half; the second half is for one pong and one Close frame.
     pub const CONTROL_ROOM: usize = 512;
 
     /// The defaults that the fields name.
@@ -45,9 +64,16 @@ impl Limits {
         message: 16 << 20,
         fragments: 1 << 18,
         unsent: (16 << 20) + (64 << 10),
+        pause_reading: None,
         call_bytes: 256 << 10,
         call_events: 4096,
     };
+
+    /// The most bytes that may be unsent.
+    #[inline]
+    pub(crate) const fn unsent_bound(&self) -> usize {
+        if self.unsent < Self::CONTROL_ROOM { Self::CONTROL_ROOM } else { self.unsent }
+    }
 }
 
 impl Default for Limits {

@@ -1,126 +1,371 @@
-//! Time is an argument: what it does to a connection, and what it must not do.
+//! Time as an argument: every deadline, its default and its off switch, with a clock that the tests
+//! turn by hand.
 
 use std::sync::Arc;
+use websocket_stream::handshake::{ClientRequest, Response};
+use websocket_stream::protocol::Role;
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, Config, Deadline, Deadlines, End, Event, Interest, NonBlockingTransport, Ready, Role, Scratch,
-    Status, WebSocketStream,
+    Cause, ClientOpening, CloseCode, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Interest,
+    Limits, NonBlockingTransport, OpeningError, Progress, Ready, Scratch, ServerOpening, Status,
+    WebSocketStream,
 };
 
-/// A server with these deadlines, its peer, and a scratch. The caller's clock shows a late hour.
-const START: u64 = 5_000_000_000;
+const OFF: Deadlines = Deadlines { handshake: None, ping: None, silence: None, close: None, unsent: None };
 
-fn ends(deadlines: Deadlines) -> (WebSocketStream<MemoryStream>, WebSocketStream<MemoryStream>, Scratch) {
-    let (a, b) = memory::pair(4096);
+/// A stream, the transport of its peer, and the end that it told.
+struct Side {
+    stream: WebSocketStream<MemoryStream>,
+    peer: MemoryStream,
+    scratch: Scratch,
+    end: Option<End>,
+}
+
+fn side(role: Role, deadlines: Deadlines, capacity: usize) -> Side {
+    let (a, peer) = memory::pair(capacity);
     let config = Arc::new(Config { deadlines, ..Config::default() });
-    let server = WebSocketStream::with_config(a, Role::Server, config).unwrap();
-    (server, WebSocketStream::client(b).unwrap(), Scratch::new())
+    let stream = WebSocketStream::with_config(a, role, config).unwrap();
+    let scratch = Scratch::with_keys(Box::new(|| [0; 4]));
+    Side { stream, peer, scratch, end: None }
 }
 
-fn drive(
-    stream: &mut WebSocketStream<MemoryStream>,
-    scratch: &mut Scratch,
-    now: u64,
-    ready: Ready,
-) -> (Interest, Vec<String>) {
-    let mut events = Vec::new();
-    let interest = stream
-        .drive(&mut scratch.at(now), ready, |event, _| {
-            events.push(match event {
-                Event::End(End { cause, .. }) => format!("{cause:?}"),
-                other => format!("{other:?}"),
-            });
+impl Side {
+    fn drive(&mut self, now: u64, ready: Ready) -> Interest {
+        let end = &mut self.end;
+        let told = |event: Event<'_>, _: &mut websocket_stream::Outgoing<'_>| {
+            if let Event::End(told) = event {
+                assert_eq!(end.replace(told), None, "an end is told once");
+            }
             Ok(())
-        })
-        .unwrap();
-    (interest, events)
+        };
+        self.stream.drive(&mut self.scratch.at(now), ready, told).unwrap()
+    }
+
+    /// All that its peer can receive now.
+    fn sent(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(n @ 1..) = self.peer.recv(&mut buffer) {
+            all.extend_from_slice(&buffer[..n]);
+        }
+        all
+    }
 }
 
-fn silence() -> Deadlines {
-    Deadlines { ping: Some(1_000), silence: Some(3_000), ..Deadlines::default() }
+/// A ping without payload, and a Close frame with a code, as each role sends them with a mask of zeros.
+fn ping(role: Role) -> &'static [u8] {
+    if role == Role::Server { b"\x89\x00" } else { b"\x89\x80\0\0\0\0" }
+}
+
+fn close(role: Role, code: u16) -> Vec<u8> {
+    let start: &[u8] = if role == Role::Server { b"\x88\x02" } else { b"\x88\x82\0\0\0\0" };
+    [start, &code.to_be_bytes()].concat()
+}
+
+/// What the peer of each role sends: a pong, the first byte of a frame, a Close frame of 1000.
+fn from_peer(role: Role) -> [&'static [u8]; 3] {
+    match role {
+        Role::Server => [b"\x8a\x80\0\0\0\0", b"\x82", b"\x88\x82\0\0\0\0\x03\xe8"],
+        Role::Client => [b"\x8a\x00", b"\x82", b"\x88\x02\x03\xe8"],
+    }
+}
+
+const ROLES: [Role; 2] = [Role::Server, Role::Client];
+
+#[test]
+fn a_silent_peer_is_pinged_once_and_then_given_up() {
+    for role in ROLES {
+        let deadlines = Deadlines { ping: Some(30_000), silence: Some(45_000), ..OFF };
+        let mut side = side(role, deadlines, 4096);
+        // Silence counts from the first call, whatever the clock says.
+        let start = 7_000_000;
+        assert_eq!(side.stream.next_deadline(start), Some(start + 30_000));
+        let _ = side.drive(start, Ready::READABLE);
+        assert_eq!(side.stream.next_deadline(start + 10), Some(start + 30_000));
+        let _ = side.drive(start + 29_999, Ready::NONE);
+        assert_eq!(side.sent(), b"");
+        let _ = side.drive(start + 30_000, Ready::NONE);
+        assert_eq!(side.sent(), ping(role));
+        assert_eq!(side.stream.next_deadline(start + 30_000), Some(start + 45_000));
+        assert!(!side.drive(start + 44_999, Ready::NONE).over);
+        assert_eq!(side.sent(), b"", "one ping for one silence");
+        assert!(side.drive(start + 45_000, Ready::NONE).over);
+        let cause = Cause::Deadline(Deadline::Silence);
+        assert_eq!(side.end, Some(End { code: CloseCode::ABNORMAL, by: Endpoint::Local, cause }));
+        assert_eq!(side.stream.next_deadline(start + 45_000), None);
+    }
 }
 
 #[test]
-fn silence_counts_from_the_first_call_whatever_the_clock_shows() {
-    let (mut server, _client, mut scratch) = ends(silence());
-    let (interest, events) = drive(&mut server, &mut scratch, START, Ready::ALL);
-    assert!(!interest.over, "{events:?}");
-    assert_eq!(server.next_deadline(START), Some(START + 1_000));
-}
-
-#[test]
-fn a_silent_peer_is_pinged_and_then_given_up() {
-    let (mut server, mut client, mut scratch) = ends(silence());
-    let _ = drive(&mut server, &mut scratch, START, Ready::ALL);
-    let _ = drive(&mut server, &mut scratch, START + 999, Ready::NONE);
-    assert_eq!(drive(&mut client, &mut scratch, 0, Ready::ALL).1, [""; 0]);
-    let _ = drive(&mut server, &mut scratch, START + 1_000, Ready::NONE);
-    assert_eq!(drive(&mut client, &mut scratch, 0, Ready::ALL).1, ["Ping([])"]);
-    assert_eq!(server.next_deadline(START + 1_000), Some(START + 3_000));
-    // The pong waits in the socket, and a pong is life.
-    let (interest, events) = drive(&mut server, &mut scratch, START + 1_500, Ready::READABLE);
-    assert_eq!((interest.over, &events[..]), (false, &["Pong([])".to_owned()][..]));
-    assert_eq!(server.next_deadline(START + 1_500), Some(START + 2_500));
-    let _ = drive(&mut server, &mut scratch, START + 2_500, Ready::NONE);
-    let (interest, events) = drive(&mut server, &mut scratch, START + 4_500, Ready::NONE);
-    assert_eq!((interest.over, &events[..]), (true, &["Deadline(Silence)".to_owned()][..]));
-    assert_eq!(server.next_deadline(START + 4_500), None);
+fn any_byte_is_life_and_not_only_a_pong() {
+    for role in ROLES {
+        for bytes in &from_peer(role)[..2] {
+            let deadlines = Deadlines { ping: Some(100), silence: Some(150), ..OFF };
+            let mut side = side(role, deadlines, 4096);
+            let _ = side.drive(1000, Ready::ALL);
+            let _ = side.drive(1100, Ready::NONE);
+            assert_eq!(side.sent(), ping(role));
+            side.peer.send(bytes).unwrap();
+            assert!(!side.drive(1149, Ready::READABLE).over);
+            assert_eq!(side.stream.next_deadline(1149), Some(1249));
+            let _ = side.drive(1249, Ready::NONE);
+            assert_eq!(side.sent(), ping(role), "a new silence has its own ping");
+            assert!(side.drive(1299, Ready::NONE).over);
+        }
+    }
 }
 
 #[test]
 fn bytes_that_have_arrived_are_life_however_late_the_loop_is() {
-    let (mut server, mut client, mut scratch) = ends(silence());
-    let _ = drive(&mut server, &mut scratch, START, Ready::ALL);
-    client.send(&mut scratch.at(0), "I am here").unwrap();
-    // A call for the deadline alone, by a loop that has not asked its poller yet.
-    let (interest, events) = drive(&mut server, &mut scratch, START + 60_000, Ready::NONE);
-    assert_eq!((interest.over, &events[..]), (false, &["Message(Text(\"I am here\"))".to_owned()][..]));
-    assert_eq!(server.next_deadline(START + 60_000), Some(START + 61_000));
+    for role in ROLES {
+        let mut side = side(role, Deadlines { ping: Some(1_000), silence: Some(3_000), ..OFF }, 4096);
+        let _ = side.drive(1_000, Ready::ALL);
+        side.peer.send(from_peer(role)[0]).unwrap();
+        // A call for the deadline alone, by a loop that has not asked its poller yet.
+        assert!(!side.drive(60_000, Ready::NONE).over);
+        assert_eq!(side.stream.next_deadline(60_000), Some(61_000));
+    }
 }
 
 #[test]
-fn calls_that_are_told_no_time_leave_the_deadlines_to_those_that_are() {
-    let (mut server, mut client, mut scratch) = ends(silence());
-    client.send(&mut scratch.at(0), "one").unwrap();
-    assert_eq!(server.read().unwrap().1, b"one");
-    assert!(!drive(&mut server, &mut scratch, START, Ready::NONE).0.over);
-    client.send(&mut scratch.at(0), "two").unwrap();
-    assert_eq!(server.read().unwrap().1, b"two");
-    // It was a sign of life, at a time that nobody told: silence begins with this call.
-    assert!(!drive(&mut server, &mut scratch, START + 9_000, Ready::NONE).0.over);
-    assert_eq!(server.next_deadline(START + 9_000), Some(START + 10_000));
+fn what_is_switched_off_never_passes_and_wants_no_call() {
+    for role in ROLES {
+        let mut side = side(role, OFF, 8);
+        let _ = side.drive(0, Ready::ALL);
+        side.stream.send(&mut side.scratch.at(0), &[7; 100][..]).unwrap();
+        assert!(side.stream.unsent() > 0);
+        for now in [1, 1 << 20, (1 << 31) - 1] {
+            assert_eq!(side.stream.next_deadline(now), None);
+            assert!(!side.drive(now, Ready::NONE).over);
+        }
+        side.stream.close(&mut side.scratch.at(0), CloseCode::NORMAL, "").unwrap();
+        assert_eq!(side.stream.next_deadline(1 << 30), None);
+        assert!(!side.drive(1 << 30, Ready::NONE).over);
+        assert_eq!(side.end, None);
+    }
 }
 
 #[test]
-fn a_peer_that_ends_its_stream_and_takes_nothing_is_let_go_at_the_deadline() {
-    let (mut server, mut client, mut scratch) = ends(Deadlines::default());
-    client.send(&mut scratch.at(START), "echo me").unwrap();
-    server.get_ref().limit_send(0);
-    client.get_mut().shutdown_write().unwrap();
-    let echo = |server: &mut WebSocketStream<MemoryStream>, scratch: &mut Scratch, now, ready| {
-        server
-            .drive(&mut scratch.at(now), ready, |event, out| match event {
-                Event::Message(message) => out.send(message),
-                _ => Ok(()),
-            })
-            .unwrap()
-    };
-    let interest = echo(&mut server, &mut scratch, START, Ready::ALL);
-    assert!(matches!(server.status(), Status::Over(End { cause: Cause::EndOfStream, .. })));
-    assert!(interest.writable && !interest.over);
-    assert_eq!(server.next_deadline(START), Some(START + 5_000));
-    assert!(!echo(&mut server, &mut scratch, START + 4_999, Ready::NONE).over);
-    assert!(echo(&mut server, &mut scratch, START + 5_000, Ready::NONE).over);
+fn the_defaults_are_those_that_are_documented() {
+    let Deadlines { handshake, ping, silence, close, unsent } = Deadlines::default();
+    assert_eq!((handshake, close), (Some(10_000), Some(5_000)));
+    assert_eq!((ping, silence, unsent), (None, None, None));
 }
 
 #[test]
-fn a_closing_handshake_that_the_peer_does_not_finish_ends_at_its_deadline() {
-    let (mut server, _client, mut scratch) = ends(Deadlines::default());
-    server.close(&mut scratch.at(START), websocket_stream::CloseCode::NORMAL, "").unwrap();
-    assert_eq!(server.next_deadline(START), Some(START + 5_000));
-    let (interest, events) = drive(&mut server, &mut scratch, START + 4_999, Ready::ALL);
-    assert_eq!((interest.over, events.len()), (false, 0));
-    let (interest, _) = drive(&mut server, &mut scratch, START + 5_000, Ready::NONE);
-    assert!(interest.over);
-    assert!(matches!(server.status(), Status::Over(End { cause: Cause::Deadline(Deadline::Close), .. })));
+fn a_peer_that_does_not_answer_a_close_frame_is_left_after_the_close_deadline() {
+    for role in ROLES {
+        let mut side = side(role, Deadlines { close: Some(5_000), ..OFF }, 4096);
+        let _ = side.drive(100, Ready::ALL);
+        side.stream.close(&mut side.scratch.at(1_000), CloseCode::NORMAL, "").unwrap();
+        // What comes meanwhile is received and gives no time.
+        side.peer.send(from_peer(role)[0]).unwrap();
+        assert!(!side.drive(4_000, Ready::READABLE).over);
+        assert_eq!(side.stream.next_deadline(4_000), Some(6_000));
+        assert!(!side.drive(5_999, Ready::NONE).over);
+        assert!(side.drive(6_000, Ready::NONE).over);
+        let cause = Cause::Deadline(Deadline::Close);
+        assert_eq!(side.end, Some(End { code: CloseCode::ABNORMAL, by: Endpoint::Local, cause }));
+    }
+}
+
+#[test]
+fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
+    for role in ROLES {
+        // 0: it sends a Close frame; 1: it breaks the protocol; 2: it only ends its stream.
+        for way in 0..3 {
+            let mut side = side(role, Deadlines { close: Some(5_000), ..OFF }, 8);
+            side.stream.send(&mut side.scratch.at(0), &[7; 100][..]).unwrap();
+            match way {
+                0 => drop(side.peer.send(from_peer(role)[2]).unwrap()),
+                1 => drop(side.peer.send(b"\xff").unwrap()),
+                _ => side.peer.shutdown_write().unwrap(),
+            }
+            let interest = side.drive(1_000, Ready { closed: way == 2, ..Ready::READABLE });
+            assert!(interest.writable && !interest.over);
+            assert_eq!(side.stream.next_deadline(2_000), Some(6_000));
+            assert!(side.drive(5_999, Ready::NONE).writable);
+            let interest = side.drive(6_000, Ready::NONE);
+            assert!(interest.over && !interest.writable, "{role:?} {way}");
+            assert_eq!((side.stream.unsent(), side.stream.held()), (0, 0));
+            assert_eq!(side.stream.next_deadline(6_000), None);
+            let end = side.end.unwrap();
+            match way {
+                0 => assert!(end.is_clean()),
+                1 => assert_eq!(end.cause, Cause::Fault(Fault::ReservedOpcode)),
+                _ => assert_eq!(end.cause, Cause::EndOfStream),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_closed_with_1008_behind_what_was_accepted() {
+    for role in ROLES {
+        let deadlines = Deadlines { unsent: Some(60_000), close: Some(5_000), ..OFF };
+        let mut side = side(role, deadlines, 64);
+        let _ = side.drive(1_000, Ready::ALL);
+        assert_eq!(side.stream.next_deadline(1_000), None, "nothing is unsent");
+        side.stream.send(&mut side.scratch.at(2_000), &[7; 100][..]).unwrap();
+        assert_eq!(side.stream.next_deadline(3_000), Some(62_000));
+        // It takes a byte: it is slow, not stuck.
+        let mut taken = vec![0; 1];
+        side.peer.recv(&mut taken).unwrap();
+        let _ = side.drive(50_000, Ready::WRITABLE);
+        assert_eq!(side.stream.next_deadline(50_000), Some(110_000));
+        let _ = side.drive(109_999, Ready::WRITABLE);
+        assert_eq!(side.stream.status(), Status::Open);
+        let _ = side.drive(110_000, Ready::WRITABLE);
+        let Status::Finishing(end) = side.stream.status() else { panic!("{:?}", side.stream.status()) };
+        let cause = Cause::Deadline(Deadline::Unsent);
+        assert_eq!(end, End { code: CloseCode::POLICY_VIOLATION, by: Endpoint::Local, cause });
+        assert_eq!(side.stream.next_deadline(110_000), Some(115_000));
+        // One that reads after all hears all, and why it is left.
+        let mut heard = taken;
+        for _ in 0..10 {
+            heard.extend(side.sent());
+            let _ = side.drive(111_000, Ready::WRITABLE);
+        }
+        let closing = close(role, 1008);
+        assert_eq!(heard[heard.len() - closing.len()..], closing);
+        assert_eq!(heard.len(), 100 + if role == Role::Server { 2 } else { 6 } + closing.len());
+        // One that does not is left.
+        assert!(side.drive(115_000, Ready::NONE).over);
+        assert_eq!(side.end, Some(end));
+    }
+}
+
+#[test]
+fn an_opening_handshake_has_its_time_however_slowly_its_bytes_come() {
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+    let (a, mut peer) = memory::pair(4096);
+    let mut scratch = Scratch::new();
+    let mut server = ServerOpening::new(a).unwrap();
+    // Not called yet, it wants to be within the deadline.
+    assert_eq!(server.next_deadline(500), Some(10_500));
+    assert!(matches!(server.advance(&mut scratch.at(1_000), Ready::ALL), Ok(Progress::Pending(_))));
+    for (index, byte) in (0..).zip(request) {
+        peer.send(&[*byte]).unwrap();
+        let now = 1_000 + 100 * index;
+        assert!(matches!(server.advance(&mut scratch.at(now), Ready::READABLE), Ok(Progress::Pending(_))));
+        assert_eq!(server.next_deadline(now), Some(11_000));
+    }
+    assert!(matches!(server.advance(&mut scratch.at(10_999), Ready::NONE), Ok(Progress::Pending(_))));
+    let late = server.advance(&mut scratch.at(11_000), Ready::NONE);
+    assert!(matches!(late, Err(OpeningError::Deadline)));
+
+    // A client waits no longer for the answer.
+    let (a, _peer) = memory::pair(4096);
+    let mut client = ClientOpening::new(a, ClientRequest::new("a", "/")).unwrap();
+    assert!(matches!(client.advance(&mut scratch.at(1_000), Ready::ALL), Ok(Progress::Pending(_))));
+    assert_eq!(client.next_deadline(2_000), Some(11_000));
+    let late = client.advance(&mut scratch.at(11_000), Ready::NONE);
+    assert!(matches!(late, Err(OpeningError::Deadline)));
+
+    // Off.
+    let (a, _peer) = memory::pair(4096);
+    let config = Arc::new(Config { deadlines: OFF, ..Config::default() });
+    let mut server = ServerOpening::with_config(a, config).unwrap();
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert_eq!(server.next_deadline(1 << 40), None);
+    assert!(matches!(server.advance(&mut scratch.at(1 << 40), Ready::NONE), Ok(Progress::Pending(_))));
+}
+
+#[test]
+fn a_stream_does_not_inherit_the_time_that_its_opening_took() {
+    let deadlines = Deadlines { silence: Some(100), ..Deadlines::default() };
+    let (a, b) = memory::pair(4096);
+    let mut scratch = Scratch::new();
+    let config = Arc::new(Config { deadlines, ..Config::default() });
+    let mut server = ServerOpening::with_config(a, config).unwrap();
+    let mut client = ClientOpening::new(b, ClientRequest::new("a", "/")).unwrap();
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(server.advance(&mut scratch.at(5_000), Ready::ALL), Ok(Progress::Decide(_))));
+    server.answer(&Response::accept()).unwrap();
+    assert!(matches!(server.advance(&mut scratch.at(9_000), Ready::ALL), Ok(Progress::Open)));
+    let mut stream = server.into_stream();
+    assert_eq!(stream.next_deadline(9_000), Some(9_100));
+    assert!(!stream.drive(&mut scratch.at(9_000), Ready::ALL, |_, _| Ok(())).unwrap().over);
+    assert!(!stream.drive(&mut scratch.at(9_099), Ready::ALL, |_, _| Ok(())).unwrap().over);
+    assert!(stream.drive(&mut scratch.at(9_100), Ready::ALL, |_, _| Ok(())).unwrap().over);
+}
+
+#[test]
+fn deadlines_pass_at_their_time_where_the_stamp_wraps_around() {
+    // A stamp has 32 bits of the milliseconds: 49 days.
+    let wrap = 1u64 << 32;
+    for start in [wrap - 1, wrap - 50, wrap + 1, 3 * wrap - 20] {
+        let deadlines = Deadlines { ping: Some(60), silence: Some(100), ..OFF };
+        let mut side = side(Role::Server, deadlines, 4096);
+        let _ = side.drive(start, Ready::ALL);
+        assert_eq!(side.stream.next_deadline(start + 10), Some(start + 60));
+        let _ = side.drive(start + 59, Ready::NONE);
+        assert_eq!(side.sent(), b"");
+        let _ = side.drive(start + 60, Ready::NONE);
+        assert_eq!(side.sent(), ping(Role::Server));
+        assert!(!side.drive(start + 99, Ready::NONE).over);
+        assert!(side.drive(start + 100, Ready::NONE).over);
+    }
+}
+
+#[test]
+fn a_clock_that_steps_back_ends_no_connection() {
+    let mut side = side(Role::Server, Deadlines { silence: Some(100), ..OFF }, 4096);
+    let _ = side.drive(5_000, Ready::ALL);
+    assert!(!side.drive(4_000, Ready::NONE).over);
+    assert_eq!(side.stream.next_deadline(4_000), Some(4_100));
+    assert!(side.drive(5_100, Ready::NONE).over);
+}
+
+#[test]
+fn read_and_write_know_no_time_and_what_they_do_counts_from_the_next_call_that_does() {
+    let deadlines = Deadlines { silence: Some(100), close: Some(50), unsent: Some(30), ..OFF };
+    // They come before the first time is told.
+    let mut one = side(Role::Server, deadlines.clone(), 16);
+    assert!(one.stream.read().is_err());
+    one.stream.write(websocket_stream::OpCode::Binary, &[7; 100]).unwrap();
+    assert_eq!(one.stream.next_deadline(70_000), Some(70_030));
+    assert!(!one.drive(70_000, Ready::NONE).over);
+    assert_eq!(one.stream.next_deadline(70_010), Some(70_030));
+    // What they receive is life, whenever it was.
+    let mut one = side(Role::Server, deadlines.clone(), 4096);
+    let _ = one.drive(1_000, Ready::ALL);
+    one.peer.send(from_peer(Role::Server)[0]).unwrap();
+    one.stream.read().unwrap();
+    assert!(!one.drive(9_000, Ready::NONE).over);
+    assert!(one.drive(9_100, Ready::NONE).over);
+    // A closing handshake that they begin has all its time.
+    let mut one = side(Role::Server, deadlines, 4096);
+    let _ = one.drive(1_000, Ready::ALL);
+    one.stream.write(websocket_stream::OpCode::Close, b"").unwrap();
+    assert!(!one.drive(2_000, Ready::NONE).over);
+    assert!(one.drive(2_050, Ready::NONE).over);
+}
+
+#[test]
+fn a_peer_that_is_not_listened_to_is_not_called_silent() {
+    let deadlines = Deadlines { silence: Some(100), ..OFF };
+    let limits = Limits { pause_reading: Some(10), ..Limits::default() };
+    let config = Arc::new(Config { limits, deadlines });
+    let (a, mut peer) = memory::pair(20);
+    let stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
+    let (_, unused) = memory::pair(0);
+    let mut side = Side { stream, peer: unused, scratch: Scratch::new(), end: None };
+    side.stream.send(&mut side.scratch.at(0), &[7; 100][..]).unwrap();
+    peer.send(from_peer(Role::Server)[0]).unwrap();
+    for now in [0, 90, 180, 270, 1_000] {
+        let interest = side.drive(now, Ready::READABLE);
+        assert!(interest.writable && !interest.readable && !interest.over);
+    }
+    // Listened to again, it is heard first.
+    for now in [1_010, 1_020, 1_030, 1_040, 1_050, 1_060] {
+        let mut buffer = [0; 100];
+        while let Ok(1..) = peer.recv(&mut buffer) {}
+        let _ = side.drive(now, Ready::WRITABLE);
+    }
+    assert_eq!(side.stream.unsent(), 0);
+    assert_eq!(peer.calls().sent, 6);
+    let last = side.stream.next_deadline(1_060).unwrap();
+    assert!((1_110..=1_160).contains(&last), "{last}");
+    assert!(side.drive(last, Ready::NONE).over);
 }

@@ -220,7 +220,7 @@ fn a_budget_of_events_or_of_bytes_that_is_used_up_loses_neither_messages_nor_the
 fn what_is_larger_than_the_budget_and_the_buffer_is_followed_to_its_end() {
     // Over several calls, each of which ends with a full buffer or a short read.
     let text = "x".repeat(70_000);
-    for call_bytes in [1, 65_536, 100_000] {
+    for call_bytes in [1_000, 65_536, 100_000] {
         everywhere(|mut client, socket, mut poller| {
             let bytes = from_client(&[&text, &text], true);
             let writer = std::thread::spawn(move || {

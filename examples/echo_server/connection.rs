@@ -55,7 +55,7 @@ impl Connection {
     /// When it wants to be called though nothing is ready.
     pub(crate) fn next_deadline(&self, now: u64) -> Option<u64> {
         match self {
-            Self::Opening(opening) => opening.next_deadline(),
+            Self::Opening(opening) => opening.next_deadline(now),
             Self::Open(stream) => stream.next_deadline(now),
             Self::Gone => None,
         }

@@ -26,11 +26,17 @@ pub struct Deadlines {
     /// From the first Close frame, in either direction, to the end of the stream; and from a peer's
     /// end of stream until it has taken what was unsent. 5 s.
     pub close: Option<u32>,
+    /// How long bytes may be unsent without the peer taking a single one. Then the connection is
+    /// closed with 1008, behind what was accepted, within [`close`](Self::close). Off.
+    ///
+    /// Counted by streams, which know what their transport takes.
+    pub unsent: Option<u32>,
 }
 
 impl Deadlines {
     /// The defaults that the fields name.
-    pub const DEFAULT: Self = Self { handshake: Some(10_000), ping: None, silence: None, close: Some(5_000) };
+    pub const DEFAULT: Self =
+        Self { handshake: Some(10_000), ping: None, silence: None, close: Some(5_000), unsent: None };
 }
 
 impl Default for Deadlines {

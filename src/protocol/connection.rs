@@ -9,7 +9,7 @@ use super::receive::{Found, Receiver, Whole};
 use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Role};
 #[cfg(feature = "std")]
 use crate::frame::Header;
-use crate::frame::{OpCode, mask, utf8};
+use crate::frame::{CloseCode, OpCode, mask, utf8};
 use alloc::sync::Arc;
 
 /// One WebSocket without a socket: bytes in, events out, and bytes out again.
@@ -215,7 +215,7 @@ impl Connection {
     /// After a fault nothing more is received.
     #[cold]
     fn fail_behind(&mut self, fault: Fault, rest: Rest<'_>, output: &mut Output) {
-        self.fail(fault, output);
+        self.fail(fault.close_code(), Cause::Fault(fault), output);
         *rest.start = rest.end;
     }
 
@@ -277,13 +277,12 @@ impl Connection {
     /// Fails the connection (RFC 6455, section 7.1.7): tells the peer, unless a Close frame was sent
     /// before, behind everything that was accepted.
     #[cold]
-    fn fail(&mut self, fault: Fault, output: &mut Output) {
-        let code = fault.close_code();
+    pub(super) fn fail(&mut self, code: CloseCode, cause: Cause, output: &mut Output) {
         if self.closing == Closing::Open {
             self.push_close(code, "", output);
             self.begin_close_deadline(output.now());
         }
-        self.finish(End { code, by: Endpoint::Local, cause: Cause::Fault(fault) });
+        self.finish(End { code, by: Endpoint::Local, cause });
     }
 
     fn finish(&mut self, end: End) {
@@ -343,7 +342,7 @@ impl Connection {
 
     pub(crate) fn direct_filled(&mut self, n: usize, output: &mut Output) {
         if let Err(fault) = self.receiver.direct_filled(n) {
-            self.fail(fault, output);
+            self.fail(fault.close_code(), Cause::Fault(fault), output);
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use super::closing::Closing;
 use super::{Cause, Connection, Deadline, End, Endpoint, Event, Output};
+#[cfg(feature = "std")]
+use crate::frame::CloseCode;
 use core::num::NonZeroU32;
 
 /// A connection's one time: that of the last sign of life while it is open, that of the first Close
@@ -11,19 +13,21 @@ use core::num::NonZeroU32;
 /// Where it is not known, because the call in which that happened was told no time or none was made
 /// yet, it is that of the next call that is told one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stamp(NonZeroU32);
+pub(crate) struct Stamp(NonZeroU32);
 
 impl Stamp {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a stamp is modulo 2^32")]
-    fn at(now: u64) -> Self {
+    pub(crate) fn at(now: u64) -> Self {
         // 0 counts as 1, so that an optional stamp takes no more room.
         Self(NonZeroU32::new(now as u32).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// Milliseconds from the stamp to `now`.
+    /// Milliseconds from the stamp to `now`. None where `now` lies before it, by up to 24 days: a
+    /// caller whose times are not in order has no connection ended for it.
     fn age(self, now: u64) -> u32 {
-        Self::at(now).0.get().wrapping_sub(self.0.get())
+        let age = Self::at(now).0.get().wrapping_sub(self.0.get());
+        if age > u32::MAX / 2 { 0 } else { age }
     }
 }
 
@@ -42,7 +46,9 @@ impl Connection {
     }
 
     /// When [`on_deadline`](Self::on_deadline) next wants to be called, in the caller's milliseconds;
-    /// `None` for never. Changes with every call that receives, sends or closes.
+    /// `None` for never. It changes with every call that receives, sends or closes, but only closing
+    /// brings it forward: where a timer runs already, and the connection is open as before, it is
+    /// enough to ask again when it has run out.
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadlines = &self.config().deadlines;
         let after = match self.closing {
@@ -53,18 +59,13 @@ impl Connection {
                 [ping, deadlines.silence].into_iter().flatten().min()
             }
         };
-        self.deadline_after(after?, now)
+        Some(deadline_after(self.stamp, after?, now))
     }
 
     /// Until when the last unsent bytes of a connection that is over wait for a peer to take them.
     #[cfg(feature = "std")]
     pub(crate) fn linger_deadline(&self, now: u64) -> Option<u64> {
-        self.deadline_after(self.config().deadlines.close?, now)
-    }
-
-    fn deadline_after(&self, after: u32, now: u64) -> Option<u64> {
-        let age = self.stamp.map_or(0, |stamp| stamp.age(now));
-        Some(now.saturating_add(u64::from(after.saturating_sub(age))))
+        Some(deadline_after(self.stamp, self.config().deadlines.close?, now))
     }
 
     /// Whether the last unsent bytes of a connection that is over have waited long enough.
@@ -114,6 +115,41 @@ impl Connection {
             // The handshake was made, or the fault was told: only the peer's end of stream is missing.
             Closing::Finished(end) if due(deadlines.close) => Some(self.over(end)),
             _ => None,
+        }
+    }
+}
+
+/// So many milliseconds after the stamp, at the earliest `now`.
+fn deadline_after(stamp: Option<Stamp>, after: u32, now: u64) -> u64 {
+    let age = stamp.map_or(0, |stamp| stamp.age(now));
+    now.saturating_add(u64::from(after.saturating_sub(age)))
+}
+
+/// What only a stream knows: whether it listens, and since when its transport took nothing.
+#[cfg(feature = "std")]
+impl Connection {
+    /// The peer was not listened to: its silence begins now.
+    pub(crate) fn excuse_silence(&mut self, output: &Output) {
+        if matches!(self.closing, Closing::Open) {
+            self.stamp = output.now().map(Stamp::at);
+        }
+    }
+
+    /// When bytes that are unsent since then, without progress, want something done.
+    pub(crate) fn unsent_deadline(&self, since: Option<Stamp>, now: u64) -> Option<u64> {
+        match self.closing {
+            Closing::Open => Some(deadline_after(since, self.config().deadlines.unsent?, now)),
+            // Their own deadline counts.
+            Closing::CloseSent(_) | Closing::Finished(_) => None,
+            Closing::Over(_) => self.linger_deadline(now),
+        }
+    }
+
+    /// Closes a connection whose peer has taken nothing for too long.
+    pub(crate) fn on_unsent_deadline(&mut self, since: Option<Stamp>, output: &mut Output) {
+        let due = |now| self.unsent_deadline(since, now).is_some_and(|at| at <= now);
+        if self.closing == Closing::Open && output.now().is_some_and(due) {
+            self.fail(CloseCode::POLICY_VIOLATION, Cause::Deadline(Deadline::Unsent), output);
         }
     }
 }

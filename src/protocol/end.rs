@@ -21,6 +21,8 @@ pub enum Deadline {
     Silence,
     /// [`Deadlines::close`](super::Deadlines::close).
     Close,
+    /// [`Deadlines::unsent`](super::Deadlines::unsent).
+    Unsent,
 }
 
 /// Why a connection ended.
@@ -43,7 +45,7 @@ pub enum Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct End {
     /// The close code: the one of the Close frame that began the closing handshake, the one that the
-    /// peer was told of its fault, or [`CloseCode::ABNORMAL`] where there was none.
+    /// peer was told of its fault or slowness, or [`CloseCode::ABNORMAL`] where there was none.
     pub code: CloseCode,
     /// Who began it.
     pub by: Endpoint,
@@ -75,6 +77,7 @@ impl fmt::Display for End {
             Cause::EndOfStream => f.write_str("the stream ended without a closing handshake"),
             Cause::Deadline(Deadline::Silence) => f.write_str("the peer was silent for too long"),
             Cause::Deadline(Deadline::Close) => f.write_str("the closing handshake took too long"),
+            Cause::Deadline(Deadline::Unsent) => f.write_str("the peer took nothing for too long"),
             Cause::System(errno) => write!(f, "the system reported error {errno}"),
         }
     }

@@ -33,4 +33,4 @@ pub use keys::MaskKeys;
 pub use output::Output;
 
 #[cfg(feature = "std")]
-pub(crate) use {config::SharedConfig, input::UnreadBytes, output::Pong, send::Planned};
+pub(crate) use {config::SharedConfig, deadlines::Stamp, input::UnreadBytes, output::Pong, send::Planned};

@@ -41,6 +41,17 @@ pub(crate) struct Pong {
 }
 
 impl Pong {
+    /// Appends it as it goes on the wire.
+    #[cfg(feature = "std")]
+    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.header);
+        let start = bytes.len();
+        bytes.extend_from_slice(&self.payload[..usize::from(self.len)]);
+        if let Some(key) = self.key {
+            crate::frame::mask(&mut bytes[start..], key, 0);
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.header.len() + usize::from(self.len)
     }
@@ -129,8 +140,8 @@ impl Output {
     }
 
     #[inline]
-    pub(super) fn is_blocked(&self) -> bool {
-        self.blocked
+    pub(super) fn holds_back_pongs(&self) -> bool {
+        self.blocked || self.pong.is_some()
     }
 
     #[inline]

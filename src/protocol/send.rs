@@ -154,7 +154,7 @@ impl Connection {
         }
         // The closing frame always keeps its place; pings leave it one too.
         let reserved = if opcode.is_control() { Limits::CONTROL_ROOM / 2 } else { Limits::CONTROL_ROOM };
-        let bound = self.config().limits.unsent.saturating_sub(reserved);
+        let bound = self.config().limits.unsent_bound().saturating_sub(reserved);
         let size = crate::frame::MAX_HEADER_SIZE.saturating_add(len);
         if output.len().saturating_add(size) > bound {
             return Err(SendError::Full);
@@ -182,8 +182,10 @@ impl Connection {
         }
         let planned = self.planned(OpCode::Pong, true, payload.len(), output);
         let size = planned.header.len() + payload.len();
-        let bound = self.config().limits.unsent.saturating_sub(Limits::CONTROL_ROOM);
-        if output.is_blocked() || output.len() + size > bound {
+        let bound = self.config().limits.unsent_bound().saturating_sub(Limits::CONTROL_ROOM);
+        // Where nothing is in its way there is always room for one.
+        let full = output.len() + size > bound && !output.is_empty();
+        if output.holds_back_pongs() || full {
             output.hold_pong(planned.header, payload, planned.key);
         } else {
             output.push(&planned.header, payload, planned.key);

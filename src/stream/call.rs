@@ -4,9 +4,9 @@
 
 use super::spill::Spill;
 use super::{Error, Interest, Outgoing, Ready, Sent};
-use crate::protocol::{Cause, Event, Input, SendError, Status, UnreadBytes};
-use crate::transport::{Received, recv_checked, send_checked};
-use std::io;
+use crate::protocol::{Cause, Event, Input, SendError, Stamp, Status, UnreadBytes};
+use crate::transport::{Received, recv_checked, send_checked, send_vectored_checked};
+use std::io::{self, IoSlice};
 
 /// A payload of which so much is still missing is received straight into its message.
 const DIRECT_RECEIVE: usize = 32 << 10;
@@ -14,7 +14,7 @@ const DIRECT_RECEIVE: usize = 32 << 10;
 /// Replies are gathered up to so many bytes before they are sent in the middle of a call.
 const GATHER: usize = 64 << 10;
 
-/// What became of the transport. Each is for good.
+/// What became of the transport.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TransportState {
     /// The poller said that the peer ended its direction. An edge-triggered one says so only once, so
@@ -24,7 +24,10 @@ pub(super) struct TransportState {
     pub(super) ended: bool,
     /// This end shut its own.
     pub(super) shut: bool,
-    /// A system call failed, with this errno (0 where it had none): nothing goes out any more.
+    /// Nothing is received while so much is unsent ([`Limits::pause_reading`](crate::Limits)).
+    pub(super) paused: bool,
+    /// Nothing goes out any more: a system call failed, with this errno (0 where it had none), or the
+    /// last deadline has passed.
     pub(super) broken: Option<i32>,
 }
 
@@ -62,6 +65,8 @@ struct Budget {
     events: usize,
     /// Something may be there to be received.
     more: bool,
+    /// So many gathered bytes are sent in the middle of the call.
+    gather: usize,
 }
 
 /// What one receiving brought.
@@ -98,7 +103,7 @@ impl<'a> Call<'a> {
         let Kept { state, spill, own_unread } = &mut self.kept;
         if let Some(spill) = spill {
             let pong = spill.unsent.pong.take();
-            self.out.output.begin(spill.unsent.as_bytes().len(), pong);
+            self.out.output.begin(spill.unsent.len(), pong);
             if !spill.unread.as_bytes().is_empty() {
                 self.input.swap_bytes(&mut spill.unread);
                 *own_unread = true;
@@ -133,7 +138,10 @@ impl<'a> Call<'a> {
         let pong = output.take_pong();
         if state.broken.is_none() && (!output.as_bytes().is_empty() || pong.is_some()) {
             let unsent = &mut spill.get_or_insert_default().unsent;
-            unsent.push(output.as_bytes());
+            if unsent.is_empty() {
+                unsent.since = output.now().map(Stamp::at);
+            }
+            unsent.push(output.as_bytes(), self.out.connection.config().limits.unsent_bound());
             unsent.pong = pong;
         }
         output.begin(0, None);
@@ -155,16 +163,73 @@ impl<'a> Call<'a> {
         }
         let mut result = self.receive(ready, &mut handler);
         if let Ok(again) = result
-            && let Some(end) = self.out.connection.on_deadline(self.out.output)
+            && let Some(end) = self.on_deadline()
         {
             result = handler(end, &mut self.out).map(|()| again);
         }
         self.flush_unblocked();
-        let again = result.map_err(Stopped::Handler)?;
+        let mut again = result.map_err(Stopped::Handler)?;
+        if self.kept.state.paused {
+            again = !self.is_too_full();
+        }
         if self.out.failed.is_some() || self.kept.state.broken.is_some() {
             self.broken(&mut handler)?;
         }
         Ok(self.conclude(again))
+    }
+
+    /// Does what is due by now; an end that is due is told.
+    #[inline]
+    fn on_deadline(&mut self) -> Option<Event<'static>> {
+        if self.kept.spill.is_some() {
+            self.on_unsent_deadline();
+        }
+        let end = self.out.connection.on_deadline(self.out.output)?;
+        // Whoever was waited for until now is not waited for to take the rest.
+        self.abandon();
+        Some(end)
+    }
+
+    /// The same for what is unsent.
+    #[cold]
+    fn on_unsent_deadline(&mut self) {
+        if self.kept.state.paused {
+            self.out.connection.excuse_silence(self.out.output);
+        }
+        if let Some(spill) = self.kept.spill
+            && !spill.unsent.is_empty()
+        {
+            spill.unsent.since = spill.unsent.since.or(self.out.output.now().map(Stamp::at));
+            self.out.connection.on_unsent_deadline(spill.unsent.since, self.out.output);
+            let is_over = matches!(self.out.connection.status(), Status::Over(_));
+            if is_over && self.out.connection.linger_is_due(self.out.output) {
+                self.abandon();
+            }
+        }
+    }
+
+    /// Whether nothing may be received because too much is unsent.
+    #[inline]
+    fn is_too_full(&self) -> bool {
+        let pause = self.out.connection.config().limits.pause_reading;
+        pause.is_some_and(|pause| self.out.output.len() > pause)
+            && self.out.connection.status() == Status::Open
+    }
+
+    /// Stops receiving where too much is unsent. Once less is, it goes on to the end of what has
+    /// arrived: the poller has told it and may not tell it again.
+    #[inline]
+    fn pause(&mut self) -> bool {
+        self.kept.state.paused = self.is_too_full();
+        self.kept.state.to_the_end |= self.kept.state.paused;
+        self.kept.state.paused
+    }
+
+    /// Nothing goes out any more, and what is unsent is given up.
+    #[cold]
+    fn abandon(&mut self) {
+        self.kept.state.broken.get_or_insert(0);
+        self.give_up();
     }
 
     /// Tells the end of a connection whose transport failed.
@@ -198,6 +263,9 @@ impl<'a> Call<'a> {
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'a>) -> Result<(), E>,
     ) -> Result<bool, E> {
         let mut budget = self.budget(ready);
+        if self.pause() {
+            return Ok(false);
+        }
         loop {
             // What almost all of it is: messages that lie whole in the input.
             while let Some(message) = self.out.connection.receive_whole(self.input, self.out.output) {
@@ -233,7 +301,11 @@ impl<'a> Call<'a> {
             || self.kept.state.to_the_end
             || self.out.transport.holds_input()
             || self.out.connection.is_due(self.out.output);
-        Budget { bytes: limits.call_bytes, events: limits.call_events, more }
+        let gather = match limits.pause_reading {
+            None => GATHER,
+            Some(pause) => GATHER.min(pause.saturating_sub(self.out.output.len()).max(1)),
+        };
+        Budget { bytes: limits.call_bytes.max(1), events: limits.call_events.max(1), more, gather }
     }
 
     /// Receives once, all of whose input is used.
@@ -246,7 +318,7 @@ impl<'a> Call<'a> {
             return Refill::Spent;
         }
         self.kept.restore(self.input);
-        let (received, room) = self.receive_once();
+        let (received, room) = self.receive_once(budget.bytes);
         let state = &mut *self.kept.state;
         match received {
             Ok(Received::Bytes(n)) => {
@@ -273,31 +345,35 @@ impl<'a> Call<'a> {
     }
 
     /// The rest of a large payload goes straight into its message, everything else into the scratch.
-    /// Gives what came, and how much room there was for it.
+    /// At most `most` bytes; gives what came, and how much room there was for it.
     #[inline]
-    fn receive_once(&mut self) -> (io::Result<Received>, usize) {
+    fn receive_once(&mut self, most: usize) -> (io::Result<Received>, usize) {
         if let Some(room) = self.out.connection.direct_room(DIRECT_RECEIVE) {
-            let len = room.len();
-            let received = recv_checked(self.out.transport, room);
+            let len = room.len().min(most);
+            let received = recv_checked(self.out.transport, &mut room[..len]);
             if let Ok(Received::Bytes(n)) = received {
                 self.out.connection.direct_filled(n, self.out.output);
             }
             return (received, len);
         }
         let room = self.input.spare();
-        let len = room.len();
-        let received = recv_checked(self.out.transport, room);
+        let len = room.len().min(most);
+        let received = recv_checked(self.out.transport, &mut room[..len]);
         if let Ok(Received::Bytes(n)) = received {
             self.input.filled(n);
         }
         (received, len)
     }
 
-    /// After each event: sends what was gathered, where it is much, and counts.
+    /// After each event: sends what was gathered, where it is much, and counts. Tells whether the call
+    /// stops here.
     #[inline]
     fn is_spent(&mut self, budget: &mut Budget) -> bool {
-        if self.out.output.gathered() >= GATHER {
+        if self.out.output.gathered() >= budget.gather {
             self.flush_unblocked();
+            if self.pause() {
+                return true;
+            }
         }
         budget.events = budget.events.saturating_sub(1);
         budget.events == 0 && (budget.more || !self.input.unread().is_empty())
@@ -358,11 +434,20 @@ impl<'a> Call<'a> {
     #[cold]
     fn flush_spill(&mut self) -> io::Result<()> {
         if let Some(spill) = self.kept.spill
-            && !spill.unsent.as_bytes().is_empty()
+            && !spill.unsent.is_empty()
         {
-            let taken = send_checked(self.out.transport, spill.unsent.as_bytes())?;
+            let taken = match spill.unsent.pieces() {
+                (all, []) => send_checked(self.out.transport, all)?,
+                (first, second) => {
+                    let pieces = [IoSlice::new(first), IoSlice::new(second)];
+                    send_vectored_checked(self.out.transport, &pieces)?
+                }
+            };
             spill.unsent.consume(taken);
-            self.out.output.set_backlog(spill.unsent.as_bytes().len());
+            if taken > 0 {
+                spill.unsent.since = self.out.output.now().map(Stamp::at);
+            }
+            self.out.output.set_backlog(spill.unsent.len());
         }
         Ok(())
     }
@@ -392,11 +477,7 @@ impl<'a> Call<'a> {
     fn closing_interest(&self, again: bool) -> Interest {
         let writable = self.out.needs_flush() && self.kept.state.broken.is_none();
         let over = match self.out.connection.status() {
-            Status::Over(end) => {
-                !writable
-                    || matches!(end.cause, Cause::Deadline(_) | Cause::System(_))
-                    || self.out.connection.linger_is_due(self.out.output)
-            }
+            Status::Over(end) => !writable || matches!(end.cause, Cause::Deadline(_) | Cause::System(_)),
             _ => false,
         };
         Interest {
@@ -412,7 +493,8 @@ impl<'a> Call<'a> {
     fn conclude(&mut self, again: bool) -> Interest {
         if self.out.connection.goes_on() {
             let writable = self.out.needs_flush() && self.kept.state.broken.is_none();
-            return Interest { readable: !self.kept.state.ended, writable, again, over: false };
+            let readable = !self.kept.state.ended && !self.kept.state.paused;
+            return Interest { readable, writable, again, over: false };
         }
         self.half_close();
         self.closing_interest(again)

@@ -104,15 +104,16 @@ impl<T: NonBlockingTransport> Wire<T> {
         })
     }
 
-    fn deadline(&self) -> Option<u64> {
-        Some(self.began?.saturating_add(u64::from(self.config.get().deadlines.handshake?)))
+    fn deadline(&self, now: u64) -> Option<u64> {
+        let handshake = self.config.get().deadlines.handshake?;
+        Some(self.began.unwrap_or(now).saturating_add(handshake.into()))
     }
 
     fn begin(&mut self, now: Option<u64>, ready: Ready) -> Result<(), OpeningError> {
         self.closed |= ready.closed;
         let Some(now) = now else { return Ok(()) };
         self.began.get_or_insert(now);
-        match self.deadline() {
+        match self.deadline(now) {
             Some(deadline) if now >= deadline => Err(OpeningError::Deadline),
             _ => Ok(()),
         }
@@ -145,10 +146,10 @@ impl<T: NonBlockingTransport> Wire<T> {
     }
 
     /// After a refusal: everything sent, the sending direction shut, the rest drained, so that the
-    /// refusal is not lost to a reset. `true` once that is done.
-    fn linger(&mut self) -> io::Result<bool> {
+    /// refusal is not lost to a reset. Where that is not done, what to wait for.
+    fn linger(&mut self) -> io::Result<Option<Interest>> {
         if !self.flush()? {
-            return Ok(false);
+            return Ok(Some(self.pending(false)));
         }
         if !self.shut {
             self.shut = true;
@@ -159,11 +160,11 @@ impl<T: NonBlockingTransport> Wire<T> {
         for _ in 0..16 {
             match recv_checked(&mut self.transport, &mut buffer)? {
                 Received::Bytes(_) => {}
-                Received::WouldBlock => return Ok(false),
-                Received::End => return Ok(true),
+                Received::WouldBlock => return Ok(Some(self.pending(false))),
+                Received::End => return Ok(None),
             }
         }
-        Ok(false)
+        Ok(Some(self.pending(true)))
     }
 
     fn pending(&self, again: bool) -> Interest {
@@ -277,8 +278,8 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             ServerState::Faulty(fault) => OpeningError::Request(fault),
         };
         match self.wire.linger() {
-            Ok(false) => Ok(Progress::Pending(self.wire.pending(false))),
-            Ok(true) | Err(_) => Err(error),
+            Ok(Some(interest)) => Ok(Progress::Pending(interest)),
+            Ok(None) | Err(_) => Err(error),
         }
     }
 
@@ -298,10 +299,11 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         Ok(())
     }
 
-    /// When it takes too long, in the caller's milliseconds; `None` before the first call, or where
-    /// that deadline is off.
-    pub fn next_deadline(&self) -> Option<u64> {
-        self.wire.deadline()
+    /// When [`advance`](Self::advance) next wants to be called though nothing is ready, in the
+    /// caller's milliseconds: then the handshake has taken too long. `None` where that deadline is
+    /// off. It counts from the first `advance`, which is best made at once.
+    pub fn next_deadline(&self, now: u64) -> Option<u64> {
+        self.wire.deadline(now)
     }
 
     /// The transport.
@@ -395,8 +397,8 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     }
 
     /// When it takes too long; see [`ServerOpening::next_deadline`].
-    pub fn next_deadline(&self) -> Option<u64> {
-        self.wire.deadline()
+    pub fn next_deadline(&self, now: u64) -> Option<u64> {
+        self.wire.deadline(now)
     }
 
     /// The transport.

@@ -2,7 +2,8 @@
 //! and not used, and bytes that the transport did not take.
 #![forbid(unsafe_code)]
 
-use crate::protocol::{Pong, UnreadBytes};
+use crate::protocol::{Pong, Stamp, UnreadBytes};
+use std::collections::VecDeque;
 
 /// Allocated only while there is something to keep.
 #[derive(Debug, Default)]
@@ -12,49 +13,76 @@ pub(super) struct Spill {
 }
 
 /// Bytes in the order in which they go out, and the newest pong behind them.
+///
+/// A ring: however little the transport takes at a time, and however little comes in, no byte is moved
+/// within it, and it never holds more than the bound.
 #[derive(Debug, Default)]
 pub(super) struct Unsent {
-    bytes: Vec<u8>,
-    sent: usize,
+    bytes: VecDeque<u8>,
     pub(super) pong: Option<Box<Pong>>,
+    /// When there came to be bytes, or the transport last took some; where the time was known.
+    pub(super) since: Option<Stamp>,
 }
 
 impl Unsent {
+    /// The bytes, pong aside.
     #[inline]
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[self.sent..]
-    }
-
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.sent + self.pong.as_ref().map_or(0, |pong| pong.len())
+        self.bytes.len()
     }
 
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The bytes, pong included.
+    pub(super) fn all(&self) -> usize {
+        self.bytes.len() + self.pong.as_ref().map_or(0, |pong| pong.len())
+    }
+
+    /// The bytes as they lie, in their order.
+    #[inline]
+    pub(super) fn pieces(&self) -> (&[u8], &[u8]) {
+        self.bytes.as_slices()
+    }
+
+    /// The first `n` bytes are sent. The storage is given back with the last one.
     pub(super) fn consume(&mut self, n: usize) {
-        self.sent += n;
-        if self.sent == self.bytes.len() {
-            self.bytes = Vec::new();
-            self.sent = 0;
+        if n >= self.bytes.len() {
+            self.bytes = VecDeque::new();
+        } else {
+            self.bytes.drain(..n);
         }
     }
 
-    /// Adds bytes; those that are sent make room first, so that what is held stays within twice what
-    /// is unsent.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        if self.sent >= self.bytes.len() - self.sent {
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
+    /// Adds bytes. The storage doubles, but never past `bound`, which all of them keep within.
+    pub(super) fn push(&mut self, bytes: &[u8], bound: usize) {
+        let wanted = self.bytes.len() + bytes.len();
+        if wanted > self.bytes.capacity() {
+            let capacity = wanted.max(bound.min(self.bytes.capacity().saturating_mul(2)));
+            self.bytes.reserve_exact(capacity - self.bytes.len());
         }
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend(bytes);
     }
 
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
+
+    /// The bytes, the pong behind them.
+    pub(super) fn into_vec(self) -> Vec<u8> {
+        let mut bytes = Vec::from(self.bytes);
+        if let Some(pong) = &self.pong {
+            pong.append_to(&mut bytes);
+        }
+        bytes
+    }
 }
 
 impl Spill {
     pub(super) fn is_empty(&self) -> bool {
-        self.unread.as_bytes().is_empty() && self.unsent.len() == 0
+        self.unread.as_bytes().is_empty() && self.unsent.all() == 0
     }
 
     /// Heap bytes held, its own included.

@@ -235,10 +235,18 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     /// When [`drive`](Self::drive) next wants to be called though nothing is ready, in the caller's
     /// milliseconds; `None` for never.
+    ///
+    /// Only closing, and bytes that come to be unsent, bring it forward. Where a timer runs for this
+    /// stream already, it is enough to ask again when it has run out, after [`close`](Self::close),
+    /// and where [`Interest::writable`] is set or [`status`](Self::status) is not open.
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
-        match self.connection.status() {
-            Status::Over(_) if self.unsent() > 0 => self.connection.linger_deadline(now),
-            _ => self.connection.next_deadline(now),
+        let deadline = self.connection.next_deadline(now);
+        match &self.spill {
+            Some(spill) if !spill.unsent.is_empty() => {
+                let unsent = self.connection.unsent_deadline(spill.unsent.since, now);
+                deadline.into_iter().chain(unsent).min()
+            }
+            _ => deadline,
         }
     }
 }
@@ -256,7 +264,7 @@ impl<T> WebSocketStream<T> {
 
     /// How many bytes were accepted for sending and not yet taken by the transport.
     pub fn unsent(&self) -> usize {
-        self.spill.as_ref().map_or(0, |spill| spill.unsent.len())
+        self.spill.as_ref().map_or(0, |spill| spill.unsent.all())
     }
 
     /// The heap bytes that it holds now, beside what its transport holds and a shared configuration:
@@ -283,7 +291,7 @@ impl<T> WebSocketStream<T> {
     /// Takes the stream apart.
     pub fn into_parts(self) -> Parts<T> {
         let (unread, unsent) = self.spill.map_or_else(Default::default, |spill| {
-            (spill.unread.as_bytes().to_vec(), spill.unsent.as_bytes().to_vec())
+            (spill.unread.as_bytes().to_vec(), spill.unsent.into_vec())
         });
         Parts { transport: self.transport, unread, unsent }
     }

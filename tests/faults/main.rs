@@ -83,7 +83,8 @@ impl Plan {
         let unsent = choose(random, &[Limits::CONTROL_ROOM + 400, 2 * largest + 1000, 1 << 20]);
         let limits = Limits {
             unsent,
-            call_bytes: choose(random, &[1, 100, 1 << 18]),
+            // Large messages a byte at a time would take all day.
+            call_bytes: choose(random, if self.large { &[5_000, 1 << 18] } else { &[1, 100, 1 << 18][..] }),
             call_events: choose(random, &[1, 2, 7, 4096]),
             ..Limits::default()
         };

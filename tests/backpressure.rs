@@ -1,0 +1,523 @@
+//! Peers that do not read: what is unsent keeps within its bound, what is refused leaves no trace,
+//! what was accepted arrives in order, and a Close frame always has its place.
+
+use quickcheck::{Arbitrary, Gen, QuickCheck};
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use websocket_stream::protocol::{Connection, Input, Output, Role};
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{
+    Cause, CloseCode, Config, Deadline, Deadlines, Error, Event, Fault, Interest, Limits, Message,
+    NonBlockingTransport, Ready, Scratch, SendError, Status, WebSocketStream,
+};
+
+fn with_limits(limits: Limits) -> Arc<Config> {
+    Arc::new(Config { limits, ..Config::default() })
+}
+
+/// Frames as this role's peer sends them, masked with zeros where it must.
+fn frame(to: Role, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mask: &[u8] = if to == Role::Server { &[0; 4] } else { &[] };
+    let bit = if to == Role::Server { 0x80 } else { 0 };
+    let len = u8::try_from(payload.len()).unwrap();
+    [&[0x80 | opcode, bit | len], mask, payload].concat()
+}
+
+/// What a peer makes of the bytes that it was sent.
+struct Peer {
+    transport: MemoryStream,
+    connection: Connection,
+    input: Input,
+    messages: Vec<Vec<u8>>,
+    pings: Vec<Vec<u8>>,
+    pongs: Vec<Vec<u8>>,
+    close: Option<CloseCode>,
+}
+
+impl Peer {
+    fn new(transport: MemoryStream, role: Role) -> Self {
+        Peer {
+            transport,
+            connection: Connection::new(role),
+            input: Input::default(),
+            messages: vec![],
+            pings: vec![],
+            pongs: vec![],
+            close: None,
+        }
+    }
+
+    /// Takes up to so many bytes.
+    fn take(&mut self, most: usize) {
+        let mut buffer = vec![0; most];
+        let Ok(n) = self.transport.recv(&mut buffer) else { return };
+        self.input.extend(&buffer[..n]);
+        // What it would answer goes nowhere: the tests say what it sends.
+        let mut output = Output::new();
+        while let Some(event) = self.connection.receive(&mut self.input, &mut output) {
+            assert_eq!(self.close, None, "{event:?} after the Close frame");
+            match event {
+                Event::Message(message) => self.messages.push(message.as_bytes().to_vec()),
+                Event::Ping(payload) => self.pings.push(payload.to_vec()),
+                Event::Pong(payload) => self.pongs.push(payload.to_vec()),
+                Event::Close(frame) => self.close = Some(frame.code),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Send(usize),
+    Ping(usize),
+    Pong(usize),
+    Close(usize),
+    PeerPings(Vec<usize>),
+    PeerTakes(usize),
+    PeerCloses,
+    PeerBreaks,
+}
+
+impl Arbitrary for Step {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let n = usize::from(u8::arbitrary(g));
+        let small = |n: usize| n % 125;
+        match u8::arbitrary(g) % 32 {
+            0..10 => Step::Send(n * usize::from(u8::arbitrary(g) % 30)),
+            10..14 => Step::Ping(small(n)),
+            14..16 => Step::Pong(small(n)),
+            16..22 => Step::PeerPings(Vec::<u8>::arbitrary(g).iter().map(|&n| small(n.into())).collect()),
+            22..28 => Step::PeerTakes(n * usize::from(u8::arbitrary(g) % 10)),
+            28..30 => Step::Close(small(n).min(123)),
+            30 => Step::PeerCloses,
+            _ => Step::PeerBreaks,
+        }
+    }
+}
+
+#[test]
+fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
+    fn prop(server: bool, unsent: u16, capacity: u8, steps: Vec<Step>) {
+        let role = if server { Role::Server } else { Role::Client };
+        let unsent = usize::from(unsent % 3000);
+        let bound = unsent.max(Limits::CONTROL_ROOM);
+        let (a, b) = memory::pair(usize::from(capacity));
+        let config = with_limits(Limits { unsent, ..Limits::default() });
+        let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
+        let other = if server { Role::Client } else { Role::Server };
+        let mut peer = Peer::new(b, other);
+        let mut to_stream = VecDeque::new();
+        let mut scratch = Scratch::new();
+        let (mut messages, mut pings, mut pongs, mut asked) = (vec![], vec![], vec![], vec![]);
+        let mut closing = false;
+        for (index, step) in steps.into_iter().enumerate() {
+            let payload = |n: usize| vec![u8::try_from(index % 255).unwrap(); n];
+            let before = stream.unsent();
+            let turn = &mut scratch.at(0);
+            let mut refused = false;
+            match step {
+                Step::Send(n) => match stream.send(turn, &payload(n)[..]) {
+                    Ok(_) => messages.push(payload(n)),
+                    Err(Error::Send(SendError::Full | SendError::Closed)) => refused = true,
+                    Err(other) => panic!("{other}"),
+                },
+                Step::Ping(n) => match stream.send_with(turn, |out| out.ping(&payload(n))) {
+                    Ok(_) => pings.push(payload(n)),
+                    Err(_) => refused = true,
+                },
+                Step::Pong(n) => match stream.send_with(turn, |out| out.pong(&vec![255; n + 1])) {
+                    Ok(_) => pongs.push(vec![255; n + 1]),
+                    Err(_) => refused = true,
+                },
+                Step::Close(n) => {
+                    let open = stream.status() == Status::Open;
+                    let closed = stream.close(turn, CloseCode::NORMAL, &"r".repeat(n));
+                    assert_eq!(closed.is_ok(), open, "a Close frame always has its place");
+                    closing = true;
+                }
+                Step::PeerPings(sizes) => {
+                    for n in sizes {
+                        asked.push(payload(n));
+                        to_stream.extend(frame(role, 9, &payload(n)));
+                    }
+                }
+                Step::PeerTakes(n) => peer.take(n),
+                Step::PeerCloses => to_stream.extend(frame(role, 8, b"\x03\xe8")),
+                Step::PeerBreaks => to_stream.extend(b"\xff"),
+            }
+            if refused {
+                assert_eq!(stream.unsent(), before, "what is refused leaves no trace");
+            }
+            while !to_stream.is_empty() {
+                let Ok(n) = peer.transport.send(to_stream.make_contiguous()) else { break };
+                to_stream.drain(..n);
+                drive(&mut stream, &mut scratch, |unsent| assert!(unsent <= bound, "{unsent} > {bound}"));
+            }
+            drive(&mut stream, &mut scratch, |unsent| assert!(unsent <= bound, "{unsent} > {bound}"));
+            assert!(stream.unsent() <= bound, "{} > {bound}", stream.unsent());
+            // The ring is no larger than the bound; beside it there is what the struct and a pong take.
+            assert!(stream.held() <= bound + 1024, "{} held", stream.held());
+            closing |= stream.status() != Status::Open;
+        }
+        // It reads again.
+        for _ in 0..100_000 {
+            peer.take(4096);
+            drive(&mut stream, &mut scratch, |_| {});
+            if stream.unsent() == 0 && peer.transport.unread() == 0 {
+                break;
+            }
+        }
+        // A capacity of 0 takes nothing, ever.
+        if capacity > 0 {
+            assert_eq!(stream.unsent(), 0);
+            assert_eq!(peer.messages, messages);
+            assert_eq!(peer.pings, pings);
+            assert_eq!(peer.close.is_some(), closing);
+            // Those that nobody asked for have their place, and a pong that waits goes behind them.
+            let (unasked, answers): (Vec<_>, Vec<_>) =
+                peer.pongs.iter().partition(|pong| pong.first() == Some(&255));
+            assert!(unasked.into_iter().eq(&pongs));
+            let mut asked = asked.iter();
+            for pong in answers {
+                assert!(asked.any(|asked| asked == pong), "a pong that was not asked for, or out of turn");
+            }
+        }
+    }
+    fn drive(stream: &mut WebSocketStream<MemoryStream>, scratch: &mut Scratch, unsent: impl Fn(usize)) {
+        let _ = stream
+            .drive(&mut scratch.at(0), Ready::ALL, |_, out| {
+                unsent(out.unsent());
+                Ok(())
+            })
+            .unwrap();
+    }
+    QuickCheck::new().tests(150).quickcheck(prop as fn(bool, u16, u8, Vec<Step>));
+}
+
+#[test]
+fn however_small_the_bound_a_close_frame_has_its_place_behind_pings_and_a_pong() {
+    for role in [Role::Server, Role::Client] {
+        for unsent in (0..=600).step_by(7).chain([511, 512, 513, 1200]) {
+            // 0: it is closed here; 1: by the peer; 2: the peer breaks the protocol; 3: it takes nothing.
+            for way in 0..4 {
+                let bound = unsent.max(Limits::CONTROL_ROOM);
+                let (a, b) = memory::pair(1);
+                let limits = Limits { unsent, ..Limits::default() };
+                let deadlines = Deadlines { unsent: Some(1), ..Deadlines::default() };
+                let config = Arc::new(Config { limits, deadlines });
+                let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
+                let mut scratch = Scratch::new();
+                let (mut sent, mut pings) = (0, 0);
+                let mut payload = vec![1; 125];
+                // The largest that fit, then smaller ones, until not even an empty one does.
+                while stream.send(&mut scratch.at(10), &payload[..]).is_ok() || payload.pop().is_some() {
+                    sent = stream.unsent();
+                }
+                assert!(sent + Limits::CONTROL_ROOM <= bound.max(Limits::CONTROL_ROOM));
+                let ping = |stream: &mut WebSocketStream<_>, scratch: &mut Scratch| {
+                    stream.send_with(&mut scratch.at(10), |out| out.ping(&[2; 125])).is_ok()
+                };
+                while ping(&mut stream, &mut scratch) {
+                    pings += 1;
+                }
+                assert!(pings >= 1);
+                let mut peer = Peer::new(b, if role == Role::Server { Role::Client } else { Role::Server });
+                let pinged = frame(role, 9, &[3; 125]);
+                let last = match way {
+                    1 => frame(role, 8, &[&b"\x03\xe8"[..], &[b'r'; 123]].concat()),
+                    2 => b"\xff".to_vec(),
+                    _ => vec![],
+                };
+                let mut step = |stream: &mut WebSocketStream<_>, byte: Option<u8>, ready, now| {
+                    if let Some(byte) = byte {
+                        peer.transport.send(&[byte]).unwrap();
+                    }
+                    let _ = stream.drive(&mut scratch.at(now), ready, |_, _| Ok(())).unwrap();
+                    assert!(stream.unsent() <= bound, "{role:?} {unsent} {way}: {}", stream.unsent());
+                };
+                for byte in pinged {
+                    step(&mut stream, Some(byte), Ready::READABLE, 10);
+                }
+                for byte in last {
+                    step(&mut stream, Some(byte), Ready::READABLE, 10);
+                }
+                if way == 0 {
+                    stream.close(&mut Scratch::new().at(10), CloseCode::NORMAL, &"r".repeat(123)).unwrap();
+                    assert!(stream.unsent() <= bound);
+                }
+                step(&mut stream, None, Ready::NONE, if way == 3 { 11 } else { 10 });
+                assert_ne!(stream.status(), Status::Open);
+                while stream.unsent() > 0 {
+                    peer.take(1);
+                    let _ = stream.drive(&mut Scratch::new().at(11), Ready::WRITABLE, |_, _| Ok(())).unwrap();
+                }
+                peer.take(1);
+                assert_eq!(peer.pings.len(), pings);
+                assert_eq!(peer.pongs, [[3; 125]]);
+                let code = [1000, 1000, 1002, 1008][way];
+                assert_eq!(peer.close.map(CloseCode::get), Some(code), "{role:?} {unsent} {way}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_never_reads_costs_at_most_the_bound() {
+    for role in [Role::Server, Role::Client] {
+        let unsent = 100_000;
+        let (a, _b) = memory::pair(1000);
+        let config = with_limits(Limits { unsent, ..Limits::default() });
+        let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
+        let mut scratch = Scratch::new();
+        let mut accepted = 0;
+        for _ in 0..100_000 {
+            match stream.send(&mut scratch.at(0), &[7; 1000][..]) {
+                Ok(_) => accepted += 1,
+                Err(error) => assert!(matches!(error, Error::Send(SendError::Full))),
+            }
+            assert!(stream.unsent() <= unsent && stream.held() <= unsent + 1024);
+        }
+        assert!((95..=101).contains(&accepted), "{accepted}");
+    }
+}
+
+#[test]
+fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
+    let (a, mut peer) = memory::pair(1 << 16);
+    let mut stream = WebSocketStream::new(a).unwrap();
+    let mut scratch = Scratch::new();
+    // Something is unsent already: the peer does not take it.
+    stream.send(&mut scratch.at(0), &[7; 1 << 17][..]).unwrap();
+    let before = stream.unsent();
+    let mut last = Vec::new();
+    let mut pings = 0_u32;
+    while pings < 1_000_000 {
+        let mut batch = Vec::with_capacity(1 << 16);
+        for _ in 0..6_000 {
+            pings += 1;
+            last = pings.to_be_bytes().to_vec();
+            batch.extend_from_slice(&[0x89, 0x84, 0, 0, 0, 0]);
+            batch.extend_from_slice(&last);
+        }
+        assert_eq!(peer.send(&batch).unwrap(), batch.len());
+        while peer_unread(&mut stream, &mut scratch) {}
+        assert_eq!(stream.unsent(), before + 6);
+        assert!(stream.held() < before + 4096);
+    }
+    // When it reads, it hears the newest.
+    let mut received = Vec::new();
+    let mut buffer = vec![0; 1 << 16];
+    while stream.unsent() > 0 || peer.unread() > 0 {
+        if let Ok(n) = peer.recv(&mut buffer) {
+            received.extend_from_slice(&buffer[..n]);
+        }
+        let _ = stream.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
+    }
+    assert!(received.ends_with(&[&[0x8a, 4], &last[..]].concat()));
+    assert_eq!(received.len(), 10 + (1 << 17) + 6);
+
+    fn peer_unread(stream: &mut WebSocketStream<MemoryStream>, scratch: &mut Scratch) -> bool {
+        stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap().again
+    }
+}
+
+// ---------------------------------------------------------------------------- to stop reading
+
+const MESSAGE: usize = 50_000;
+
+/// An end that echoes; what it refused is an error.
+fn echo(stream: &mut WebSocketStream<MemoryStream>, scratch: &mut Scratch, ready: Ready) -> Interest {
+    stream
+        .drive(&mut scratch.at(0), ready, |event, out| match event {
+            Event::Message(message) => out.send(message),
+            _ => Ok(()),
+        })
+        .unwrap()
+}
+
+#[test]
+fn an_echo_server_that_stops_reading_refuses_nothing_and_loses_no_wake_up() {
+    fn prop(sizes: Vec<u16>, pause: u16, capacity: u16, edge: bool) {
+        let pause = usize::from(pause);
+        let unsent = pause + MESSAGE + Limits::CONTROL_ROOM + 14;
+        let limits = Limits { unsent, message: MESSAGE, pause_reading: Some(pause), ..Limits::default() };
+        let (a, b) = memory::pair(usize::from(capacity) + 1);
+        let mut server = WebSocketStream::with_config(a, Role::Server, with_limits(limits)).unwrap();
+        let mut scratch = Scratch::new();
+        let mut peer = Peer::new(b, Role::Client);
+        let mut sent: VecDeque<u8> = VecDeque::new();
+        let mut expected = vec![];
+        for (index, &size) in sizes.iter().enumerate() {
+            let payload = vec![u8::try_from(index % 256).unwrap(); usize::from(size) % MESSAGE];
+            let mut output = Output::new();
+            Connection::new(Role::Client).send(Message::Binary(&payload), &mut output).unwrap();
+            sent.extend(output.as_bytes());
+            expected.push(payload);
+        }
+        // The peer sends all before it reads anything, as far as the server lets it.
+        let mut interest = echo(&mut server, &mut scratch, Ready::ALL);
+        let (mut readable, mut writable) = (false, false);
+        for round in 0.. {
+            let before = (peer.transport.unread(), server.get_ref().unread());
+            if let Ok(n) = peer.transport.send(sent.make_contiguous()) {
+                sent.drain(..n);
+            }
+            if round > 2 * sizes.len() + 20 {
+                peer.take(1 + round % 5_000);
+            }
+            // An edge is told once, when something changes; a level as long as it is asked for.
+            let (arrived, room) = (server.get_ref().unread() > before.1, peer.transport.unread() < before.0);
+            readable |= arrived;
+            writable |= room;
+            if !edge {
+                readable = interest.readable && server.get_ref().is_readable();
+                writable = interest.writable && server.get_ref().is_writable();
+            }
+            if readable || writable || interest.again {
+                let ready = Ready { readable: readable || interest.again, writable, closed: false };
+                interest = echo(&mut server, &mut scratch, ready);
+                (readable, writable) = (false, false);
+            }
+            assert!(server.unsent() <= unsent, "{}", server.unsent());
+            if peer.messages.len() == expected.len() {
+                break;
+            }
+            assert!(round < 1_000_000, "the echo stands still");
+        }
+        assert_eq!(peer.messages, expected);
+        assert_eq!(server.held(), 0);
+    }
+    let mut tests = QuickCheck::new().rng(Gen::new(20)).tests(60);
+    tests.quickcheck(prop as fn(Vec<u16>, u16, u16, bool));
+}
+
+#[test]
+fn two_ends_that_both_stop_reading_wait_for_each_other_until_a_deadline() {
+    let end = |transport, role, unsent| {
+        let limits = Limits { pause_reading: Some(1000), ..Limits::default() };
+        let deadlines = Deadlines { unsent, ..Deadlines::default() };
+        WebSocketStream::with_config(transport, role, Arc::new(Config { limits, deadlines })).unwrap()
+    };
+    for (unsent, stand_still) in [(None, true), (Some(60_000), false)] {
+        let (a, b) = memory::pair(4096);
+        let mut ends = [end(a, Role::Server, unsent), end(b, Role::Client, unsent)];
+        let mut scratch = Scratch::new();
+        // Each sends more than the other's transport holds before it reads.
+        for end in &mut ends {
+            end.send(&mut scratch.at(0), &[7; 20_000][..]).unwrap();
+        }
+        for now in (0..200_000).step_by(100) {
+            for end in &mut ends {
+                let _ = end.drive(&mut scratch.at(now), Ready::ALL, |_, _| Ok(())).unwrap();
+            }
+        }
+        for end in &ends {
+            match stand_still {
+                true => assert_eq!((end.status(), end.unsent() > 15_000), (Status::Open, true)),
+                false => match end.status() {
+                    Status::Over(end) => {
+                        assert!(matches!(end.cause, Cause::Deadline(Deadline::Unsent) | Cause::Handshake))
+                    }
+                    other => panic!("{other:?}"),
+                },
+            }
+        }
+    }
+    // Where only one of them does, both go on.
+    let (a, b) = memory::pair(4096);
+    let mut ends = [end(a, Role::Server, None), WebSocketStream::client(b).unwrap()];
+    let mut scratch = Scratch::new();
+    for end in &mut ends {
+        end.send(&mut scratch.at(0), &[7; 20_000][..]).unwrap();
+    }
+    for _ in 0..100 {
+        for end in &mut ends {
+            let _ = end.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap();
+        }
+    }
+    assert_eq!((ends[0].unsent(), ends[1].unsent()), (0, 0));
+}
+
+// ---------------------------------------------------------------------------- over real sockets
+
+#[test]
+fn the_last_frames_are_not_lost_to_a_reset() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut server = WebSocketStream::new(listener.accept().unwrap().0).unwrap();
+    let mut scratch = Scratch::new();
+
+    // A message, a fault, and then much more, all of it before the peer reads a byte.
+    let flood = vec![0x55; 1 << 20];
+    peer.set_nonblocking(true).unwrap();
+    let mut bytes: VecDeque<u8> = [b"\x82\x82\0\0\0\0hi\xff".as_slice(), &flood].concat().into();
+    let (mut end, mut all_sent, mut over) = (None, false, false);
+    while !over {
+        if let Ok(n) = peer.write(bytes.make_contiguous()) {
+            bytes.drain(..n);
+        }
+        if bytes.is_empty() && !std::mem::replace(&mut all_sent, true) {
+            peer.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        let interest = server
+            .drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
+                Event::Message(message) => out.send(message),
+                Event::End(told) => {
+                    end = Some(told);
+                    Ok(())
+                }
+                _ => Ok(()),
+            })
+            .unwrap();
+        over = interest.over;
+    }
+    assert_eq!(end.map(|end| end.cause), Some(Cause::Fault(Fault::ReservedOpcode)));
+    // It is gone, with everything drained: what the peer reads now is whole, and ends well.
+    drop(server);
+    peer.set_nonblocking(false).unwrap();
+    let mut received = Vec::new();
+    peer.read_to_end(&mut received).unwrap();
+    assert_eq!(received, b"\x82\x02hi\x88\x02\x03\xea");
+}
+
+#[test]
+fn a_tcp_peer_that_stops_and_goes_on_gets_all_in_order() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut server = WebSocketStream::new(listener.accept().unwrap().0).unwrap();
+    let mut scratch = Scratch::new();
+    let mut accepted = 0_u32;
+    loop {
+        let mut message = vec![0; 60_000];
+        message[..4].copy_from_slice(&accepted.to_be_bytes());
+        match server.send(&mut scratch.at(0), &message[..]) {
+            Ok(_) => accepted += 1,
+            Err(Error::Send(SendError::Full)) => break,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let bound = Limits::default().unsent;
+    assert!(server.unsent() <= bound && server.unsent() > bound - 61_000);
+    server.close(&mut scratch.at(0), CloseCode::NORMAL, "").unwrap();
+
+    let mut received = Vec::new();
+    let mut buffer = vec![0; 1 << 20];
+    peer.set_nonblocking(true).unwrap();
+    while !received.ends_with(b"\x88\x02\x03\xe8") {
+        let _ = server.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
+        match peer.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => received.extend_from_slice(&buffer[..n]),
+            Err(_) => std::thread::yield_now(),
+        }
+    }
+    let frame = 60_000 + 4;
+    assert_eq!(received.len(), frame * usize::try_from(accepted).unwrap() + 4);
+    for (index, message) in (0_u32..).zip(received.chunks(frame)).take(usize::try_from(accepted).unwrap()) {
+        assert_eq!(message[4..8], index.to_be_bytes());
+    }
+    assert_eq!((server.unsent(), server.held()), (0, 0));
+}
