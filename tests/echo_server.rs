@@ -80,7 +80,7 @@ fn sigint_and_sigterm_close_every_connection_with_1001_and_end_the_server_well()
         opening.write_all(b"GET / HTTP/1.1\r\n").unwrap();
         clients[1].echo("what came before has been looked at");
         server.program.signal(signal);
-        for client in &mut clients {
+        for mut client in clients {
             client.hear_going_away();
         }
         server.check_end();
@@ -132,6 +132,7 @@ fn a_unix_socket_is_served_and_removed_at_the_end() {
     client.echo("hello");
     server.program.signal(libc::SIGTERM);
     client.hear_going_away();
+    drop(client);
     server.stop();
     assert!(!std::path::Path::new(path.as_str()).exists());
 }
@@ -225,7 +226,7 @@ fn thousands_of_connections_are_held_and_each_is_echoed() {
         }
     }
     server.program.signal(libc::SIGTERM);
-    for client in &mut clients {
+    for mut client in clients {
         client.hear_going_away();
     }
     server.stop();

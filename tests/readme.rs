@@ -1,0 +1,85 @@
+//! The README's Rust is what stands here between the lines, and so it compiles.
+#![allow(unused, clippy::all, reason = "the README says only what matters")]
+
+use std::error::Error;
+use std::net::TcpStream;
+use websocket_stream::handshake::Response;
+use websocket_stream::{OpCode, Progress, ReadError, Ready, Scratch, ServerOpening, WebSocketStream};
+
+#[rustfmt::skip]
+fn fast(mut ws: WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<(), Box<dyn Error>> {
+    // README
+    use websocket_stream::{Event, Scratch, WebSocketStream};
+
+    let mut scratch = Scratch::new();
+    // For each readiness; `now` is your monotonic clock in milliseconds.
+    let interest = ws.drive(&mut scratch.at(now), ready, |event, out| match event {
+        Event::Message(message) => out.send(message), // echoed while it is borrowed
+        Event::End(end) => Ok(println!("{end}")),     // once; clean or not
+        _ => Ok(()),                                  // pings and Close frames are answered already
+    })?;
+    // interest: readable, writable, again (at once, after the others), over (drop it)
+    // END
+    Ok(())
+}
+
+#[rustfmt::skip]
+fn opening(socket: TcpStream, mut scratch: Scratch, now: u64, ready: Ready) -> Result<(), Box<dyn Error>> {
+    // README
+    let mut opening = ServerOpening::new(socket)?; // once for each connection
+    // For each readiness:
+    match opening.advance(&mut scratch.at(now), ready)? {
+        Progress::Pending(interest) => { /* wait for it, and for opening.next_deadline() */ }
+        Progress::Decide(request) => {
+            let known = request.path() == "/chat"; // and its headers, Origin, subprotocols
+            opening.answer(&if known { Response::accept() } else { Response::new(404) })?;
+            // Now, or later; then advance again at once.
+        }
+        Progress::Open => { /* opening.into_stream(): drive it once at once */ }
+    }
+    // END
+    Ok(())
+}
+
+#[rustfmt::skip]
+fn original(stream: TcpStream, buf: Vec<u8>) -> Result<(), Box<dyn Error>> {
+    // README
+    let mut ws = WebSocketStream::new(stream)?;
+    match ws.read() {
+        Ok((opcode, payload)) => { /* a whole message, or a control frame */ }
+        Err(ReadError::NoData) => { /* nothing there yet */ }
+        Err(ReadError::DataStop) => { /* a part is there; ws.partial() lends it */ }
+        Err(error) => { /* ended, or a system call's error */ }
+    }
+    let written = ws.write(OpCode::Text, &buf)?; // what the socket took; the rest is queued
+    // END
+    Ok(())
+}
+
+#[test]
+fn the_rust_in_the_readme_is_what_compiles_here() {
+    let readme = include_str!("../README.md");
+    let blocks = readme.split("```rust\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
+    let here = include_str!("readme.rs").split("{\n    // README\n").skip(1).map(|code| {
+        let code = code.split("    // END\n    Ok").next().unwrap();
+        code.lines()
+            .map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)))
+            .collect::<String>()
+    });
+    let (blocks, here): (Vec<_>, Vec<_>) = (blocks.collect(), here.collect());
+    assert!(!blocks.is_empty());
+    assert_eq!(blocks, here);
+}
+
+#[test]
+fn the_limits_and_deadlines_in_the_readme_are_the_defaults() {
+    use websocket_stream::{Deadlines, Limits};
+    let limits = Limits::default();
+    assert_eq!((limits.head_bytes, limits.head_headers), (16 << 10, 100));
+    assert_eq!((limits.frame, limits.message, limits.fragments), (16 << 20, 16 << 20, 262_144));
+    assert_eq!(limits.unsent, (16 << 20) + (64 << 10));
+    assert_eq!((limits.call_bytes, limits.call_events), (256 << 10, 4096));
+    let deadlines = Deadlines::default();
+    assert_eq!((deadlines.handshake, deadlines.close), (Some(10_000), Some(5_000)));
+    assert_eq!((deadlines.ping, deadlines.silence), (None, None));
+}
