@@ -1,0 +1,14 @@
+#!/bin/sh
+# profile.sh [SERVER] [WORKLOAD]: where a server's instructions go, function by function.
+#
+#   ./profile.sh                  ours, 64 connections, 32 B, 32 in flight
+#   ./profile.sh ours 32x1
+#   ./profile.sh ours 32x1 --auto=yes      line by line (what is behind goes to callgrind_annotate)
+set -eu
+cd "$(dirname "$0")"
+server=${1:-ours} workload=${2:-32x32}
+[ $# -lt 2 ] || shift
+[ $# -lt 1 ] || shift
+cargo build --release --quiet
+./target/release/compare callgrind --only "$server" --workload "$workload"
+callgrind_annotate "$@" "target/compare/$server.$workload.callgrind"

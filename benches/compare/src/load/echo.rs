@@ -1,0 +1,225 @@
+//! Batches back and forth: each connection sends its batch, compares every byte that comes back, and
+//! goes on with the next.
+
+use super::frames::Batch;
+use super::open::PATIENCE;
+use crate::sys::{self, Epoll, Seen};
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// Received at once.
+const BUFFER: usize = 256 << 10;
+
+struct Connection {
+    socket: TcpStream,
+    batch: Batch,
+    sent: usize,
+    received: usize,
+    /// When the batch that is under way began.
+    began: Option<Instant>,
+    /// Batches that are still to be begun.
+    left: u64,
+}
+
+/// Connections that are driven together.
+pub struct Load {
+    epoll: Epoll,
+    connections: Vec<Connection>,
+    buffer: Vec<u8>,
+    /// Connections with a batch under way.
+    active: usize,
+    /// How long each batch took, from its first byte sent to its last byte back, in nanoseconds.
+    pub times: Vec<u32>,
+}
+
+impl Load {
+    /// Takes connections that are open; each has its own batch.
+    pub fn new(sockets: Vec<TcpStream>, batch: impl Fn(usize) -> Batch) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        let mut connections = Vec::with_capacity(sockets.len());
+        for (index, socket) in sockets.into_iter().enumerate() {
+            socket.set_nonblocking(true)?;
+            epoll.add(&socket, index)?;
+            let batch = batch(index);
+            connections.push(Connection { socket, batch, sent: 0, received: 0, began: None, left: 0 });
+        }
+        Ok(Self { epoll, connections, buffer: vec![0; BUFFER], active: 0, times: Vec::new() })
+    }
+
+    /// Keeps every connection busy for so long, and leaves it so; how many batches came back.
+    pub fn run_for(&mut self, time: Duration) -> io::Result<u64> {
+        let deadline = Instant::now() + time;
+        self.begin(u64::MAX)?;
+        let before = self.times.len();
+        while Instant::now() < deadline {
+            self.turn()?;
+        }
+        Ok((self.times.len() - before) as u64)
+    }
+
+    /// Awaits what is under way.
+    pub fn drain(&mut self) -> io::Result<()> {
+        self.run_batches(0)
+    }
+
+    /// Sends so many batches on every connection and awaits their replies.
+    pub fn run_batches(&mut self, batches: u64) -> io::Result<()> {
+        self.begin(batches)?;
+        while self.active > 0 {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, batches: u64) -> io::Result<()> {
+        let now = Instant::now();
+        for connection in &mut self.connections {
+            connection.left = batches;
+            if connection.began.is_none() && connection.start(now) {
+                self.active += 1;
+                connection.send()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let patience = i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX);
+        let ready = self.epoll.wait(patience)?;
+        if ready == 0 {
+            return Err(io::Error::new(ErrorKind::TimedOut, "the server has stopped answering"));
+        }
+        for index in 0..ready {
+            let seen = self.epoll.seen(index);
+            self.advance(seen)?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, seen: Seen) -> io::Result<()> {
+        let connection = &mut self.connections[seen.key];
+        if seen.writable {
+            connection.send()?;
+        }
+        if seen.readable && connection.receive(&mut self.buffer)? {
+            let now = Instant::now();
+            if let Some(began) = connection.began.take() {
+                self.times.push(u32::try_from((now - began).as_nanos()).unwrap_or(u32::MAX));
+            }
+            if connection.start(now) {
+                connection.send()?;
+            } else {
+                self.active -= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    /// Whether there is another batch to begin.
+    fn start(&mut self, now: Instant) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        (self.sent, self.received, self.began) = (0, 0, Some(now));
+        true
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        while self.began.is_some() && self.sent < self.batch.request.len() {
+            match sys::send(&self.socket, &self.batch.request[self.sent..]) {
+                Ok(n) => self.sent += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the whole reply is there now.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        while self.began.is_some() && self.received < self.batch.reply.len() {
+            let expected = &self.batch.reply[self.received..];
+            let room = expected.len().min(buffer.len());
+            let n = match sys::recv(&self.socket, &mut buffer[..room]) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(n) => n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            };
+            if let Some(at) = first_difference(&buffer[..n], &expected[..n]) {
+                let at = self.received + at;
+                return Err(io::Error::other(format!("byte {at} of a reply differs from what was sent")));
+            }
+            self.received += n;
+            if n < room {
+                return Ok(false);
+            }
+        }
+        Ok(self.began.is_some())
+    }
+}
+
+/// Where two slices of the same length first differ.
+fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    if a == b {
+        return None;
+    }
+    a.iter().zip(b).position(|(a, b)| a != b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Shape;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    const SHAPE: Shape = Shape { bytes: 300_000, text: false };
+
+    /// A peer that answers a batch's request with what `reply` makes of it, so many times.
+    fn peer(times: usize, reply: impl Fn(&mut Vec<u8>) + Send + 'static) -> (Load, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let batch = |index| Batch::new(SHAPE, 2, index);
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let peer = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            for _ in 0..times {
+                let Batch { mut request, reply: mut answer } = batch(0);
+                socket.read_exact(&mut request).unwrap();
+                reply(&mut answer);
+                // The load may have given up.
+                let _ = socket.write_all(&answer);
+            }
+        });
+        (Load::new(vec![socket], batch).unwrap(), peer)
+    }
+
+    #[test]
+    fn every_batch_that_comes_back_is_counted() {
+        let (mut load, peer) = peer(5, |_| {});
+        load.run_batches(5).unwrap();
+        assert_eq!(load.times.len(), 5);
+        peer.join().unwrap();
+    }
+
+    #[test]
+    fn one_wrong_byte_is_found() {
+        let (mut load, peer) = peer(1, |reply| reply[299_999] ^= 1);
+        let error = load.run_batches(1).unwrap_err();
+        assert_eq!(error.to_string(), "byte 299999 of a reply differs from what was sent");
+        drop(load);
+        peer.join().unwrap();
+    }
+
+    #[test]
+    fn a_reply_that_breaks_off_is_an_error() {
+        let (mut load, peer) = peer(1, |reply| reply.truncate(1000));
+        assert_eq!(load.run_batches(1).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        peer.join().unwrap();
+    }
+}

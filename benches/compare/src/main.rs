@@ -1,0 +1,69 @@
+//! websocket-stream and its peers, measured side by side; see README.md.
+
+mod child;
+mod contestants;
+mod counting;
+mod load;
+mod measure;
+mod options;
+mod report;
+mod servers;
+mod stats;
+mod sys;
+mod workload;
+
+use measure::{Cores, Effort};
+use options::{Command, Options};
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+fn main() -> ExitCode {
+    match options::parse(lexopt::Parser::from_env()).map_err(Into::into).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    match options.command {
+        Command::Help => println!("{}", options::USAGE),
+        Command::Server(server, plan) => server.run(plan)?,
+        Command::Measure => measure_all(&options)?,
+        Command::Callgrind => count(counting::Counter::Callgrind, &options)?,
+        Command::Syscalls => count(counting::Counter::Strace, &options)?,
+    }
+    Ok(())
+}
+
+fn measure_all(options: &Options) -> Result<(), Box<dyn Error>> {
+    let contestants = options.contestants();
+    sys::raise_open_files()?;
+    let cores = cores()?;
+    let effort = Effort { rounds: options.rounds, time: Duration::from_secs_f64(options.seconds) };
+    for workload in &options.workloads {
+        let figures = measure::workload(workload, &contestants, effort, cores);
+        print!("{}", report::table::render(workload, &figures));
+    }
+    Ok(())
+}
+
+fn count(counter: counting::Counter, options: &Options) -> Result<(), Box<dyn Error>> {
+    counting::run(counter, &options.contestants(), &options.workloads, &options.output, cores()?)?;
+    Ok(())
+}
+
+/// The first core is the server's, the second the load's.
+fn cores() -> Result<Cores, Box<dyn Error>> {
+    match sys::cores()?.as_slice() {
+        [] => Err("there is no core to run on".into()),
+        [one] => {
+            eprintln!("there is only one core: server and load share it, the rates mean little");
+            Ok(Cores { server: *one, load: *one })
+        }
+        [server, load, ..] => Ok(Cores { server: *server, load: *load }),
+    }
+}

@@ -1,0 +1,213 @@
+//! The measuring: rounds, in each of which every server has its turn, so that whatever else the
+//! machine does falls on all alike.
+
+use crate::child::{Server, Usage};
+use crate::contestants::Contestant;
+use crate::load::open::{self, Target};
+use crate::load::{Batch, Load};
+use crate::stats::{median, percentile};
+use crate::workload::{Job, SMALL, Workload};
+use serde::Serialize;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// The cores of the two sides.
+#[derive(Debug, Clone, Copy)]
+pub struct Cores {
+    pub server: usize,
+    pub load: usize,
+}
+
+/// How long and how often.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    pub rounds: usize,
+    pub time: Duration,
+}
+
+/// Before a measurement every connection has been busy for so long.
+const WARM_UP: Duration = Duration::from_millis(100);
+
+/// What one server did in one round.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    /// Messages, connections, handshakes or receivers.
+    count: u64,
+    seconds: f64,
+    used: Usage,
+    /// Nanoseconds from a batch's first byte sent to its last byte back.
+    p50: Option<u32>,
+    p99: Option<u32>,
+    resident: u64,
+    /// Resident bytes for each connection.
+    bytes: Option<f64>,
+}
+
+/// What one server did at one workload: medians over the rounds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figures {
+    pub server: String,
+    /// Messages (handshakes, receivers) in a second.
+    pub rate: f64,
+    /// Processor time of the server for each of them, in nanoseconds.
+    pub cpu: f64,
+    /// The part of it outside of the kernel, by clock ticks over all rounds.
+    pub user: f64,
+    /// How long a batch took, in microseconds.
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+    /// Resident memory of the server at the end, in bytes.
+    pub resident: f64,
+    /// Resident bytes for each idle connection.
+    pub bytes: Option<f64>,
+}
+
+/// Runs one workload on all of them; what failed is told and left out.
+pub fn workload(
+    workload: &Workload,
+    contestants: &[Contestant],
+    effort: Effort,
+    cores: Cores,
+) -> Vec<Figures> {
+    // Memory is the same every time.
+    let rounds = if matches!(workload.job, Job::Idle { .. }) { 1 } else { effort.rounds };
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); contestants.len()];
+    for round in 1..=rounds {
+        for (contestant, samples) in contestants.iter().zip(&mut samples) {
+            eprint!("\r\x1b[K{}, round {round} of {rounds}: {}", workload.title, contestant.name);
+            match run(workload.job, contestant, effort.time, cores) {
+                Ok(sample) => samples.push(sample),
+                Err(error) => eprintln!("\n{} failed: {error}", contestant.name),
+            }
+        }
+    }
+    eprint!("\r\x1b[K");
+    contestants
+        .iter()
+        .zip(&samples)
+        .filter_map(|(contestant, samples)| summary(contestant.name, samples))
+        .collect()
+}
+
+fn run(job: Job, contestant: &Contestant, time: Duration, cores: Cores) -> io::Result<Sample> {
+    let mut command = contestant.command(job.plan())?;
+    let server = Server::start(&mut command, cores.server, cores.load)?;
+    let target = Target { port: server.port, raw: contestant.is_raw() };
+    let sample = match job {
+        Job::Echo { connections, shape, in_flight } => {
+            let batch = |index| prepare(Batch::new(shape, in_flight, index), target);
+            echo(&server, open::open(target, connections)?, batch, in_flight, time)
+        }
+        Job::Idle { connections } => idle(&server, target, connections),
+        Job::Handshake => handshakes(&server, target, time),
+        Job::Broadcast { receivers } => broadcast(&server, target, receivers, time),
+    }?;
+    server.stop()?;
+    Ok(sample)
+}
+
+/// What is sent to a server without protocol comes back as it is.
+pub fn prepare(batch: Batch, target: Target) -> Batch {
+    if target.raw { batch.raw() } else { batch }
+}
+
+fn echo(
+    server: &Server,
+    sockets: Vec<std::net::TcpStream>,
+    batch: impl Fn(usize) -> Batch,
+    in_flight: usize,
+    time: Duration,
+) -> io::Result<Sample> {
+    let mut load = Load::new(sockets, batch)?;
+    load.run_for(WARM_UP)?;
+    load.times.clear();
+    let (before, start) = (server.usage()?, Instant::now());
+    let batches = load.run_for(time)?;
+    let (used, seconds) = (server.usage()?.since(before), start.elapsed().as_secs_f64());
+    let resident = server.resident()?;
+    load.drain()?;
+    Ok(Sample {
+        count: batches * in_flight as u64,
+        seconds,
+        used,
+        p50: percentile(&mut load.times, 50),
+        p99: percentile(&mut load.times, 99),
+        resident,
+        bytes: None,
+    })
+}
+
+/// One connection warms the server up; what it holds then is not the idle connections'.
+fn idle(server: &Server, target: Target, connections: usize) -> io::Result<Sample> {
+    let batch = |index| prepare(Batch::new(SMALL, 1, index), target);
+    let mut first = open::open(target, 1)?;
+    open::exchange(&mut first, batch)?;
+    let (used_before, before, start) = (server.usage()?, server.resident()?, Instant::now());
+    let mut sockets = open::open(target, connections)?;
+    open::exchange(&mut sockets, batch)?;
+    let (used, resident) = (server.usage()?.since(used_before), server.resident()?);
+    let bytes = resident.saturating_sub(before) as f64 / connections as f64;
+    Ok(Sample {
+        count: connections as u64,
+        seconds: start.elapsed().as_secs_f64(),
+        used,
+        p50: None,
+        p99: None,
+        resident,
+        bytes: Some(bytes),
+    })
+}
+
+fn handshakes(server: &Server, target: Target, time: Duration) -> io::Result<Sample> {
+    open::open_and_drop(target, WARM_UP)?;
+    let (before, start) = (server.usage()?, Instant::now());
+    let count = open::open_and_drop(target, time)?;
+    let (used, seconds) = (server.usage()?.since(before), start.elapsed().as_secs_f64());
+    Ok(Sample { count, seconds, used, p50: None, p99: None, resident: server.resident()?, bytes: None })
+}
+
+/// The first connection speaks, all of them hear it.
+fn broadcast(server: &Server, target: Target, receivers: usize, time: Duration) -> io::Result<Sample> {
+    let mut sockets = open::open(target, receivers)?;
+    let message = prepare(Batch::new(SMALL, 1, 0), target);
+    let mut tell = || -> io::Result<()> {
+        io::Write::write_all(&mut sockets[0], &message.request)?;
+        sockets.iter_mut().try_for_each(|socket| open::expect(socket, &message.reply))
+    };
+    tell()?;
+    let (before, start) = (server.usage()?, Instant::now());
+    let mut times = Vec::new();
+    while start.elapsed() < time {
+        let began = Instant::now();
+        tell()?;
+        times.push(u32::try_from(began.elapsed().as_nanos()).unwrap_or(u32::MAX));
+    }
+    let (used, seconds) = (server.usage()?.since(before), start.elapsed().as_secs_f64());
+    Ok(Sample {
+        count: (times.len() * receivers) as u64,
+        seconds,
+        used,
+        p50: percentile(&mut times, 50),
+        p99: percentile(&mut times, 99),
+        resident: server.resident()?,
+        bytes: None,
+    })
+}
+
+fn summary(server: &str, samples: &[Sample]) -> Option<Figures> {
+    let of = |figure: &dyn Fn(&Sample) -> Option<f64>| median(samples.iter().filter_map(figure));
+    let micros = |time: Option<u32>| time.map(|nanoseconds| f64::from(nanoseconds) / 1000.0);
+    let cpu = of(&|sample| Some(sample.used.cpu_nanoseconds as f64 / sample.count as f64))?;
+    let user: u64 = samples.iter().map(|sample| sample.used.user_ticks).sum();
+    let system: u64 = samples.iter().map(|sample| sample.used.system_ticks).sum();
+    Some(Figures {
+        server: server.into(),
+        rate: of(&|sample| Some(sample.count as f64 / sample.seconds))?,
+        cpu,
+        user: cpu * user as f64 / (user + system).max(1) as f64,
+        p50: of(&|sample| micros(sample.p50)),
+        p99: of(&|sample| micros(sample.p99)),
+        resident: of(&|sample| Some(sample.resident as f64))?,
+        bytes: of(&|sample| sample.bytes),
+    })
+}

@@ -1,0 +1,177 @@
+//! The figures as text: one table a workload.
+
+use crate::contestants::{FLOOR, OURS};
+use crate::measure::Figures;
+use crate::workload::{Job, Target, Workload};
+use std::fmt::Write;
+
+/// A table's cells, the heads first.
+pub type Cells = Vec<Vec<String>>;
+
+/// The table with its title, for a terminal.
+pub fn render(workload: &Workload, figures: &[Figures]) -> String {
+    let mut text = format!("{}\n", workload.title);
+    text.push_str(&columns(&cells(workload, figures)));
+    for line in verdicts(workload, figures) {
+        let _ = writeln!(text, "  {line}");
+    }
+    text.push('\n');
+    text
+}
+
+/// What stands in the table.
+pub fn cells(workload: &Workload, figures: &[Figures]) -> Cells {
+    let floor = figure(figures, FLOOR);
+    let ours = figure(figures, OURS);
+    let mut rows = vec![heads(workload)];
+    for row in figures {
+        let over_floor = floor.map_or("-".into(), |floor| format!("{:.2}", row.cpu / floor.cpu));
+        let against_ours = ours.map_or("-".into(), |ours| format!("{:.2}", ours.cpu / row.cpu));
+        let mut cells = vec![row.server.clone()];
+        if let Some(bytes) = row.bytes {
+            cells.push(format!("{bytes:.0}"));
+            cells.push(megabytes(row.resident));
+            rows.push(cells);
+            continue;
+        }
+        cells.extend([thousands(row.rate), time(row.cpu), time(row.user), time(row.cpu - row.user)]);
+        cells.extend([over_floor, against_ours]);
+        if !matches!(workload.job, Job::Handshake) {
+            cells.extend([row.p50, row.p99].map(|time| time.map_or("-".into(), |time| format!("{time:.0}"))));
+        }
+        cells.push(megabytes(row.resident));
+        rows.push(cells);
+    }
+    rows
+}
+
+fn heads(workload: &Workload) -> Vec<String> {
+    let heads: &[&str] = match workload.job {
+        Job::Echo { .. } => &[
+            "server",
+            "messages/s",
+            "CPU/message",
+            "user",
+            "system",
+            "over floor",
+            "ours/it",
+            "p50 us",
+            "p99 us",
+            "MiB",
+        ],
+        Job::Idle { .. } => &["server", "bytes/connection", "MiB"],
+        Job::Handshake => {
+            &["server", "handshakes/s", "CPU/handshake", "user", "system", "over floor", "ours/it", "MiB"]
+        }
+        Job::Broadcast { .. } => &[
+            "server",
+            "receivers/s",
+            "CPU/receiver",
+            "user",
+            "system",
+            "over floor",
+            "ours/it",
+            "p50 us",
+            "p99 us",
+            "MiB",
+        ],
+    };
+    heads.iter().map(|head| (*head).to_owned()).collect()
+}
+
+/// What was aimed at, and whether it is met.
+pub fn verdicts(workload: &Workload, figures: &[Figures]) -> Vec<String> {
+    let Some(ours) = figure(figures, OURS) else { return Vec::new() };
+    let met = |met: bool| if met { "met" } else { "missed" };
+    let mut lines = Vec::new();
+    match (workload.target, figure(figures, FLOOR), ours.bytes) {
+        (Target::OverFloor(target), Some(floor), _) => {
+            let ratio = ours.cpu / floor.cpu;
+            lines
+                .push(format!("CPU over the floor {ratio:.2}, target {target:.2}: {}", met(ratio <= target)));
+        }
+        (Target::Bytes(target), _, Some(bytes)) => {
+            lines.push(format!("bytes each {bytes:.0}, target {target:.0}: {}", met(bytes <= target)));
+        }
+        _ => {}
+    }
+    let cost = |row: &Figures| row.bytes.unwrap_or(row.cpu);
+    let peers = figures.iter().filter(|row| row.server != FLOOR && row.server != OURS);
+    if let Some(best) = peers.min_by(|a, b| cost(a).total_cmp(&cost(b))) {
+        let first = met(cost(ours) <= cost(best));
+        lines.push(format!(
+            "first of all: {first} (next to it {}, {:.2} times ours)",
+            best.server,
+            cost(best) / cost(ours)
+        ));
+    }
+    lines
+}
+
+fn figure<'a>(figures: &'a [Figures], server: &str) -> Option<&'a Figures> {
+    figures.iter().find(|row| row.server == server)
+}
+
+/// Cells in columns: names to the left, numbers to the right.
+pub fn columns(cells: &Cells) -> String {
+    let count = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..count)
+        .map(|column| cells.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in cells {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let _ =
+                if column == 0 { write!(text, "  {cell:width$}") } else { write!(text, "  {cell:>width$}") };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Nanoseconds, as people read them.
+pub fn time(nanoseconds: f64) -> String {
+    match nanoseconds {
+        ..1_000.0 => format!("{nanoseconds:.0} ns"),
+        ..100_000.0 => format!("{:.2} us", nanoseconds / 1_000.0),
+        _ => format!("{:.0} us", nanoseconds / 1_000.0),
+    }
+}
+
+fn megabytes(bytes: f64) -> String {
+    format!("{:.1}", bytes / f64::from(1 << 20))
+}
+
+/// A whole number with commas.
+pub fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(thousands(0.4), "0");
+        assert_eq!(thousands(999.0), "999");
+        assert_eq!(thousands(1_234_567.0), "1,234,567");
+        assert_eq!(time(7.4), "7 ns");
+        assert_eq!(time(6_437.0), "6.44 us");
+        assert_eq!(time(336_000.0), "336 us");
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let cells = vec![vec!["a".into(), "bb".into()], vec!["ccc".into(), "d".into()]];
+        assert_eq!(columns(&cells), "  a    bb\n  ccc   d\n");
+    }
+}

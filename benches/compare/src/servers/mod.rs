@@ -1,0 +1,76 @@
+//! The servers: one thread each, in a process of its own, told by its subcommand which to be.
+
+mod fastwebsockets;
+mod listen;
+mod ours;
+mod raw;
+mod soketto;
+mod tokio_tungstenite;
+mod tokio_websockets;
+mod tungstenite_mio;
+
+use crate::sys;
+use socket2::{Domain, Socket, Type};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+/// What a server does with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Sends it back.
+    Echo,
+    /// Sends it to every connection.
+    Broadcast,
+}
+
+/// What a server is told beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    pub mode: Mode,
+    /// Thousands of connections with little to say, for servers that have a setting for it.
+    pub many: bool,
+}
+
+/// One that runs in a child process of this very program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltIn {
+    Raw,
+    Ours,
+    TungsteniteMio,
+    TokioTungstenite,
+    Fastwebsockets,
+    TokioWebsockets,
+    Soketto,
+}
+
+impl BuiltIn {
+    /// Listens, says on its standard output on which port, and serves until it is ended.
+    pub fn run(self, plan: Plan) -> io::Result<()> {
+        sys::die_with_parent()?;
+        sys::raise_open_files()?;
+        let listener = listen_anywhere()?;
+        println!("{}", listener.local_addr()?.port());
+        io::stdout().flush()?;
+        match self {
+            Self::Raw => raw::serve(listener, plan.mode),
+            Self::Ours => ours::serve(listener, plan.mode),
+            Self::TungsteniteMio => tungstenite_mio::serve(listener, plan),
+            Self::TokioTungstenite => on_tokio(tokio_tungstenite::serve(listener, plan)),
+            Self::Fastwebsockets => on_tokio(fastwebsockets::serve(listener, plan.mode)),
+            Self::TokioWebsockets => on_tokio(tokio_websockets::serve(listener, plan.mode)),
+            Self::Soketto => on_tokio(soketto::serve(listener, plan.mode)),
+        }
+    }
+}
+
+fn listen_anywhere() -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}
+
+/// The runtime for one thread, with nothing but I/O.
+fn on_tokio(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(server)
+}

@@ -1,0 +1,139 @@
+//! This library, on the same loop as the floor: one scratch, connections in a slab.
+
+use super::{Mode, listen};
+use crate::sys::{Epoll, Seen};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
+use websocket_stream::handshake::Response;
+use websocket_stream::{Event, Interest, Message, Progress, Ready, Scratch, ServerOpening, WebSocketStream};
+
+enum Connection {
+    /// Boxed: few are opening, many are open.
+    Opening(Box<ServerOpening<TcpStream>>),
+    Open(WebSocketStream<TcpStream>),
+    /// Only for the moment in which one becomes the other.
+    Gone,
+}
+
+pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let mut epoll = Epoll::new()?;
+    epoll.add(&listener, listen::KEY)?;
+    let mut server = Server {
+        connections: Slab::new(),
+        again: VecDeque::new(),
+        scratch: Scratch::new(),
+        said: Vec::new(),
+        mode,
+    };
+    let start = Instant::now();
+    loop {
+        let wait = if server.again.is_empty() { -1 } else { 0 };
+        let ready = epoll.wait(wait)?;
+        // One look at the clock a turn of the loop.
+        let now = u64::try_from(start.elapsed().as_millis()).map_err(io::Error::other)?;
+        for index in 0..ready {
+            let seen = epoll.seen(index);
+            if seen.key == listen::KEY {
+                listen::accept_all(&listener, |socket| server.add(&epoll, socket))?;
+            } else {
+                server.advance(seen, now);
+            }
+        }
+        // One turn each, behind the others.
+        for _ in 0..server.again.len() {
+            if let Some(key) = server.again.pop_front() {
+                server.advance(Seen { key, readable: true, writable: false, closed: false }, now);
+            }
+        }
+    }
+}
+
+struct Server {
+    connections: Slab<Connection>,
+    /// Connections that said "again".
+    again: VecDeque<usize>,
+    scratch: Scratch,
+    /// What is to be broadcast.
+    said: Vec<u8>,
+    mode: Mode,
+}
+
+impl Server {
+    fn add(&mut self, epoll: &Epoll, socket: TcpStream) -> io::Result<()> {
+        let entry = self.connections.vacant_entry();
+        epoll.add(&socket, entry.key())?;
+        entry.insert(Connection::Opening(Box::new(ServerOpening::new(socket)?)));
+        Ok(())
+    }
+
+    #[inline]
+    fn advance(&mut self, seen: Seen, now: u64) {
+        let Some(connection) = self.connections.get_mut(seen.key) else { return };
+        let ready = Ready { readable: seen.readable, writable: seen.writable, closed: seen.closed };
+        let interest = match connection {
+            Connection::Open(stream) => {
+                drive(stream, &mut self.scratch, now, ready, self.mode, &mut self.said)
+            }
+            _ => open(connection, &mut self.scratch, now, ready),
+        };
+        match interest {
+            Some(Interest { again: true, .. }) => self.again.push_back(seen.key),
+            Some(_) => {}
+            None => drop(self.connections.remove(seen.key)),
+        }
+        if !self.said.is_empty() {
+            self.broadcast(now);
+        }
+    }
+
+    fn broadcast(&mut self, now: u64) {
+        for (_, connection) in &mut self.connections {
+            if let Connection::Open(stream) = connection {
+                // One that failed says so when it is driven.
+                let _ = stream.send(&mut self.scratch.at(now), Message::Binary(&self.said));
+            }
+        }
+        self.said.clear();
+    }
+}
+
+/// `None`: it is over.
+#[inline]
+fn drive(
+    stream: &mut WebSocketStream<TcpStream>,
+    scratch: &mut Scratch,
+    now: u64,
+    ready: Ready,
+    mode: Mode,
+    said: &mut Vec<u8>,
+) -> Option<Interest> {
+    let interest = stream.drive(&mut scratch.at(now), ready, |event, out| match (event, mode) {
+        (Event::Message(message), Mode::Echo) => out.send(message),
+        (Event::Message(message), Mode::Broadcast) => {
+            said.extend_from_slice(message.as_bytes());
+            Ok(())
+        }
+        _ => Ok(()),
+    });
+    interest.ok().filter(|interest| !interest.over)
+}
+
+#[cold]
+fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64, ready: Ready) -> Option<Interest> {
+    let Connection::Opening(opening) = connection else { return None };
+    if let Progress::Decide(_) = opening.advance(&mut scratch.at(now), ready).ok()? {
+        opening.answer(&Response::accept()).ok()?;
+    }
+    if let Progress::Pending(interest) = opening.advance(&mut scratch.at(now), ready).ok()? {
+        return Some(interest);
+    }
+    if let Connection::Opening(opening) = std::mem::replace(connection, Connection::Gone) {
+        *connection = Connection::Open(opening.into_stream());
+    }
+    // Bytes behind the head are read in the next turn.
+    Some(Interest { readable: true, writable: false, again: true, over: false })
+}

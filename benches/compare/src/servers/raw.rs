@@ -1,0 +1,100 @@
+//! The floor: bytes come back as they came. No protocol, one receive and one send a readiness.
+
+use super::{Mode, listen};
+use crate::sys::{self, Epoll};
+use slab::Slab;
+use std::io::{self, ErrorKind};
+use std::net::{TcpListener, TcpStream};
+
+/// Received at once.
+const BUFFER: usize = 64 << 10;
+
+struct Connection {
+    socket: TcpStream,
+    /// What the socket has not taken; nothing is read before it is gone.
+    unsent: Vec<u8>,
+}
+
+pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let mut epoll = Epoll::new()?;
+    epoll.add(&listener, listen::KEY)?;
+    let mut connections: Slab<Connection> = Slab::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        for index in 0..epoll.wait(-1)? {
+            let seen = epoll.seen(index);
+            if seen.key == listen::KEY {
+                listen::accept_all(&listener, |socket| {
+                    let entry = connections.vacant_entry();
+                    epoll.add(&socket, entry.key())?;
+                    entry.insert(Connection { socket, unsent: Vec::new() });
+                    Ok(())
+                })?;
+                continue;
+            }
+            let Some(connection) = connections.get_mut(seen.key) else { continue };
+            let outcome = match mode {
+                Mode::Echo => echo(connection, &mut buffer),
+                Mode::Broadcast => broadcast(&mut connections, seen.key, &mut buffer),
+            };
+            if outcome.is_err() {
+                connections.remove(seen.key);
+            }
+        }
+    }
+}
+
+/// Everything that is there, until the socket is drained or takes no more.
+fn echo(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<()> {
+    let Connection { socket, unsent } = connection;
+    if !unsent.is_empty() {
+        let sent = some(sys::send(socket, unsent))?;
+        unsent.drain(..sent);
+        if !unsent.is_empty() {
+            return Ok(());
+        }
+        *unsent = Vec::new();
+    }
+    loop {
+        let received = match sys::recv(socket, buffer) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            received => some(received)?,
+        };
+        if received == 0 {
+            return Ok(());
+        }
+        let sent = some(sys::send(socket, &buffer[..received]))?;
+        if sent < received {
+            unsent.extend_from_slice(&buffer[sent..received]);
+            return Ok(());
+        }
+        if received < buffer.len() {
+            return Ok(());
+        }
+    }
+}
+
+/// What one connection says goes to each.
+fn broadcast(connections: &mut Slab<Connection>, from: usize, buffer: &mut [u8]) -> io::Result<()> {
+    let Some(connection) = connections.get(from) else { return Ok(()) };
+    let received = match sys::recv(&connection.socket, buffer) {
+        Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+        received => some(received)?,
+    };
+    if received > 0 {
+        for (_, connection) in connections.iter() {
+            // The load waits for all of them: a socket always has the room.
+            sys::send(&connection.socket, &buffer[..received])?;
+        }
+    }
+    Ok(())
+}
+
+/// How many bytes were moved: none where the socket was not ready.
+fn some(outcome: io::Result<usize>) -> io::Result<usize> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+        outcome => outcome,
+    }
+}

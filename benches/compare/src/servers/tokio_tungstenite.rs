@@ -1,0 +1,63 @@
+//! tokio-tungstenite on a current-thread runtime, a task for each connection. Messages are fed while
+//! there are some, and flushed when there are none.
+
+use super::{Mode, Plan, tungstenite_mio};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use std::io;
+use std::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::broadcast;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+type Channel = broadcast::Sender<Message>;
+
+pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let config = tungstenite_mio::config(plan);
+    let channel: Channel = broadcast::channel(16).0;
+    loop {
+        let (socket, _) = listener.accept().await?;
+        socket.set_nodelay(true)?;
+        let channel = channel.clone();
+        tokio::spawn(async move {
+            let stream = tokio_tungstenite::accept_async_with_config(socket, Some(config)).await?;
+            match plan.mode {
+                Mode::Echo => echo(stream).await,
+                Mode::Broadcast => share(stream, channel).await,
+            }
+        });
+    }
+}
+
+async fn echo(mut stream: WebSocketStream<TcpStream>) -> Result<(), Error> {
+    while let Some(mut message) = stream.next().await {
+        loop {
+            let data = message?;
+            if data.is_text() || data.is_binary() {
+                stream.feed(data).await?;
+            }
+            match stream.next().now_or_never() {
+                Some(Some(next)) => message = next,
+                Some(None) => return Ok(()),
+                None => break,
+            }
+        }
+        stream.flush().await?;
+    }
+    Ok(())
+}
+
+async fn share(mut stream: WebSocketStream<TcpStream>, channel: Channel) -> Result<(), Error> {
+    let mut said = channel.subscribe();
+    loop {
+        tokio::select! {
+            message = stream.next() => match message {
+                Some(message) => _ = channel.send(message?),
+                None => return Ok(()),
+            },
+            Ok(message) = said.recv() => stream.send(message).await?,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! tokio-websockets on a current-thread runtime, a task for each connection. Looking for the next
+//! message flushes, so those that are there are taken first, and their replies fed and flushed then.
+
+use super::Mode;
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use std::io;
+use std::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::broadcast;
+use tokio_websockets::{Error, Message, ServerBuilder, WebSocketStream};
+
+type Channel = broadcast::Sender<Message>;
+
+pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let channel: Channel = broadcast::channel(16).0;
+    loop {
+        let (socket, _) = listener.accept().await?;
+        socket.set_nodelay(true)?;
+        let channel = channel.clone();
+        tokio::spawn(async move {
+            let (_request, stream) = ServerBuilder::new().accept(socket).await?;
+            match mode {
+                Mode::Echo => echo(stream).await,
+                Mode::Broadcast => share(stream, channel).await,
+            }
+        });
+    }
+}
+
+async fn echo(mut stream: WebSocketStream<TcpStream>) -> Result<(), Error> {
+    let mut messages = Vec::new();
+    while let Some(message) = stream.next().await {
+        messages.push(message?);
+        while let Some(Some(message)) = stream.next().now_or_never() {
+            messages.push(message?);
+        }
+        for message in messages.drain(..) {
+            if message.is_text() || message.is_binary() {
+                stream.feed(message).await?;
+            }
+        }
+        stream.flush().await?;
+    }
+    Ok(())
+}
+
+async fn share(mut stream: WebSocketStream<TcpStream>, channel: Channel) -> Result<(), Error> {
+    let mut said = channel.subscribe();
+    loop {
+        tokio::select! {
+            message = stream.next() => match message {
+                Some(message) => _ = channel.send(message?),
+                None => return Ok(()),
+            },
+            Ok(message) = said.recv() => stream.send(message).await?,
+        }
+    }
+}

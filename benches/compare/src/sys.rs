@@ -1,0 +1,167 @@
+//! The system calls that the rest stands on: polling, pinning, limits, and what a process has used.
+//!
+//! The only file with unsafe code.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// What a descriptor is registered for: told once when it becomes readable, writable or closed.
+const EDGES: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
+
+/// What a poll saw of one descriptor.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    pub key: usize,
+    pub readable: bool,
+    pub writable: bool,
+    pub closed: bool,
+}
+
+/// An epoll instance and the room for what it tells.
+pub struct Epoll {
+    fd: OwnedFd,
+    events: Vec<libc::epoll_event>,
+}
+
+impl Epoll {
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: takes no memory.
+        let fd = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        // SAFETY: a descriptor that was just made and belongs to nobody else.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { fd, events: vec![libc::epoll_event { events: 0, u64: 0 }; 1024] })
+    }
+
+    /// Registers a socket, edge-triggered.
+    pub fn add(&self, socket: &impl AsRawFd, key: usize) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: EDGES, u64: key as u64 };
+        let (epoll, socket) = (self.fd.as_raw_fd(), socket.as_raw_fd());
+        // SAFETY: the kernel reads the event, which lives through the call.
+        checked(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, socket, &raw mut event) })?;
+        Ok(())
+    }
+
+    /// Waits for at most so many milliseconds (-1: for ever); how many descriptors are ready.
+    pub fn wait(&mut self, milliseconds: i32) -> io::Result<usize> {
+        let room = i32::try_from(self.events.len()).unwrap_or(i32::MAX);
+        // SAFETY: the kernel writes at most `room` events to where the vector's lie.
+        let n =
+            unsafe { libc::epoll_wait(self.fd.as_raw_fd(), self.events.as_mut_ptr(), room, milliseconds) };
+        match checked(n) {
+            Ok(n) => Ok(usize::try_from(n).unwrap_or(0)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the last wait saw, one of those that it counted.
+    pub fn seen(&self, index: usize) -> Seen {
+        let event = self.events[index];
+        let has = |flags: i32| event.events & flags as u32 != 0;
+        Seen {
+            key: usize::try_from(event.u64).unwrap_or(usize::MAX),
+            readable: has(libc::EPOLLIN),
+            writable: has(libc::EPOLLOUT),
+            closed: has(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
+        }
+    }
+}
+
+/// Receives without waiting; `Ok(0)` is the end.
+pub fn recv(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let (fd, room) = (socket.as_raw_fd(), buffer.len());
+    // SAFETY: the kernel writes at most `room` bytes to the buffer.
+    transferred(unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), room, libc::MSG_DONTWAIT) })
+}
+
+/// Sends without waiting, and without a signal where the peer is gone.
+pub fn send(socket: &impl AsRawFd, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the kernel reads at most `bytes.len()` bytes from where they begin.
+    transferred(unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) })
+}
+
+/// Has the kernel choose this socket's port when it connects, so that one that another address uses
+/// is free for it.
+pub fn choose_port_late(socket: &impl AsRawFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let (fd, size) = (socket.as_raw_fd(), size_of::<libc::c_int>() as libc::socklen_t);
+    let (level, option) = (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT);
+    // SAFETY: the kernel reads `size` bytes from `on`, which lives through the call.
+    checked(unsafe { libc::setsockopt(fd, level, option, (&raw const on).cast(), size) })?;
+    Ok(())
+}
+
+/// The cores that this process may run on.
+pub fn cores() -> io::Result<Vec<usize>> {
+    // SAFETY: a set of cores is an array of integers, for which zero is a value.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes at most the size that is given to the set.
+    checked(unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) })?;
+    let all = 0..usize::try_from(libc::CPU_SETSIZE).unwrap_or(0);
+    // SAFETY: reads a bit of the set; the core's number is below the set's size.
+    Ok(all.filter(|&core| unsafe { libc::CPU_ISSET(core, &set) }).collect())
+}
+
+/// Keeps this thread, and the processes that it starts, on one core.
+pub fn pin(core: usize) -> io::Result<()> {
+    // SAFETY: a set of cores is an array of integers, for which zero is a value.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: sets a bit of the set, by a function that checks its number against the set's size.
+    unsafe { libc::CPU_SET(core, &mut set) };
+    // SAFETY: the kernel reads the set, whose size is given.
+    checked(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })?;
+    Ok(())
+}
+
+/// Raises the limit of open files as far as the system lets us; what it is now.
+pub fn raise_open_files() -> io::Result<usize> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the limit.
+    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the kernel reads the limit.
+    checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
+}
+
+/// Has the kernel end this process when the one that started it ends.
+pub fn die_with_parent() -> io::Result<()> {
+    // SAFETY: takes integers only.
+    checked(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) })?;
+    Ok(())
+}
+
+/// Asks a process to end, as a person at its terminal would.
+pub fn terminate(pid: u32) {
+    if let Ok(pid) = i32::try_from(pid) {
+        // SAFETY: takes integers only. A process that is gone already is no error of ours.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+    }
+}
+
+/// The processor time of a process, user and system, in nanoseconds: the scheduler's own count, not a
+/// sum of clock ticks.
+pub fn cpu_nanoseconds(pid: u32) -> io::Result<u64> {
+    let pid = i32::try_from(pid).map_err(io::Error::other)?;
+    let mut clock: libc::clockid_t = 0;
+    // SAFETY: the clock's number is written to `clock`.
+    let error = unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time is written to `time`.
+    checked(unsafe { libc::clock_gettime(clock, &raw mut time) })?;
+    let nanoseconds = i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
+    u64::try_from(nanoseconds).map_err(io::Error::other)
+}
+
+fn checked(returned: i32) -> io::Result<i32> {
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
+#[inline]
+fn transferred(returned: isize) -> io::Result<usize> {
+    usize::try_from(returned).map_err(|_| io::Error::last_os_error())
+}
