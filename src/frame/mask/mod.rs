@@ -60,6 +60,15 @@ pub(super) fn mask_at(bytes: &mut [u8], key: Key) {
     unsafe { copy_masked(to, to, bytes.len(), key) };
 }
 
+/// The same for at most 32 bytes; whether they then are ASCII.
+#[inline(always)]
+pub(super) fn mask_short_at(bytes: &mut [u8], key: Key) -> bool {
+    let (to, len) = (bytes.as_mut_ptr(), bytes.len().min(SHORT));
+    // SAFETY: both pointers are to the `len` bytes of `bytes`, at most 32; every processor has the
+    // baseline.
+    unsafe { vector::copy_short::<chosen::Baseline>(to, to, len, key) }
+}
+
 /// Copies `from` into `to`, masking or unmasking on the way; as many bytes as the shorter one has.
 ///
 /// `offset` is the place of `from[0]` in its frame's payload.

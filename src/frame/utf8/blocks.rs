@@ -163,8 +163,13 @@ unsafe fn unmask_ascii<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize
     unsafe {
         // Loaded before the one is stored that it overlaps.
         let last = V::load(bytes.add(end)).xor(V::splat(key.after(end)));
-        let key = V::splat(key);
         let mut at = 0;
+        if len >= 8 * size && V::load(bytes).xor(V::splat(key)).is_ascii() {
+            // What stands before the first aligned vector goes by itself.
+            at = bytes.align_offset(size).min(size);
+            mask::mask_at(core::slice::from_raw_parts_mut(bytes, at), key);
+        }
+        let key = V::splat(key.after(at));
         while len - at >= 4 * size {
             let to = bytes.add(at);
             let a = V::load(to).xor(key);
