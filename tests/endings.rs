@@ -1,0 +1,173 @@
+//! Real TCP sockets on which a client goes away at every byte of a whole conversation, the opening
+//! included: by the end of the stream, by a reset, and by closing only its own direction.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use websocket_stream::handshake::{ClientHandshake, ClientRequest, HeadLimits, Response};
+use websocket_stream::protocol::{Connection, Output};
+use websocket_stream::{
+    Cause, CloseCode, End, Error, Event, Message, OpeningError, Progress, Ready, Role, Scratch,
+    ServerOpening, WebSocketStream,
+};
+
+/// How a client goes away.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    /// It closes the socket.
+    EndOfStream,
+    /// It resets the connection (SO_LINGER of 0).
+    Reset,
+    /// It ends its own direction, and reads what still comes.
+    HalfClose,
+}
+
+/// What a client sends, and where its request, its two messages and its Close frame end.
+fn conversation() -> (Vec<u8>, [usize; 4]) {
+    let mut bytes = Vec::new();
+    let request = ClientRequest::new("localhost", "/");
+    ClientHandshake::new(request, [7; 16], HeadLimits::default()).unwrap().write_request(&mut bytes);
+    let mut ends = [bytes.len(); 4];
+    let mut client = Connection::new(Role::Client);
+    let mut output = Output::new();
+    client.send(Message::Text("hello"), &mut output).unwrap();
+    ends[1] += output.len();
+    // In two fragments.
+    client.send_fragment(websocket_stream::OpCode::Binary, &[7; 130], false, &mut output).unwrap();
+    client.send_fragment(websocket_stream::OpCode::Continuation, b"8", true, &mut output).unwrap();
+    ends[2] = ends[0] + output.len();
+    client.close(CloseCode::NORMAL, "bye", &mut output).unwrap();
+    ends[3] = ends[0] + output.len();
+    bytes.extend_from_slice(output.as_bytes());
+    (bytes, ends)
+}
+
+/// How it went for the server.
+#[derive(Debug)]
+enum Outcome {
+    NotOpened(OpeningError),
+    Opened { heard: usize, end: End },
+}
+
+/// Serves one connection to its end. Every call is bounded, and so is their number.
+fn serve(socket: TcpStream) -> Outcome {
+    let mut scratch = Scratch::new();
+    let mut opening = ServerOpening::new(socket).unwrap();
+    let mut stream = loop {
+        wait(opening.get_ref());
+        match opening.advance(&mut scratch.at(0), Ready::ALL) {
+            Ok(Progress::Decide(_)) => {
+                opening.answer(&Response::accept()).unwrap();
+                match opening.advance(&mut scratch.at(0), Ready::ALL) {
+                    Ok(Progress::Open) => break opening.into_stream(),
+                    Ok(_) => panic!("a response of a hundred bytes was not taken"),
+                    Err(error) => return Outcome::NotOpened(error),
+                }
+            }
+            Ok(_) => {}
+            Err(error) => return Outcome::NotOpened(error),
+        }
+    };
+    let (mut heard, mut ends) = (0, Vec::new());
+    for _ in 0..100 {
+        let driven = stream.drive(&mut scratch.at(0), Ready::ALL, |event, out| {
+            assert!(ends.is_empty(), "{event:?} after the end");
+            match event {
+                Event::Message(message) => {
+                    heard += 1;
+                    out.send(message)
+                }
+                Event::End(end) => {
+                    ends.push(end);
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        });
+        match driven {
+            Ok(interest) if interest.over => {}
+            Ok(_) => {
+                wait(stream.get_ref());
+                continue;
+            }
+            Err(Error::System(_)) => check_broken(&mut stream, &mut scratch),
+            Err(error) => panic!("{error}"),
+        }
+        let [end] = ends[..] else { panic!("the end was told {} times", ends.len()) };
+        return Outcome::Opened { heard, end };
+    }
+    panic!("it spins");
+}
+
+/// One whose transport failed says that it is over from then on.
+fn check_broken(stream: &mut WebSocketStream<TcpStream>, scratch: &mut Scratch) {
+    let interest = stream.drive(&mut scratch.at(0), Ready::ALL, |event, _| panic!("{event:?}")).unwrap();
+    assert!(interest.over && !interest.readable && !interest.writable && !interest.again);
+}
+
+/// Until something can be received. The client has done everything before.
+fn wait(socket: &TcpStream) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(socket, PollFlags::IN)];
+    let hang = Timespec { tv_sec: 60, tv_nsec: 0 };
+    assert_eq!(poll(&mut fds, Some(&hang)).unwrap(), 1, "nothing comes any more");
+}
+
+#[test]
+fn a_client_that_goes_away_at_any_byte_has_a_defined_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (bytes, [head, first, second, close]) = conversation();
+    assert_eq!(close, bytes.len());
+    for way in [Way::EndOfStream, Way::Reset, Way::HalfClose] {
+        for at in 0..=bytes.len() {
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (socket, _) = listener.accept().unwrap();
+            client.write_all(&bytes[..at]).unwrap();
+            let mut client = Some(client);
+            match way {
+                Way::EndOfStream => drop(client.take()),
+                Way::Reset => {
+                    let linger = Some(std::time::Duration::ZERO);
+                    rustix::net::sockopt::set_socket_linger(client.as_ref().unwrap(), linger).unwrap();
+                    drop(client.take());
+                }
+                Way::HalfClose => client.as_ref().unwrap().shutdown(Shutdown::Write).unwrap(),
+            }
+            let outcome = serve(socket);
+            let whole = usize::from(at >= first) + usize::from(at >= second);
+            match (&outcome, way) {
+                (Outcome::NotOpened(OpeningError::EndOfStream), Way::EndOfStream | Way::HalfClose) => {
+                    assert!(at < head, "{way:?} {at} {outcome:?}");
+                }
+                // What comes after the first answer to a socket that is closed is a reset.
+                (Outcome::NotOpened(OpeningError::System(_)), Way::Reset) => {}
+                (Outcome::Opened { heard, end }, _) => {
+                    assert!(at >= head, "{way:?} {at} {outcome:?}");
+                    match end.cause {
+                        Cause::Handshake => assert_eq!(at, close),
+                        Cause::EndOfStream => assert!(at < close && way != Way::Reset, "{way:?} {at}"),
+                        Cause::System(errno) => assert!(errno != 0 && way != Way::HalfClose, "{way:?} {at}"),
+                        _ => panic!("{way:?} {at} {outcome:?}"),
+                    }
+                    // Whoever still listens is heard to the last message.
+                    assert!(*heard == whole || (way != Way::HalfClose && *heard < whole), "{way:?} {at}");
+                }
+                _ => panic!("{way:?} {at} {outcome:?}"),
+            }
+            if let Some(mut client) = client {
+                // All that was answered, then the end of the stream; never a reset.
+                let mut answers = Vec::new();
+                client.read_to_end(&mut answers).unwrap();
+                let response = answers.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |end| end + 4);
+                assert_eq!(response > 0, at >= head);
+                let frames = [7, 4 + 131, 4];
+                let expected: usize = [first, second, close]
+                    .iter()
+                    .zip(frames)
+                    .filter(|(end, _)| at >= **end)
+                    .map(|(_, n)| n)
+                    .sum();
+                assert_eq!(answers.len() - response, expected, "{at}");
+            }
+        }
+    }
+}
