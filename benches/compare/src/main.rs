@@ -44,9 +44,18 @@ fn measure_all(options: &Options) -> Result<(), Box<dyn Error>> {
     sys::raise_open_files()?;
     let cores = cores()?;
     let effort = Effort { rounds: options.rounds, time: Duration::from_secs_f64(options.seconds) };
+    let mut results = Vec::new();
     for workload in &options.workloads {
         let figures = measure::workload(workload, &contestants, effort, cores);
         print!("{}", report::table::render(workload, &figures));
+        results.push((*workload, figures));
+    }
+    report::chart::draw(&results, &options.output)?;
+    if let Some(file) = &options.json {
+        std::fs::write(file, report::files::json(&results)?)?;
+    }
+    if let Some(file) = &options.markdown {
+        std::fs::write(file, report::files::markdown(&results))?;
     }
     Ok(())
 }

@@ -8,7 +8,9 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 use websocket_stream::handshake::Response;
-use websocket_stream::{Event, Interest, Message, Progress, Ready, Scratch, ServerOpening, WebSocketStream};
+use websocket_stream::{
+    Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, ServerOpening, WebSocketStream,
+};
 
 enum Connection {
     /// Boxed: few are opening, many are open.
@@ -91,10 +93,11 @@ impl Server {
     }
 
     fn broadcast(&mut self, now: u64) {
+        let message = Prepared::new(Message::Binary(&self.said));
         for (_, connection) in &mut self.connections {
             if let Connection::Open(stream) = connection {
                 // One that failed says so when it is driven.
-                let _ = stream.send(&mut self.scratch.at(now), Message::Binary(&self.said));
+                let _ = stream.send_prepared(&mut self.scratch.at(now), &message, IfFull::Drop);
             }
         }
         self.said.clear();

@@ -1,0 +1,93 @@
+//! The figures as JSON, and as Markdown with the machine they come from.
+
+use super::{Results, table};
+use crate::measure::Figures;
+use serde::Serialize;
+use std::fmt::Write;
+use std::process::Command;
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    workload: &'a str,
+    title: &'a str,
+    figures: &'a [Figures],
+}
+
+/// All figures: times in nanoseconds, latencies in microseconds, memory in bytes.
+pub fn json(results: &Results) -> serde_json::Result<String> {
+    let entries: Vec<Entry<'_>> = results
+        .iter()
+        .map(|(workload, figures)| Entry { workload: workload.name, title: workload.title, figures })
+        .collect();
+    serde_json::to_string_pretty(&entries)
+}
+
+/// All tables, headed by where and how they came about.
+pub fn markdown(results: &Results) -> String {
+    let mut text = String::new();
+    for line in circumstances() {
+        let _ = writeln!(text, "- {line}");
+    }
+    for (workload, figures) in results {
+        let _ = writeln!(text, "\n## {}\n", workload.title);
+        for (index, row) in table::cells(workload, figures).iter().enumerate() {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+            if index == 0 {
+                let _ = writeln!(text, "| --- |{}", " ---: |".repeat(row.len() - 1));
+            }
+        }
+        text.push('\n');
+        for line in table::verdicts(workload, figures) {
+            let _ = writeln!(text, "- {line}");
+        }
+    }
+    text
+}
+
+fn circumstances() -> Vec<String> {
+    let file = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = file("/proc/cpuinfo");
+    let value =
+        |name| cpuinfo.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(": "));
+    let model = value("model name").map_or("unknown", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    vec![
+        format!("machine: {model}, {cores} cores, Linux {}", file("/proc/sys/kernel/osrelease").trim()),
+        format!("compiler: {}", output("rustc", &["--version"])),
+        format!("crates: {}", versions(include_str!("../../Cargo.lock"))),
+        format!("date: {}", output("date", &["--utc", "+%Y-%m-%d"])),
+        format!("command: `cargo run --release -- {}`", arguments.join(" ")),
+    ]
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output.map_or("unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The versions that the lock file has of those who are compared.
+fn versions(lock: &str) -> String {
+    const NAMES: [&str; 6] =
+        ["fastwebsockets", "mio", "soketto", "tokio-tungstenite", "tokio-websockets", "tungstenite"];
+    let mut lines = lock.lines();
+    let mut versions = Vec::new();
+    while let Some(line) = lines.next() {
+        let value = |line: &str, key: &str| Some(line.strip_prefix(key)?.trim_matches('"').to_owned());
+        if let Some(name) = value(line, "name = ").filter(|name| NAMES.contains(&name.as_str()))
+            && let Some(version) = lines.next().and_then(|line| value(line, "version = "))
+        {
+            versions.push(format!("{name} {version}"));
+        }
+    }
+    versions.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn versions_are_those_of_the_lock_file() {
+        let lock = "[[package]]\nname = \"mio\"\nversion = \"1.2.3\"\n\n[[package]]\nname = \"x\"\nversion = \"9\"\n";
+        assert_eq!(super::versions(lock), "mio 1.2.3");
+    }
+}
