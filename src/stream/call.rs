@@ -163,6 +163,7 @@ impl<'a> Call<'a> {
         }
         let mut result = self.receive(ready, &mut handler);
         if let Ok(again) = result
+            && self.out.failed.is_none()
             && let Some(end) = self.on_deadline()
         {
             result = handler(end, &mut self.out).map(|()| again);
@@ -382,7 +383,8 @@ impl<'a> Call<'a> {
     /// Sends what is unsent, unless there is nothing, or the transport is known to take nothing now.
     #[inline]
     pub(super) fn flush_unblocked(&mut self) {
-        if self.out.output.may_send() && (self.out.needs_flush() || self.out.failed.is_some()) {
+        // Also where it takes nothing, that it has failed is kept, whatever else this call has to tell.
+        if self.out.failed.is_some() || self.out.output.may_send() && self.out.needs_flush() {
             self.flush();
         }
     }

@@ -19,7 +19,7 @@ use websocket_stream::transport::faulty::{Disaster, Faulty, Weather};
 use websocket_stream::transport::memory;
 use websocket_stream::transport::scripted::{Scripted, Step};
 use websocket_stream::{
-    Cause, Config, Deadlines, End, Error, Event, Fault, Limits, Ready, Role, Scratch, SendError,
+    Cause, Config, Deadlines, End, Error, Event, Fault, Interest, Limits, Ready, Role, Scratch, SendError,
     WebSocketStream,
 };
 
@@ -66,7 +66,7 @@ impl Plan {
         let mut styles = [choose(random, &styles), choose(random, &styles)];
         let (mut disaster, mut violation) = (None, false);
         match random.random_range(0..10) {
-            0..4 => disaster = Some(choose(random, &[Reset, EndOfStream, BrokenPipe])),
+            0..4 => disaster = Some(choose(random, &[Reset, EndOfStream, BrokenPipe, Silence])),
             4 => violation = true,
             _ => {}
         }
@@ -166,7 +166,8 @@ fn ours(seed: u64, scratch: &mut Scratch) {
         Side::new(stream, plan.styles[at], own, left, plan.largest(), plan.misbehaves)
     });
     let silence = plan.disaster == Some(Disaster::Silence);
-    let mut now = 0;
+    // Before a stamp's wrap and behind it.
+    let mut now = choose(random, &[0, 1, u64::from(u32::MAX) - 100, (1 << 45) + 987_654_321]);
     // How much of what the violator said came before its violation.
     let mut sound = None;
 
@@ -287,5 +288,25 @@ fn after_an_error_of_the_transport_nothing_is_sent_and_each_call_says_so() {
     assert!(matches!(driven, Err(Error::System(_))), "{driven:?}");
     assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
     assert!(matches!(stream.send(&mut scratch.at(0), "x"), Err(Error::Send(SendError::Closed))));
+    assert_eq!(stream.into_parts().transport.finish(), Ok(()));
+}
+
+#[test]
+fn a_transport_that_fails_while_its_handler_fails_is_not_used_again() {
+    let deadlines = Deadlines { silence: Some(1000), ..Deadlines::default() };
+    let config = Arc::new(Config { deadlines, ..Config::default() });
+    let script = [Step::FailSend(ErrorKind::WouldBlock), Step::FailRecv(ErrorKind::ConnectionReset)];
+    let mut stream = WebSocketStream::with_config(Scripted::new(script), Role::Server, config).unwrap();
+    let mut scratch = Scratch::new();
+    stream.send(&mut scratch.at(0), "queued").unwrap();
+    let mut end = None;
+    for now in [1000, 1001] {
+        let driven = stream.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
+            assert!(matches!(event, Event::End(told) if end.replace(told).is_none()));
+            Err(SendError::Full)
+        });
+        assert!(matches!(driven, Ok(Interest { over: true, .. }) | Err(Error::Send(SendError::Full))));
+    }
+    assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
     assert_eq!(stream.into_parts().transport.finish(), Ok(()));
 }

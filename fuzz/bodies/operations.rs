@@ -1,0 +1,530 @@
+//! Any operations on a stream, over a transport with any faults: what it hears is what the peer said,
+//! what it writes is what it accepted (both read naively), whatever its transport takes, gives,
+//! refuses or breaks; then it ends, once.
+
+use super::reference::{Rules, Said, Stop, read};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use websocket_stream::protocol::Status;
+use websocket_stream::transport::NonBlockingTransport;
+use websocket_stream::{
+    Cause, CloseCode, Config, Deadlines, End, Error, Event, Interest, Limits, Message, OpCode, Outgoing,
+    ReadError, Ready, Role, Scratch, SendError, Sent, WebSocketStream, WriteError,
+};
+
+pub(crate) fn body(bytes: &[u8]) {
+    let mut input = Bytes(bytes);
+    let mut world = World::new(input.next());
+    while !input.0.is_empty() {
+        world.operation(&mut input);
+        world.check();
+    }
+    world.finish();
+}
+
+/// The input, a byte at a time, and zeros behind it.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn next(&mut self) -> u8 {
+        let Some((&first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        first
+    }
+
+    /// A length: mostly small, sometimes past what a header, a buffer or a limit holds.
+    fn length(&mut self) -> usize {
+        let byte = usize::from(self.next());
+        match byte {
+            0..128 => byte,
+            128..224 => (byte - 128) * 16,
+            224..254 => (byte - 224) * 512,
+            _ => 70_000,
+        }
+    }
+}
+
+/// What the peer and the system do, and what was done to them.
+#[derive(Default)]
+struct Wire {
+    /// Sent by the peer and not received.
+    coming: VecDeque<u8>,
+    received: Vec<u8>,
+    taken: Vec<u8>,
+    /// The peer has ended its direction.
+    ends: bool,
+    /// What the next calls meet: 0 to refuse, 255 to break, else the most bytes that move, in powers.
+    moods: VecDeque<u8>,
+    broken: bool,
+    told_end: bool,
+    shut: bool,
+    refused: bool,
+}
+
+impl Wire {
+    /// How many bytes may move.
+    fn mood(&mut self) -> io::Result<usize> {
+        match self.moods.pop_front() {
+            None => Ok(usize::MAX),
+            Some(0) => Err(ErrorKind::WouldBlock.into()),
+            Some(255) => {
+                self.broken = true;
+                Err(ErrorKind::ConnectionReset.into())
+            }
+            Some(254) => Err(ErrorKind::Interrupted.into()),
+            Some(mood @ 1..=16) => Ok(usize::from(mood)),
+            Some(mood) => Ok(usize::from(mood) * 97),
+        }
+    }
+}
+
+impl NonBlockingTransport for Wire {
+    fn set_nonblocking(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        assert!(!buffer.is_empty() && !self.told_end && !self.broken);
+        let most = self.mood()?.min(buffer.len()).min(self.coming.len());
+        if most == 0 {
+            self.told_end = self.ends;
+            return if self.ends { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
+        }
+        for (to, from) in buffer.iter_mut().zip(self.coming.drain(..most)) {
+            *to = from;
+            self.received.push(from);
+        }
+        Ok(most)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(!self.broken, "sent on what is broken");
+        assert!(!self.shut, "sent after the end of its direction");
+        assert!(!self.refused, "sent again what was refused in the same call");
+        let most = match self.mood() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.refused = true;
+                return Err(error);
+            }
+            mood => mood?.min(bytes.len()),
+        };
+        self.refused = most < bytes.len();
+        self.taken.extend_from_slice(&bytes[..most]);
+        Ok(most)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.shut = true;
+        Ok(())
+    }
+}
+
+struct World {
+    stream: WebSocketStream<Wire>,
+    scratch: Scratch,
+    role: Role,
+    now: u64,
+    /// Makes payloads that differ.
+    made: u8,
+    accepted: Vec<Said>,
+    heard: Vec<Said>,
+    /// The fragments so far of a message that is being sent: its opcode is the first one's.
+    fragments: Option<Said>,
+    end: Option<End>,
+    interest: Interest,
+    keepalive: bool,
+}
+
+/// Whatever the time is when it begins.
+const START: u64 = 1 << 40;
+const UNSENT: usize = Limits::CONTROL_ROOM + 6000;
+
+impl World {
+    fn new(first: u8) -> Self {
+        let role = if first & 1 == 0 { Role::Server } else { Role::Client };
+        let limits = Limits {
+            frame: 70_000,
+            message: 80_000,
+            fragments: 5,
+            unsent: if first & 2 == 0 { UNSENT } else { 200_000 },
+            call_bytes: if first & 4 == 0 { 64 } else { 1 << 18 },
+            call_events: if first & 8 == 0 { 3 } else { 4096 },
+            ..Limits::default()
+        };
+        let keepalive = first & 16 != 0;
+        let deadlines = Deadlines {
+            ping: keepalive.then_some(100),
+            silence: keepalive.then_some(1000),
+            close: Some(500),
+            ..Deadlines::default()
+        };
+        let config = Arc::new(Config { limits, deadlines });
+        let mut key = 0_u32;
+        let keys = move || {
+            key = key.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            key.to_be_bytes()
+        };
+        World {
+            stream: WebSocketStream::with_config(Wire::default(), role, config).unwrap(),
+            scratch: Scratch::with_keys(Box::new(keys)),
+            role,
+            now: START,
+            made: 0,
+            accepted: Vec::new(),
+            heard: Vec::new(),
+            fragments: None,
+            end: None,
+            interest: Interest { readable: true, writable: false, again: false, over: false },
+            keepalive,
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        let limits = &self.stream.config().limits;
+        Rules {
+            from_client: self.role == Role::Server,
+            frame: limits.frame,
+            message: limits.message as u64,
+            fragments: limits.fragments,
+        }
+    }
+
+    fn payload(&mut self, len: usize) -> Vec<u8> {
+        self.made = self.made.wrapping_add(1);
+        // Text too, and never what a peer's ping is.
+        vec![b'a' + self.made % 26; len]
+    }
+
+    fn operation(&mut self, input: &mut Bytes<'_>) {
+        self.stream.get_mut().refused = false;
+        match input.next() % 13 {
+            0 => self.peer_frame(input),
+            1 => {
+                for _ in 0..input.next() % 16 {
+                    let byte = input.next();
+                    self.peer_says(&[byte]);
+                }
+            }
+            2 => self.stream.get_mut().ends = true,
+            3 | 4 => self.drive(input),
+            5 => {
+                let payload = self.payload_for(input);
+                let opcode = if input.next() & 1 == 0 { OpCode::Text } else { OpCode::Binary };
+                self.send(|out, accepted| send(opcode, &payload, out, accepted));
+            }
+            6 => self.fragment(input),
+            7 => {
+                let mut payload = self.payload(usize::from(input.next() % 130));
+                let pong = input.next() & 1 == 1;
+                if pong {
+                    // No ping of a peer has this payload, so that no answer is taken for it.
+                    payload.extend(b"unasked-for");
+                }
+                self.send(|out, accepted| {
+                    let result = if pong { out.pong(&payload) } else { out.ping(&payload) };
+                    assert!(payload.len() <= 125 || result.is_err());
+                    result?;
+                    accepted.push(if pong { Said::Pong(payload) } else { Said::Ping(payload) });
+                    Ok(())
+                });
+            }
+            8 => {
+                let code = CloseCode::new(u16::from(input.next()) * 20);
+                self.send(|out, accepted| {
+                    out.close(code, "bye")?;
+                    accepted.push(Said::Close(code.get(), "bye".into()));
+                    Ok(())
+                });
+            }
+            9 => {
+                let result = self.stream.flush(&mut self.scratch.at(self.now));
+                self.sent(result);
+            }
+            10 => {
+                for _ in 0..input.next() % 16 {
+                    let mood = input.next();
+                    self.stream.get_mut().moods.push_back(mood);
+                }
+            }
+            11 => self.now += u64::from(input.next()) * 8,
+            _ => self.original(input),
+        }
+    }
+
+    fn peer_says(&mut self, bytes: &[u8]) {
+        let wire = self.stream.get_mut();
+        if !wire.ends {
+            wire.coming.extend(bytes);
+        }
+    }
+
+    /// A frame that is sound but for its first byte, perhaps.
+    fn peer_frame(&mut self, input: &mut Bytes<'_>) {
+        let first = input.next();
+        let len = input.length();
+        let payload = self.payload(len);
+        let mask = if self.role == Role::Server { 0x80 } else { 0 };
+        let mut frame = vec![first];
+        match len {
+            0..126 => frame.push(mask | u8::try_from(len).unwrap()),
+            126..65_536 => {
+                frame.push(mask | 126);
+                frame.extend(u16::try_from(len).unwrap().to_be_bytes());
+            }
+            _ => {
+                frame.push(mask | 127);
+                frame.extend((len as u64).to_be_bytes());
+            }
+        }
+        if mask != 0 {
+            frame.extend([1, 2, 3, self.made]);
+            let key = [1, 2, 3, self.made];
+            frame.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+        } else {
+            frame.extend(payload);
+        }
+        self.peer_says(&frame);
+    }
+
+    fn payload_for(&mut self, input: &mut Bytes<'_>) -> Vec<u8> {
+        let len = input.length();
+        self.payload(len)
+    }
+
+    fn drive(&mut self, input: &mut Bytes<'_>) {
+        let byte = input.next();
+        let ready = Ready { readable: byte & 1 != 0, writable: byte & 2 != 0, closed: byte & 4 != 0 };
+        let whims = (byte >> 3) % 4;
+        self.drive_with(ready, whims);
+    }
+
+    /// Whims: 0 only listens, 1 echoes, 2 fails at every event, 3 echoes and fails at every message.
+    fn drive_with(&mut self, ready: Ready, whims: u8) {
+        let World { stream, accepted, heard, end, fragments, .. } = self;
+        let told = end.is_some();
+        let result = stream.drive(&mut self.scratch.at(self.now), ready, |event, out| {
+            assert!(end.is_none(), "{event:?} after the end");
+            hear(event, heard, end);
+            if let (Event::Message(message), 1 | 3) = (event, whims)
+                && fragments.is_none()
+            {
+                let result = send(message.opcode(), message.as_bytes(), out, accepted);
+                assert!(matches!(result, Ok(()) | Err(SendError::Full | SendError::Closed)));
+            }
+            match (whims, event) {
+                (2, _) | (3, Event::Message(_)) => Err(SendError::NotUtf8),
+                _ => Ok(()),
+            }
+        });
+        match result {
+            Ok(interest) => self.interest = interest,
+            Err(Error::Send(SendError::NotUtf8)) => self.interest.again = true,
+            Err(Error::System(_)) => {
+                assert!(!told && matches!(self.end.map(|end| end.cause), Some(Cause::System(_))));
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn send(&mut self, f: impl FnOnce(&mut Outgoing<'_>, &mut Vec<Said>) -> Result<(), SendError>) {
+        let World { stream, scratch, accepted, .. } = self;
+        let result = stream.send_with(&mut scratch.at(self.now), |out| f(out, accepted));
+        self.sent(result);
+    }
+
+    fn sent(&self, result: Result<Sent, Error>) {
+        match result {
+            Ok(Sent::Written) => assert_eq!(self.stream.unsent(), 0),
+            Ok(Sent::Queued(n)) => assert_eq!(self.stream.unsent(), n),
+            Ok(other) => panic!("{other:?}"),
+            Err(Error::System(_)) => assert!(self.stream.get_ref().broken),
+            Err(Error::Send(SendError::Closed)) => assert_ne!(self.stream.status(), Status::Open),
+            Err(_) => {}
+        }
+    }
+
+    fn fragment(&mut self, input: &mut Bytes<'_>) {
+        let payload = self.payload_for(input);
+        let byte = input.next();
+        let fin = byte & 1 != 0;
+        let opcode = match &self.fragments {
+            Some(_) => OpCode::Continuation,
+            None if byte & 2 != 0 => OpCode::Text,
+            None => OpCode::Binary,
+        };
+        let mut fragments = self.fragments.take();
+        self.send(|out, accepted| {
+            out.send_fragment(opcode, &payload, fin)?;
+            match &mut fragments {
+                None if opcode == OpCode::Text => {
+                    fragments = Some(Said::Text(String::from_utf8(payload).unwrap()));
+                }
+                None => fragments = Some(Said::Binary(payload)),
+                Some(Said::Text(text)) => text.push_str(std::str::from_utf8(&payload).unwrap()),
+                Some(Said::Binary(bytes)) => bytes.extend(payload),
+                Some(other) => panic!("{other:?}"),
+            }
+            if fin {
+                accepted.extend(fragments.take());
+            }
+            Ok(())
+        });
+        self.fragments = fragments;
+    }
+
+    /// The original's `read` and `write`.
+    fn original(&mut self, input: &mut Bytes<'_>) {
+        if input.next() & 1 == 0 {
+            match self.stream.read() {
+                Ok((opcode, payload)) => {
+                    let text = || String::from_utf8(payload.clone()).unwrap();
+                    self.heard.push(match opcode {
+                        OpCode::Text => Said::Text(text()),
+                        OpCode::Binary => Said::Binary(payload),
+                        OpCode::Ping => Said::Ping(payload),
+                        OpCode::Pong => Said::Pong(payload),
+                        OpCode::Close => match &payload[..] {
+                            [] => Said::Close(1005, String::new()),
+                            [high, low, reason @ ..] => {
+                                let code = u16::from_be_bytes([*high, *low]);
+                                Said::Close(code, String::from_utf8(reason.to_vec()).unwrap())
+                            }
+                            [_] => panic!("half a code"),
+                        },
+                        OpCode::Continuation => panic!("a fragment"),
+                    });
+                }
+                Err(ReadError::System(_)) => assert!(self.stream.get_ref().broken),
+                Err(ReadError::NoData) => assert_eq!(self.stream.partial(), None),
+                Err(_) => {}
+            }
+            if let Status::Over(end) = self.stream.status() {
+                assert!(self.end.is_none_or(|told| told == end));
+                self.end = Some(end);
+            }
+        } else {
+            let payload = self.payload_for(input);
+            match self.stream.write(OpCode::Binary, &payload) {
+                Ok(written) => {
+                    assert!(written <= payload.len() + 14);
+                    self.accepted.push(Said::Binary(payload));
+                }
+                Err(WriteError::System(_)) => assert!(self.stream.get_ref().broken),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn check(&self) {
+        assert!(self.stream.unsent() <= self.stream.config().limits.unsent);
+        let wire = self.stream.get_ref();
+        let (said, _) = read(&wire.received, self.rules());
+        assert!(said.starts_with(&self.heard), "heard {:?} of {said:?}", self.heard);
+
+        let (written, stop) = read(&wire.taken, Rules::without_limits(self.role == Role::Client));
+        assert!(!matches!(stop, Stop::Wrong(_)), "it writes what may not be: {stop:?}");
+        let mut pings = self.heard.iter().filter_map(|said| match said {
+            Said::Ping(payload) => Some(payload),
+            _ => None,
+        });
+        let mut accepted = self.accepted.iter();
+        for said in &written {
+            if accepted.as_slice().first() == Some(said) {
+                accepted.next();
+                continue;
+            }
+            match said {
+                Said::Pong(payload) => {
+                    assert!(pings.any(|ping| ping == payload), "a pong to nothing: {payload:?}");
+                }
+                Said::Ping(payload) => assert!(self.keepalive && payload.is_empty()),
+                // An answer, or a fault told: the last thing, behind all that was accepted.
+                Said::Close(_, reason) => {
+                    assert!(reason.is_empty() && accepted.as_slice().is_empty(), "{:?}", accepted.as_slice());
+                }
+                other => panic!("{other:?} was never sent"),
+            }
+        }
+    }
+
+    /// Fair weather from now on; the peer ends its direction: so must the connection.
+    fn finish(mut self) {
+        let wire = self.stream.get_mut();
+        wire.moods.clear();
+        wire.ends = true;
+        self.interest = Interest { readable: true, writable: true, again: true, over: false };
+        let mut calls = 0;
+        while !self.interest.over {
+            calls += 1;
+            assert!(calls < 10_000, "no end: {:?}, {:?}", self.interest, self.stream.status());
+            assert!(
+                self.interest.readable || self.interest.writable || self.interest.again || self.end.is_none()
+            );
+            self.stream.get_mut().refused = false;
+            self.drive_with(Ready::ALL, 0);
+            self.check();
+        }
+        let end = self.end.expect("over, and no end was told");
+        assert_eq!(self.stream.status(), Status::Over(end));
+        let wire = self.stream.get_ref();
+        let (said, stop) = read(&wire.received, self.rules());
+        match end.cause {
+            // It may have given up before the peer's last words.
+            Cause::Deadline(_) => {}
+            Cause::System(_) => assert!(wire.broken),
+            cause => {
+                assert_eq!(self.heard, said, "{cause:?}");
+                match (cause, stop) {
+                    (Cause::Handshake, Stop::Closed) => {}
+                    (Cause::Fault(fault), Stop::Wrong(code)) => assert_eq!(fault.close_code().get(), code),
+                    (Cause::Fault(_) | Cause::EndOfStream, Stop::More { in_header: true }) => {}
+                    (Cause::EndOfStream, Stop::More { .. }) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        // Where no time has passed, nothing was given up.
+        if !wire.broken && self.now == START {
+            assert_eq!(self.stream.unsent(), 0);
+            let (written, _) = read(&wire.taken, Rules::without_limits(self.role == Role::Client));
+            let missing = self.accepted.iter().filter(|said| !written.contains(said)).count();
+            assert_eq!(missing, 0, "accepted, and never written");
+        }
+    }
+}
+
+fn send(
+    opcode: OpCode,
+    payload: &[u8],
+    out: &mut Outgoing<'_>,
+    accepted: &mut Vec<Said>,
+) -> Result<(), SendError> {
+    match opcode {
+        OpCode::Text => {
+            let text = std::str::from_utf8(payload).unwrap();
+            out.send(text)?;
+            accepted.push(Said::Text(text.into()));
+        }
+        _ => {
+            out.send(payload)?;
+            accepted.push(Said::Binary(payload.into()));
+        }
+    }
+    Ok(())
+}
+
+fn hear(event: Event<'_>, heard: &mut Vec<Said>, end: &mut Option<End>) {
+    heard.push(match event {
+        Event::Message(Message::Text(text)) => Said::Text(text.into()),
+        Event::Message(Message::Binary(bytes)) => Said::Binary(bytes.into()),
+        Event::Ping(payload) => Said::Ping(payload.into()),
+        Event::Pong(payload) => Said::Pong(payload.into()),
+        Event::Close(frame) => Said::Close(frame.code.get(), frame.reason.into()),
+        Event::End(told) => {
+            assert!(end.replace(told).is_none(), "a second end");
+            return;
+        }
+        other => panic!("{other:?}"),
+    });
+}

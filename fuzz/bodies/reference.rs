@@ -1,0 +1,153 @@
+//! RFC 6455 read naively: the whole stream at once, by copying, with no thought of speed. What the
+//! library hears and writes is compared with what this reads.
+
+/// What a peer says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Said {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(u16, String),
+}
+
+/// Where the reading stopped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Stop {
+    /// Behind a Close frame.
+    Closed,
+    /// At what may not be, to be told with this close code.
+    Wrong(u16),
+    /// At the end of the bytes. In the middle of an extended length or a key it may show already that
+    /// the header is wrong.
+    More { in_header: bool },
+}
+
+/// Whose bytes they are, and what is too much.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) from_client: bool,
+    pub(crate) frame: u64,
+    pub(crate) message: u64,
+    pub(crate) fragments: u32,
+}
+
+impl Rules {
+    pub(crate) fn without_limits(from_client: bool) -> Self {
+        Rules { from_client, frame: u64::MAX, message: u64::MAX, fragments: u32::MAX }
+    }
+}
+
+struct Unfinished {
+    text: bool,
+    bytes: Vec<u8>,
+    fragments: u32,
+}
+
+/// Reads all of it.
+pub(crate) fn read(bytes: &[u8], rules: Rules) -> (Vec<Said>, Stop) {
+    let mut said = Vec::new();
+    let stop = read_into(bytes, rules, &mut said);
+    (said, stop)
+}
+
+fn read_into(mut rest: &[u8], rules: Rules, said: &mut Vec<Said>) -> Stop {
+    let mut unfinished: Option<Unfinished> = None;
+    loop {
+        if let [first] = rest
+            && !matches!(first & 15, 0..=2 | 8..=10)
+        {
+            return Stop::Wrong(1002);
+        }
+        let [first, second, tail @ ..] = rest else { return Stop::More { in_header: false } };
+        let (fin, opcode, masked, len7) = (first & 128 != 0, first & 15, second & 128 != 0, second & 127);
+        let control = opcode >= 8;
+        let wrong = !matches!(opcode, 0..=2 | 8..=10)
+            || first & 0x70 != 0
+            || masked != rules.from_client
+            || control && (!fin || len7 > 125 || opcode == 8 && len7 == 1)
+            || opcode == 0 && unfinished.is_none()
+            || matches!(opcode, 1 | 2) && unfinished.is_some();
+        if wrong {
+            return Stop::Wrong(1002);
+        }
+        if !control && unfinished.as_ref().map_or(0, |message| message.fragments) >= rules.fragments {
+            return Stop::Wrong(1008);
+        }
+        let extended = match len7 {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let size = extended + if masked { 4 } else { 0 };
+        if tail.len() < size {
+            return Stop::More { in_header: true };
+        }
+        let (head, payload) = tail.split_at(size);
+        let len = match extended {
+            0 => u64::from(len7),
+            _ => head[..extended].iter().fold(0, |len, byte| len << 8 | u64::from(*byte)),
+        };
+        if extended == 2 && len < 126 || extended == 8 && len < 65_536 || len >> 63 != 0 {
+            return Stop::Wrong(1002);
+        }
+        let before = unfinished.as_ref().map_or(0, |message| message.bytes.len() as u64);
+        if !control && (len > rules.frame || before + len > rules.message) {
+            return Stop::Wrong(1009);
+        }
+        let here = usize::try_from(len).unwrap_or(usize::MAX).min(payload.len());
+        let key = if masked { &head[extended..] } else { &[0; 4] };
+        let content: Vec<u8> = payload[..here].iter().zip(key.iter().cycle()).map(|(a, b)| a ^ b).collect();
+        let whole = here as u64 == len;
+        rest = &payload[here..];
+
+        if control {
+            if !whole {
+                return Stop::More { in_header: false };
+            }
+            match opcode {
+                9 => said.push(Said::Ping(content)),
+                10 => said.push(Said::Pong(content)),
+                _ => return close(&content, said),
+            }
+            continue;
+        }
+        let message =
+            unfinished.get_or_insert(Unfinished { text: opcode == 1, bytes: Vec::new(), fragments: 0 });
+        message.fragments += 1;
+        message.bytes.extend(content);
+        if message.text
+            && let Err(error) = std::str::from_utf8(&message.bytes)
+            && (error.error_len().is_some() || whole && fin)
+        {
+            return Stop::Wrong(1007);
+        }
+        if !whole {
+            return Stop::More { in_header: false };
+        }
+        if fin && let Some(message) = unfinished.take() {
+            said.push(match message.text {
+                true => Said::Text(String::from_utf8(message.bytes).unwrap()),
+                false => Said::Binary(message.bytes),
+            });
+        }
+    }
+}
+
+fn close(content: &[u8], said: &mut Vec<Said>) -> Stop {
+    let [high, low, reason @ ..] = content else {
+        said.push(Said::Close(1005, String::new()));
+        return Stop::Closed;
+    };
+    let code = u16::from_be_bytes([*high, *low]);
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Stop::Wrong(1002);
+    }
+    match std::str::from_utf8(reason) {
+        Ok(reason) => {
+            said.push(Said::Close(code, reason.into()));
+            Stop::Closed
+        }
+        Err(_) => Stop::Wrong(1007),
+    }
+}
