@@ -33,6 +33,16 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
         Command::Help => println!("{}", options::USAGE),
         Command::Server(server, plan) => server.run(plan)?,
         Command::Measure => measure_all(&options)?,
+        Command::Report(ref files) => {
+            let mut results = Vec::new();
+            for file in files {
+                results.extend(report::files::from_json(&std::fs::read_to_string(file)?)?);
+            }
+            for (workload, figures) in &results {
+                print!("{}", report::table::render(workload, figures));
+            }
+            write(&results, &options)?;
+        }
         Command::Callgrind => count(counting::Counter::Callgrind, &options)?,
         Command::Syscalls => count(counting::Counter::Strace, &options)?,
     }
@@ -50,12 +60,17 @@ fn measure_all(options: &Options) -> Result<(), Box<dyn Error>> {
         print!("{}", report::table::render(workload, &figures));
         results.push((*workload, figures));
     }
-    report::chart::draw(&results, &options.output)?;
+    write(&results, options)
+}
+
+/// The chart, and the files that were asked for.
+fn write(results: &report::Results, options: &Options) -> Result<(), Box<dyn Error>> {
+    report::chart::draw(results, &options.output)?;
     if let Some(file) = &options.json {
-        std::fs::write(file, report::files::json(&results)?)?;
+        std::fs::write(file, report::files::to_json(results)?)?;
     }
     if let Some(file) = &options.markdown {
-        std::fs::write(file, report::files::markdown(&results))?;
+        std::fs::write(file, report::files::markdown(results))?;
     }
     Ok(())
 }

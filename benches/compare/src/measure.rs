@@ -7,7 +7,7 @@ use crate::load::open::{self, Target};
 use crate::load::{Batch, Load};
 use crate::stats::{median, percentile};
 use crate::workload::{Job, SMALL, Workload};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ struct Sample {
 }
 
 /// What one server did at one workload: medians over the rounds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     pub server: String,
     /// Messages (handshakes, receivers) in a second.

@@ -13,6 +13,7 @@ commands:
   (none)              measure, print a table, draw charts
   callgrind           count user-space instructions for each message, with valgrind
   syscalls            count system calls for each message, with strace
+  report FILE..       tables and chart of what --json has written before
 
 options:
   --only NAME,..      these servers only (part of a name is enough)
@@ -28,6 +29,7 @@ pub enum Command {
     Measure,
     Callgrind,
     Syscalls,
+    Report(Vec<PathBuf>),
     /// Be a server: what this program starts itself with.
     Server(BuiltIn, Plan),
     Help,
@@ -73,10 +75,15 @@ pub fn parse(mut arguments: lexopt::Parser) -> Result<Options, lexopt::Error> {
             Long("json") => options.json = Some(arguments.value()?.into()),
             Long("markdown") => options.markdown = Some(arguments.value()?.into()),
             Long("output") => options.output = arguments.value()?.into(),
-            Value(command) => {
-                options.command = match command.string()?.as_str() {
+            Value(value) => {
+                if let Command::Report(files) = &mut options.command {
+                    files.push(value.into());
+                    continue;
+                }
+                options.command = match value.string()?.as_str() {
                     "callgrind" => Command::Callgrind,
                     "syscalls" => Command::Syscalls,
+                    "report" => Command::Report(Vec::new()),
                     "server" => return server(arguments).map(|command| Options { command, ..options }),
                     other => return Err(format!("there is no command {other}").into()),
                 }
@@ -115,8 +122,7 @@ fn server(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
 }
 
 fn workload(name: &str) -> Result<Workload, String> {
-    let found = workload::ALL.iter().find(|workload| workload.name == name);
-    found.copied().ok_or_else(|| format!("there is no workload {name}"))
+    workload::named(name).ok_or_else(|| format!("there is no workload {name}"))
 }
 
 fn list(arguments: &mut lexopt::Parser) -> Result<Vec<String>, lexopt::Error> {

@@ -92,6 +92,11 @@ pub const ALL: [Workload; 8] = [
     },
 ];
 
+/// The workload that has this name.
+pub fn named(name: &str) -> Option<Workload> {
+    ALL.iter().find(|workload| workload.name == name).copied()
+}
+
 impl Job {
     /// What a server is told of it.
     pub fn plan(self) -> Plan {

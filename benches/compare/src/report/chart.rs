@@ -65,7 +65,11 @@ fn panel(area: &Area<'_>, title: &str, unit: &str, figures: &[Figures]) -> Resul
             FLOOR => PALE,
             _ => GREY,
         };
-        let name = if row.server == OURS { "websocket-stream" } else { &row.server };
+        let name = match row.server.as_str() {
+            OURS => "websocket-stream",
+            FLOOR => "no protocol (floor)",
+            peer => peer,
+        };
         let right = font(13).pos(Pos::new(HPos::Right, VPos::Center));
         let left = font(13).pos(Pos::new(HPos::Left, VPos::Center));
         area.draw(&Text::new(name.to_owned(), (NAMES - 8, middle), right))?;

@@ -2,24 +2,33 @@
 
 use super::{Results, table};
 use crate::measure::Figures;
-use serde::Serialize;
+use crate::workload::{self, Workload};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::process::Command;
 
-#[derive(Serialize)]
-struct Entry<'a> {
-    workload: &'a str,
-    title: &'a str,
-    figures: &'a [Figures],
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    workload: String,
+    title: String,
+    figures: Vec<Figures>,
 }
 
 /// All figures: times in nanoseconds, latencies in microseconds, memory in bytes.
-pub fn json(results: &Results) -> serde_json::Result<String> {
-    let entries: Vec<Entry<'_>> = results
-        .iter()
-        .map(|(workload, figures)| Entry { workload: workload.name, title: workload.title, figures })
-        .collect();
-    serde_json::to_string_pretty(&entries)
+pub fn to_json(results: &Results) -> serde_json::Result<String> {
+    let entry = |(workload, figures): &(Workload, Vec<Figures>)| Entry {
+        workload: workload.name.to_owned(),
+        title: workload.title.to_owned(),
+        figures: figures.clone(),
+    };
+    serde_json::to_string_pretty(&results.iter().map(entry).collect::<Vec<_>>())
+}
+
+/// What [`to_json`] wrote; workloads that are no more are left out.
+pub fn from_json(text: &str) -> serde_json::Result<Vec<(Workload, Vec<Figures>)>> {
+    let entries: Vec<Entry> = serde_json::from_str(text)?;
+    let known = |entry: Entry| Some((workload::named(&entry.workload)?, entry.figures));
+    Ok(entries.into_iter().filter_map(known).collect())
 }
 
 /// All tables, headed by where and how they came about.
@@ -85,9 +94,27 @@ fn versions(lock: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_as_json_is_read_again() {
+        let figures = Figures {
+            server: "ours".into(),
+            rate: 1.5,
+            cpu: 2.5,
+            user: 0.5,
+            p50: Some(3.0),
+            p99: None,
+            resident: 4.0,
+            bytes: None,
+        };
+        let results = vec![(workload::ALL[1], vec![figures])];
+        assert_eq!(from_json(&to_json(&results).unwrap()).unwrap(), results);
+    }
+
     #[test]
     fn versions_are_those_of_the_lock_file() {
         let lock = "[[package]]\nname = \"mio\"\nversion = \"1.2.3\"\n\n[[package]]\nname = \"x\"\nversion = \"9\"\n";
-        assert_eq!(super::versions(lock), "mio 1.2.3");
+        assert_eq!(versions(lock), "mio 1.2.3");
     }
 }
