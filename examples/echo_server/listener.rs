@@ -3,9 +3,12 @@
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+
+/// How many connections may wait to be accepted; the system may allow fewer.
+const WAITING: i32 = 4096;
 
 pub(crate) enum Listener {
     Tcp(TcpListener),
@@ -16,6 +19,7 @@ impl Listener {
     pub(crate) fn tcp(address: &str) -> Result<Self, String> {
         let listener = TcpListener::bind(address).map_err(|error| explain(address, &error))?;
         listener.set_nonblocking(true).map_err(|error| explain(address, &error))?;
+        queue(&listener).map_err(|error| explain(address, &error))?;
         Ok(Self::Tcp(listener))
     }
 
@@ -23,6 +27,7 @@ impl Listener {
         let name = path.display().to_string();
         let listener = UnixListener::bind(path).map_err(|error| explain(&name, &error))?;
         listener.set_nonblocking(true).map_err(|error| explain(&name, &error))?;
+        queue(&listener).map_err(|error| explain(&name, &error))?;
         Ok(Self::Unix(listener, path.to_owned()))
     }
 
@@ -33,6 +38,12 @@ impl Listener {
             Self::Unix(listener, _) => listener.accept().map(|(stream, _)| stream.into()),
         }
     }
+}
+
+/// Lets more connections wait to be accepted than std does: where thousands come at once, TCP makes
+/// those for whom there is no place wait for seconds before they may try again.
+fn queue(listener: &impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::listen(listener, WAITING)?)
 }
 
 fn explain(address: &str, error: &io::Error) -> String {
