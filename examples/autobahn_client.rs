@@ -2,7 +2,7 @@
 //! is sent.
 //!
 //! ```text
-//! cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 AGENT
+//! cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 AGENT [--deflate[=BITS]]
 //! ```
 
 use mio::unix::SourceFd;
@@ -12,19 +12,32 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::handshake::ClientRequest;
-use websocket_stream::{ClientOpening, Event, Interest, Message, Progress, Ready, Scratch, WebSocketStream};
+use websocket_stream::{
+    ClientOpening, Config, Event, Interest, Message, Progress, Ready, Scratch, WebSocketStream,
+};
 
-const USAGE: &str = "usage: autobahn_client ws://HOST:PORT AGENT";
+#[path = "common/deflate.rs"]
+mod deflate;
+
+const USAGE: &str = "usage: autobahn_client ws://HOST:PORT AGENT [--deflate[=BITS]]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [url, agent] = &arguments[..] else {
-        eprintln!("{USAGE}");
-        return ExitCode::FAILURE;
+    let (url, agent, config) = match &arguments[..] {
+        [url, agent] => (url, agent, Ok(Arc::default())),
+        [url, agent, option] if option == "--deflate" => (url, agent, deflate::config(None)),
+        [url, agent, option] if option.starts_with("--deflate=") => {
+            (url, agent, deflate::config(option.strip_prefix("--deflate=")))
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::FAILURE;
+        }
     };
-    match run(url, agent) {
+    match config.map_err(Into::into).and_then(|config| run(url, agent, config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("autobahn_client: {error}");
@@ -33,9 +46,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(url: &str, agent: &str) -> Result<(), Box<dyn Error>> {
+fn run(url: &str, agent: &str, config: Arc<Config>) -> Result<(), Box<dyn Error>> {
     let host = url.strip_prefix("ws://").map(|rest| rest.trim_end_matches('/')).ok_or(USAGE)?;
-    let mut client = Client::new(host);
+    let mut client = Client::new(host, config);
 
     let mut count = None;
     client.session("/getCaseCount", |message| {
@@ -59,13 +72,14 @@ fn run(url: &str, agent: &str) -> Result<(), Box<dyn Error>> {
 
 struct Client<'h> {
     host: &'h str,
+    config: Arc<Config>,
     scratch: Scratch,
     start: Instant,
 }
 
 impl<'h> Client<'h> {
-    fn new(host: &'h str) -> Self {
-        Self { host, scratch: Scratch::new(), start: Instant::now() }
+    fn new(host: &'h str, config: Arc<Config>) -> Self {
+        Self { host, config, scratch: Scratch::new(), start: Instant::now() }
     }
 
     fn now(&self) -> u64 {
@@ -113,7 +127,7 @@ impl<'h> Client<'h> {
         waiter: &mut Waiter,
     ) -> Result<WebSocketStream<TcpStream>, Box<dyn Error>> {
         let request = ClientRequest::new(self.host, target);
-        let mut opening = ClientOpening::new(socket, request)?;
+        let mut opening = ClientOpening::with_config(socket, request, Arc::clone(&self.config))?;
         let mut ready = Ready::ALL;
         loop {
             let now = self.now();

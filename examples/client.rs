@@ -1,10 +1,11 @@
 //! A client on the terminal: lines are sent as text, messages are printed, Ctrl-D closes.
 //!
 //! ```text
-//! cargo run --example client -- ws://HOST[:PORT]/PATH?QUERY
+//! cargo run --example client -- [--deflate[=BITS]] ws://HOST[:PORT]/PATH?QUERY
 //! cargo run --example client -- ws+unix:///SOCKET/PATH:/REQUEST/PATH
 //! ```
 
+use lexopt::prelude::*;
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Token};
 use std::error::Error;
@@ -14,23 +15,23 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::handshake::ClientRequest;
 use websocket_stream::{
-    ClientOpening, CloseCode, End, Event, Message, Progress, Ready, Scratch, WebSocketStream,
+    ClientOpening, CloseCode, Config, End, Event, Message, Progress, Ready, Scratch, WebSocketStream,
 };
 
-const USAGE: &str = "usage: client ws://HOST[:PORT]/PATH | ws+unix:///SOCKET/PATH:/REQUEST/PATH";
+#[path = "common/deflate.rs"]
+mod deflate;
+
+const USAGE: &str =
+    "usage: client [--deflate[=BITS]] ws://HOST[:PORT]/PATH | ws+unix:///SOCKET/PATH:/REQUEST/PATH";
 const SOCKET: Token = Token(0);
 const STDIN: Token = Token(1);
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(url), None) = (arguments.next(), arguments.next()) else {
-        eprintln!("{USAGE}");
-        return ExitCode::FAILURE;
-    };
-    match Client::connect(&url).and_then(|mut client| client.run()) {
+    match run() {
         Ok(end) if end.is_clean() => ExitCode::SUCCESS,
         Ok(end) => {
             eprintln!("client: {end}");
@@ -41,6 +42,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run() -> Result<End, Box<dyn Error>> {
+    let (mut url, mut config) = (None, Arc::default());
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("deflate") => {
+                let bits = arguments.optional_value().map(|bits| bits.string()).transpose()?;
+                config = deflate::config(bits.as_deref())?;
+            }
+            Value(value) if url.is_none() => url = Some(value.string()?),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    Client::connect(&url.ok_or(USAGE)?, config)?.run()
 }
 
 /// A connected socket and what to ask for on it.
@@ -73,14 +90,14 @@ struct Client {
 }
 
 impl Client {
-    fn connect(url: &str) -> Result<Self, Box<dyn Error>> {
+    fn connect(url: &str, config: Arc<Config>) -> Result<Self, Box<dyn Error>> {
         let (socket, request) = dial(url)?;
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(4);
         let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
         poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), SOCKET, both)?;
         let (mut scratch, start) = (Scratch::new(), Instant::now());
-        let mut opening = ClientOpening::new(socket, request)?;
+        let mut opening = ClientOpening::with_config(socket, request, config)?;
         while let Progress::Pending(_) = opening.advance(&mut scratch.at(since(start)), Ready::ALL)? {
             wait(&mut poll, &mut events, timeout(opening.next_deadline(since(start)), since(start)))?;
         }

@@ -207,7 +207,7 @@ fn however_small_the_bound_a_close_frame_has_its_place_behind_pings_and_a_pong()
                 let (a, b) = memory::pair(1);
                 let limits = Limits { unsent, ..Limits::default() };
                 let deadlines = Deadlines { unsent: Some(1), ..Deadlines::default() };
-                let config = Arc::new(Config { limits, deadlines });
+                let config = Arc::new(Config { limits, deadlines, ..Config::default() });
                 let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
                 let mut scratch = Scratch::new();
                 let (mut sent, mut pings) = (0, 0);
@@ -399,7 +399,12 @@ fn two_ends_that_both_stop_reading_wait_for_each_other_until_a_deadline() {
     let end = |transport, role, unsent| {
         let limits = Limits { pause_reading: Some(1000), ..Limits::default() };
         let deadlines = Deadlines { unsent, ..Deadlines::default() };
-        WebSocketStream::with_config(transport, role, Arc::new(Config { limits, deadlines })).unwrap()
+        WebSocketStream::with_config(
+            transport,
+            role,
+            Arc::new(Config { limits, deadlines, ..Config::default() }),
+        )
+        .unwrap()
     };
     for (unsent, stand_still) in [(None, true), (Some(60_000), false)] {
         let (a, b) = memory::pair(4096);

@@ -346,7 +346,7 @@ fn read_and_write_know_no_time_and_what_they_do_counts_from_the_next_call_that_d
 fn a_peer_that_is_not_listened_to_is_not_called_silent() {
     let deadlines = Deadlines { silence: Some(100), ..OFF };
     let limits = Limits { pause_reading: Some(10), ..Limits::default() };
-    let config = Arc::new(Config { limits, deadlines });
+    let config = Arc::new(Config { limits, deadlines, ..Config::default() });
     let (a, mut peer) = memory::pair(20);
     let stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
     let (_, unused) = memory::pair(0);

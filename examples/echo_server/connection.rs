@@ -1,9 +1,10 @@
 //! One connection: first its opening handshake, then its messages.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    CloseCode, Event, Interest, Progress, Ready, Scratch, ServerOpening, WebSocketStream,
+    CloseCode, Config, Event, Interest, Progress, Ready, Scratch, ServerOpening, WebSocketStream,
 };
 
 pub(crate) enum Connection {
@@ -15,8 +16,8 @@ pub(crate) enum Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: OwnedFd) -> std::io::Result<Self> {
-        Ok(Self::Opening(Box::new(ServerOpening::new(socket)?)))
+    pub(crate) fn new(socket: OwnedFd, config: Arc<Config>) -> std::io::Result<Self> {
+        Ok(Self::Opening(Box::new(ServerOpening::with_config(socket, config)?)))
     }
 
     /// Does what there is to do. `None`: the connection is over.

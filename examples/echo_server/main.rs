@@ -2,20 +2,24 @@
 //!
 //! ```text
 //! cargo run --release --example echo_server -- [ADDR] [--unix PATH]
+//! cargo run --release --features deflate --example echo_server -- --deflate[=BITS] [ADDR] [--unix PATH]
 //! ```
 //!
 //! Every text and binary message comes back. SIGINT and SIGTERM close every connection with 1001
 //! (going away) and end the server when they are closed.
 
 mod connection;
+#[path = "../common/deflate.rs"]
+mod deflate;
 mod listener;
 mod server;
 
 use lexopt::prelude::*;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 const DEFAULT: &str = "127.0.0.1:9001";
-const USAGE: &str = "usage: echo_server [ADDR] [--unix PATH]   (default: 127.0.0.1:9001)";
+const USAGE: &str = "usage: echo_server [--deflate[=BITS]] [ADDR] [--unix PATH]   (default: 127.0.0.1:9001)";
 
 fn main() -> ExitCode {
     match run() {
@@ -30,10 +34,15 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut address = None;
     let mut path = None;
+    let mut config = Arc::default();
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("unix") => path = Some(arguments.value()?),
+            Long("deflate") => {
+                let bits = arguments.optional_value().map(|bits| bits.string()).transpose()?;
+                config = deflate::config(bits.as_deref())?;
+            }
             Short('h') | Long("help") => {
                 println!("{USAGE}");
                 return Ok(());
@@ -48,6 +57,6 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         (None, address) => listener::Listener::tcp(address.as_deref().unwrap_or(DEFAULT))?,
     };
     println!("listening on {listener}");
-    server::Server::new(listener)?.run()?;
+    server::Server::new(listener, config)?.run()?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use websocket_stream::{Ready, Scratch};
+use websocket_stream::{Config, Ready, Scratch};
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
@@ -28,13 +28,14 @@ pub(crate) struct Server {
     /// Connections that said "again".
     again: VecDeque<usize>,
     scratch: Scratch,
+    config: Arc<Config>,
     start: Instant,
     next_tick: u64,
     stop: Arc<AtomicBool>,
 }
 
 impl Server {
-    pub(crate) fn new(listener: Listener) -> io::Result<Self> {
+    pub(crate) fn new(listener: Listener, config: Arc<Config>) -> io::Result<Self> {
         raise_open_files();
         let poll = Poll::new()?;
         poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, mio::Interest::READABLE)?;
@@ -48,6 +49,7 @@ impl Server {
             connections: Slab::new(),
             again: VecDeque::new(),
             scratch: Scratch::new(),
+            config,
             start: Instant::now(),
             next_tick: TICK,
             stop,
@@ -112,7 +114,7 @@ impl Server {
             match listener.accept() {
                 Ok(socket) => {
                     // A peer that is gone already is nobody's error.
-                    if let Ok(connection) = Connection::new(socket) {
+                    if let Ok(connection) = Connection::new(socket, Arc::clone(&self.config)) {
                         self.register(connection);
                     }
                 }

@@ -159,7 +159,7 @@ impl World {
             close: Some(500),
             ..Deadlines::default()
         };
-        let config = Arc::new(Config { limits, deadlines });
+        let config = Arc::new(Config { limits, deadlines, ..Config::default() });
         let mut key = 0_u32;
         let keys = move || {
             key = key.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -65,7 +65,8 @@ impl Deflater {
     /// growing, and tells how many bytes it became: fewer than the message has, or `None`, and the
     /// message must be sent as it is. It is forgotten then, with those before it.
     pub fn deflate(&mut self, message: &[u8], result: &mut Vec<u8>) -> Option<usize> {
-        let room = message.len() + TAIL.len();
+        // Level 1 writes up to nine bits for each byte; the others write 5 bytes more for some thousands.
+        let room = message.len() + message.len() / 8 + 64;
         if result.len() < room {
             result.resize(room, 0);
         }
@@ -75,13 +76,26 @@ impl Deflater {
         let status = self.engine.compress(message, result, DeflateFlush::SyncFlush);
         let took = usize::try_from(self.engine.total_in() - took).unwrap_or(usize::MAX);
         let made = usize::try_from(self.engine.total_out() - made).unwrap_or(usize::MAX);
-        // Where all the room is used, there may be more to come.
-        let payload = result[..made.min(room)].strip_suffix(&TAIL).map(<[u8]>::len);
-        if status.is_err() || took != message.len() || made >= room || payload.is_none() {
-            self.reset();
-            return None;
+        let whole = status.is_ok() && took == message.len() && made < room;
+        let payload = result.get(..made).and_then(|made| made.strip_suffix(&TAIL));
+        match payload.map(<[u8]>::len) {
+            Some(len) if whole && len < message.len() => return Some(len),
+            _ if whole => self.reset(),
+            // zlib-rs 0.6.8 is not fit for use when it is reset with output that had no room.
+            _ => *self = Self::new(self.bits, self.level),
         }
-        payload
+        None
+    }
+
+    /// Changes the level of one that was just reset.
+    fn set_level(&mut self, level: u8) {
+        let level = level.clamp(1, 9);
+        if level != self.level {
+            self.level = level;
+            if self.engine.set_level(i32::from(level)).is_err() {
+                *self = Self::new(self.bits, level);
+            }
+        }
     }
 
     /// The heap bytes it holds.
@@ -106,11 +120,9 @@ impl Deflaters {
         let fits = message.len() <= context.bits().size();
         let bits = if fits { WindowBits::MAX } else { context.bits().max(WindowBits::NINE) };
         let slot = self.alone.get_mut(usize::from(bits.get() - WindowBits::NINE.get()))?;
-        let deflater = match slot {
-            Some(deflater) if deflater.level == level.clamp(1, 9) => deflater,
-            _ => slot.insert(Box::new(Deflater::new(bits, level))),
-        };
+        let deflater = slot.get_or_insert_with(|| Box::new(Deflater::new(bits, level)));
         deflater.reset();
+        deflater.set_level(level);
         let len = deflater.deflate(message, &mut self.result)?;
         self.result.get(..len)
     }

@@ -27,8 +27,8 @@ pub struct Deflate {
     /// The bytes of the smallest message that is worth compressing; those below are sent as they are.
     /// 128, below which little is won but where the peer's window already has it.
     pub threshold: usize,
-    /// Milliseconds in which nothing comes from the peer, after which the memory for compressing
-    /// behind earlier messages is given back; the next message is compressed alone. 60,000.
+    /// Milliseconds in which nothing is compressed, after which a connection gives back its memory for
+    /// compressing with takeover; its next message is compressed alone. 60,000.
     pub idle: Option<u32>,
 }
 

@@ -101,6 +101,18 @@ impl ClientRequest {
         self
     }
 
+    /// Offers more extensions, less preferred.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn more_extensions(self, list: &str) -> Self {
+        match &self.extensions {
+            Some(before) => {
+                let both = format!("{before}, {list}");
+                self.extensions(&both)
+            }
+            None => self.extensions(list),
+        }
+    }
+
     /// Names a user to the server with a password (RFC 7617), which only TLS keeps secret. The name
     /// has no colon.
     #[must_use]

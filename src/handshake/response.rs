@@ -102,7 +102,7 @@ impl Response {
     }
 
     /// The extensions that are chosen.
-    pub(super) fn chosen_extensions(&self) -> Option<&str> {
+    pub(crate) fn chosen_extensions(&self) -> Option<&str> {
         self.extensions.as_deref()
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Expected<'a> {
     /// The message that is being received: how many bytes and fragments of it there are.
     pub(super) message: Option<Progress>,
     pub(super) limits: &'a Limits,
+    /// The reserved bits that an extension gave a meaning, in the first frame of a message.
+    pub(super) extension_bits: u8,
 }
 
 /// How far a fragmented message has come.
@@ -36,7 +38,7 @@ pub(super) fn check(header: &Header, expected: Expected<'_>) -> Result<(), Fault
 #[inline(always)]
 pub(super) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
-    if header.rsv != 0 {
+    if header.rsv != 0 && !is_extended(header, expected) {
         return Err(Fault::ReservedBits);
     }
     match (expected.role, header.mask.is_some()) {
@@ -72,6 +74,14 @@ pub(super) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(),
         return Err(Fault::TooManyFragments);
     }
     Ok(())
+}
+
+/// Whether the reserved bits that are set have a meaning here. That of permessage-deflate has one only
+/// in the first frame of a message: "An endpoint MUST NOT set the "Per-Message Compressed" bit of
+/// control frames and non-first fragments of a data message" (RFC 7692, section 6).
+#[cold]
+fn is_extended(header: &Header, expected: Expected<'_>) -> bool {
+    header.rsv & !expected.extension_bits == 0 && matches!(header.opcode, OpCode::Text | OpCode::Binary)
 }
 
 /// What only the whole length decides: the limits.

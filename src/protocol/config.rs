@@ -2,7 +2,11 @@
 #![forbid(unsafe_code)]
 
 use crate::Limits;
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use alloc::sync::Arc;
+#[cfg(not(feature = "deflate"))]
+use core::convert::Infallible as Deflate;
 
 /// Which end of the connection this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,9 +66,12 @@ pub struct Config {
     pub limits: Limits,
     /// How long things may take.
     pub deadlines: Deadlines,
+    /// How messages are compressed, where the peer agrees. Not at all; without the feature `deflate`
+    /// there is nothing else.
+    pub deflate: Option<Deflate>,
 }
 
-static DEFAULT: Config = Config { limits: Limits::DEFAULT, deadlines: Deadlines::DEFAULT };
+static DEFAULT: Config = Config { limits: Limits::DEFAULT, deadlines: Deadlines::DEFAULT, deflate: None };
 
 /// A configuration that is shared, or the default one, which costs nothing.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,7 @@
 //! The protocol's front door.
 #![forbid(unsafe_code)]
 
+use super::check::Expected;
 use super::closing::{self, Closing};
 use super::config::SharedConfig;
 use super::deadlines::Stamp;
@@ -45,6 +46,10 @@ pub struct Connection {
     pub(super) fragmenting: bool,
     /// A ping was sent after a silence, and nothing has come since.
     pub(super) pinged: bool,
+    #[cfg(feature = "deflate")]
+    pub(super) directions: Option<super::compression::Directions>,
+    #[cfg(feature = "deflate")]
+    pub(super) contexts: Option<alloc::boxed::Box<super::compression::Contexts>>,
 }
 
 /// What a connection is doing.
@@ -81,6 +86,10 @@ impl Connection {
             role,
             fragmenting: false,
             pinged: false,
+            #[cfg(feature = "deflate")]
+            directions: None,
+            #[cfg(feature = "deflate")]
+            contexts: None,
         }
     }
 
@@ -148,7 +157,18 @@ impl Connection {
         if input.unread().is_empty() || !self.goes_on() || input.is_lent() {
             return None;
         }
-        self.receiver.next_whole(input, self.role, &self.config.get().limits)
+        let (limits, extension_bits) = (&self.config.get().limits, self.extension_bits());
+        self.receiver.next_whole(input, Expected { role: self.role, message: None, limits, extension_bits })
+    }
+
+    /// The reserved bits that have a meaning.
+    #[inline(always)]
+    fn extension_bits(&self) -> u8 {
+        #[cfg(feature = "deflate")]
+        if self.directions.is_some() {
+            return super::compression::COMPRESSED;
+        }
+        0
     }
 
     fn lend<'a>(&mut self, whole: Whole, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
@@ -182,12 +202,15 @@ impl Connection {
         if !self.goes_on() {
             return if input.is_at_end() { self.end_of_stream(output.now()) } else { None };
         }
-        let limits = &self.config.get().limits;
         // What was lent before is done with: what lies whole behind it is found only now.
         if let Some(whole) = self.next_whole(input) {
             return self.lend(whole, input, output);
         }
-        let found = self.receiver.next(input, self.role, limits);
+        let (limits, extension_bits) = (&self.config.get().limits, self.extension_bits());
+        let expected = Expected { role: self.role, message: None, limits, extension_bits };
+        let found = self.receiver.next(input, expected);
+        #[cfg(feature = "deflate")]
+        let found = found.and_then(|found| self.inflate(input).map(|()| found));
         let parts = input.parts();
         let event = match found {
             Ok(Found::Nothing) if parts.rest.end_of_stream => return self.end_of_stream(output.now()),
@@ -240,7 +263,10 @@ impl Connection {
     /// counted.
     #[inline]
     pub fn held(&self) -> usize {
-        self.receiver.held()
+        let held = self.receiver.held();
+        #[cfg(feature = "deflate")]
+        let held = held + self.contexts.as_ref().map_or(0, |contexts| contexts.held());
+        held
     }
 
     /// A control frame and what it brings about (RFC 6455, section 5.5).
@@ -286,7 +312,7 @@ impl Connection {
     }
 
     fn finish(&mut self, end: End) {
-        self.receiver.clear();
+        self.clear();
         self.closing = Closing::Finished(end);
     }
 
@@ -318,9 +344,18 @@ impl Connection {
 
     /// Ends the connection and tells it.
     pub(super) fn over(&mut self, end: End) -> Event<'static> {
-        self.receiver.clear();
+        self.clear();
         self.closing = Closing::Over(end);
         Event::End(end)
+    }
+
+    /// Forgets what only further messages would need.
+    fn clear(&mut self) {
+        self.receiver.clear();
+        #[cfg(feature = "deflate")]
+        {
+            self.contexts = None;
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Stamp {
 
     /// Milliseconds from the stamp to `now`. None where `now` lies before it, by up to 24 days: a
     /// caller whose times are not in order has no connection ended for it.
-    fn age(self, now: u64) -> u32 {
+    pub(super) fn age(self, now: u64) -> u32 {
         let age = Self::at(now).0.get().wrapping_sub(self.0.get());
         if age > u32::MAX / 2 { 0 } else { age }
     }
@@ -59,7 +59,10 @@ impl Connection {
                 [ping, deadlines.silence].into_iter().flatten().min()
             }
         };
-        Some(deadline_after(self.stamp, after?, now))
+        let deadline = after.map(|after| deadline_after(self.stamp, after, now));
+        #[cfg(feature = "deflate")]
+        let deadline = [deadline, self.park_deadline(now)].into_iter().flatten().min();
+        deadline
     }
 
     /// Until when the last unsent bytes of a connection that is over wait for a peer to take them.
@@ -88,6 +91,8 @@ impl Connection {
     pub fn on_deadline(&mut self, output: &mut Output) -> Option<Event<'static>> {
         let now = output.now()?;
         let stamp = *self.stamp.get_or_insert(Stamp::at(now));
+        #[cfg(feature = "deflate")]
+        self.park_if_due(now);
         let deadlines = &self.config().deadlines;
         if self.closing == Closing::Open && deadlines.silence.is_none() && deadlines.ping.is_none() {
             return None;

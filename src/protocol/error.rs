@@ -34,9 +34,11 @@ pub enum Fault {
     InvalidCloseCode,
     /// Text, or a reason for closing, that is not UTF-8 (section 8.1).
     InvalidUtf8,
+    /// Compressed data that does not inflate (RFC 7692, section 7.2.2).
+    InvalidDeflate,
     /// A frame over [`Limits::frame`](crate::Limits::frame).
     FrameTooLong,
-    /// A message over [`Limits::message`](crate::Limits::message).
+    /// A message over [`Limits::message`](crate::Limits::message), as it came or inflated.
     MessageTooLong,
     /// More fragments in a message than [`Limits::fragments`](crate::Limits::fragments).
     TooManyFragments,
@@ -58,7 +60,7 @@ impl Fault {
             | Self::ExpectedContinuation
             | Self::TruncatedCloseCode
             | Self::InvalidCloseCode => CloseCode::PROTOCOL_ERROR,
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooLong | Self::MessageTooLong => CloseCode::TOO_BIG,
             Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
         }
@@ -91,6 +93,7 @@ impl fmt::Display for Fault {
             Self::TruncatedCloseCode => "the peer sent half a close code",
             Self::InvalidCloseCode => "the peer sent a close code that may not be sent",
             Self::InvalidUtf8 => "the peer sent text that is not UTF-8",
+            Self::InvalidDeflate => "the peer sent compressed data that does not inflate",
             Self::FrameTooLong => "the peer's frame is over the limit",
             Self::MessageTooLong => "the peer's message is over the limit",
             Self::TooManyFragments => "the peer's message has more fragments than the limit",

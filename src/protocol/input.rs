@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::Message;
+#[cfg(feature = "deflate")]
+use crate::deflate::{History, InflateError, Inflater};
 use crate::frame::{OpCode, utf8::MessageBuffer};
 use alloc::{vec, vec::Vec};
 
@@ -29,6 +31,30 @@ pub struct Input {
     /// Something that came in pieces is lent from `finished` or `control`.
     lent: bool,
     pool: Vec<Vec<u8>>,
+    #[cfg(feature = "deflate")]
+    inflation: Inflation,
+}
+
+/// What is needed to inflate.
+#[cfg(feature = "deflate")]
+#[derive(Debug, Default)]
+struct Inflation {
+    /// The compressed message that was received last, until it is inflated.
+    compressed: Option<(OpCode, CompressedPayload)>,
+    /// Made for the first compressed message.
+    inflater: Option<Inflater>,
+    /// How many bytes were inflated since it was last asked.
+    inflated: usize,
+}
+
+/// Where the payload of a compressed message is.
+#[cfg(feature = "deflate")]
+#[derive(Debug)]
+pub(super) enum CompressedPayload {
+    /// In the input, unmasked.
+    Whole { at: usize, len: usize },
+    /// Here: it came in pieces.
+    Collected(MessageBuffer),
 }
 
 /// The payload of a control frame that came in pieces.
@@ -192,6 +218,53 @@ impl Input {
     pub(super) fn finish(&mut self, message: MessageBuffer) {
         self.lent = true;
         self.finished = Some(message);
+    }
+
+    /// Takes a compressed message, to inflate it.
+    #[cfg(feature = "deflate")]
+    pub(super) fn finish_compressed(&mut self, opcode: OpCode, payload: CompressedPayload) {
+        self.inflation.compressed = Some((opcode, payload));
+    }
+
+    /// Whether a compressed message is to be inflated.
+    #[cfg(feature = "deflate")]
+    pub(super) fn is_compressed(&self) -> bool {
+        self.inflation.compressed.is_some()
+    }
+
+    /// Inflates the compressed message, if there is one, to lend it.
+    #[cfg(feature = "deflate")]
+    pub(super) fn inflate(
+        &mut self,
+        history: Option<&mut History>,
+        limit: usize,
+    ) -> Result<(), InflateError> {
+        let Some((opcode, payload)) = self.inflation.compressed.take() else { return Ok(()) };
+        // It is lent from here and comes back, so that any size will do.
+        let mut message = self.message_buffer(opcode, u64::MAX);
+        let compressed = match &payload {
+            CompressedPayload::Whole { at, len } => &self.buffer[*at..*at + *len],
+            CompressedPayload::Collected(buffer) => buffer.as_bytes(),
+        };
+        let inflater = self.inflation.inflater.get_or_insert_default();
+        let result = inflater.inflate(compressed, history, limit, &mut message);
+        self.inflation.inflated += message.len();
+        if let CompressedPayload::Collected(buffer) = payload {
+            self.reuse(buffer);
+        }
+        // A message that is at fault waits for its next use, too.
+        let whole = message.is_complete();
+        self.finish(message);
+        match result {
+            Ok(()) if !whole => Err(InflateError::NotUtf8),
+            other => other,
+        }
+    }
+
+    /// How many bytes were inflated since the last call of this.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn take_inflated(&mut self) -> usize {
+        core::mem::take(&mut self.inflation.inflated)
     }
 
     pub(super) fn finish_control(&mut self, control: &ControlBuffer) {

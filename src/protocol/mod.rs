@@ -5,12 +5,14 @@
 //! conversation without a socket.
 //!
 //! ```text
-//! bytes -> header -> check -> unmask in place -> UTF-8 -> message -> event     (receive)
-//! message -> header -> mask -> gathered bytes                                  (send)
+//! bytes -> header -> check -> unmask in place -> (inflate) -> UTF-8 -> message -> event    (receive)
+//! message -> (deflate) -> header -> mask -> gathered bytes                                 (send)
 //! ```
 
 mod check;
 mod closing;
+#[cfg(feature = "deflate")]
+mod compression;
 mod config;
 mod connection;
 mod deadlines;

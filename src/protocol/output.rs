@@ -29,6 +29,11 @@ pub struct Output {
     pong: Option<Box<Pong>>,
     keys: Box<dyn MaskKeys + Send>,
     now: Option<u64>,
+    #[cfg(feature = "deflate")]
+    pub(super) compressor: Option<super::compression::Compressor>,
+    /// The bytes of the last frame whose message was to be compressed.
+    #[cfg(feature = "deflate")]
+    pub(crate) last_compressed_frame: usize,
 }
 
 /// A pong that waits, as it goes on the wire.
@@ -73,7 +78,20 @@ impl Output {
 
     /// An empty output with a source of masking keys.
     pub fn with_keys(keys: Box<dyn MaskKeys + Send>) -> Self {
-        Self { buffer: Vec::new(), sent: 0, end: 0, backlog: 0, blocked: false, pong: None, keys, now: None }
+        Self {
+            buffer: Vec::new(),
+            sent: 0,
+            end: 0,
+            backlog: 0,
+            blocked: false,
+            pong: None,
+            keys,
+            now: None,
+            #[cfg(feature = "deflate")]
+            compressor: None,
+            #[cfg(feature = "deflate")]
+            last_compressed_frame: 0,
+        }
     }
 
     /// Tells the time, in milliseconds from any start. Without it, nothing is ever due.

@@ -6,9 +6,10 @@
 #![forbid(unsafe_code)]
 
 use super::check::{Expected, Progress, check, check_start, no_header};
+#[cfg(feature = "deflate")]
+use super::input::CompressedPayload;
 use super::input::ControlBuffer;
-use super::{Fault, Input, Role};
-use crate::Limits;
+use super::{Fault, Input};
 use crate::frame::{Decoded, Header, MAX_HEADER_SIZE, OpCode, mask, utf8::MessageBuffer};
 use alloc::boxed::Box;
 
@@ -44,6 +45,9 @@ enum Unfinished {
 struct Fragments {
     buffer: MessageBuffer,
     count: u32,
+    /// What the message is; what its payload is, shows when it is inflated.
+    #[cfg(feature = "deflate")]
+    compressed: Option<OpCode>,
 }
 
 /// A message that lies whole in the input, in one frame, still masked.
@@ -60,7 +64,8 @@ pub(super) struct Whole {
 pub(super) enum Found {
     /// All input is used; what is unfinished waits for more.
     Nothing,
-    /// A message that came in pieces; it was moved to [`Input::finish`].
+    /// A message that came in pieces; it was moved to [`Input::finish`], or compressed, to
+    /// `Input::finish_compressed`.
     Finished,
     /// A control frame whose unmasked payload lies in the input.
     Control { opcode: OpCode, at: usize, len: usize },
@@ -72,7 +77,7 @@ impl Receiver {
     /// The way of almost every frame: a whole message that lies whole in the input, with nothing
     /// unfinished before it. Everything else, faults too, is left to [`next`](Self::next).
     #[inline(always)]
-    pub(super) fn next_whole(&self, input: &mut Input, role: Role, limits: &Limits) -> Option<Whole> {
+    pub(super) fn next_whole(&self, input: &mut Input, expected: Expected<'_>) -> Option<Whole> {
         if self.pending.is_some() {
             return None;
         }
@@ -81,37 +86,37 @@ impl Receiver {
         let (0x81 | 0x82) = *unread.first()? else { return None };
         let Ok(Decoded::Complete { header, size }) = Header::decode(unread) else { return None };
         let room = unread.len() - size;
-        if !header.fin || header.opcode.is_control() || header.len > room as u64 {
+        if !header.fin || header.opcode.is_control() || header.len > room as u64 || header.rsv != 0 {
             return None;
         }
-        check(&header, Expected { role, message: None, limits }).ok()?;
+        check(&header, expected).ok()?;
         let len = usize::try_from(header.len).ok()?;
         let at = input.position() + size;
         input.go_on_at(at + len);
         Some(Whole { opcode: header.opcode, at, len, key: header.mask })
     }
 
-    /// Moves through the input up to the next control frame, or message that came in pieces.
-    pub(super) fn next(&mut self, input: &mut Input, role: Role, limits: &Limits) -> Result<Found, Fault> {
+    /// Moves through the input up to the next control frame, or message that came in pieces or is
+    /// compressed.
+    pub(super) fn next(&mut self, input: &mut Input, expected: Expected<'_>) -> Result<Found, Fault> {
         if self.pending.is_none() {
             let unread = input.unread();
             if unread.is_empty() {
                 return Ok(Found::Nothing);
             }
-            let expected = Expected { role, message: None, limits };
             let decoded = Header::decode(unread).map_err(|error| no_header(unread, error, expected))?;
             if let Decoded::Complete { header, size } = decoded {
                 check(&header, expected)?;
-                if let Some(found) = whole_control(&header, size, input) {
+                if let Some(found) = whole(&header, size, input) {
                     return Ok(found);
                 }
             }
         }
-        self.collect(input, role, limits)
+        self.collect(input, expected)
     }
 
     /// The same, where a frame or a message is unfinished, or will be.
-    fn collect(&mut self, input: &mut Input, role: Role, limits: &Limits) -> Result<Found, Fault> {
+    fn collect(&mut self, input: &mut Input, expected: Expected<'_>) -> Result<Found, Fault> {
         loop {
             let pending = self
                 .pending
@@ -122,7 +127,7 @@ impl Receiver {
                         .message
                         .as_ref()
                         .map(|message| Progress { len: message.buffer.len(), fragments: message.count });
-                    let expected = Expected { role, message, limits };
+                    let expected = Expected { message, ..expected };
                     let Some(header) = pending.frame.read_header(input, expected)? else {
                         if matches!(pending.frame, Unfinished::Nothing) && pending.message.is_none() {
                             self.pending = None;
@@ -156,6 +161,11 @@ impl Receiver {
                     let Some(message) = self.pending.take().and_then(|pending| pending.message) else {
                         continue;
                     };
+                    #[cfg(feature = "deflate")]
+                    if let Some(opcode) = message.compressed {
+                        input.finish_compressed(opcode, CompressedPayload::Collected(message.buffer));
+                        return Ok(Found::Finished);
+                    }
                     // "the endpoint MUST _Fail the WebSocket Connection_" where text is not UTF-8,
                     // also where it ends inside a character.
                     if !message.buffer.is_complete() {
@@ -184,9 +194,13 @@ impl Receiver {
         }
     }
 
-    /// The payload so far of a message that is unfinished.
+    /// The payload so far of a message that is unfinished, unless it is compressed.
     pub(super) fn partial(&self) -> Option<&[u8]> {
         let message = self.pending.as_ref()?.message.as_ref()?;
+        #[cfg(feature = "deflate")]
+        if message.compressed.is_some() {
+            return None;
+        }
         Some(message.buffer.as_bytes())
     }
 
@@ -249,9 +263,15 @@ impl Pending {
             self.frame = Unfinished::Control { header, payload: ControlBuffer::default() };
             return;
         }
-        let message = self.message.get_or_insert_with(|| Fragments {
-            buffer: input.message_buffer(header.opcode, header.len),
-            count: 0,
+        let message = self.message.get_or_insert_with(|| {
+            // What is compressed is no text yet.
+            let payload = if header.rsv == 0 { header.opcode } else { OpCode::Binary };
+            Fragments {
+                buffer: input.message_buffer(payload, header.len),
+                count: 0,
+                #[cfg(feature = "deflate")]
+                compressed: (header.rsv != 0).then_some(header.opcode),
+            }
         });
         message.count += 1;
         self.frame = Unfinished::Data { header, received: 0 };
@@ -290,10 +310,13 @@ impl Unfinished {
     }
 }
 
-/// The control frame at the start of the input, where it is one and whole.
-fn whole_control(header: &Header, size: usize, input: &mut Input) -> Option<Found> {
+/// The frame at the start of the input, where it is whole and either a control frame or a compressed
+/// message.
+fn whole(header: &Header, size: usize, input: &mut Input) -> Option<Found> {
+    let Header { fin, rsv, opcode, .. } = *header;
     let len = usize::try_from(header.len).ok()?;
-    if !header.opcode.is_control() || len > input.unread().len() - size {
+    let compressed = fin && rsv != 0;
+    if !(opcode.is_control() || compressed) || len > input.unread().len() - size {
         return None;
     }
     let at = input.position() + size;
@@ -301,5 +324,10 @@ fn whole_control(header: &Header, size: usize, input: &mut Input) -> Option<Foun
     if let Some(key) = header.mask {
         mask(input.range(at, len), key, 0);
     }
-    Some(Found::Control { opcode: header.opcode, at, len })
+    #[cfg(feature = "deflate")]
+    if compressed {
+        input.finish_compressed(opcode, CompressedPayload::Whole { at, len });
+        return Some(Found::Finished);
+    }
+    Some(Found::Control { opcode, at, len })
 }

@@ -18,14 +18,29 @@ pub(crate) struct Planned {
 const MAX_CONTROL: usize = 125;
 
 impl Connection {
-    /// Sends a whole message.
+    /// Sends a whole message; compressed, where that was agreed on and makes it smaller.
     ///
     /// # Errors
     ///
     /// [`SendError::Full`], [`SendError::Closed`] or [`SendError::MessageUnfinished`]; nothing of the
-    /// message was taken.
+    /// message was taken. Whether it fits is judged by its length as it is.
     #[inline]
     pub fn send(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
+        #[cfg(feature = "deflate")]
+        if self.compresses(message.as_bytes().len()) {
+            return self.send_compressed(message, output);
+        }
+        self.send_plain(message, output)
+    }
+
+    /// Sends a whole message as it is, whatever was agreed on: what is compressed beside a secret tells
+    /// an eavesdropper by its length how alike they are (RFC 7692, section 8).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_plain(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
         self.send_data(message.opcode(), true, message.as_bytes(), output)
     }
 
@@ -57,7 +72,7 @@ impl Connection {
 
     /// Sends one fragment of a message: the first one with [`OpCode::Text`] or [`OpCode::Binary`],
     /// the further ones with [`OpCode::Continuation`], the last one with `fin` set. Control frames
-    /// may go in between (RFC 6455, section 5.4).
+    /// may go in between (RFC 6455, section 5.4). Fragments are not compressed.
     ///
     /// That the fragments of a text message make UTF-8 together is the caller's promise.
     ///
@@ -208,10 +223,22 @@ impl Connection {
     }
 
     pub(crate) fn planned(&self, opcode: OpCode, fin: bool, len: usize, output: &mut Output) -> Planned {
+        self.planned_extended(0, opcode, fin, len, output)
+    }
+
+    /// The same, with reserved bits to which an extension gave a meaning.
+    pub(super) fn planned_extended(
+        &self,
+        rsv: u8,
+        opcode: OpCode,
+        fin: bool,
+        len: usize,
+        output: &mut Output,
+    ) -> Planned {
         // "A client MUST mask all frames that it sends to the server" (section 5.1), each with "a
         // fresh masking key from the set of allowed 32-bit values" (section 5.3).
         let key = (self.role == Role::Client).then(|| output.next_key());
-        let header = Header { fin, rsv: 0, opcode, mask: key, len: len as u64 };
+        let header = Header { fin, rsv, opcode, mask: key, len: len as u64 };
         Planned { header: header.encode(), key }
     }
 }

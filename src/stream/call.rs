@@ -7,6 +7,7 @@ use super::{Error, Interest, Outgoing, Ready, Sent};
 use crate::protocol::{Cause, Event, Input, SendError, Stamp, Status, UnreadBytes};
 use crate::transport::{Received, recv_checked, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU8;
 
 /// A payload of which so much is still missing is received straight into its message.
 const DIRECT_RECEIVE: usize = 32 << 10;
@@ -17,23 +18,61 @@ const GATHER: usize = 64 << 10;
 /// What became of the transport.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TransportState {
-    /// The poller said that the peer ended its direction. An edge-triggered one says so only once, so
-    /// what comes is received until nothing is left, over as many calls as that takes.
-    pub(super) to_the_end: bool,
-    /// The end of the stream was received.
-    pub(super) ended: bool,
+    pub(super) incoming: Incoming,
     /// This end shut its own.
     pub(super) shut: bool,
     /// Nothing is received while so much is unsent ([`Limits::pause_reading`](crate::Limits)).
     pub(super) paused: bool,
-    /// Nothing goes out any more: a system call failed, with this errno (0 where it had none), or the
-    /// last deadline has passed.
-    pub(super) broken: Option<i32>,
+    /// Nothing goes out any more: a system call failed, or the last deadline has passed.
+    pub(super) broken: Option<Errno>,
+}
+
+/// How far the peer's direction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Incoming {
+    /// What comes is announced by a readiness.
+    #[default]
+    Announced,
+    /// The poller said that the peer ended its direction. An edge-triggered one says so only once, so
+    /// what comes is received until nothing is left, over as many calls as that takes.
+    ToTheEnd,
+    /// The end of the stream was received.
+    Ended,
+}
+
+/// The number of a system's error and 1; 1 where it has none. No Unix has numbers beyond 254.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Errno(NonZeroU8);
+
+impl Errno {
+    const NONE: Self = Self(NonZeroU8::MIN);
+
+    fn of(error: &io::Error) -> Self {
+        let errno = error.raw_os_error().and_then(|errno| u8::try_from(errno).ok());
+        Self(NonZeroU8::MIN.saturating_add(errno.unwrap_or(0)))
+    }
+
+    fn get(self) -> i32 {
+        i32::from(self.0.get()) - 1
+    }
 }
 
 impl TransportState {
+    /// What comes is received until nothing is left.
+    fn receive_to_the_end(&mut self) {
+        if !self.ended() {
+            self.incoming = Incoming::ToTheEnd;
+        }
+    }
+
+    /// Whether the end of the stream was received.
+    #[inline]
+    pub(super) fn ended(&self) -> bool {
+        self.incoming == Incoming::Ended
+    }
+
     fn fail(&mut self, error: &io::Error) {
-        self.broken.get_or_insert(error.raw_os_error().unwrap_or(0));
+        self.broken.get_or_insert(Errno::of(error));
     }
 }
 
@@ -69,6 +108,18 @@ struct Budget {
     gather: usize,
 }
 
+#[cfg(feature = "deflate")]
+impl Budget {
+    /// What was inflated is work, too.
+    #[inline]
+    fn count_inflated(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes = self.bytes.saturating_sub(bytes);
+            self.events = if self.bytes == 0 { 0 } else { self.events };
+        }
+    }
+}
+
 /// What one receiving brought.
 enum Refill {
     /// Bytes, or the stream's end.
@@ -93,7 +144,7 @@ impl<'a> Call<'a> {
     #[inline]
     pub(super) fn begin(&mut self) {
         let Kept { state, spill, .. } = &self.kept;
-        if spill.is_some() || state.ended || state.broken.is_some() {
+        if spill.is_some() || state.ended() || state.broken.is_some() {
             self.unpack();
         }
     }
@@ -109,14 +160,14 @@ impl<'a> Call<'a> {
                 *own_unread = true;
             }
         }
-        if state.ended {
+        if state.ended() {
             self.input.end_of_stream();
         }
         // Until the end is told, each call fails as the one did in which the transport failed.
         if let Some(errno) = state.broken
             && self.out.connection.goes_on()
         {
-            self.out.failed = Some(match errno {
+            self.out.failed = Some(match errno.get() {
                 0 => io::ErrorKind::NotConnected.into(),
                 errno => io::Error::from_raw_os_error(errno),
             });
@@ -222,14 +273,16 @@ impl<'a> Call<'a> {
     #[inline]
     fn pause(&mut self) -> bool {
         self.kept.state.paused = self.is_too_full();
-        self.kept.state.to_the_end |= self.kept.state.paused;
+        if self.kept.state.paused {
+            self.kept.state.receive_to_the_end();
+        }
         self.kept.state.paused
     }
 
     /// Nothing goes out any more, and what is unsent is given up.
     #[cold]
     fn abandon(&mut self) {
-        self.kept.state.broken.get_or_insert(0);
+        self.kept.state.broken.get_or_insert(Errno::NONE);
         self.give_up();
     }
 
@@ -245,7 +298,7 @@ impl<'a> Call<'a> {
         }
         // After the closing handshake, or a fault, a peer that is gone is no news.
         let news = self.out.connection.goes_on();
-        let errno = self.kept.state.broken.unwrap_or(0);
+        let errno = self.kept.state.broken.map_or(0, Errno::get);
         if let Some(end) = self.out.connection.transport_failed(errno) {
             handler(end, &mut self.out).map_err(Stopped::Handler)?;
         }
@@ -296,10 +349,12 @@ impl<'a> Call<'a> {
     #[inline]
     fn budget(&mut self, ready: Ready) -> Budget {
         let limits = &self.out.connection.config().limits;
-        self.kept.state.to_the_end |= ready.closed;
+        if ready.closed {
+            self.kept.state.receive_to_the_end();
+        }
         // A deadline alone does not say that nothing has arrived.
         let more = ready.readable
-            || self.kept.state.to_the_end
+            || self.kept.state.incoming == Incoming::ToTheEnd
             || self.out.transport.holds_input()
             || self.out.connection.is_due(self.out.output);
         let gather = match limits.pause_reading {
@@ -312,7 +367,7 @@ impl<'a> Call<'a> {
     /// Receives once, all of whose input is used.
     fn refill(&mut self, budget: &mut Budget) -> Refill {
         let Kept { state, .. } = &mut self.kept;
-        if self.out.failed.is_some() || state.ended || state.broken.is_some() {
+        if self.out.failed.is_some() || state.ended() || state.broken.is_some() {
             return Refill::Drained;
         }
         if budget.bytes == 0 {
@@ -326,15 +381,16 @@ impl<'a> Call<'a> {
                 self.out.connection.heard(self.out.output.now());
                 budget.bytes = budget.bytes.saturating_sub(n);
                 // A short read has drained the socket, except of its end.
-                budget.more = n == room || state.to_the_end || self.out.transport.holds_input();
+                budget.more =
+                    n == room || state.incoming == Incoming::ToTheEnd || self.out.transport.holds_input();
                 Refill::Received
             }
             Ok(Received::WouldBlock) => {
-                state.to_the_end = false;
+                state.incoming = Incoming::Announced;
                 Refill::Drained
             }
             Ok(Received::End) => {
-                state.ended = true;
+                state.incoming = Incoming::Ended;
                 self.input.end_of_stream();
                 Refill::Received
             }
@@ -377,6 +433,8 @@ impl<'a> Call<'a> {
             }
         }
         budget.events = budget.events.saturating_sub(1);
+        #[cfg(feature = "deflate")]
+        budget.count_inflated(self.input.take_inflated());
         budget.events == 0 && (budget.more || !self.input.unread().is_empty())
     }
 
@@ -483,7 +541,7 @@ impl<'a> Call<'a> {
             _ => false,
         };
         Interest {
-            readable: !self.kept.state.ended && !over,
+            readable: !self.kept.state.ended() && !over,
             writable: writable && !over,
             again: again && !over,
             over,
@@ -495,7 +553,7 @@ impl<'a> Call<'a> {
     fn conclude(&mut self, again: bool) -> Interest {
         if self.out.connection.goes_on() {
             let writable = self.out.needs_flush() && self.kept.state.broken.is_none();
-            let readable = !self.kept.state.ended && !self.kept.state.paused;
+            let readable = !self.kept.state.ended() && !self.kept.state.paused;
             return Interest { readable, writable, again, over: false };
         }
         self.half_close();

@@ -9,6 +9,8 @@ use crate::handshake::{
     ClientHandshake, ClientRequest, HeadLimits, ReceivedResponse, Request, RequestFault, Response,
     ResponseError, ResponseFault, ServerHandshake,
 };
+#[cfg(feature = "deflate")]
+use crate::handshake::{Extensions, Params};
 use crate::protocol::{Config, Role, SharedConfig};
 use crate::transport::{NonBlockingTransport, Received, recv_checked, send_checked};
 use std::sync::Arc;
@@ -78,10 +80,19 @@ struct Wire<T> {
     closed: bool,
     ended: bool,
     shut: bool,
+    #[cfg(feature = "deflate")]
+    agreed: Option<crate::deflate::Agreed>,
 }
 
 fn head_limits(limits: &Limits) -> HeadLimits {
     HeadLimits { bytes: limits.head_bytes, headers: limits.head_headers }
+}
+
+/// The parameters of each permessage-deflate in a list.
+#[cfg(feature = "deflate")]
+fn deflate_params(extensions: Extensions<'_>) -> impl Iterator<Item = Params<'_>> {
+    let deflate = extensions.filter(|extension| extension.name == crate::deflate::NAME);
+    deflate.map(|extension| extension.params())
 }
 
 /// The bytes received in one call of an opening; a whole head of a usual size.
@@ -101,6 +112,8 @@ impl<T: NonBlockingTransport> Wire<T> {
             closed: false,
             ended: false,
             shut: false,
+            #[cfg(feature = "deflate")]
+            agreed: None,
         })
     }
 
@@ -173,7 +186,13 @@ impl<T: NonBlockingTransport> Wire<T> {
     }
 
     fn into_stream(self, role: Role) -> WebSocketStream<T> {
-        WebSocketStream::from_opening(self.transport, role, self.config, &self.unread, self.closed)
+        let stream =
+            WebSocketStream::from_opening(self.transport, role, self.config, &self.unread, self.closed);
+        #[cfg(feature = "deflate")]
+        if let Some(agreed) = self.agreed {
+            return stream.with_deflate(agreed);
+        }
+        stream
     }
 }
 
@@ -290,13 +309,34 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
 
     /// Answers the request. [`advance`](Self::advance) sends the answer.
     ///
+    /// With `Config::deflate`, compression is agreed on where the client offers it, unless the
+    /// response names extensions itself.
+    ///
     /// # Errors
     ///
     /// [`ResponseError`] where the answer cannot be sent as it is; another one can be given.
     pub fn answer(&mut self, response: &Response) -> Result<(), ResponseError> {
+        #[cfg(feature = "deflate")]
+        if let Some(answer) = self.deflate_answer(response) {
+            let response = response.clone().extensions(&answer.to_string());
+            self.handshake.answer(&response, &mut self.wire.out)?;
+            self.wire.agreed = Some(answer.agreed());
+            self.state = ServerState::Accepted;
+            return Ok(());
+        }
         self.handshake.answer(response, &mut self.wire.out)?;
         self.state = if response.is_accept() { ServerState::Accepted } else { ServerState::Refused };
         Ok(())
+    }
+
+    /// What is agreed on by a response that accepts.
+    #[cfg(feature = "deflate")]
+    fn deflate_answer(&self, response: &Response) -> Option<crate::deflate::Answer> {
+        let policy = self.wire.config.get().deflate?;
+        if !response.is_accept() || response.chosen_extensions().is_some() {
+            return None;
+        }
+        policy.accept(deflate_params(self.handshake.request()?.extensions()))
     }
 
     /// When [`advance`](Self::advance) next wants to be called though nothing is ready, in the
@@ -352,6 +392,11 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     }
 
     fn open(transport: T, request: ClientRequest, config: SharedConfig) -> io::Result<Self> {
+        #[cfg(feature = "deflate")]
+        let request = match &config.get().deflate {
+            Some(policy) => request.more_extensions(&policy.offer()),
+            None => request,
+        };
         let handshake = ClientHandshake::new(request, rand::random(), head_limits(&config.get().limits))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut wire = Wire::new(transport, config)?;
@@ -380,9 +425,25 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
                 Head::Partial => {}
                 Head::Complete { used } => {
                     self.wire.unread.extend_from_slice(&buffer[used..n]);
+                    #[cfg(feature = "deflate")]
+                    {
+                        self.wire.agreed = self.confirm_deflate().map_err(OpeningError::Response)?;
+                    }
                     return Ok(Progress::Open);
                 }
             }
+        }
+    }
+
+    /// What the server agreed on.
+    #[cfg(feature = "deflate")]
+    fn confirm_deflate(&self) -> Result<Option<crate::deflate::Agreed>, ResponseFault> {
+        let Some(policy) = self.wire.config.get().deflate else { return Ok(None) };
+        let mut answers = self.handshake.extensions().into_iter().flat_map(deflate_params);
+        let Some(answer) = answers.next() else { return Ok(None) };
+        match (policy.confirm(answer), answers.next()) {
+            (Ok(agreed), None) => Ok(Some(agreed)),
+            _ => Err(ResponseFault::Extensions),
         }
     }
 

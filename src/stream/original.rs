@@ -82,6 +82,11 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         with_scratch(|scratch| {
             let sent = self.send_with(&mut scratch.untimed(), |out| send_payload(out, opcode, payload))?;
             let frame = self.connection.frame_size(payload.len());
+            #[cfg(feature = "deflate")]
+            let frame = match self.connection.compresses(payload.len()) && !opcode.is_control() {
+                true => scratch.output.last_compressed_frame,
+                false => frame,
+            };
             // What is queued ends with this frame; what of the frame is not in the queue was taken.
             Ok(match sent {
                 Sent::Written => frame,

@@ -27,7 +27,7 @@ pub struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Sends a whole message.
+    /// Sends a whole message; compressed, where that was agreed on and makes it smaller.
     ///
     /// # Errors
     ///
@@ -35,8 +35,23 @@ impl Outgoing<'_> {
     #[inline(always)]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
+        #[cfg(feature = "deflate")]
+        if self.connection.compresses(message.as_bytes().len()) {
+            return self.send_compressed(message);
+        }
+        self.send_plain(message)
+    }
+
+    /// Sends a whole message as it is, whatever was agreed on; see [`Connection::send_plain`].
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline(always)]
+    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        let message = message.into();
         if message.as_bytes().len() < SENT_IN_PLACE {
-            match self.connection.send(message, self.output) {
+            match self.connection.send_plain(message, self.output) {
                 Err(SendError::Full) => {}
                 answer => return answer,
             }
@@ -104,12 +119,28 @@ impl Outgoing<'_> {
     #[inline(never)]
     pub(super) fn send_frame(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         self.admit(opcode, fin, payload.len())?;
-        let Planned { header, key } = self.connection.planned(opcode, fin, payload.len(), self.output);
-        match key {
-            None if self.sends_in_place(payload.len()) => self.send_in_place(&header, payload),
-            key => self.output.push(&header, payload, key),
-        }
+        let planned = self.connection.planned(opcode, fin, payload.len(), self.output);
+        self.send_planned(&planned, payload);
         Ok(())
+    }
+
+    #[cfg(feature = "deflate")]
+    #[inline(never)]
+    fn send_compressed(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        self.admit(message.opcode(), true, message.as_bytes().len())?;
+        let mut compressor = self.output.take_compressor();
+        let (planned, payload) = self.connection.compress(message, &mut compressor, self.output);
+        self.send_planned(&planned, payload);
+        self.output.put_compressor(compressor);
+        Ok(())
+    }
+
+    /// Sends a frame that was admitted.
+    fn send_planned(&mut self, planned: &Planned, payload: &[u8]) {
+        match planned.key {
+            None if self.sends_in_place(payload.len()) => self.send_in_place(&planned.header, payload),
+            key => self.output.push(&planned.header, payload, key),
+        }
     }
 
     /// Whether a frame with so much payload may be sent now, and fits.

@@ -108,7 +108,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 }
 
 impl Outgoing<'_> {
-    /// Sends a message that was encoded once, for many.
+    /// Sends a message that was encoded once, for many. It is not compressed.
     ///
     /// # Errors
     ///

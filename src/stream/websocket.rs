@@ -1,7 +1,7 @@
 //! The stream itself.
 #![forbid(unsafe_code)]
 
-use super::call::{Call, Kept, Stopped, TransportState};
+use super::call::{Call, Incoming, Kept, Stopped, TransportState};
 use super::spill::Spill;
 use super::{Error, Interest, Outgoing, Ready, Scratch, Turn};
 use crate::frame::CloseCode;
@@ -118,10 +118,11 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ) -> Self {
         let spill = (!unread.is_empty())
             .then(|| Box::new(Spill { unread: UnreadBytes::new(unread), ..Spill::default() }));
+        let incoming = if to_the_end { Incoming::ToTheEnd } else { Incoming::Announced };
         Self {
             transport,
             connection: Connection::from_shared(role, config),
-            state: TransportState { to_the_end, ..TransportState::default() },
+            state: TransportState { incoming, ..TransportState::default() },
             spill,
         }
     }
@@ -248,6 +249,27 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
             }
             _ => deadline,
         }
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl<T> WebSocketStream<T> {
+    /// The same stream with compression, as its opening handshake agreed on it; see
+    /// [`Connection::with_deflate`]. An opening has done that already.
+    #[must_use]
+    pub fn with_deflate(mut self, agreed: crate::deflate::Agreed) -> Self {
+        self.connection = self.connection.with_deflate(agreed);
+        self
+    }
+
+    /// Whether compression was agreed on.
+    pub fn has_deflate(&self) -> bool {
+        self.connection.has_deflate()
+    }
+
+    /// Gives back the memory for compressing with takeover; see [`Connection::park`].
+    pub fn park(&mut self) {
+        self.connection.park();
     }
 }
 

@@ -96,7 +96,7 @@ impl Plan {
             close: Some(2_000_000),
             ..Deadlines::default()
         };
-        Config { limits, deadlines }
+        Config { limits, deadlines, ..Config::default() }
     }
 
     fn largest(&self) -> usize {

@@ -192,6 +192,33 @@ fn a_message_that_would_grow_leaves_no_trace() {
     }
 }
 
+/// zlib-rs 0.6.8, reset with output that had no room, loses as much of its own buffer and panics in the end.
+#[test]
+fn messages_that_grow_one_after_the_other_do_no_harm() {
+    let mut random = 7u64;
+    let mut deflaters = Deflaters::new();
+    for round in 0..700u32 {
+        let len = [0, 1, 5, 200, 300, 1000, 10_000][usize::try_from(round % 7).unwrap()];
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // Bytes above 143 take nine bits in a block with fixed codes.
+            random.to_be_bytes()[0] | if round & 1 == 0 { 0 } else { 0x80 }
+        })
+        .take(len)
+        .collect();
+        let level = u8::try_from(1 + round % 9).unwrap();
+        let bits = WindowBits::new(u8::try_from(8 + round / 9 % 8).unwrap()).unwrap();
+        if let Some(payload) = deflaters.deflate(&noise, Context::new(bits, false), level) {
+            let payload = payload.to_vec();
+            assert_eq!(inflate(&payload, None, LIMIT).unwrap(), noise);
+        }
+        let text = noise.repeat(2);
+        if let Some(payload) = deflaters.deflate(&text, Context::new(bits, false), level) {
+            assert_eq!(inflate(payload, None, LIMIT).unwrap(), text);
+        }
+    }
+}
+
 #[test]
 fn a_history_holds_what_has_come_and_no_more_than_its_window() {
     let mut history = History::new(WindowBits::new(10).unwrap());

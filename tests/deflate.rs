@@ -1,0 +1,549 @@
+//! permessage-deflate (RFC 7692) from end to end: what is agreed on, how messages go over, what is
+//! refused, what it costs.
+#![cfg(feature = "deflate")]
+
+use quickcheck::{Arbitrary, Gen, QuickCheck};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use websocket_stream::deflate::{Agreed, Context, Deflate, Deflater, Takeover, WindowBits};
+use websocket_stream::frame::{Decoded, Header, mask};
+use websocket_stream::handshake::{ClientRequest, Response, ResponseFault};
+use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{
+    Cause, ClientOpening, Config, End, Fault, Limits, Message, OpCode, OpeningError, Progress, Ready,
+    Scratch, SendError, ServerOpening, Status, WebSocketStream,
+};
+
+/// RSV1, as [`Header::rsv`] has it.
+const COMPRESSED: u8 = 4;
+
+fn bits(bits: u8) -> WindowBits {
+    WindowBits::new(bits).unwrap()
+}
+
+fn both(bits: u8, takeover: bool) -> Agreed {
+    let context = Context::new(WindowBits::new(bits).unwrap(), takeover);
+    Agreed { server: context, client: context }
+}
+
+fn config(limits: Limits, threshold: usize) -> Arc<Config> {
+    let deflate = Some(Deflate { threshold, ..Deflate::default() });
+    Arc::new(Config { limits, deflate, ..Config::default() })
+}
+
+fn server(agreed: Agreed) -> Connection {
+    Connection::with_config(Role::Server, config(Limits::default(), 0)).with_deflate(agreed)
+}
+
+fn output() -> Output {
+    Output::with_keys(Box::new(|| [5, 6, 7, 8]))
+}
+
+/// A masked frame, as clients send it.
+fn frame(opcode: OpCode, fin: bool, rsv: u8, payload: &[u8]) -> Vec<u8> {
+    let key = [1, 2, 3, 4];
+    let header = Header { fin, rsv, mask: Some(key), ..Header::new(opcode, payload.len() as u64) };
+    let mut bytes = header.encode().to_vec();
+    let start = bytes.len();
+    bytes.extend(payload);
+    mask(&mut bytes[start..], key, 0);
+    bytes
+}
+
+/// The payload of a message that stands alone, compressed.
+fn compressed(message: &[u8]) -> Vec<u8> {
+    let mut result = Vec::new();
+    let len = Deflater::new(WindowBits::MAX, 6).deflate(message, &mut result).expect("it shrinks");
+    result[..len].to_vec()
+}
+
+/// The events of these bytes as text, and how the connection ended, if it did.
+fn receive(connection: &mut Connection, bytes: &[u8]) -> (Vec<String>, Option<Fault>) {
+    let (mut input, mut output) = (Input::default(), output());
+    input.extend(bytes);
+    let mut events = Vec::new();
+    while let Some(event) = connection.receive(&mut input, &mut output) {
+        events.push(format!("{event:?}"));
+    }
+    let fault = match connection.status() {
+        Status::Finishing(End { cause: Cause::Fault(fault), .. }) => Some(fault),
+        Status::Open => None,
+        other => panic!("{other:?}"),
+    };
+    (events, fault)
+}
+
+fn fault(bytes: &[u8]) -> Option<Fault> {
+    let (events, fault) = receive(&mut server(both(15, true)), bytes);
+    assert_eq!(events, [""; 0]);
+    fault
+}
+
+#[test]
+fn a_compressed_message_comes_whole_and_in_fragments_with_control_frames_between() {
+    let text = "Hello, hello, hello, hello!";
+    let payload = compressed(text.as_bytes());
+    let expected = format!("{:?}", Event::Message(Message::Text(text)));
+    let ping = format!("{:?}", Event::Ping(b"between"));
+    let mut connection = server(both(15, false));
+    let whole = frame(OpCode::Text, true, COMPRESSED, &payload);
+    assert_eq!(receive(&mut connection, &whole), (vec![expected.clone()], None));
+    for cut in 0..=payload.len() {
+        let bytes = [
+            frame(OpCode::Text, false, COMPRESSED, &payload[..cut]),
+            frame(OpCode::Ping, true, 0, b"between"),
+            frame(OpCode::Continuation, false, 0, b""),
+            frame(OpCode::Continuation, true, 0, &payload[cut..]),
+        ];
+        let events = receive(&mut connection, &bytes.concat());
+        assert_eq!(events, (vec![ping.clone(), expected.clone()], None), "cut at {cut}");
+    }
+    assert_eq!(connection.held(), 0);
+}
+
+#[test]
+fn messages_that_are_not_compressed_go_between_those_that_are() {
+    // RFC 7692, section 7.2.3.2: the second one refers to the first.
+    let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    let second = [0xf2, 0x00, 0x11, 0x00, 0x00];
+    let bytes = [
+        frame(OpCode::Text, true, COMPRESSED, &first),
+        frame(OpCode::Binary, true, 0, b"plain"),
+        frame(OpCode::Text, true, COMPRESSED, &second),
+        frame(OpCode::Text, true, 0, b""),
+        frame(OpCode::Binary, true, COMPRESSED, &[0x00]),
+    ];
+    let (hello, empty): (_, &[u8]) = (Event::Message(Message::Text("Hello")), b"");
+    let expected = [
+        hello,
+        Event::Message(Message::Binary(b"plain")),
+        hello,
+        Event::Message(Message::Text("")),
+        Event::Message(Message::Binary(empty)),
+    ];
+    let expected = expected.map(|event| format!("{event:?}"));
+    let (events, fault) = receive(&mut server(both(15, true)), &bytes.concat());
+    assert_eq!((&events[..], fault), (&expected[..], None));
+    // Without takeover there is nothing that the second could refer to.
+    let (events, fault) = receive(&mut server(both(15, false)), &bytes.concat());
+    assert_eq!((&events[..], fault), (&expected[..2], Some(Fault::InvalidDeflate)));
+}
+
+#[test]
+fn the_bit_is_a_fault_where_it_has_no_meaning() {
+    let payload = compressed(&[b'a'; 100]);
+    for opcode in [OpCode::Ping, OpCode::Pong, OpCode::Close] {
+        assert_eq!(fault(&frame(opcode, true, COMPRESSED, b"")), Some(Fault::ReservedBits), "{opcode:?}");
+    }
+    for rsv in [1, 2, 3, 5, 6, 7] {
+        assert_eq!(fault(&frame(OpCode::Binary, true, rsv, &payload)), Some(Fault::ReservedBits), "{rsv}");
+    }
+    let first = frame(OpCode::Binary, false, COMPRESSED, &payload[..5]);
+    let continued = frame(OpCode::Continuation, true, COMPRESSED, &payload[5..]);
+    assert_eq!(fault(&[first, continued.clone()].concat()), Some(Fault::ReservedBits));
+    assert_eq!(fault(&continued), Some(Fault::ReservedBits));
+    // Where nothing was agreed on, nowhere.
+    let (_, fault) =
+        receive(&mut Connection::new(Role::Server), &frame(OpCode::Binary, true, COMPRESSED, &payload));
+    assert_eq!(fault, Some(Fault::ReservedBits));
+}
+
+#[test]
+fn corrupt_data_and_text_that_is_not_utf8_end_with_1007() {
+    let text = compressed(&[b'a'; 100]);
+    let bytes = compressed(&[0xC3; 100]);
+    let cut = &text[..text.len() - 2];
+    for (payload, opcode, expected) in [
+        (cut, OpCode::Text, Fault::InvalidDeflate),
+        (&[0xFF, 0xFF], OpCode::Text, Fault::InvalidDeflate),
+        (&[0x07, 0x00], OpCode::Binary, Fault::InvalidDeflate),
+        (&bytes[..], OpCode::Text, Fault::InvalidUtf8),
+        // A character that the message's end cuts off.
+        (
+            &compressed("aaaaaaaaaaaaaaaaaaaaaaaaaaaaé".as_bytes()[..29].as_ref())[..],
+            OpCode::Text,
+            Fault::InvalidUtf8,
+        ),
+    ] {
+        assert_eq!(fault(&frame(opcode, true, COMPRESSED, payload)), Some(expected), "{payload:x?}");
+        assert_eq!(expected.close_code().get(), 1007);
+        let (start, rest) = payload.split_at(1);
+        let pieces = [frame(opcode, false, COMPRESSED, start), frame(OpCode::Continuation, true, 0, rest)];
+        assert_eq!(fault(&pieces.concat()), Some(expected), "{payload:x?} in pieces");
+    }
+}
+
+#[test]
+fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
+    // 6 MiB of it would become more than 6 GiB.
+    let block = {
+        let mut deflater = Deflater::new(WindowBits::MAX, 9);
+        let mut result = Vec::new();
+        let len = deflater.deflate(&vec![0; 1 << 20], &mut result).unwrap();
+        let mut block = result[..len].to_vec();
+        // The tail belongs to it where more follows.
+        block.extend([0x00, 0x00, 0xFF, 0xFF]);
+        block
+    };
+    let bomb = block.repeat((6 << 20) / block.len());
+    let limits = Limits { message: 8 << 20, frame: 8 << 20, ..Limits::default() };
+    for piece in [usize::MAX, 100_000] {
+        // To a client, so that nothing is masked.
+        let mut connection =
+            Connection::with_config(Role::Client, config(limits.clone(), 0)).with_deflate(both(15, true));
+        let mut bytes = Vec::new();
+        let pieces: Vec<&[u8]> = bomb.chunks(piece.min(bomb.len())).collect();
+        for (index, piece) in pieces.iter().enumerate() {
+            let (opcode, rsv) =
+                if index == 0 { (OpCode::Binary, COMPRESSED) } else { (OpCode::Continuation, 0) };
+            let fin = index + 1 == pieces.len();
+            bytes.extend_from_slice(&Header { fin, rsv, ..Header::new(opcode, piece.len() as u64) }.encode());
+            bytes.extend_from_slice(piece);
+        }
+        let (events, fault) = receive(&mut connection, &bytes);
+        assert_eq!((events.len(), fault), (0, Some(Fault::MessageTooLong)));
+        assert_eq!(connection.held(), 0);
+    }
+    assert_eq!(Fault::MessageTooLong.close_code().get(), 1009);
+}
+
+#[test]
+fn what_was_refused_or_sent_plain_leaves_no_trace_in_the_window() {
+    let limits = Limits { unsent: 4096, ..Limits::default() };
+    let mut server = Connection::with_config(Role::Server, config(limits, 16)).with_deflate(both(15, true));
+    let mut client = Connection::new(Role::Client).with_deflate(both(15, true));
+    let text = |n: usize| format!("message {n} of many, {}", "and again ".repeat(20 + n % 7));
+    let noise: Vec<u8> = (0..300u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let mut output = output();
+    let mut input = Input::default();
+    let mut refused = 0;
+    for n in 0..200 {
+        let mut accepted = Vec::new();
+        for message in [&text(n)[..], &text(n + 1000), &text(n).repeat(n % 30)] {
+            match server.send(Message::Text(message), &mut output) {
+                Ok(()) => accepted.push(message.as_bytes().to_vec()),
+                Err(SendError::Full) => refused += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        for message in [&noise[..], &noise[n % 200..], b"short"] {
+            server.send(Message::Binary(message), &mut output).unwrap();
+            accepted.push(message.to_vec());
+        }
+        server.send_plain(Message::Text(&text(n)), &mut output).unwrap();
+        accepted.push(text(n).into_bytes());
+        input.extend(output.as_bytes());
+        output.consume(usize::MAX);
+        let mut heard = Vec::new();
+        while let Some(event) = client.receive(&mut input, &mut Output::new()) {
+            match event {
+                Event::Message(message) => heard.push(message.as_bytes().to_vec()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(heard, accepted);
+        if n == 100 {
+            server.park();
+            assert_eq!(server.held(), 0);
+        }
+    }
+    assert!(refused > 20, "{refused}");
+}
+
+#[test]
+fn a_message_that_is_sent_compressed_is_marked_and_one_that_would_grow_is_not() {
+    for (message, rsv) in
+        [(&[7; 500][..], COMPRESSED), (b"abcdefghijklmnopqrstuvwxyz", 0), (b"", 0), (&[9; 15], 0)]
+    {
+        let mut server = Connection::with_config(Role::Server, config(Limits::default(), 16))
+            .with_deflate(both(15, false));
+        let mut output = output();
+        server.send(Message::Binary(message), &mut output).unwrap();
+        let Ok(Decoded::Complete { header, .. }) = Header::decode(output.as_bytes()) else { panic!() };
+        assert_eq!((header.rsv, header.fin), (rsv, true), "{message:?}");
+        assert!(output.len() <= 4 + message.len());
+    }
+    // Neither control frames nor fragments are compressed.
+    let mut server = server(both(15, true));
+    let mut output = output();
+    server.ping(&[7; 125], &mut output).unwrap();
+    server.send_fragment(OpCode::Text, &[b'a'; 500], true, &mut output).unwrap();
+    assert_eq!(output.as_bytes()[0] & 0x70, 0);
+    assert_eq!(output.as_bytes()[127] & 0x70, 0);
+}
+
+#[test]
+fn idle_connections_own_nothing_and_used_ones_their_window_until_they_are_parked() {
+    let message = "all that a connection remembers ".repeat(3000);
+    let unused: Vec<Connection> = (0..10_000).map(|_| server(both(15, true))).collect();
+    assert_eq!(unused.iter().map(Connection::held).sum::<usize>(), 0);
+
+    for window in 8..=15 {
+        let agreed = both(window, true);
+        let mut connection = server(agreed);
+        let mut client = Connection::new(Role::Client).with_deflate(agreed);
+        let (mut sent, mut input) = (output(), Input::default());
+        for _ in 0..3 {
+            client.send(Message::Text(&message), &mut sent).unwrap();
+        }
+        input.extend(sent.as_bytes());
+        let mut out = output();
+        while let Some(event) = connection.receive(&mut input, &mut out) {
+            assert_eq!(event, Event::Message(Message::Text(&message)));
+        }
+        let receiving = connection.held();
+        assert!(receiving <= bits(window).size().max(512) + 64, "{window}: {receiving}");
+        out.set_now(1000);
+        connection.send(Message::Text(&message), &mut out).unwrap();
+        assert!(connection.held() > 128 << 10);
+        // On request, or by time.
+        let due = connection.next_deadline(1000).expect("a time to park");
+        assert_eq!(due, 61_000);
+        out.set_now(due - 1);
+        assert_eq!(connection.on_deadline(&mut out), None);
+        assert!(connection.held() > receiving);
+        out.set_now(due);
+        assert_eq!(connection.on_deadline(&mut out), None);
+        assert_eq!((connection.held(), connection.next_deadline(due)), (receiving, None));
+        connection.send(Message::Text(&message), &mut out).unwrap();
+        connection.park();
+        assert_eq!(connection.held(), receiving);
+    }
+    // Without takeover, nothing is kept at all.
+    let mut alone = server(both(15, false));
+    alone.send(Message::Text(&message), &mut output()).unwrap();
+    let (events, _) =
+        receive(&mut alone, &frame(OpCode::Text, true, COMPRESSED, &compressed(message.as_bytes())));
+    assert_eq!((events.len(), alone.held()), (1, 0));
+}
+
+/// Both ends of an opening handshake, and what became of it.
+fn open(
+    server: Option<Deflate>,
+    client: Option<Deflate>,
+    answer: &Response,
+) -> Result<(WebSocketStream<MemoryStream>, WebSocketStream<MemoryStream>), OpeningError> {
+    let config = |deflate| Arc::new(Config { deflate, ..Config::default() });
+    let (a, b) = memory::pair(1 << 20);
+    let mut scratch = Scratch::new();
+    let mut server = ServerOpening::with_config(a, config(server)).unwrap();
+    let request = ClientRequest::new("localhost", "/");
+    let mut client = ClientOpening::with_config(b, request, config(client)).unwrap();
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Pending(_)));
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Decide(_)));
+    server.answer(answer).unwrap();
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
+    Ok((server.into_stream(), client.into_stream()))
+}
+
+#[test]
+fn openings_agree_where_both_ends_want_it_and_say_so() {
+    let no = Deflate::default();
+    let full = Deflate { send: Takeover::FULL, receive: Takeover::FULL, ..no };
+    for (server, client, agreed) in [
+        (Some(no), Some(no), true),
+        (Some(full), Some(no), true),
+        (Some(no), Some(full), true),
+        (None, Some(full), false),
+        (Some(full), None, false),
+        (None, None, false),
+    ] {
+        let (server, client) = open(server, client, &Response::accept()).unwrap();
+        assert_eq!((server.has_deflate(), client.has_deflate()), (agreed, agreed));
+    }
+    // The server's application answers for itself; an answer that was not asked for fails the client.
+    let plain = Response::accept().extensions("permessage-deflate; server_max_window_bits=7");
+    let error = open(None, Some(full), &plain).unwrap_err();
+    assert!(matches!(error, OpeningError::Response(ResponseFault::Extensions)), "{error:?}");
+    for twice in ["permessage-deflate, permessage-deflate", "permessage-deflate; client_max_window_bits"] {
+        let error = open(None, Some(full), &Response::accept().extensions(twice)).unwrap_err();
+        assert!(matches!(error, OpeningError::Response(ResponseFault::Extensions)), "{error:?}");
+    }
+}
+
+#[test]
+fn work_in_one_call_counts_what_is_inflated() {
+    let (mut server, mut client) =
+        open(Some(Deflate::default()), Some(Deflate::default()), &Response::accept()).unwrap();
+    let mut scratch = Scratch::new();
+    let message = "a".repeat(1 << 20);
+    for _ in 0..5 {
+        client.send(&mut scratch.at(0), &message[..]).unwrap();
+    }
+    // They lie in a few KiB, of which one call would read all.
+    let mut calls = 0;
+    let mut heard = 0;
+    loop {
+        let mut now = 0;
+        let interest = server
+            .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                assert_eq!(event, Event::Message(Message::Text(&message)));
+                now += 1;
+                Ok(())
+            })
+            .unwrap();
+        assert!(now <= 1, "{now}");
+        (calls, heard) = (calls + 1, heard + now);
+        if !interest.again {
+            break;
+        }
+    }
+    assert!(calls >= 5);
+    assert_eq!((heard, server.held()), (5, 0));
+}
+
+#[test]
+fn the_original_write_tells_the_bytes_of_the_compressed_frame() {
+    let policy = Deflate { threshold: 0, ..Deflate::default() };
+    let (mut server, mut client) = open(Some(policy), Some(policy), &Response::accept()).unwrap();
+    let text = "compress me, ".repeat(100);
+    for (opcode, payload) in [
+        (OpCode::Text, text.as_bytes()),
+        (OpCode::Ping, b"ping"),
+        (OpCode::Binary, b""),
+        (OpCode::Binary, &[7; 9000]),
+    ] {
+        let before = client.get_ref().unread();
+        let written = server.write(opcode, payload).unwrap();
+        assert_eq!(client.get_ref().unread() - before, written);
+        assert!(payload.len() < 100 || written < 50);
+    }
+    assert_eq!(client.read().unwrap(), (OpCode::Text, text.into_bytes()));
+    // What is not taken is not counted.
+    server.get_ref().plan_send([Ok(10), Err(ErrorKind::WouldBlock)]);
+    assert_eq!(server.write(OpCode::Binary, &[7; 9000]).unwrap(), 10);
+    assert!(server.unsent() > 0);
+}
+
+/// What two ends agree on, and what one says to the other.
+#[derive(Debug, Clone)]
+struct Talk {
+    server: Deflate,
+    client: Deflate,
+    messages: Vec<(bool, Vec<u8>, Vec<usize>)>,
+}
+
+impl Arbitrary for Talk {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let takeover = |g: &mut Gen| match bool::arbitrary(g) {
+            true => Takeover::UpTo(bits(8 + u8::arbitrary(g) % 8)),
+            false => Takeover::No,
+        };
+        let mut policy = |threshold| Deflate {
+            send: takeover(g),
+            receive: takeover(g),
+            level: 1 + u8::arbitrary(g) % 9,
+            threshold,
+            ..Deflate::default()
+        };
+        let (server, client) = (policy(0), policy(30));
+        let messages = (0..u8::arbitrary(g) % 6)
+            .map(|_| {
+                let times = *g.choose(&[1, 2, 30, 400]).unwrap();
+                let text = bool::arbitrary(g);
+                let message = match text {
+                    true => String::arbitrary(g).into_bytes(),
+                    false => Vec::arbitrary(g),
+                };
+                (text, message.repeat(times), Vec::arbitrary(g))
+            })
+            .collect();
+        Self { server, client, messages }
+    }
+}
+
+/// The frames of some bytes that an end sent, with data frames cut into fragments.
+fn fragmented(mut bytes: &[u8], cuts: &[usize]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let Ok(Decoded::Complete { header, size }) = Header::decode(bytes) {
+        let len = usize::try_from(header.len).unwrap();
+        let mut payload = bytes[size..size + len].to_vec();
+        mask(&mut payload, header.mask.unwrap_or_default(), 0);
+        bytes = &bytes[size + len..];
+        let mut ends: Vec<usize> = cuts.iter().take(4).map(|cut| cut % (len + 1)).collect();
+        ends.sort_unstable();
+        ends.push(len);
+        let mut start = 0;
+        for (index, &end) in ends.iter().enumerate() {
+            let piece = &payload[start..end];
+            let (opcode, rsv) =
+                if index == 0 { (header.opcode, header.rsv) } else { (OpCode::Continuation, 0) };
+            let fin = index + 1 == ends.len();
+            match header.mask {
+                Some(_) => out.extend(frame(opcode, fin, rsv, piece)),
+                None => {
+                    let header = Header { fin, rsv, ..Header::new(opcode, piece.len() as u64) };
+                    out.extend_from_slice(&header.encode());
+                    out.extend(piece);
+                }
+            }
+            start = end;
+        }
+    }
+    out
+}
+
+#[test]
+fn any_message_through_any_parameters_fragments_and_splits_comes_back() {
+    fn prop(talk: Talk, split: Vec<usize>) {
+        let Talk { server, client, messages } = talk;
+        let offer = client.offer();
+        let params = |list: &str| -> Vec<Vec<(String, Option<String>)>> {
+            list.split(',')
+                .map(|one| {
+                    let params = one.split(';').skip(1).map(str::trim);
+                    params
+                        .map(|param| match param.split_once('=') {
+                            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                            None => (param.to_owned(), None),
+                        })
+                        .collect()
+                })
+                .collect()
+        };
+        let offers = params(&offer);
+        let lent = |one: &Vec<(String, Option<String>)>| -> Vec<(&'static str, Option<&'static str>)> {
+            one.iter()
+                .map(|(name, value)| (&*name.clone().leak(), value.clone().map(|value| &*value.leak())))
+                .collect()
+        };
+        let answer = server.accept(offers.iter().map(lent)).unwrap();
+        let confirmed = client.confirm(lent(&params(&answer.to_string())[0])).unwrap();
+        let end = |role, deflate, agreed| {
+            let config = Arc::new(Config { deflate: Some(deflate), ..Config::default() });
+            (Connection::with_config(role, config).with_deflate(agreed), Input::default(), output())
+        };
+        let mut ends = [end(Role::Client, client, confirmed), end(Role::Server, server, answer.agreed())];
+        for (text, bytes, cuts) in &messages {
+            let message = match text {
+                true => Message::Text(std::str::from_utf8(bytes).unwrap()),
+                false => Message::Binary(bytes),
+            };
+            // There, and back as an echo.
+            ends[0].0.send(message, &mut ends[0].2).unwrap();
+            for (from, to) in [(0, 1), (1, 0)] {
+                let wire = fragmented(ends[from].2.as_bytes(), cuts);
+                ends[from].2.consume(usize::MAX);
+                let (connection, input, output) = &mut ends[to];
+                let mut at: Vec<usize> = split.iter().map(|cut| cut % (wire.len() + 1)).collect();
+                at.extend([0, wire.len()]);
+                at.sort_unstable();
+                let mut heard = 0;
+                for window in at.windows(2) {
+                    input.extend(&wire[window[0]..window[1]]);
+                    while let Some(event) = connection.receive(input, output) {
+                        assert_eq!(event, Event::Message(message));
+                        heard += 1;
+                        if to == 1 {
+                            connection.send(message, output).unwrap();
+                        }
+                    }
+                }
+                assert_eq!(heard, 1);
+            }
+        }
+    }
+    QuickCheck::new().rng(Gen::new(40)).tests(200).quickcheck(prop as fn(Talk, Vec<usize>));
+}
