@@ -16,6 +16,7 @@ pub mod stream;
 pub mod transport;
 #[cfg(feature = "std")]
 pub mod util;
+mod wheel;
 
 pub use frame::{CloseCode, OpCode};
 pub use limits::Limits;
@@ -30,3 +31,4 @@ pub use stream::{
 };
 #[cfg(feature = "std")]
 pub use transport::NonBlockingTransport;
+pub use wheel::Wheel;

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use websocket_stream::handshake::Response;
+use websocket_stream::handshake::OriginPolicy;
 use websocket_stream::{
     CloseCode, Config, Event, Interest, Progress, Ready, Scratch, ServerOpening, WebSocketStream,
 };
@@ -23,11 +23,16 @@ impl Connection {
     /// Does what there is to do. `None`: the connection is over.
     pub(crate) fn advance(&mut self, scratch: &mut Scratch, now: u64, mut ready: Ready) -> Option<Interest> {
         if let Self::Opening(opening) = self {
-            if let Progress::Decide(_) = opening.advance(&mut scratch.at(now), ready).ok()? {
-                opening.answer(&Response::accept()).ok()?;
-            }
-            if let Progress::Pending(interest) = opening.advance(&mut scratch.at(now), ready).ok()? {
-                return Some(interest);
+            loop {
+                match opening.advance(&mut scratch.at(now), ready).ok()? {
+                    Progress::Pending(interest) => return Some(interest),
+                    Progress::Open => break,
+                    // Pages of any site may have their own words back.
+                    Progress::Decide(request) => {
+                        let response = OriginPolicy::Any.answer(&request);
+                        opening.answer(&response).ok()?;
+                    }
+                }
             }
             if let Self::Opening(opening) = std::mem::replace(self, Self::Gone) {
                 *self = Self::Open(opening.into_stream());

@@ -5,19 +5,34 @@ use crate::listener::Listener;
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use websocket_stream::{Config, Ready, Scratch};
+use websocket_stream::{Config, Deadlines, Limits, Ready, Scratch, Wheel};
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 
-/// How often deadlines are looked at, in milliseconds.
-const TICK: u64 = 1000;
+/// How finely deadlines are looked at, and how often it is tried again to accept, in milliseconds.
+const TICK: u32 = 1000;
+
+/// The configuration, with what suits a server that only answers.
+fn suited(config: &Config) -> Config {
+    // Who asks and does not take the answers is not asked for more: `unsent` has room for so much and
+    // one largest answer, so that nothing is ever refused.
+    let limits = Limits { pause_reading: Some(60 << 10), ..Limits::default() };
+    // Peers that are gone without a word, and those that take nothing for half a minute, are let go.
+    let deadlines = Deadlines {
+        ping: Some(120_000),
+        silence: Some(180_000),
+        unsent: Some(30_000),
+        ..Deadlines::default()
+    };
+    Config { limits, deadlines, ..config.clone() }
+}
 
 pub(crate) struct Server {
     poll: Poll,
@@ -25,12 +40,16 @@ pub(crate) struct Server {
     /// Connections wait to be accepted that could not be: no descriptor was free.
     starved: bool,
     connections: Slab<Connection>,
-    /// Connections that said "again".
-    again: VecDeque<usize>,
-    scratch: Scratch,
+    /// When each of them wants to be called though nothing is ready.
+    wheel: Wheel,
+    /// Those that said "again": each has one turn a round.
+    again: HashSet<usize>,
+    turns: Vec<usize>,
     config: Arc<Config>,
+    scratch: Scratch,
     start: Instant,
-    next_tick: u64,
+    /// The time of this round, in milliseconds.
+    now: u64,
     stop: Arc<AtomicBool>,
 }
 
@@ -47,11 +66,13 @@ impl Server {
             listener: Some(listener),
             starved: false,
             connections: Slab::new(),
-            again: VecDeque::new(),
+            wheel: Wheel::new(TICK),
+            again: HashSet::new(),
+            turns: Vec::new(),
+            config: Arc::new(suited(&config)),
             scratch: Scratch::new(),
-            config,
             start: Instant::now(),
-            next_tick: TICK,
+            now: 0,
             stop,
         })
     }
@@ -60,11 +81,11 @@ impl Server {
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         while self.listener.is_some() || !self.connections.is_empty() {
-            let wait = if self.again.is_empty() { self.wait() } else { Some(Duration::ZERO) };
-            match self.poll.poll(&mut events, wait) {
+            match self.poll.poll(&mut events, self.wait()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
+            self.now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
             for event in &events {
                 match event.token() {
                     LISTENER => self.accept()?,
@@ -79,16 +100,17 @@ impl Server {
                     }
                 }
             }
-            // One turn each, behind the others.
-            for _ in 0..self.again.len() {
-                if let Some(key) = self.again.pop_front() {
-                    self.advance(key, Ready::READABLE);
-                }
+            // Behind the others.
+            self.turns.extend(self.again.drain());
+            while let Some(key) = self.turns.pop() {
+                self.advance(key, Ready::READABLE);
             }
             if self.stop.load(Ordering::Relaxed) && self.listener.take().is_some() {
                 self.go_away();
             }
-            self.deadlines();
+            while let Some(key) = self.wheel.expired(self.now) {
+                self.advance(key, Ready::NONE);
+            }
             if self.starved {
                 self.accept()?;
             }
@@ -96,16 +118,14 @@ impl Server {
         Ok(())
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// How long to wait: to the next tick, where anyone has a deadline or waits for a descriptor.
+    /// How long to wait: until a deadline may have passed, or it is time to try to accept again.
     fn wait(&self) -> Option<Duration> {
-        if self.connections.is_empty() && !self.starved {
-            return None;
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
         }
-        Some(Duration::from_millis(self.next_tick.saturating_sub(self.now()).max(1)))
+        let retry = self.starved.then_some(self.now + u64::from(TICK));
+        let next = self.wheel.next().into_iter().chain(retry).min()?;
+        Some(Duration::from_millis(next.saturating_sub(self.now).max(1)))
     }
 
     fn accept(&mut self) -> io::Result<()> {
@@ -138,43 +158,39 @@ impl Server {
         let fd = connection.as_raw_fd();
         let key = self.connections.insert(connection);
         let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        if self.poll.registry().register(&mut SourceFd(&fd), Token(key), both).is_err() {
-            self.connections.remove(key);
+        match self.poll.registry().register(&mut SourceFd(&fd), Token(key), both) {
+            // The time for its opening handshake begins.
+            Ok(()) => self.advance(key, Ready::READABLE),
+            Err(_) => drop(self.connections.remove(key)),
         }
     }
 
     fn advance(&mut self, key: usize, ready: Ready) {
-        let now = self.now();
         let Some(connection) = self.connections.get_mut(key) else { return };
-        match connection.advance(&mut self.scratch, now, ready) {
-            Some(interest) if interest.again => self.again.push_back(key),
-            Some(_) => {}
+        let Some(interest) = connection.advance(&mut self.scratch, self.now, ready) else {
             // Dropping it closes its descriptor, which takes it out of the poll.
-            None => drop(self.connections.remove(key)),
+            drop(self.connections.remove(key));
+            self.wheel.remove(key);
+            return;
+        };
+        if interest.again {
+            self.again.insert(key);
+        }
+        if let Some(at) = connection.next_deadline(self.now) {
+            self.wheel.set(key, at);
         }
     }
 
     fn go_away(&mut self) {
-        let now = self.now();
-        let scratch = &mut self.scratch;
-        self.connections.retain(|_, connection| connection.go_away(scratch, now).is_some());
-    }
-
-    fn deadlines(&mut self) {
-        let now = self.now();
-        if now < self.next_tick {
-            return;
-        }
-        self.next_tick = now + TICK;
-        let due: Vec<usize> = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.next_deadline(now).is_some_and(|at| at <= now))
-            .map(|(key, _)| key)
-            .collect();
-        for key in due {
-            self.advance(key, Ready::NONE);
-        }
+        let Self { connections, wheel, scratch, now, .. } = self;
+        connections.retain(|key, connection| {
+            let stays = connection.go_away(scratch, *now).is_some();
+            match connection.next_deadline(*now) {
+                Some(at) if stays => wheel.set(key, at),
+                _ => wheel.remove(key),
+            }
+            stays
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::authority;
 use super::request::Request;
+use super::response::Response;
 
 /// Which pages may open a connection.
 ///
@@ -32,6 +33,27 @@ pub enum OriginPolicy<'a> {
 }
 
 impl OriginPolicy<'_> {
+    /// The answer to a request: [`Response::accept`] to one that may have its connection, else
+    /// [`Response::forbidden`]. Add to it what is to be chosen, such as a subprotocol.
+    ///
+    /// ```
+    /// use websocket_stream::handshake::{HeadLimits, OriginPolicy, ServerHandshake};
+    ///
+    /// let mut handshake = ServerHandshake::new(HeadLimits::default());
+    /// handshake.receive(
+    ///     b"GET / HTTP/1.1\r\nHost: example.com\r\nOrigin: https://evil.example\r\n\
+    ///     Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    ///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    /// )?;
+    /// let request = handshake.request().expect("the request is whole");
+    /// assert!(OriginPolicy::Any.answer(&request).is_accept());
+    /// assert!(!OriginPolicy::Same.answer(&request).is_accept());
+    /// # Ok::<(), websocket_stream::handshake::RequestFault>(())
+    /// ```
+    pub fn answer(&self, request: &Request<'_>) -> Response {
+        if self.allows(request) { Response::accept() } else { Response::forbidden() }
+    }
+
     /// Whether a request may have its connection.
     pub fn allows(&self, request: &Request<'_>) -> bool {
         let mut origins = request.values("Origin");
