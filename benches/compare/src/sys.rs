@@ -3,6 +3,7 @@
 //! The only file with unsafe code.
 
 use std::io;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// What a descriptor is registered for: told once when it becomes readable, writable or closed.
@@ -65,6 +66,15 @@ impl Epoll {
             closed: has(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
         }
     }
+}
+
+/// The next connection that waits, non-blocking from the start: one call.
+pub fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (null, flags) = (std::ptr::null_mut(), libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
+    // SAFETY: the kernel writes no address where the pointer is null.
+    let fd = checked(unsafe { libc::accept4(listener.as_raw_fd(), null, std::ptr::null_mut(), flags) })?;
+    // SAFETY: a descriptor that was just made and belongs to nobody else.
+    Ok(unsafe { TcpStream::from_raw_fd(fd) })
 }
 
 /// Receives without waiting; `Ok(0)` is the end.

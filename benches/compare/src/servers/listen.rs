@@ -1,23 +1,20 @@
 //! What the servers with a loop of their own share: accepting.
 
+use crate::sys;
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 
 /// The listener's key in a poll.
 pub const KEY: usize = usize::MAX;
 
-/// Accepts all that wait, each non-blocking and without delay.
+/// Accepts all that wait, each non-blocking.
 pub fn accept_all(
     listener: &TcpListener,
     mut take: impl FnMut(TcpStream) -> io::Result<()>,
 ) -> io::Result<()> {
     loop {
-        match listener.accept() {
-            Ok((socket, _)) => {
-                socket.set_nonblocking(true)?;
-                socket.set_nodelay(true)?;
-                take(socket)?;
-            }
+        match sys::accept(listener) {
+            Ok(socket) => take(socket)?,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             // The one connection that was to be accepted is gone already.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}

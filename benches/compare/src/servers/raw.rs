@@ -27,6 +27,7 @@ pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
             if seen.key == listen::KEY {
                 listen::accept_all(&listener, |socket| {
                     let entry = connections.vacant_entry();
+                    socket.set_nodelay(true)?;
                     epoll.add(&socket, entry.key())?;
                     entry.insert(Connection { socket, unsent: Vec::new() });
                     Ok(())
