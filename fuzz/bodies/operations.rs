@@ -127,6 +127,8 @@ struct World {
     now: u64,
     /// Makes payloads that differ.
     made: u8,
+    /// How many bytes of payload there may still be.
+    left: usize,
     accepted: Vec<Said>,
     heard: Vec<Said>,
     /// The fragments so far of a message that is being sent: its opcode is the first one's.
@@ -171,6 +173,7 @@ impl World {
             role,
             now: START,
             made: 0,
+            left: 150_000,
             accepted: Vec::new(),
             heard: Vec::new(),
             fragments: None,
@@ -192,7 +195,9 @@ impl World {
 
     fn payload(&mut self, len: usize) -> Vec<u8> {
         self.made = self.made.wrapping_add(1);
-        // Text too, and never what a peer's ping is.
+        // All of it is read again after each operation.
+        let len = len.min(self.left);
+        self.left -= len;
         vec![b'a' + self.made % 26; len]
     }
 
@@ -264,6 +269,7 @@ impl World {
         let first = input.next();
         let len = input.length();
         let payload = self.payload(len);
+        let len = payload.len();
         let mask = if self.role == Role::Server { 0x80 } else { 0 };
         let mut frame = vec![first];
         match len {

@@ -224,7 +224,8 @@ impl<'a> Call<'a> {
         if self.kept.state.paused {
             again = !self.is_too_full();
         }
-        if self.out.failed.is_some() || self.kept.state.broken.is_some() {
+        // What arrived before the transport failed is told before the end.
+        if !again && (self.out.failed.is_some() || self.kept.state.broken.is_some()) {
             self.broken(&mut handler)?;
         }
         Ok(self.conclude(again))

@@ -310,3 +310,36 @@ fn a_transport_that_fails_while_its_handler_fails_is_not_used_again() {
     assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
     assert_eq!(stream.into_parts().transport.finish(), Ok(()));
 }
+
+#[test]
+fn what_arrived_before_the_transport_failed_is_told_before_the_end() {
+    let limits = Limits { call_events: 1, ..Limits::default() };
+    let config = Arc::new(Config { limits, ..Config::default() });
+    let messages = b"\x82\x01a\x82\x01b\x82\x01c".to_vec();
+    let script = [Step::Give(messages), Step::FailSend(ErrorKind::BrokenPipe)];
+    let keys = Box::new(|| [0; 4]);
+    let mut stream = WebSocketStream::with_config(Scripted::new(script), Role::Client, config).unwrap();
+    let mut scratch = Scratch::with_keys(keys);
+    let (mut heard, mut end) = (Vec::new(), None);
+    let result = loop {
+        let driven = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, out| {
+            match event {
+                Event::Message(message) => {
+                    heard.extend_from_slice(message.as_bytes());
+                    out.send(message)?;
+                }
+                Event::End(told) => assert!(end.replace(told).is_none()),
+                other => panic!("{other:?}"),
+            }
+            Ok(())
+        });
+        match driven {
+            Ok(interest) => assert!(interest.again && !interest.over && end.is_none()),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(result, Error::System(_)), "{result}");
+    assert_eq!(heard, b"abc");
+    assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
+    assert_eq!(stream.into_parts().transport.finish(), Ok(()));
+}
