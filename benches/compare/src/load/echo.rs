@@ -102,7 +102,7 @@ impl Load {
         if seen.writable {
             connection.send()?;
         }
-        if seen.readable && connection.receive(&mut self.buffer)? {
+        if seen.readable && connection.receive(&mut self.buffer, seen.closed)? {
             let now = Instant::now();
             if let Some(began) = connection.began.take() {
                 self.times.push(u32::try_from((now - began).as_nanos()).unwrap_or(u32::MAX));
@@ -139,8 +139,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the whole reply is there now.
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+    /// Whether the whole reply is there now. A short read has drained the socket, unless its end is there
+    /// too, which is told only once.
+    fn receive(&mut self, buffer: &mut [u8], closed: bool) -> io::Result<bool> {
         while self.began.is_some() && self.received < self.batch.reply.len() {
             let expected = &self.batch.reply[self.received..];
             let room = expected.len().min(buffer.len());
@@ -155,7 +156,7 @@ impl Connection {
                 return Err(io::Error::other(format!("byte {at} of a reply differs from what was sent")));
             }
             self.received += n;
-            if n < room {
+            if n < room && !closed {
                 return Ok(false);
             }
         }
