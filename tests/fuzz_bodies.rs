@@ -12,6 +12,9 @@ mod extensions;
 mod handshake;
 #[path = "../fuzz/bodies/header.rs"]
 mod header;
+#[cfg(feature = "deflate")]
+#[path = "../fuzz/bodies/inflate.rs"]
+mod inflate;
 #[path = "../fuzz/bodies/operations.rs"]
 mod operations;
 #[path = "../fuzz/bodies/receive.rs"]
@@ -51,6 +54,30 @@ fn operations_hold_whatever_they_are() {
         true
     }
     QuickCheck::new().rng(Gen::new(200)).tests(500).quickcheck(prop as fn(Vec<u8>) -> bool);
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn inflate_holds_on_compressed_messages_with_any_bytes_changed() {
+    use websocket_stream::deflate::{Deflater, WindowBits};
+    fn prop(start: (u8, u8), pieces: Vec<Vec<u8>>, times: u8, level: u8, changes: Vec<(usize, u8)>) -> bool {
+        let mut bytes = vec![start.0, start.1];
+        let (mut deflater, mut result) = (Deflater::new(WindowBits::MAX, level), Vec::new());
+        for piece in pieces.iter().take(2) {
+            let message = piece.repeat(usize::from(times));
+            match deflater.deflate(&message, &mut result) {
+                Some(len) => bytes.extend(&result[..len]),
+                None => bytes.extend(piece),
+            }
+        }
+        for (at, byte) in changes.into_iter().take(2) {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        inflate::body(&bytes);
+        true
+    }
+    QuickCheck::new().tests(1_000).quickcheck(prop as fn(_, _, _, _, _) -> bool);
 }
 
 #[test]

@@ -1,6 +1,6 @@
-"""Chromium opens the README's line in a page: browser.py CHROMIUM README URL
+"""Chromium opens the README's line in a page: browser.py CHROMIUM README URL [EXTENSIONS]
 
-The page tells what it printed to the server that it came from.
+EXTENSIONS is what the server must agree on, if anything. The page tells what it printed to the server that it came from.
 """
 
 import http.server
@@ -43,7 +43,7 @@ ws.addEventListener("message", ({ data }) => {
     ws.close(1000, "done");
   }
 });
-ws.addEventListener("close", event => tell({ code: event.code, clean: event.wasClean }));
+ws.addEventListener("close", event => tell({ code: event.code, clean: event.wasClean, extensions: ws.extensions }));
 </script>"""
 
 told = queue.Queue()
@@ -77,7 +77,7 @@ def handler(page):
     return Handler
 
 
-def main(chromium, readme, url):
+def main(chromium, readme, url, extensions=""):
     page = PAGE % readme_line(readme, url)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(page)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -101,7 +101,8 @@ def main(chromium, readme, url):
                     os.killpg(browser.pid, signal.SIGTERM)
                     browser.wait(30)
         server.shutdown()
-    expected = [{"printed": "hello"}, {"printed": "h\u00e9llo \u20ac"}, {"bytes": True}, {"code": 1000, "clean": True}]
+    closed = {"code": 1000, "clean": True, "extensions": extensions}
+    expected = [{"printed": "hello"}, {"printed": "h\u00e9llo \u20ac"}, {"bytes": True}, closed]
     assert sorted(map(str, heard)) == sorted(map(str, expected)), heard
 
 
