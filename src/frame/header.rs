@@ -176,7 +176,7 @@ impl Header {
     /// Writes the header, its length in the shortest form.
     ///
     /// A length of 2^63 or more has no encoding; its top bit is cleared.
-    #[inline]
+    #[inline(always)]
     pub fn encode(&self) -> EncodedHeader {
         let first = u8::from(self.fin) << 7 | (self.rsv & 0x07) << 4 | self.opcode.bits();
         let (masked, key_size) = if self.mask.is_some() { (0x80, 4_u8) } else { (0, 0) };

@@ -3,78 +3,17 @@
 #![forbid(unsafe_code)]
 
 use super::spill::Spill;
-use super::{Error, Interest, Outgoing, Ready, Sent};
-use crate::protocol::{Cause, Event, Input, SendError, Stamp, Status, UnreadBytes};
-use crate::transport::{Received, recv_checked, send_checked, send_vectored_checked};
-use std::io::{self, IoSlice};
-use std::num::NonZeroU8;
+use super::transport_state::{Errno, Incoming, TransportState};
+use super::{Interest, Outgoing, Ready};
+use crate::protocol::{Event, Input, Stamp, Status, UnreadBytes};
+use crate::transport::{Received, recv_checked};
+use std::io;
 
 /// A payload of which so much is still missing is received straight into its message.
 const DIRECT_RECEIVE: usize = 32 << 10;
 
 /// Replies are gathered up to so many bytes before they are sent in the middle of a call.
 const GATHER: usize = 64 << 10;
-
-/// What became of the transport.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct TransportState {
-    pub(super) incoming: Incoming,
-    /// This end shut its own.
-    pub(super) shut: bool,
-    /// Nothing is received while so much is unsent ([`Limits::pause_reading`](crate::Limits)).
-    pub(super) paused: bool,
-    /// Nothing goes out any more: a system call failed, or the last deadline has passed.
-    pub(super) broken: Option<Errno>,
-}
-
-/// How far the peer's direction is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Incoming {
-    /// What comes is announced by a readiness.
-    #[default]
-    Announced,
-    /// The poller said that the peer ended its direction. An edge-triggered one says so only once, so
-    /// what comes is received until nothing is left, over as many calls as that takes.
-    ToTheEnd,
-    /// The end of the stream was received.
-    Ended,
-}
-
-/// The number of a system's error and 1; 1 where it has none. No Unix has numbers beyond 254.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Errno(NonZeroU8);
-
-impl Errno {
-    const NONE: Self = Self(NonZeroU8::MIN);
-
-    fn of(error: &io::Error) -> Self {
-        let errno = error.raw_os_error().and_then(|errno| u8::try_from(errno).ok());
-        Self(NonZeroU8::MIN.saturating_add(errno.unwrap_or(0)))
-    }
-
-    fn get(self) -> i32 {
-        i32::from(self.0.get()) - 1
-    }
-}
-
-impl TransportState {
-    /// What comes is received until nothing is left.
-    fn receive_to_the_end(&mut self) {
-        if !self.ended() {
-            self.incoming = Incoming::ToTheEnd;
-        }
-    }
-
-    /// Whether the end of the stream was received.
-    #[inline]
-    pub(super) fn ended(&self) -> bool {
-        self.incoming == Incoming::Ended
-    }
-
-    fn fail(&mut self, error: &io::Error) {
-        self.broken.get_or_insert(Errno::of(error));
-    }
-}
 
 /// Why a call stopped half-way.
 pub(super) enum Stopped<E> {
@@ -262,7 +201,6 @@ impl<'a> Call<'a> {
     }
 
     /// Whether nothing may be received because too much is unsent.
-    #[inline]
     fn is_too_full(&self) -> bool {
         let pause = self.out.connection.config().limits.pause_reading;
         pause.is_some_and(|pause| self.out.output.len() > pause)
@@ -273,6 +211,11 @@ impl<'a> Call<'a> {
     /// arrived: the poller has told it and may not tell it again.
     #[inline]
     fn pause(&mut self) -> bool {
+        self.out.connection.config().limits.pause_reading.is_some() && self.pause_if_too_full()
+    }
+
+    #[cold]
+    fn pause_if_too_full(&mut self) -> bool {
         self.kept.state.paused = self.is_too_full();
         if self.kept.state.paused {
             self.kept.state.receive_to_the_end();
@@ -425,7 +368,7 @@ impl<'a> Call<'a> {
 
     /// After each event: sends what was gathered, where it is much, and counts. Tells whether the call
     /// stops here.
-    #[inline]
+    #[inline(always)]
     fn is_spent(&mut self, budget: &mut Budget) -> bool {
         if self.out.output.gathered() >= budget.gather {
             self.flush_unblocked();
@@ -437,128 +380,6 @@ impl<'a> Call<'a> {
         #[cfg(feature = "deflate")]
         budget.count_inflated(self.input.take_inflated());
         budget.events == 0 && (budget.more || !self.input.unread().is_empty())
-    }
-
-    /// Sends what is unsent, unless there is nothing, or the transport is known to take nothing now.
-    #[inline]
-    pub(super) fn flush_unblocked(&mut self) {
-        // Also where it takes nothing, that it has failed is kept, whatever else this call has to tell.
-        if self.out.failed.is_some() || self.out.output.may_send() && self.out.needs_flush() {
-            self.flush();
-        }
-    }
-
-    /// Sends what is unsent: what the connection kept, then what this call made.
-    pub(super) fn flush(&mut self) {
-        if self.out.failed.is_none()
-            && self.kept.state.broken.is_none()
-            && let Err(error) = self.try_flush()
-        {
-            self.out.failed = Some(error);
-        }
-        if self.out.failed.is_some() || self.kept.state.broken.is_some() {
-            self.give_up();
-        }
-    }
-
-    /// Nothing goes out any more.
-    #[cold]
-    fn give_up(&mut self) {
-        if let Some(error) = &self.out.failed {
-            self.kept.state.fail(error);
-        }
-        if let Some(spill) = self.kept.spill {
-            spill.unsent.clear();
-        }
-        self.out.output.begin(0, None);
-    }
-
-    #[inline]
-    fn try_flush(&mut self) -> io::Result<()> {
-        if self.kept.spill.is_some() {
-            self.flush_spill()?;
-        }
-        // Again, for a pong that waited for its way to be free.
-        while self.out.output.may_send() && self.out.output.gathered() > 0 {
-            self.out.send_gathered()?;
-        }
-        if self.out.transport.wants_write() {
-            match self.out.transport.flush() {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends what the connection kept, as much as the transport takes now.
-    #[cold]
-    fn flush_spill(&mut self) -> io::Result<()> {
-        if let Some(spill) = self.kept.spill
-            && !spill.unsent.is_empty()
-        {
-            let taken = match spill.unsent.pieces() {
-                (all, []) => send_checked(self.out.transport, all)?,
-                (first, second) => {
-                    let pieces = [IoSlice::new(first), IoSlice::new(second)];
-                    send_vectored_checked(self.out.transport, &pieces)?
-                }
-            };
-            spill.unsent.consume(taken);
-            if taken > 0 {
-                spill.unsent.since = self.out.output.now().map(Stamp::at);
-            }
-            self.out.output.set_backlog(spill.unsent.len());
-        }
-        Ok(())
-    }
-
-    /// What became of what was sent in this call.
-    pub(super) fn sent(&mut self, result: Result<(), SendError>) -> Result<Sent, Error> {
-        if let Some(error) = self.out.failed.take() {
-            return Err(Error::System(error));
-        }
-        result?;
-        Ok(match self.out.output.len() {
-            0 => Sent::Written,
-            unsent => Sent::Queued(unsent),
-        })
-    }
-
-    /// Ends the sending direction once the last frame is out. The peer's end is then awaited: closing
-    /// with unread input would reset the peer before it has read that frame.
-    fn half_close(&mut self) {
-        if self.kept.state.broken.is_none() && !self.kept.state.shut && !self.out.needs_flush() {
-            self.kept.state.shut = true;
-            // A transport that is already disconnected says so at the next receive.
-            let _ = self.out.transport.shutdown_write();
-        }
-    }
-
-    fn closing_interest(&self, again: bool) -> Interest {
-        let writable = self.out.needs_flush() && self.kept.state.broken.is_none();
-        let over = match self.out.connection.status() {
-            Status::Over(end) => !writable || matches!(end.cause, Cause::Deadline(_) | Cause::System(_)),
-            _ => false,
-        };
-        Interest {
-            readable: !self.kept.state.ended() && !over,
-            writable: writable && !over,
-            again: again && !over,
-            over,
-        }
-    }
-
-    /// Ends the call: what the stream wants now.
-    #[inline]
-    fn conclude(&mut self, again: bool) -> Interest {
-        if self.out.connection.goes_on() {
-            let writable = self.out.needs_flush() && self.kept.state.broken.is_none();
-            let readable = !self.kept.state.ended() && !self.kept.state.paused;
-            return Interest { readable, writable, again, over: false };
-        }
-        self.half_close();
-        self.closing_interest(again)
     }
 }
 

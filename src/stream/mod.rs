@@ -20,7 +20,9 @@ mod outgoing;
 mod prepared;
 mod readiness;
 mod scratch;
+mod sending;
 mod spill;
+mod transport_state;
 mod websocket;
 
 pub use error::{Error, ReadError, ReadResult, WriteError, WriteResult};

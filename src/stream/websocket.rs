@@ -1,8 +1,9 @@
 //! The stream itself.
 #![forbid(unsafe_code)]
 
-use super::call::{Call, Incoming, Kept, Stopped, TransportState};
+use super::call::{Call, Kept, Stopped};
 use super::spill::Spill;
+use super::transport_state::{Incoming, TransportState};
 use super::{Error, Interest, Outgoing, Ready, Scratch, Turn};
 use crate::frame::CloseCode;
 use crate::protocol::{

@@ -1,0 +1,66 @@
+//! What a stream knows of its transport.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::num::NonZeroU8;
+
+/// What became of the transport.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TransportState {
+    pub(super) incoming: Incoming,
+    /// This end shut its own.
+    pub(super) shut: bool,
+    /// Nothing is received while so much is unsent ([`Limits::pause_reading`](crate::Limits)).
+    pub(super) paused: bool,
+    /// Nothing goes out any more: a system call failed, or the last deadline has passed.
+    pub(super) broken: Option<Errno>,
+}
+
+/// How far the peer's direction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Incoming {
+    /// What comes is announced by a readiness.
+    #[default]
+    Announced,
+    /// The poller said that the peer ended its direction. An edge-triggered one says so only once, so
+    /// what comes is received until nothing is left, over as many calls as that takes.
+    ToTheEnd,
+    /// The end of the stream was received.
+    Ended,
+}
+
+/// The number of a system's error and 1; 1 where it has none. No Unix has numbers beyond 254.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Errno(NonZeroU8);
+
+impl Errno {
+    pub(super) const NONE: Self = Self(NonZeroU8::MIN);
+
+    pub(super) fn of(error: &io::Error) -> Self {
+        let errno = error.raw_os_error().and_then(|errno| u8::try_from(errno).ok());
+        Self(NonZeroU8::MIN.saturating_add(errno.unwrap_or(0)))
+    }
+
+    pub(super) fn get(self) -> i32 {
+        i32::from(self.0.get()) - 1
+    }
+}
+
+impl TransportState {
+    /// What comes is received until nothing is left.
+    pub(super) fn receive_to_the_end(&mut self) {
+        if !self.ended() {
+            self.incoming = Incoming::ToTheEnd;
+        }
+    }
+
+    /// Whether the end of the stream was received.
+    #[inline]
+    pub(super) fn ended(&self) -> bool {
+        self.incoming == Incoming::Ended
+    }
+
+    pub(super) fn fail(&mut self, error: &io::Error) {
+        self.broken.get_or_insert(Errno::of(error));
+    }
+}
