@@ -161,6 +161,22 @@ impl Side {
     }
 }
 
+/// The stream, with compression more often than not.
+#[cfg(feature = "deflate")]
+fn agree(stream: WebSocketStream<MemoryStream>, choice: u8) -> WebSocketStream<MemoryStream> {
+    use websocket_stream::deflate::{Agreed, Context, WindowBits};
+    let context = |choice: u8| Context::new(WindowBits::new(8 + (choice & 7)).unwrap(), choice & 8 != 0);
+    match choice % 3 {
+        0 => stream,
+        _ => stream.with_deflate(Agreed { server: context(choice), client: context(choice >> 4) }),
+    }
+}
+
+#[cfg(not(feature = "deflate"))]
+fn agree(stream: WebSocketStream<MemoryStream>, _choice: u8) -> WebSocketStream<MemoryStream> {
+    stream
+}
+
 #[test]
 fn what_one_end_sends_the_other_hears_and_the_end_is_clean() {
     fn prop(
@@ -169,11 +185,14 @@ fn what_one_end_sends_the_other_hears_and_the_end_is_clean() {
         sent: (Vec<Sending>, Vec<Sending>),
         order: Vec<u8>,
         client_closes: bool,
+        compressed: u8,
     ) {
         let (a, b) = memory::pair(usize::from(capacity) + 20);
         let (client_sends, server_sends) = (&sent.0[..sent.0.len().min(8)], &sent.1[..sent.1.len().min(8)]);
-        let mut client = Side::new(WebSocketStream::client(a).unwrap(), &tunings.0, client_sends);
-        let mut server = Side::new(WebSocketStream::new(b).unwrap(), &tunings.1, server_sends);
+        let mut client =
+            Side::new(agree(WebSocketStream::client(a).unwrap(), compressed), &tunings.0, client_sends);
+        let mut server =
+            Side::new(agree(WebSocketStream::new(b).unwrap(), compressed), &tunings.1, server_sends);
 
         for step in order {
             let side = if step & 1 == 0 { &mut client } else { &mut server };
@@ -200,5 +219,5 @@ fn what_one_end_sends_the_other_hears_and_the_end_is_clean() {
         client.check_end(client_end.0, client_end.1, server_sends, client_sends);
         server.check_end(server_end.0, server_end.1, client_sends, server_sends);
     }
-    QuickCheck::new().tests(60).quickcheck(prop as fn(_, _, _, _, _));
+    QuickCheck::new().tests(60).quickcheck(prop as fn(_, _, _, _, _, _));
 }
