@@ -1,0 +1,225 @@
+//! What errors and ends say: each in words of its own, short, and fit to stand behind a colon.
+
+use std::collections::HashSet;
+use std::error::Error as _;
+use std::io::ErrorKind;
+use websocket_stream::frame::HeaderError;
+use websocket_stream::handshake::{
+    ClientRequest, HeadLimits, RequestError, Response, ResponseError, ResponseFault, ServerHandshake,
+};
+use websocket_stream::transport::memory;
+use websocket_stream::{
+    Cause, ClientOpening, CloseCode, Deadline, End, Endpoint, Error, Fault, OpeningError, Progress,
+    ReadError, Ready, Scratch, SendError, ServerOpening, WriteError,
+};
+
+/// Each is said in words of its own, on one line, without a full stop.
+fn differ<T: ToString>(said: impl IntoIterator<Item = T>) {
+    let mut before = HashSet::new();
+    for text in said.into_iter().map(|said| said.to_string()) {
+        assert!((10..120).contains(&text.len()), "{text:?}");
+        assert!(!text.ends_with('.') && !text.contains('\n'), "{text:?}");
+        assert!(before.insert(text.clone()), "{text:?} is said twice");
+    }
+}
+
+#[test]
+fn each_fault_and_each_error_is_told_in_words_of_its_own() {
+    use Fault as F;
+    differ([
+        F::ReservedBits,
+        F::ReservedOpcode,
+        F::LengthNotMinimal,
+        F::LengthTopBit,
+        F::FragmentedControl,
+        F::ControlTooLong,
+        F::Unmasked,
+        F::Masked,
+        F::UnexpectedContinuation,
+        F::ExpectedContinuation,
+        F::TruncatedCloseCode,
+        F::InvalidCloseCode,
+        F::InvalidUtf8,
+        F::FrameTooLong,
+        F::MessageTooLong,
+        F::TooManyFragments,
+    ]);
+    differ([HeaderError::ReservedOpcode, HeaderError::LengthNotMinimal, HeaderError::LengthTopBit]);
+    use SendError as S;
+    differ([
+        S::Full,
+        S::Closed,
+        S::ControlTooLong,
+        S::InvalidCloseCode,
+        S::NotUtf8,
+        S::MessageUnfinished,
+        S::NoMessageBegun,
+    ]);
+    use ResponseFault as R;
+    differ([
+        R::Refused { status: 403, used: 0 },
+        R::Refused { status: 503, used: 0 },
+        R::Malformed,
+        R::TooLarge,
+        R::HttpVersion,
+        R::Upgrade,
+        R::Connection,
+        R::Accept,
+        R::Extensions,
+        R::MalformedExtensions,
+        R::Subprotocol,
+    ]);
+    use RequestError as Q;
+    differ([
+        Q::Host,
+        Q::Path,
+        Q::HeaderName,
+        Q::HeaderValue,
+        Q::HeaderOwned,
+        Q::Subprotocol,
+        Q::Extensions,
+        Q::Credentials,
+    ]);
+    use ResponseError as A;
+    differ([
+        A::NoRequest,
+        A::Answered,
+        A::Faulty,
+        A::Status,
+        A::HeaderName,
+        A::HeaderValue,
+        A::HeaderOwned,
+        A::Subprotocol,
+        A::Extensions,
+        A::Body,
+    ]);
+}
+
+#[test]
+fn each_end_is_told_in_words_of_its_own() {
+    let end = |code, by, cause| End { code, by, cause };
+    let abnormal = |cause| end(CloseCode::ABNORMAL, Endpoint::Peer, cause);
+    differ([
+        end(CloseCode::NORMAL, Endpoint::Local, Cause::Handshake),
+        end(CloseCode::NORMAL, Endpoint::Peer, Cause::Handshake),
+        end(CloseCode::PROTOCOL_ERROR, Endpoint::Local, Cause::Fault(Fault::Unmasked)),
+        abnormal(Cause::EndOfStream),
+        abnormal(Cause::Deadline(Deadline::Silence)),
+        abnormal(Cause::Deadline(Deadline::Close)),
+        abnormal(Cause::Deadline(Deadline::Unsent)),
+        abnormal(Cause::System(104)),
+    ]);
+    let codes = (1000..=1003).chain(1005..=1015).chain([3000, 4000, 999]);
+    differ(codes.map(CloseCode::new));
+}
+
+#[test]
+fn an_error_says_what_failed_and_keeps_its_cause() {
+    let broken = || std::io::Error::from(ErrorKind::BrokenPipe);
+    differ([
+        Error::System(broken()).to_string(),
+        Error::Send(SendError::Full).to_string(),
+        ReadError::System(broken()).to_string(),
+        WriteError::System(broken()).to_string(),
+        OpeningError::System(broken()).to_string(),
+        ReadError::NoData.to_string(),
+        ReadError::DataStop.to_string(),
+        OpeningError::Refused.to_string(),
+        OpeningError::EndOfStream.to_string(),
+        OpeningError::Deadline.to_string(),
+        OpeningError::Response(ResponseFault::Accept).to_string(),
+    ]);
+    let end = End { code: CloseCode::NORMAL, by: Endpoint::Peer, cause: Cause::Handshake };
+    let closed = ReadError::Closed(end);
+    assert!(closed.to_string().ends_with(&end.to_string()) && closed.source().is_none());
+    for source in [
+        Error::from(broken()).source(),
+        Error::from(SendError::Full).source(),
+        ReadError::from(Error::System(broken())).source(),
+        WriteError::from(Error::System(broken())).source(),
+        WriteError::from(Error::Send(SendError::Full)).source(),
+        WriteError::from(SendError::Closed).source(),
+    ] {
+        assert!(source.is_some());
+    }
+}
+
+/// A server's opening with a request that has come whole, and its client's.
+fn asked(
+    scratch: &mut Scratch,
+) -> (ServerOpening<memory::MemoryStream>, ClientOpening<memory::MemoryStream>) {
+    let (a, b) = memory::pair(4096);
+    let request = ClientRequest::new("localhost", "/chat").subprotocol("chat");
+    let mut client = ClientOpening::new(b, request).unwrap();
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    let mut server = ServerOpening::new(a).unwrap();
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Decide(_))));
+    (server, client)
+}
+
+#[test]
+fn a_refusal_reaches_the_client_before_the_connection_ends() {
+    let mut scratch = Scratch::new();
+    let (mut server, mut client) = asked(&mut scratch);
+    assert_eq!(server.request().unwrap().path(), "/chat");
+    server.answer(&Response::forbidden()).unwrap();
+    // Sent, and its direction ended: now the client's end is awaited.
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    match client.advance(&mut scratch.at(0), Ready::ALL) {
+        Err(OpeningError::Response(ResponseFault::Refused { status: 403, .. })) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(client.response().unwrap().status(), 403);
+    assert!(client.get_ref().is_readable() && client.get_mut().is_readable());
+    drop(client);
+    let refused = server.advance(&mut scratch.at(0), Ready::ALL);
+    assert!(matches!(refused, Err(OpeningError::Refused)), "{refused:?}");
+}
+
+#[test]
+fn an_accepted_opening_tells_its_subprotocol_and_gives_its_stream() {
+    let mut scratch = Scratch::new();
+    let (mut server, mut client) = asked(&mut scratch);
+    server.answer(&Response::accept().subprotocol("chat")).unwrap();
+    assert_eq!(server.answer(&Response::accept()), Err(ResponseError::Answered));
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
+    assert_eq!(client.subprotocol(), Some("chat"));
+    assert!(server.get_ref().is_writable() && server.get_mut().is_writable());
+    let (server, client) = (server.into_stream(), client.into_stream());
+    assert_eq!((server.held(), client.held()), (0, 0));
+}
+
+#[test]
+fn a_faulty_request_is_answered_and_told() {
+    use websocket_stream::transport::NonBlockingTransport;
+    let mut scratch = Scratch::new();
+    let (a, mut b) = memory::pair(4096);
+    let mut server = ServerOpening::new(a).unwrap();
+    b.send(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    b.shutdown_write().unwrap();
+    let fault = server.advance(&mut scratch.at(0), Ready::ALL);
+    assert!(matches!(fault, Err(OpeningError::Request(_))), "{fault:?}");
+    let mut answer = [0; 16];
+    assert_eq!(b.recv(&mut answer).unwrap(), 16);
+    assert!(answer.starts_with(b"HTTP/1.1 4"));
+    // One that never answers the request has nothing to answer it with.
+    let mut early = ServerHandshake::new(HeadLimits { bytes: 100, headers: 10 });
+    assert_eq!(early.answer(&Response::accept(), &mut Vec::new()), Err(ResponseError::NoRequest));
+}
+
+#[test]
+fn an_end_of_stream_or_a_broken_transport_ends_an_opening() {
+    let mut scratch = Scratch::new();
+    let (a, b) = memory::pair(4096);
+    let mut server = ServerOpening::new(a).unwrap();
+    drop(b);
+    let ended = server.advance(&mut scratch.at(0), Ready::ALL);
+    assert!(matches!(ended, Err(OpeningError::EndOfStream)), "{ended:?}");
+
+    let (a, b) = memory::pair(4096);
+    let mut client = ClientOpening::new(a, ClientRequest::new("localhost", "/")).unwrap();
+    drop(b);
+    let broken = client.advance(&mut scratch.at(0), Ready::ALL);
+    assert!(matches!(broken, Err(OpeningError::System(_))), "{broken:?}");
+}
