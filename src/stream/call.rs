@@ -148,7 +148,7 @@ impl<'a> Call<'a> {
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'a>) -> Result<(), E>,
     ) -> Result<Interest, Stopped<E>> {
         self.begin();
-        if ready.writable {
+        if ready.writable && self.out.needs_flush() {
             self.flush();
         }
         let mut result = self.receive(ready, &mut handler);
