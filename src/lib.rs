@@ -1,4 +1,68 @@
 //! Non-blocking WebSockets (RFC 6455) for one thread that holds hundreds of thousands of them.
+//!
+//! The library forces no server model on its user: no runtime, no threads, no loop of its own. Wrap a
+//! `TcpStream`, a `UnixStream` or anything that is a [`NonBlockingTransport`], wait with epoll, mio, poll
+//! or io_uring, and call it when something is ready. An idle connection is at most 64 bytes, with no heap
+//! behind it: the buffers are a [`Scratch`]'s, which belongs to the thread and is lent for the length of a
+//! call.
+//!
+//! ```
+//! use websocket_stream::handshake::{ClientRequest, Response};
+//! use websocket_stream::transport::memory;
+//! use websocket_stream::{ClientOpening, Event, Message, Progress, Ready, Scratch, ServerOpening};
+//!
+//! let (a, b) = memory::pair(4096); // two ends of a stream; a program has sockets here
+//! let mut scratch = Scratch::new(); // one for each thread
+//! let now = 0; // milliseconds, from the caller's clock
+//!
+//! // The opening handshake: one object on either side, advanced until it is done.
+//! let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/echo"))?;
+//! let mut server = ServerOpening::new(a)?;
+//! assert!(matches!(client.advance(&mut scratch.at(now), Ready::ALL)?, Progress::Pending(_)));
+//! if let Progress::Decide(request) = server.advance(&mut scratch.at(now), Ready::ALL)? {
+//!     assert_eq!(request.path(), "/echo");
+//!     server.answer(&Response::accept())?;
+//! }
+//! assert!(matches!(server.advance(&mut scratch.at(now), Ready::ALL)?, Progress::Open));
+//! assert!(matches!(client.advance(&mut scratch.at(now), Ready::ALL)?, Progress::Open));
+//! let (mut server, mut client) = (server.into_stream(), client.into_stream());
+//!
+//! // Then `drive`, for each readiness: events come in, replies go out.
+//! client.send(&mut scratch.at(now), "Hello")?;
+//! let interest = server.drive(&mut scratch.at(now), Ready::READABLE, |event, out| match event {
+//!     Event::Message(message) => out.send(message), // echoed while it is borrowed
+//!     _ => Ok(()),
+//! })?;
+//! assert!(interest.readable && !interest.writable && !interest.again && !interest.over);
+//! assert_eq!(client.read()?.1, b"Hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where to look
+//!
+//! | to | see |
+//! | --- | --- |
+//! | accept or open a connection | [`ServerOpening`], [`ClientOpening`], [`handshake`] |
+//! | receive and send on a socket | [`WebSocketStream`], [`Outgoing`], [`Ready`], [`Interest`] |
+//! | send one message to many | [`Prepared`] |
+//! | bound memory, work and time | [`Limits`], [`Deadlines`], [`Config`], [`Wheel`] |
+//! | know how it ended | [`End`], [`Fault`] |
+//! | compress | [`Config::deflate`], feature `deflate` |
+//! | do without a socket | [`protocol::Connection`] |
+//! | parse and mask frames | [`frame`] |
+//! | bring a transport, test on none | [`transport`] |
+//! | find the original crate's names | [`util`] |
+//!
+//! # Floors
+//!
+//! ```text
+//! 3  stream      a connection on a transport; a thread's buffers; openings
+//! 2  transport   the trait, its laws, sockets
+//! 1  protocol    frames to messages and back     handshake     deflate
+//! 0  frame       headers, masking, UTF-8         limits
+//! ```
+//!
+//! Each imports only from below. Without the feature `std` floors 0 and 1 remain, as `no_std` with `alloc`.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

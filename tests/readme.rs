@@ -4,7 +4,9 @@
 use std::error::Error;
 use std::net::TcpStream;
 use websocket_stream::handshake::Response;
-use websocket_stream::{OpCode, Progress, ReadError, Ready, Scratch, ServerOpening, WebSocketStream};
+use websocket_stream::{
+    IfFull, OpCode, Prepared, Progress, ReadError, Ready, Scratch, ServerOpening, WebSocketStream,
+};
 
 #[rustfmt::skip]
 fn fast(mut ws: WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<(), Box<dyn Error>> {
@@ -36,6 +38,21 @@ fn opening(socket: TcpStream, mut scratch: Scratch, now: u64, ready: Ready) -> R
             // Now, or later; then advance again at once.
         }
         Progress::Open => { /* opening.into_stream(): drive it once at once */ }
+    }
+    // END
+    Ok(())
+}
+
+#[rustfmt::skip]
+fn many(
+    mut room: Vec<WebSocketStream<TcpStream>>,
+    mut scratch: Scratch,
+    now: u64,
+) -> Result<(), Box<dyn Error>> {
+    // README
+    let tick = Prepared::new("tick");
+    for ws in &mut room {
+        ws.send_prepared(&mut scratch.at(now), &tick, IfFull::Drop)?; // written, queued or dropped
     }
     // END
     Ok(())
