@@ -1,6 +1,7 @@
 //! websocket-stream and its peers, measured side by side; see README.md.
 
 mod child;
+mod codec;
 mod contestants;
 mod counting;
 mod load;
@@ -33,6 +34,13 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
         Command::Help => println!("{}", options::USAGE),
         Command::Server(server, plan) => server.run(plan)?,
         Command::Measure => measure_all(&options)?,
+        Command::Codec => {
+            sys::pin(cores()?.server)?;
+            let tables = codec::run();
+            if let Some(file) = &options.markdown {
+                std::fs::write(file, codec::markdown(&tables))?;
+            }
+        }
         Command::Report(ref files) => {
             let mut results = Vec::new();
             for file in files {

@@ -11,6 +11,7 @@ usage: compare [COMMAND] [OPTIONS]
 
 commands:
   (none)              measure, print a table, draw charts
+  codec               headers, masking, text and a client's sending, in this process
   callgrind           count user-space instructions for each message, with valgrind
   syscalls            count system calls for each message, with strace
   report FILE..       tables and chart of what --json has written before
@@ -27,6 +28,7 @@ options:
 #[derive(Debug)]
 pub enum Command {
     Measure,
+    Codec,
     Callgrind,
     Syscalls,
     Report(Vec<PathBuf>),
@@ -81,6 +83,7 @@ pub fn parse(mut arguments: lexopt::Parser) -> Result<Options, lexopt::Error> {
                     continue;
                 }
                 options.command = match value.string()?.as_str() {
+                    "codec" => Command::Codec,
                     "callgrind" => Command::Callgrind,
                     "syscalls" => Command::Syscalls,
                     "report" => Command::Report(Vec::new()),

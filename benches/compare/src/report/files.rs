@@ -33,21 +33,29 @@ pub fn from_json(text: &str) -> serde_json::Result<Vec<(Workload, Vec<Figures>)>
 
 /// All tables, headed by where and how they came about.
 pub fn markdown(results: &Results) -> String {
-    let mut text = String::new();
-    for line in circumstances() {
-        let _ = writeln!(text, "- {line}");
-    }
+    let mut text = head();
     for (workload, figures) in results {
-        let _ = writeln!(text, "\n## {}\n", workload.title);
-        for (index, row) in table::cells(workload, figures).iter().enumerate() {
-            let _ = writeln!(text, "| {} |", row.join(" | "));
-            if index == 0 {
-                let _ = writeln!(text, "| --- |{}", " ---: |".repeat(row.len() - 1));
-            }
-        }
-        text.push('\n');
+        let _ =
+            writeln!(text, "\n## {}\n\n{}", workload.title, self::table(&table::cells(workload, figures)));
         for line in table::verdicts(workload, figures) {
             let _ = writeln!(text, "- {line}");
+        }
+    }
+    text
+}
+
+/// Where and how the figures came about.
+pub fn head() -> String {
+    circumstances().iter().map(|line| format!("- {line}\n")).collect()
+}
+
+/// One table, the heads first.
+pub fn table(cells: &table::Cells) -> String {
+    let mut text = String::new();
+    for (index, row) in cells.iter().enumerate() {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
+        if index == 0 {
+            let _ = writeln!(text, "| --- |{}", " ---: |".repeat(row.len() - 1));
         }
     }
     text
@@ -59,7 +67,8 @@ fn circumstances() -> Vec<String> {
     let value =
         |name| cpuinfo.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(": "));
     let model = value("model name").map_or("unknown", |(_, model)| model);
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    // Not those that this thread may run on: it is pinned to one by now.
+    let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     vec![
         format!("machine: {model}, {cores} cores, Linux {}", file("/proc/sys/kernel/osrelease").trim()),

@@ -1,0 +1,70 @@
+//! How long a call takes: the median of many short rounds in which all cases take turns.
+
+use crate::stats;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 31;
+/// What a case runs for in a round, at least.
+const SLICE: Duration = Duration::from_millis(2);
+
+/// Calls something so many times, on a state that all cases of a line share.
+pub type Case<S> = Box<dyn FnMut(&mut S, u64)>;
+
+/// A case that calls `f`; the loop is around it, so that it can be inlined.
+pub fn case<S>(mut f: impl FnMut(&mut S) + 'static) -> Case<S> {
+    Box::new(move |state, times| {
+        for _ in 0..times {
+            f(state);
+        }
+    })
+}
+
+/// Nanoseconds of one call, for each case.
+pub fn times<S>(state: &mut S, cases: &mut [Case<S>]) -> Vec<f64> {
+    let counts: Vec<u64> = cases.iter_mut().map(|case| enough(state, case)).collect();
+    let mut samples = vec![Vec::with_capacity(ROUNDS); cases.len()];
+    for round in 0..ROUNDS {
+        for turn in 0..cases.len() {
+            // None always follows the same one.
+            let at = (round + turn) % cases.len();
+            let time = clock(state, &mut cases[at], counts[at]);
+            samples[at].push(time.as_nanos() as f64 / counts[at] as f64);
+        }
+    }
+    samples.into_iter().map(|samples| stats::median(samples).unwrap_or(f64::NAN)).collect()
+}
+
+/// The calls that fill a slice; warms the case up on the way.
+fn enough<S>(state: &mut S, case: &mut Case<S>) -> u64 {
+    let mut count = 1;
+    while clock(state, case, count) < SLICE {
+        count *= 2;
+    }
+    count
+}
+
+fn clock<S>(state: &mut S, case: &mut Case<S>, count: u64) -> Duration {
+    let start = Instant::now();
+    case(state, count);
+    start.elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_its_turn_in_every_round() {
+        let mut turns = [0_usize; 2];
+        let count = |at: usize| -> Case<[usize; 2]> {
+            Box::new(move |turns: &mut [usize; 2], times| {
+                turns[at] += 1;
+                let start = Instant::now();
+                while start.elapsed() < SLICE / 8 * u32::try_from(times).unwrap_or(1) {}
+            })
+        };
+        let times = times(&mut turns, &mut [count(0), count(1)]);
+        assert_eq!(times.len(), 2);
+        assert!(turns.iter().all(|&turns| turns > ROUNDS), "{turns:?}");
+    }
+}
