@@ -369,10 +369,10 @@ impl Connection {
         header.encode().len() + payload
     }
 
-    /// Whether only the end of the stream is awaited.
+    /// Room for the rest of a large payload, at the place where it will stay.
     #[inline]
-    pub(crate) fn direct_room(&mut self, least: usize) -> Option<&mut [u8]> {
-        self.receiver.direct_room(least)
+    pub(crate) fn direct_room(&mut self, least: usize, input: &mut Input) -> Option<&mut [u8]> {
+        self.receiver.direct_room(least, input, &self.config.get().limits)
     }
 
     pub(crate) fn direct_filled(&mut self, n: usize, output: &mut Output) {

@@ -4,12 +4,18 @@
 use super::Message;
 #[cfg(feature = "deflate")]
 use crate::deflate::{History, InflateError, Inflater};
-use crate::frame::{OpCode, utf8::MessageBuffer};
+#[cfg(feature = "deflate")]
+use crate::frame::OpCode;
+use crate::frame::utf8::MessageBuffer;
 use alloc::{vec, vec::Vec};
+use core::fmt;
 
 /// How many used message buffers wait for their next use, and how large they may be together.
 const POOLED_BUFFERS: usize = 4;
 const POOLED_BYTES: usize = 8 << 20;
+
+/// A used message buffer is at most so many times as large as what has come of the message that gets it.
+const POOLED_TIMES: usize = 16;
 
 /// Received bytes on their way into a [`Connection`](super::Connection), and the message they made.
 ///
@@ -20,7 +26,7 @@ const POOLED_BYTES: usize = 8 << 20;
 ///
 /// A message that lies whole in the unread bytes is lent from where it lies. One that came in pieces
 /// was collected by its connection; finished, it moves here, to be lent from here.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Input {
     buffer: Vec<u8>,
     start: usize,
@@ -58,7 +64,7 @@ pub(super) enum CompressedPayload {
 }
 
 /// The payload of a control frame that came in pieces.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct ControlBuffer {
     bytes: [u8; 125],
     len: usize,
@@ -241,7 +247,8 @@ impl Input {
     ) -> Result<(), InflateError> {
         let Some((opcode, payload)) = self.inflation.compressed.take() else { return Ok(()) };
         // It is lent from here and comes back, so that any size will do.
-        let mut message = self.message_buffer(opcode, u64::MAX);
+        let storage = self.pool.pop().unwrap_or_default();
+        let mut message = MessageBuffer::new(opcode == OpCode::Text, storage);
         let compressed = match &payload {
             CompressedPayload::Whole { at, len } => &self.buffer[*at..*at + *len],
             CompressedPayload::Collected(buffer) => buffer.as_bytes(),
@@ -250,7 +257,7 @@ impl Input {
         let result = inflater.inflate(compressed, history, limit, &mut message);
         self.inflation.inflated += message.len();
         if let CompressedPayload::Collected(buffer) = payload {
-            self.reuse(buffer);
+            self.pool(buffer.into_storage());
         }
         // A message that is at fault waits for its next use, too.
         let whole = message.is_complete();
@@ -278,23 +285,34 @@ impl Input {
         self.lent = false;
         self.control.len = 0;
         if let Some(message) = self.finished.take() {
-            self.reuse(message);
+            self.pool(message.into_storage());
         }
     }
 
-    pub(super) fn reuse(&mut self, message: MessageBuffer) {
+    fn pool(&mut self, storage: Vec<u8>) {
         let pooled: usize = self.pool.iter().map(Vec::capacity).sum();
-        if self.pool.len() < POOLED_BUFFERS && pooled + message.capacity() <= POOLED_BYTES {
-            self.pool.push(message.into_storage());
+        if storage.capacity() > 0
+            && self.pool.len() < POOLED_BUFFERS
+            && pooled + storage.capacity() <= POOLED_BYTES
+        {
+            self.pool.push(storage);
         }
     }
 
-    /// A buffer for a message of which at least `wanted` bytes are announced: a used one where one
-    /// fits, else an empty one, which grows as the bytes come.
-    pub(super) fn message_buffer(&mut self, opcode: OpCode, wanted: u64) -> MessageBuffer {
-        let fits = |storage: &Vec<u8>| storage.len() as u64 <= wanted.saturating_mul(2);
-        let storage = self.pool.iter().position(fits).map(|index| self.pool.swap_remove(index));
-        MessageBuffer::new(opcode == OpCode::Text, storage.unwrap_or_default())
+    /// Makes room in a message for `least` more bytes, of `wanted` in all: where it has to grow, in a
+    /// used buffer if one fits. What is announced and has not come takes none.
+    pub(super) fn make_room(&mut self, message: &mut MessageBuffer, least: usize, wanted: usize) {
+        if message.spare().len() >= least {
+            return;
+        }
+        let needed = message.len().saturating_add(least);
+        let most = message.len().saturating_add(self.unread().len()).saturating_mul(POOLED_TIMES);
+        let fits = |storage: &Vec<u8>| (needed..=most).contains(&storage.len());
+        if let Some(index) = self.pool.iter().position(fits) {
+            let storage = message.move_to(self.pool.swap_remove(index));
+            self.pool(storage);
+        }
+        message.make_room(least, wanted);
     }
 
     /// Leaves no byte of one connection for the next, whatever happened in between, and gives out
@@ -324,7 +342,7 @@ impl Input {
 
 /// Unread bytes outside an [`Input`].
 #[cfg(feature = "std")]
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct UnreadBytes {
     buffer: Vec<u8>,
     start: usize,
@@ -343,5 +361,30 @@ impl UnreadBytes {
 
     pub(crate) fn capacity(&self) -> usize {
         self.buffer.capacity()
+    }
+}
+
+// Lengths only: what a connection received is nobody else's business.
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input")
+            .field("unread", &self.unread().len())
+            .field("capacity", &self.buffer.len())
+            .field("end_of_stream", &self.end_of_stream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ControlBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlBuffer").field("len", &self.len).finish()
+    }
+}
+
+#[cfg(feature = "std")]
+impl fmt::Debug for UnreadBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnreadBytes").field("len", &(self.end - self.start)).finish()
     }
 }

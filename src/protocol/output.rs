@@ -37,7 +37,7 @@ pub struct Output {
 }
 
 /// A pong that waits, as it goes on the wire.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Pong {
     header: EncodedHeader,
     payload: [u8; 125],

@@ -10,8 +10,9 @@ use super::check::{Expected, Progress, check, check_start, no_header};
 use super::input::CompressedPayload;
 use super::input::ControlBuffer;
 use super::{Fault, Input};
+use crate::Limits;
 use crate::frame::{Decoded, Header, MAX_HEADER_SIZE, OpCode, mask, utf8::MessageBuffer};
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 /// The receiving half of a connection.
 #[derive(Debug, Default)]
@@ -134,19 +135,18 @@ impl Receiver {
                         }
                         return Ok(Found::Nothing);
                     };
-                    pending.begin(header, input);
+                    pending.begin(header);
                 }
                 Unfinished::Data { header, received } => {
                     let header = *header;
                     // Judged against `Limits::frame` and `Limits::message`, so it fits a `usize`.
                     let left = usize::try_from(header.len).unwrap_or(usize::MAX) - *received;
                     let n = left.min(input.unread().len());
-                    if let Some(message) = &mut pending.message {
-                        let wanted = message.buffer.len() + left;
-                        let bytes = &input.unread()[..n];
-                        message
-                            .buffer
-                            .append(bytes, wanted, header.mask, *received)
+                    if let Some(Fragments { buffer, .. }) = &mut pending.message {
+                        let wanted = wanted(&header, left, buffer, expected.limits);
+                        input.make_room(buffer, n, wanted);
+                        buffer
+                            .append(&input.unread()[..n], wanted, header.mask, *received)
                             .map_err(|_| Fault::InvalidUtf8)?;
                     }
                     input.consume(n);
@@ -218,20 +218,24 @@ impl Receiver {
         })
     }
 
-    /// Room for the rest of a data frame's payload, at the place where it will stay, at most `most`
-    /// bytes; or `None` where no large payload is being received.
+    /// Room for the rest of a data frame's payload, at the place where it will stay; or `None` where
+    /// less than `least` bytes of it are missing, or have come.
     #[cfg(feature = "std")]
-    pub(super) fn direct_room(&mut self, least: usize) -> Option<&mut [u8]> {
+    pub(super) fn direct_room(
+        &mut self,
+        least: usize,
+        input: &mut Input,
+        limits: &Limits,
+    ) -> Option<&mut [u8]> {
         let pending = self.pending.as_mut()?;
         let Unfinished::Data { header, received } = &pending.frame else { return None };
         let left = usize::try_from(header.len).unwrap_or(usize::MAX) - *received;
-        if left < least {
-            return None;
-        }
         let buffer = &mut pending.message.as_mut()?.buffer;
         // Grows with what has come, not with what the header claims.
-        let step = left.min(buffer.len().max(least));
-        buffer.grow(step);
+        if left.min(buffer.len()) < least {
+            return None;
+        }
+        input.make_room(buffer, least, wanted(header, left, buffer, limits));
         let spare = buffer.spare();
         let n = spare.len().min(left);
         Some(&mut spare[..n])
@@ -258,7 +262,7 @@ impl Receiver {
 
 impl Pending {
     /// Begins the frame whose header has come.
-    fn begin(&mut self, header: Header, input: &mut Input) {
+    fn begin(&mut self, header: Header) {
         if header.opcode.is_control() {
             self.frame = Unfinished::Control { header, payload: ControlBuffer::default() };
             return;
@@ -267,7 +271,7 @@ impl Pending {
             // What is compressed is no text yet.
             let payload = if header.rsv == 0 { header.opcode } else { OpCode::Binary };
             Fragments {
-                buffer: input.message_buffer(payload, header.len),
+                buffer: MessageBuffer::new(payload == OpCode::Text, Vec::new()),
                 count: 0,
                 #[cfg(feature = "deflate")]
                 compressed: (header.rsv != 0).then_some(header.opcode),
@@ -308,6 +312,11 @@ impl Unfinished {
             }
         }
     }
+}
+
+/// The bytes that a message can come to have, of whose current frame so many are missing.
+fn wanted(header: &Header, left: usize, buffer: &MessageBuffer, limits: &Limits) -> usize {
+    if header.fin { buffer.len() + left } else { limits.message }
 }
 
 /// The frame at the start of the input, where it is whole and either a control frame or a compressed

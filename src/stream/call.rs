@@ -9,7 +9,7 @@ use crate::protocol::{Event, Input, Stamp, Status, UnreadBytes};
 use crate::transport::{Received, recv_checked};
 use std::io;
 
-/// A payload of which so much is still missing is received straight into its message.
+/// A payload of which so much has come, and as much is missing, is received straight into its message.
 const DIRECT_RECEIVE: usize = 32 << 10;
 
 /// Replies are gathered up to so many bytes before they are sent in the middle of a call.
@@ -349,7 +349,7 @@ impl<'a> Call<'a> {
     /// At most `most` bytes; gives what came, and how much room there was for it.
     #[inline]
     fn receive_once(&mut self, most: usize) -> (io::Result<Received>, usize) {
-        if let Some(room) = self.out.connection.direct_room(DIRECT_RECEIVE) {
+        if let Some(room) = self.out.connection.direct_room(DIRECT_RECEIVE, self.input) {
             let len = room.len().min(most);
             let received = recv_checked(self.out.transport, &mut room[..len]);
             if let Ok(Received::Bytes(n)) = received {

@@ -16,7 +16,7 @@ pub(super) struct Spill {
 ///
 /// A ring: however little the transport takes at a time, and however little comes in, no byte is moved
 /// within it, and it never holds more than the bound.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Unsent {
     bytes: VecDeque<u8>,
     pub(super) pong: Option<Box<Pong>>,
@@ -77,6 +77,13 @@ impl Unsent {
             pong.append_to(&mut bytes);
         }
         bytes
+    }
+}
+
+/// Lengths only.
+impl std::fmt::Debug for Unsent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unsent").field("len", &self.all()).field("since", &self.since).finish()
     }
 }
 

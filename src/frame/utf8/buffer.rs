@@ -14,7 +14,6 @@ use alloc::vec::Vec;
 /// ```
 ///
 /// Only the spare bytes can be written to: what was committed stays as it was judged.
-#[derive(Debug)]
 pub struct MessageBuffer {
     /// Every byte of it is initialised: its length is what may be written without growing.
     storage: Vec<u8>,
@@ -73,6 +72,24 @@ impl MessageBuffer {
         }
     }
 
+    /// Makes [`spare`](Self::spare) at least `least` bytes long. Where it is not, the storage doubles, at
+    /// most to what `wanted` bytes in all need: so many small steps cost few growths.
+    pub fn make_room(&mut self, least: usize, wanted: usize) {
+        if self.spare().len() < least {
+            let doubled = self.storage.len().saturating_mul(2).min(wanted);
+            self.grow(least.max(doubled.saturating_sub(self.filled)));
+        }
+    }
+
+    /// Moves to another storage, if that is larger. Gives back the one that is not needed.
+    pub(crate) fn move_to(&mut self, mut storage: Vec<u8>) -> Vec<u8> {
+        if storage.len() > self.storage.len() {
+            storage[..self.filled].copy_from_slice(&self.storage[..self.filled]);
+            core::mem::swap(&mut storage, &mut self.storage);
+        }
+        storage
+    }
+
     /// Makes the first `n` spare bytes part of the message: unmasks them where there is a key
     /// (`offset` bytes of the frame's payload came before) and, for text, judges them. Of more bytes
     /// than are spare, those that are.
@@ -83,18 +100,20 @@ impl MessageBuffer {
     pub fn commit(&mut self, n: usize, key: Option<[u8; 4]>, offset: usize) -> Result<(), Utf8Error> {
         let end = self.filled.saturating_add(n).min(self.storage.len());
         let bytes = &mut self.storage[self.filled..end];
-        match (&mut self.text, key) {
+        // A copy: what is judged moves on together with what is committed, or not at all.
+        let mut text = self.text;
+        match (&mut text, key) {
             (Some(text), Some(key)) => text.unmask_and_feed(bytes, Key::new(key).after(offset))?,
             (Some(text), None) => text.feed(bytes)?,
             (None, Some(key)) => mask(bytes, key, offset),
             (None, None) => {}
         }
+        self.text = text;
         self.filled = end;
         Ok(())
     }
 
-    /// Copies `bytes` in and commits them. The storage grows by doubling, at most to what `wanted`
-    /// bytes in all need.
+    /// Copies `bytes` in and commits them, with room made as by [`make_room`](Self::make_room).
     ///
     /// # Errors
     ///
@@ -106,10 +125,7 @@ impl MessageBuffer {
         key: Option<[u8; 4]>,
         offset: usize,
     ) -> Result<(), Utf8Error> {
-        if self.spare().len() < bytes.len() {
-            let doubled = self.filled.min(wanted.saturating_sub(self.filled));
-            self.grow(bytes.len().max(doubled));
-        }
+        self.make_room(bytes.len(), wanted);
         let spare = self.spare();
         match key {
             Some(key) => mask_into(spare, bytes, key, offset),
@@ -138,5 +154,31 @@ impl MessageBuffer {
     /// The storage, to be used again; its length is still what is initialised.
     pub fn into_storage(self) -> Vec<u8> {
         self.storage
+    }
+}
+
+/// Lengths only: the payload is nobody's business.
+impl core::fmt::Debug for MessageBuffer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("MessageBuffer")
+            .field("len", &self.filled)
+            .field("capacity", &self.storage.capacity())
+            .field("text", &self.is_text())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_was_refused_leaves_no_trace() {
+        let mut text = MessageBuffer::new(true, Vec::new());
+        text.append(b"\xe2\x82", 9, None, 0).unwrap();
+        text.append(b"\xac\xff", 9, None, 2).unwrap_err();
+        assert_eq!((text.as_bytes(), text.as_str()), (&b"\xe2\x82"[..], None));
+        text.append(b"\xac", 9, None, 2).unwrap();
+        assert_eq!(text.as_str(), Some("\u{20ac}"));
     }
 }
