@@ -136,7 +136,7 @@ impl<'h> Client<'h> {
                     ready = waiter.wait(interest, opening.next_deadline(now), now)?;
                 }
                 // A client decides nothing.
-                Progress::Open | Progress::Decide(_) => return Ok(opening.into_stream()),
+                Progress::Open | Progress::Decide(_) => return Ok(opening.into_stream()?),
             }
         }
     }

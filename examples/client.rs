@@ -102,7 +102,7 @@ impl Client {
             wait(&mut poll, &mut events, timeout(opening.next_deadline(since(start)), since(start)))?;
         }
         let lines = Lines::new(&poll)?;
-        Ok(Self { stream: opening.into_stream(), poll, events, scratch, start, lines })
+        Ok(Self { stream: opening.into_stream()?, poll, events, scratch, start, lines })
     }
 
     /// Until the connection has ended.

@@ -25,7 +25,7 @@
 //! }
 //! assert!(matches!(server.advance(&mut scratch.at(now), Ready::ALL)?, Progress::Open));
 //! assert!(matches!(client.advance(&mut scratch.at(now), Ready::ALL)?, Progress::Open));
-//! let (mut server, mut client) = (server.into_stream(), client.into_stream());
+//! let (mut server, mut client) = (server.into_stream()?, client.into_stream()?);
 //!
 //! // Then `drive`, for each readiness: events come in, replies go out.
 //! client.send(&mut scratch.at(now), "Hello")?;
@@ -90,7 +90,7 @@ pub use protocol::{
 };
 #[cfg(feature = "std")]
 pub use stream::{
-    ClientOpening, Error, IfFull, Interest, OpeningError, Outgoing, Prepared, Progress, ReadError,
+    ClientOpening, Error, IfFull, Interest, NotOpen, OpeningError, Outgoing, Prepared, Progress, ReadError,
     ReadResult, Ready, Scratch, Sent, ServerOpening, Turn, WebSocketStream, WriteError, WriteResult,
 };
 #[cfg(feature = "std")]

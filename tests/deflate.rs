@@ -335,7 +335,7 @@ fn open(
     server.answer(answer).unwrap();
     assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
     assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
-    Ok((server.into_stream(), client.into_stream()))
+    Ok((server.into_stream().unwrap(), client.into_stream().unwrap()))
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn tungstenite_accepts_our_request_and_we_accept_its_own() {
     assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
     let mut theirs = tungstenite::accept(b).unwrap();
     assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
-    let mut ours = opening.into_stream();
+    let mut ours = opening.into_stream().unwrap();
     ours.send(&mut scratch.at(0), Message::Text("hello")).unwrap();
     assert_eq!(theirs.read().unwrap(), Theirs::text("hello"));
 

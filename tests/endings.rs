@@ -58,7 +58,7 @@ fn serve(socket: TcpStream) -> Outcome {
             Ok(Progress::Decide(_)) => {
                 opening.answer(&Response::accept()).unwrap();
                 match opening.advance(&mut scratch.at(0), Ready::ALL) {
-                    Ok(Progress::Open) => break opening.into_stream(),
+                    Ok(Progress::Open) => break opening.into_stream().unwrap(),
                     Ok(_) => panic!("a response of a hundred bytes was not taken"),
                     Err(error) => return Outcome::NotOpened(error),
                 }

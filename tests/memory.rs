@@ -348,6 +348,21 @@ fn a_large_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
 }
 
 #[test]
+fn a_large_message_that_is_unsent_is_held_once_and_leaves_nothing_in_the_scratch() {
+    let payload = vec![7; 8 << 20];
+    let (a, peer) = memory::pair(4096);
+    let mut client = WebSocketStream::client(a).unwrap();
+    let mut scratch = Scratch::new();
+    let before = LIVE.get();
+    client.send(&mut scratch.at(0), &payload).unwrap();
+    assert!(client.unsent() > 7 << 20);
+    let held = LIVE.get() - before;
+    assert!(held < 9 << 20, "{held} bytes");
+    drop((client, peer));
+    assert!(LIVE.get() < before + (1 << 20), "{} bytes stay", LIVE.get().wrapping_sub(before));
+}
+
+#[test]
 fn what_is_debugged_shows_no_payload() {
     let frame = |first, payload| [&[first, 0x84, 0, 0, 0, 0][..], payload].concat();
     // An unfinished message, and one that is unread behind a reply that is unsent.

@@ -186,7 +186,7 @@ fn an_accepted_opening_tells_its_subprotocol_and_gives_its_stream() {
     assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
     assert_eq!(client.subprotocol(), Some("chat"));
     assert!(server.get_ref().is_writable() && server.get_mut().is_writable());
-    let (server, client) = (server.into_stream(), client.into_stream());
+    let (server, client) = (server.into_stream().unwrap(), client.into_stream().unwrap());
     assert_eq!((server.held(), client.held()), (0, 0));
 }
 

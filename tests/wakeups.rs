@@ -282,7 +282,7 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize) {
         }
         opening.answer(&Response::accept()).unwrap();
         assert!(matches!(opening.advance(&mut scratch.at(0), Ready::NONE).unwrap(), Progress::Open));
-        let mut stream = opening.into_stream();
+        let mut stream = opening.into_stream().unwrap();
         // "drive it once at once"
         let (heard, end) =
             serve(&mut stream, &mut poller, Some(&mut client), Some(Ready::READABLE), || false);

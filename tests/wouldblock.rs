@@ -280,7 +280,7 @@ fn every_cut_of_a_request_with_every_refusal_of_the_response_opens_the_same_stre
                 calls += 1;
                 assert!(calls < 6, "{cut} {sent}");
             }
-            let mut stream = opening.into_stream();
+            let mut stream = opening.into_stream().unwrap();
             let mut heard = 0;
             let ready = Ready::READABLE;
             let result = stream.drive(&mut scratch.at(0), ready, |event, out| match event {

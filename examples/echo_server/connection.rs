@@ -35,7 +35,7 @@ impl Connection {
                 }
             }
             if let Self::Opening(opening) = std::mem::replace(self, Self::Gone) {
-                *self = Self::Open(opening.into_stream());
+                *self = Self::Open(opening.into_stream().ok()?);
                 // What its poller said before was used up by the opening.
                 ready.readable = true;
             }

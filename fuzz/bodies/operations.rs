@@ -58,6 +58,8 @@ struct Wire {
     moods: VecDeque<u8>,
     broken: bool,
     told_end: bool,
+    /// A `recv` said that it is broken.
+    told_broken: bool,
     shut: bool,
     refused: bool,
 }
@@ -85,8 +87,11 @@ impl NonBlockingTransport for Wire {
     }
 
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        assert!(!buffer.is_empty() && !self.told_end && !self.broken);
-        let most = self.mood()?.min(buffer.len()).min(self.coming.len());
+        assert!(!buffer.is_empty() && !self.told_end && !self.told_broken);
+        // After a failed send it may be asked what the peer had said, and fails once more.
+        let most = if self.broken { Err(ErrorKind::ConnectionReset.into()) } else { self.mood() };
+        self.told_broken = self.broken;
+        let most = most?.min(buffer.len()).min(self.coming.len());
         if most == 0 {
             self.told_end = self.ends;
             return if self.ends { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };

@@ -28,7 +28,8 @@ pub struct Deadlines {
     /// pong. Off.
     pub silence: Option<u32>,
     /// From the first Close frame, in either direction, to the end of the stream; and from a peer's
-    /// end of stream until it has taken what was unsent. 5 s.
+    /// end of stream until it has taken what was unsent. It counts from when that Close frame is
+    /// queued: a slow peer with much before it may want more. 5 s.
     pub close: Option<u32>,
     /// How long bytes may be unsent without the peer taking a single one. Then the connection is
     /// closed with 1008, behind what was accepted, within [`close`](Self::close). Off.

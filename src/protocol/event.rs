@@ -3,6 +3,7 @@
 
 use super::End;
 use crate::frame::{CloseCode, OpCode};
+use alloc::{string::String, vec::Vec};
 
 /// A whole message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +46,24 @@ impl<'a> From<&'a [u8]> for Message<'a> {
     }
 }
 
+impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Message<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'a> From<&'a String> for Message<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
 /// What a Close frame says (RFC 6455, section 5.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseFrame<'a> {
@@ -60,7 +79,8 @@ pub struct CloseFrame<'a> {
 pub enum Event<'a> {
     /// A whole message arrived.
     Message(Message<'a>),
-    /// A ping arrived. Its pong is already on its way.
+    /// A ping arrived. Its pong is already on its way, unless this end has sent its Close frame, behind
+    /// which nothing goes out.
     Ping(&'a [u8]),
     /// A pong arrived, asked for or not.
     Pong(&'a [u8]),

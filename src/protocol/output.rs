@@ -8,6 +8,10 @@ use alloc::{boxed::Box, vec::Vec};
 /// The bytes that an output first makes room for.
 const LEAST_BUFFER: usize = 1024;
 
+/// A buffer that came to be larger is not kept for the next call.
+#[cfg(feature = "std")]
+const KEPT_BUFFER: usize = 1 << 20;
+
 /// Bytes on their way out of a [`Connection`](super::Connection), the source of its masking keys,
 /// and the time.
 ///
@@ -250,10 +254,30 @@ impl Output {
         self.end = end;
     }
 
+    /// What is to be sent as a buffer of its own, where it is most of what this one holds and no more
+    /// than `bound`; else `None`, and it is to be copied.
+    pub(crate) fn take_bytes(&mut self, bound: usize) -> Option<(Vec<u8>, usize)> {
+        let capacity = self.buffer.capacity();
+        if capacity <= KEPT_BUFFER || capacity > bound || self.gathered() < capacity / 2 {
+            return None;
+        }
+        self.buffer.truncate(self.end);
+        let taken = (core::mem::take(&mut self.buffer), self.sent);
+        (self.sent, self.end) = (0, 0);
+        Some(taken)
+    }
+
+    /// Gives back what is more than the usual messages need. Nothing is in it any more.
+    pub(crate) fn shrink(&mut self) {
+        if self.buffer.len() > KEPT_BUFFER {
+            self.buffer = Vec::new();
+        }
+    }
+
     /// Whether no call has left anything.
     #[inline]
     pub(crate) fn is_clean(&self) -> bool {
-        self.end == 0 && !self.blocked && self.pong.is_none()
+        self.end == 0 && !self.blocked && self.pong.is_none() && self.buffer.len() <= KEPT_BUFFER
     }
 
     pub(crate) fn may_send(&self) -> bool {

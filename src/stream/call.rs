@@ -99,7 +99,7 @@ impl<'a> Call<'a> {
                 *own_unread = true;
             }
         }
-        if state.ended() {
+        if state.ended() && state.broken.is_none() {
             self.input.end_of_stream();
         }
         // Until the end is told, each call fails as the one did in which the transport failed.
@@ -131,10 +131,15 @@ impl<'a> Call<'a> {
             if unsent.is_empty() {
                 unsent.since = output.now().map(Stamp::at);
             }
-            unsent.push(output.as_bytes(), self.out.connection.config().limits.unsent_bound());
+            let bound = self.out.connection.config().limits.unsent_bound();
+            match unsent.is_empty().then(|| output.take_bytes(bound)).flatten() {
+                Some((bytes, sent)) => unsent.take(bytes, sent),
+                None => unsent.push(output.as_bytes(), bound),
+            }
             unsent.pong = pong;
         }
         output.begin(0, None);
+        output.shrink();
         if spill.as_ref().is_some_and(|spill| spill.is_empty()) {
             **spill = None;
         }
@@ -165,7 +170,7 @@ impl<'a> Call<'a> {
         }
         // What arrived before the transport failed is told before the end.
         if !again && (self.out.failed.is_some() || self.kept.state.broken.is_some()) {
-            self.broken(&mut handler)?;
+            again = self.broken(&mut handler)?;
         }
         Ok(self.conclude(again))
     }
@@ -230,16 +235,19 @@ impl<'a> Call<'a> {
         self.give_up();
     }
 
-    /// Tells the end of a connection whose transport failed.
+    /// Tells the end of a connection whose transport failed, behind all that the peer had said. Tells
+    /// whether there is more of that.
     #[cold]
     fn broken<E>(
         &mut self,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'a>) -> Result<(), E>,
-    ) -> Result<(), Stopped<E>> {
-        let failed = self.out.failed.take();
-        if let Some(error) = &failed {
-            self.kept.state.fail(error);
+    ) -> Result<bool, Stopped<E>> {
+        let more = self.receive_last(handler);
+        self.give_up();
+        if more.map_err(Stopped::Handler)? {
+            return Ok(true);
         }
+        let failed = self.out.failed.take();
         // After the closing handshake, or a fault, a peer that is gone is no news.
         let news = self.out.connection.goes_on();
         let errno = self.kept.state.broken.map_or(0, Errno::get);
@@ -248,8 +256,33 @@ impl<'a> Call<'a> {
         }
         match failed {
             Some(error) if news => Err(Stopped::System(error)),
-            _ => Ok(()),
+            _ => Ok(false),
         }
+    }
+
+    /// What arrived before the transport failed is still received: where only sending fails, the
+    /// peer's last messages may be there, and its Close frame.
+    #[cold]
+    fn receive_last<E>(
+        &mut self,
+        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'a>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let mut budget = self.budget(Ready::ALL);
+        while self.out.connection.goes_on() {
+            if let Some(event) = self.out.connection.receive_rest(self.input, self.out.output) {
+                handler(event, &mut self.out)?;
+                if self.is_spent(&mut budget) {
+                    return Ok(true);
+                }
+                continue;
+            }
+            match self.refill(&mut budget) {
+                Refill::Received => {}
+                Refill::Drained => break,
+                Refill::Spent => return Ok(true),
+            }
+        }
+        Ok(false)
     }
 
     /// Receives and hands out events until nothing is left, or the call's budget is. Tells whether
@@ -310,8 +343,8 @@ impl<'a> Call<'a> {
 
     /// Receives once, all of whose input is used.
     fn refill(&mut self, budget: &mut Budget) -> Refill {
-        let Kept { state, .. } = &mut self.kept;
-        if self.out.failed.is_some() || state.ended() || state.broken.is_some() {
+        let failed = self.out.failed.is_some() || self.kept.state.broken.is_some();
+        if self.kept.state.ended() || (failed && !self.out.connection.goes_on()) {
             return Refill::Drained;
         }
         if budget.bytes == 0 {
@@ -335,11 +368,16 @@ impl<'a> Call<'a> {
             }
             Ok(Received::End) => {
                 state.incoming = Incoming::Ended;
+                // The failure is the end to be told.
+                if failed {
+                    return Refill::Drained;
+                }
                 self.input.end_of_stream();
                 Refill::Received
             }
             Err(error) => {
-                self.out.failed = Some(error);
+                state.incoming = Incoming::Ended;
+                self.out.failed.get_or_insert(error);
                 Refill::Drained
             }
         }

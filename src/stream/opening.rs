@@ -67,6 +67,21 @@ impl fmt::Display for OpeningError {
 
 impl std::error::Error for OpeningError {}
 
+/// There is no stream yet: the opening, given back as it was.
+#[derive(Debug)]
+pub struct NotOpen<O>(
+    /// The opening.
+    pub Box<O>,
+);
+
+impl<O> fmt::Display for NotOpen<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the opening handshake is not made yet: advance it until it is open")
+    }
+}
+
+impl<O: fmt::Debug> std::error::Error for NotOpen<O> {}
+
 /// What both ends' openings have: a transport, bytes to send, and bytes that came behind the head.
 #[derive(Debug)]
 struct Wire<T> {
@@ -82,6 +97,8 @@ struct Wire<T> {
     shut: bool,
     #[cfg(feature = "deflate")]
     agreed: Option<crate::deflate::Agreed>,
+    /// The handshake is made.
+    open: bool,
 }
 
 fn head_limits(limits: &Limits) -> HeadLimits {
@@ -114,12 +131,13 @@ impl<T: NonBlockingTransport> Wire<T> {
             shut: false,
             #[cfg(feature = "deflate")]
             agreed: None,
+            open: false,
         })
     }
 
     fn deadline(&self, now: u64) -> Option<u64> {
         let handshake = self.config.get().deadlines.handshake?;
-        Some(self.began.unwrap_or(now).saturating_add(handshake.into()))
+        Some(self.began.map_or(now, |began| began.saturating_add(handshake.into())))
     }
 
     fn begin(&mut self, now: Option<u64>, ready: Ready) -> Result<(), OpeningError> {
@@ -217,7 +235,7 @@ impl<T: NonBlockingTransport> Wire<T> {
 /// server.answer(&Response::accept())?;
 /// assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
 /// assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
-/// let (_server, _client) = (server.into_stream(), client.into_stream());
+/// let (_server, _client) = (server.into_stream()?, client.into_stream()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -265,7 +283,11 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     ///
     /// Why there will be no WebSocket; the transport can be dropped then.
     pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
-        self.wire.begin(turn.now, ready)?;
+        let begun = self.wire.begin(turn.now, ready);
+        begun.map_err(|late| self.refusal().unwrap_or(late))?;
+        if self.wire.open {
+            return Ok(Progress::Open);
+        }
         let mut buffer = [0; RECEIVE_BYTES];
         while let ServerState::Receiving = self.state {
             if self.handshake.request().is_some() {
@@ -284,21 +306,31 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
                 }
             }
         }
-        let error = match self.state {
-            ServerState::Receiving => {
-                return Ok(match self.handshake.request() {
-                    Some(request) => Progress::Decide(request),
-                    None => Progress::Pending(self.wire.pending(false)),
-                });
-            }
-            ServerState::Accepted if self.wire.flush()? => return Ok(Progress::Open),
-            ServerState::Accepted => return Ok(Progress::Pending(self.wire.pending(false))),
-            ServerState::Refused => OpeningError::Refused,
-            ServerState::Faulty(fault) => OpeningError::Request(fault),
-        };
-        match self.wire.linger() {
-            Ok(Some(interest)) => Ok(Progress::Pending(interest)),
-            Ok(None) | Err(_) => Err(error),
+        if let Some(error) = self.refusal() {
+            return match self.wire.linger() {
+                Ok(Some(interest)) => Ok(Progress::Pending(interest)),
+                Ok(None) | Err(_) => Err(error),
+            };
+        }
+        if let ServerState::Accepted = self.state {
+            self.wire.open = self.wire.flush()?;
+            return Ok(match self.wire.open {
+                true => Progress::Open,
+                false => Progress::Pending(self.wire.pending(false)),
+            });
+        }
+        Ok(match self.handshake.request() {
+            Some(request) => Progress::Decide(request),
+            None => Progress::Pending(self.wire.pending(false)),
+        })
+    }
+
+    /// Why there will be no WebSocket, where that is decided.
+    fn refusal(&self) -> Option<OpeningError> {
+        match self.state {
+            ServerState::Receiving | ServerState::Accepted => None,
+            ServerState::Refused => Some(OpeningError::Refused),
+            ServerState::Faulty(fault) => Some(OpeningError::Request(fault)),
         }
     }
 
@@ -341,7 +373,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
 
     /// When [`advance`](Self::advance) next wants to be called though nothing is ready, in the
     /// caller's milliseconds: then the handshake has taken too long. `None` where that deadline is
-    /// off. It counts from the first `advance`, which is best made at once.
+    /// off. It counts from the first `advance`; before that it is `now`.
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
         self.wire.deadline(now)
     }
@@ -357,9 +389,14 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     }
 
     /// The stream, once it is [`Progress::Open`]. Bytes that came behind the head are in it, and are
-    /// read first: drive it once at once.
-    pub fn into_stream(self) -> WebSocketStream<T> {
-        self.wire.into_stream(Role::Server)
+    /// read first: drive it once at once, with [`Ready::ALL`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotOpen`] with the opening as it was, before [`advance`](Self::advance) has given
+    /// [`Progress::Open`].
+    pub fn into_stream(self) -> Result<WebSocketStream<T>, NotOpen<Self>> {
+        if self.wire.open { Ok(self.wire.into_stream(Role::Server)) } else { Err(NotOpen(Box::new(self))) }
     }
 }
 
@@ -412,6 +449,9 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     /// [`response`](Self::response) can be looked at, to follow a redirect, say.
     pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
         self.wire.begin(turn.now, ready)?;
+        if self.wire.open {
+            return Ok(Progress::Open);
+        }
         if !self.wire.flush()? {
             return Ok(Progress::Pending(self.wire.pending(false)));
         }
@@ -429,6 +469,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
                     {
                         self.wire.agreed = self.confirm_deflate().map_err(OpeningError::Response)?;
                     }
+                    self.wire.open = true;
                     return Ok(Progress::Open);
                 }
             }
@@ -473,7 +514,11 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     }
 
     /// The stream, once it is [`Progress::Open`]; see [`ServerOpening::into_stream`].
-    pub fn into_stream(self) -> WebSocketStream<T> {
-        self.wire.into_stream(Role::Client)
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn into_stream(self) -> Result<WebSocketStream<T>, NotOpen<Self>> {
+        if self.wire.open { Ok(self.wire.into_stream(Role::Client)) } else { Err(NotOpen(Box::new(self))) }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::call::Call;
 use super::{Error, Interest, Sent};
-use crate::protocol::{Cause, SendError, Stamp, Status};
+use crate::protocol::{SendError, Stamp};
 use crate::transport::{send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
 
@@ -104,29 +104,12 @@ impl Call<'_> {
         }
     }
 
-    fn closing_interest(&self, again: bool) -> Interest {
-        let writable = self.out.needs_flush() && self.kept.state.broken.is_none();
-        let over = match self.out.connection.status() {
-            Status::Over(end) => !writable || matches!(end.cause, Cause::Deadline(_) | Cause::System(_)),
-            _ => false,
-        };
-        Interest {
-            readable: !self.kept.state.ended() && !over,
-            writable: writable && !over,
-            again: again && !over,
-            over,
-        }
-    }
-
     /// Ends the call: what the stream wants now.
     #[inline]
     pub(super) fn conclude(&mut self, again: bool) -> Interest {
-        if self.out.connection.goes_on() {
-            let writable = self.out.needs_flush() && self.kept.state.broken.is_none();
-            let readable = !self.kept.state.ended() && !self.kept.state.paused;
-            return Interest { readable, writable, again, over: false };
+        if !self.out.connection.goes_on() {
+            self.half_close();
         }
-        self.half_close();
-        self.closing_interest(again)
+        self.kept.state.interest(self.out.connection, self.out.needs_flush(), again)
     }
 }

@@ -66,6 +66,12 @@ impl Unsent {
         self.bytes.extend(bytes);
     }
 
+    /// Takes a buffer whose first `sent` bytes are sent, where there are no bytes yet.
+    pub(super) fn take(&mut self, buffer: Vec<u8>, sent: usize) {
+        self.bytes = buffer.into();
+        self.bytes.drain(..sent);
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

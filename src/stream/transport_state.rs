@@ -1,6 +1,8 @@
 //! What a stream knows of its transport.
 #![forbid(unsafe_code)]
 
+use super::Interest;
+use crate::protocol::{Cause, Connection, Status};
 use std::io;
 use std::num::NonZeroU8;
 
@@ -58,6 +60,26 @@ impl TransportState {
     #[inline]
     pub(super) fn ended(&self) -> bool {
         self.incoming == Incoming::Ended
+    }
+
+    /// What the stream wants, where something is unsent or nothing is.
+    #[inline]
+    pub(super) fn interest(&self, connection: &Connection, unsent: bool, again: bool) -> Interest {
+        let writable = unsent && self.broken.is_none();
+        if connection.goes_on() {
+            let readable = !self.ended() && !self.paused;
+            return Interest { readable, writable, again, over: false };
+        }
+        let over = match connection.status() {
+            Status::Over(end) => !writable || matches!(end.cause, Cause::Deadline(_) | Cause::System(_)),
+            _ => false,
+        };
+        Interest {
+            readable: !self.ended() && !over,
+            writable: writable && !over,
+            again: again && !over,
+            over,
+        }
     }
 
     pub(super) fn fail(&mut self, error: &io::Error) {

@@ -235,6 +235,17 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         call.sent(Ok(()))
     }
 
+    /// What it wants of the event loop now, after a call other than [`drive`](Self::drive), say.
+    ///
+    /// `again` says that something waits inside. That bytes are left in the transport, because the
+    /// budget of the last `drive` was used up, is known only to the `again` that it gave.
+    pub fn interest(&self) -> Interest {
+        let unsent = self.unsent() > 0 || self.transport.wants_write();
+        let unread = self.spill.as_ref().is_some_and(|spill| !spill.unread.as_bytes().is_empty());
+        let again = unread || self.state.incoming == Incoming::ToTheEnd || self.state.broken.is_some();
+        self.state.interest(&self.connection, unsent, again && !self.state.paused)
+    }
+
     /// When [`drive`](Self::drive) next wants to be called though nothing is ready, in the caller's
     /// milliseconds; `None` for never.
     ///

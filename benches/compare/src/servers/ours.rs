@@ -135,7 +135,7 @@ fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64, ready: Rea
         return Some(interest);
     }
     if let Connection::Opening(opening) = std::mem::replace(connection, Connection::Gone) {
-        *connection = Connection::Open(opening.into_stream());
+        *connection = Connection::Open(opening.into_stream().ok()?);
     }
     // Bytes behind the head are read in the next turn.
     Some(Interest { readable: true, writable: false, again: true, over: false })

@@ -1,0 +1,173 @@
+//! Defects that were found in review, each under what is right instead.
+
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use websocket_stream::handshake::{ClientRequest, Response};
+use websocket_stream::protocol::Role;
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{
+    Cause, ClientOpening, CloseCode, Config, Error, Event, Limits, NonBlockingTransport, OpeningError,
+    Progress, Ready, Scratch, Sent, ServerOpening, WebSocketStream,
+};
+
+/// A client's frame, masked with zeros.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(payload.len()).unwrap();
+    assert!(len < 126);
+    [&[first, 0x80 | len, 0, 0, 0, 0], payload].concat()
+}
+
+/// A stream whose peer has said so many messages and a Close frame, and is gone.
+fn whose_peer_is_gone(messages: usize, call_events: usize) -> WebSocketStream<UnixStream> {
+    let (a, mut b) = UnixStream::pair().unwrap();
+    let limits = Limits { call_events, ..Limits::default() };
+    let config = Arc::new(Config { limits, ..Config::default() });
+    for _ in 0..messages {
+        b.write_all(&frame(0x81, b"last words")).unwrap();
+    }
+    b.write_all(&frame(0x88, &1001u16.to_be_bytes())).unwrap();
+    WebSocketStream::with_config(a, Role::Server, config).unwrap()
+}
+
+#[test]
+fn what_a_peer_said_before_it_went_is_heard_though_sending_fails() {
+    for (call_events, send_first, ready) in [
+        (4096, true, Ready::ALL),
+        (4096, true, Ready::WRITABLE),
+        (4096, false, Ready::READABLE),
+        (1, true, Ready::READABLE),
+        (1, false, Ready::ALL),
+    ] {
+        let mut scratch = Scratch::new();
+        let mut stream = whose_peer_is_gone(60, call_events);
+        if send_first {
+            assert!(matches!(stream.send(&mut scratch.at(0), "tick"), Err(Error::System(_))));
+            assert!(stream.interest().again);
+        }
+        let (mut heard, mut close, mut end) = (0, None, None);
+        for _ in 0..100 {
+            let interest = stream
+                .drive(&mut scratch.at(0), ready, |event, out| {
+                    match event {
+                        Event::Message(message) => {
+                            heard += 1;
+                            out.send(message)?;
+                        }
+                        Event::Close(frame) => close = Some(frame.code),
+                        Event::End(told) => assert_eq!(end.replace(told), None),
+                        _ => {}
+                    }
+                    Ok(())
+                })
+                .unwrap();
+            if interest.over {
+                break;
+            }
+            assert!(interest.again);
+        }
+        assert_eq!((heard, close), (60, Some(CloseCode::GOING_AWAY)), "{call_events} {send_first}");
+        assert_eq!(end.map(|end| end.cause), Some(Cause::Handshake));
+    }
+}
+
+/// A transport without a vectored way.
+struct Plain(MemoryStream);
+
+impl NonBlockingTransport for Plain {
+    fn set_nonblocking(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(buffer)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(bytes)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.shutdown_write()
+    }
+}
+
+#[test]
+fn a_transport_that_sends_one_piece_at_a_time_is_given_all_of_them() {
+    // Room for all, for the header only, and for a part of the payload.
+    for room in [1 << 20, 4, 1000] {
+        let (a, _b) = memory::pair(room);
+        let mut stream = WebSocketStream::new(Plain(a)).unwrap();
+        let sent = stream.send(&mut Scratch::new().at(0), &[1u8; 8192]).unwrap();
+        match 8196_usize.saturating_sub(room) {
+            0 => assert_eq!(sent, Sent::Written),
+            rest => assert_eq!(sent, Sent::Queued(rest)),
+        }
+    }
+}
+
+#[test]
+fn what_is_waited_for_can_be_asked_without_a_call() {
+    let (a, mut b) = memory::pair(100);
+    let mut stream = WebSocketStream::new(a).unwrap();
+    let mut scratch = Scratch::new();
+    let idle = stream.interest();
+    assert!(idle.readable && !idle.writable && !idle.again && !idle.over);
+    assert_eq!(stream.send(&mut scratch.at(0), &[1u8; 200]).unwrap(), Sent::Queued(104));
+    assert!(stream.interest().writable);
+    while b.recv(&mut [0; 64]).is_ok() {}
+    let driven = stream.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
+    assert_eq!(stream.interest(), driven);
+}
+
+fn request() -> &'static [u8] {
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+}
+
+#[test]
+fn an_opening_that_is_not_open_is_given_back_and_goes_on() {
+    let mut scratch = Scratch::new();
+    let (a, mut peer) = memory::pair(100);
+    let mut server = ServerOpening::new(a).unwrap();
+    for piece in request().chunks(100) {
+        peer.send(piece).unwrap();
+        server = *server.into_stream().unwrap_err().0;
+        let _ = server.advance(&mut scratch.at(0), Ready::ALL).unwrap();
+    }
+    server.answer(&Response::accept()).unwrap();
+    // The response is longer than what the transport takes at once.
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    let mut server = *server.into_stream().unwrap_err().0;
+    while peer.recv(&mut [0; 64]).is_ok() {}
+    for _ in 0..2 {
+        assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
+    }
+    server.into_stream().unwrap();
+
+    let (a, _peer) = memory::pair(4096);
+    let mut client = ClientOpening::new(a, ClientRequest::new("a", "/")).unwrap();
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(client.into_stream().is_err());
+}
+
+#[test]
+fn a_refused_client_that_does_not_go_has_been_refused_and_was_not_late() {
+    let mut scratch = Scratch::new();
+    for faulty in [false, true] {
+        let (a, mut peer) = memory::pair(4096);
+        let mut server = ServerOpening::new(a).unwrap();
+        peer.send(if faulty { b"GET / HTTP/1.1\r\nno header\r\n\r\n" } else { request() }).unwrap();
+        let _ = server.advance(&mut scratch.at(0), Ready::ALL).unwrap();
+        if !faulty {
+            server.answer(&Response::forbidden()).unwrap();
+        }
+        assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+        let late = server.next_deadline(0).unwrap();
+        match server.advance(&mut scratch.at(late), Ready::NONE) {
+            Err(OpeningError::Request(_)) => assert!(faulty),
+            Err(OpeningError::Refused) => assert!(!faulty),
+            other => panic!("{other:?}"),
+        }
+    }
+}
