@@ -37,7 +37,7 @@ fn opening(socket: TcpStream, mut scratch: Scratch, now: u64, ready: Ready) -> R
             opening.answer(&if known { Response::accept() } else { Response::new(404) })?;
             // Now, or later; then advance again at once.
         }
-        Progress::Open => { /* opening.into_stream(): drive it once at once */ }
+        Progress::Open => { /* let ws = opening.into_stream()?; drive it at once, with Ready::ALL */ }
     }
     // END
     Ok(())
