@@ -63,7 +63,7 @@
 //! ```
 //!
 //! Each imports only from below. Without the feature `std` floors 0 and 1 remain, as `no_std` with `alloc`.
-#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
