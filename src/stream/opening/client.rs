@@ -1,0 +1,139 @@
+//! The opening handshake on a transport, the client's end.
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "deflate")]
+use super::wire::deflate_params;
+use super::wire::{RECEIVE_BYTES, Wire, head_limits};
+use super::{NotOpen, OpeningError, Progress};
+use crate::handshake::Received as Head;
+#[cfg(feature = "deflate")]
+use crate::handshake::ResponseFault;
+use crate::handshake::{ClientHandshake, ClientRequest, ReceivedResponse};
+use crate::protocol::{Config, Role, SharedConfig};
+use crate::stream::{Ready, Turn, WebSocketStream};
+use crate::transport::NonBlockingTransport;
+use std::io;
+use std::sync::Arc;
+
+/// A client's opening handshake; see [`ServerOpening`](super::ServerOpening) for an example.
+#[derive(Debug)]
+pub struct ClientOpening<T> {
+    wire: Wire<T>,
+    handshake: ClientHandshake,
+}
+
+impl<T: NonBlockingTransport> ClientOpening<T> {
+    /// Begins on a transport that is connected, or connecting. Sets it non-blocking, and
+    /// `TCP_NODELAY`.
+    ///
+    /// # Errors
+    ///
+    /// The system's; one of kind `InvalidInput`, with the [`RequestError`](crate::handshake::RequestError), where the request cannot be
+    /// sent.
+    pub fn new(transport: T, request: ClientRequest) -> io::Result<Self> {
+        Self::open(transport, request, SharedConfig::default())
+    }
+
+    /// The same with a configuration that others may share.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_config(transport: T, request: ClientRequest, config: Arc<Config>) -> io::Result<Self> {
+        Self::open(transport, request, SharedConfig::from(config))
+    }
+
+    fn open(transport: T, request: ClientRequest, config: SharedConfig) -> io::Result<Self> {
+        #[cfg(feature = "deflate")]
+        let request = match &config.get().deflate {
+            Some(policy) => request.more_extensions(&policy.offer()),
+            None => request,
+        };
+        let handshake = ClientHandshake::new(request, rand::random(), head_limits(&config.get().limits))
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let mut wire = Wire::new(transport, config)?;
+        handshake.write_request(&mut wire.out);
+        Ok(Self { wire, handshake })
+    }
+
+    /// Goes on as far as it can without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Why there will be no WebSocket. After [`ResponseFault::Refused`] the
+    /// [`response`](Self::response) can be looked at, to follow a redirect, say.
+    pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
+        self.wire.begin(turn.now, ready)?;
+        if self.wire.open {
+            return Ok(Progress::Open);
+        }
+        if !self.wire.flush()? {
+            return Ok(Progress::Pending(self.wire.pending(false)));
+        }
+        let mut buffer = [0; RECEIVE_BYTES];
+        loop {
+            let n = self.wire.receive(&mut buffer)?;
+            if n == 0 {
+                return Ok(Progress::Pending(self.wire.pending(false)));
+            }
+            match self.handshake.receive(&buffer[..n]).map_err(OpeningError::Response)? {
+                Head::Partial => {}
+                Head::Complete { used } => {
+                    self.wire.unread.extend_from_slice(&buffer[used..n]);
+                    #[cfg(feature = "deflate")]
+                    {
+                        self.wire.agreed = self.confirm_deflate().map_err(OpeningError::Response)?;
+                    }
+                    self.wire.open = true;
+                    return Ok(Progress::Open);
+                }
+            }
+        }
+    }
+
+    /// What the server agreed on.
+    #[cfg(feature = "deflate")]
+    fn confirm_deflate(&self) -> Result<Option<crate::deflate::Agreed>, ResponseFault> {
+        let Some(policy) = self.wire.config.get().deflate else { return Ok(None) };
+        let mut answers = self.handshake.extensions().into_iter().flat_map(deflate_params);
+        let Some(answer) = answers.next() else { return Ok(None) };
+        match (policy.confirm(answer), answers.next()) {
+            (Ok(agreed), None) => Ok(Some(agreed)),
+            _ => Err(ResponseFault::Extensions),
+        }
+    }
+
+    /// The subprotocol that the server chose.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.handshake.subprotocol()
+    }
+
+    /// The server's response, once it is there, whatever its status.
+    pub fn response(&self) -> Option<ReceivedResponse<'_>> {
+        self.handshake.response()
+    }
+
+    /// When it takes too long; see [`ServerOpening::next_deadline`](super::ServerOpening::next_deadline).
+    pub fn next_deadline(&self, now: u64) -> Option<u64> {
+        self.wire.deadline(now)
+    }
+
+    /// The transport.
+    pub fn get_ref(&self) -> &T {
+        &self.wire.transport
+    }
+
+    /// The transport, to register it with a poller.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.wire.transport
+    }
+
+    /// The stream, once it is [`Progress::Open`]; see [`ServerOpening::into_stream`](super::ServerOpening::into_stream).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn into_stream(self) -> Result<WebSocketStream<T>, NotOpen<Self>> {
+        if self.wire.open { Ok(self.wire.into_stream(Role::Client)) } else { Err(NotOpen(Box::new(self))) }
+    }
+}

@@ -1,0 +1,80 @@
+//! The opening handshake on a transport, for both ends: one object, advanced by `&mut` until it is
+//! done, which never moves the transport away on its own.
+#![forbid(unsafe_code)]
+
+mod client;
+mod server;
+mod wire;
+
+pub use client::ClientOpening;
+pub use server::ServerOpening;
+
+use super::Interest;
+use crate::handshake::{Request, RequestFault, ResponseFault};
+use std::{fmt, io};
+
+/// How far an opening is.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// Wait for this, and for [`next_deadline`](ServerOpening::next_deadline).
+    Pending(Interest),
+    /// A server's request is there: [`answer`](ServerOpening::answer) it, now or later. Never given
+    /// by a client's opening.
+    Decide(Request<'a>),
+    /// It is open: take the stream with `into_stream`.
+    Open,
+}
+
+/// Why an opening ended without a WebSocket.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpeningError {
+    /// The client's request was faulty. It was told so as far as the transport took the answer.
+    Request(RequestFault),
+    /// The server's response was faulty, or a refusal.
+    Response(ResponseFault),
+    /// The caller refused the request; the refusal is sent.
+    Refused,
+    /// The peer ended the stream in the middle of the handshake.
+    EndOfStream,
+    /// The handshake took longer than [`Deadlines::handshake`](crate::Deadlines::handshake).
+    Deadline,
+    /// The system refused a call on the transport.
+    System(io::Error),
+}
+
+impl From<io::Error> for OpeningError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl fmt::Display for OpeningError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(fault) => write!(f, "no WebSocket was opened: {fault}"),
+            Self::Response(fault) => write!(f, "no WebSocket was opened: {fault}"),
+            Self::Refused => f.write_str("the request was refused"),
+            Self::EndOfStream => f.write_str("the peer ended the stream in the opening handshake"),
+            Self::Deadline => f.write_str("the opening handshake took too long"),
+            Self::System(error) => write!(f, "the transport failed in the opening handshake: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for OpeningError {}
+
+/// There is no stream yet: the opening, given back as it was.
+#[derive(Debug)]
+pub struct NotOpen<O>(
+    /// The opening.
+    pub Box<O>,
+);
+
+impl<O> fmt::Display for NotOpen<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the opening handshake is not made yet: advance it until it is open")
+    }
+}
+
+impl<O: fmt::Debug> std::error::Error for NotOpen<O> {}

@@ -1,0 +1,144 @@
+//! What both ends' openings do on their transport.
+#![forbid(unsafe_code)]
+
+use super::OpeningError;
+use crate::Limits;
+use crate::handshake::HeadLimits;
+#[cfg(feature = "deflate")]
+use crate::handshake::{Extensions, Params};
+use crate::protocol::{Role, SharedConfig};
+use crate::stream::{Interest, Ready, WebSocketStream};
+use crate::transport::{NonBlockingTransport, Received, recv_checked, send_checked};
+use std::io;
+
+/// What both ends' openings have: a transport, bytes to send, and bytes that came behind the head.
+#[derive(Debug)]
+pub(super) struct Wire<T> {
+    pub(super) transport: T,
+    pub(super) config: SharedConfig,
+    pub(super) out: Vec<u8>,
+    pub(super) sent: usize,
+    pub(super) unread: Vec<u8>,
+    pub(super) began: Option<u64>,
+    /// The poller said that the peer has ended its direction.
+    pub(super) closed: bool,
+    pub(super) ended: bool,
+    pub(super) shut: bool,
+    #[cfg(feature = "deflate")]
+    pub(super) agreed: Option<crate::deflate::Agreed>,
+    /// The handshake is made.
+    pub(super) open: bool,
+}
+
+pub(super) fn head_limits(limits: &Limits) -> HeadLimits {
+    HeadLimits { bytes: limits.head_bytes, headers: limits.head_headers }
+}
+
+/// The parameters of each permessage-deflate in a list.
+#[cfg(feature = "deflate")]
+pub(super) fn deflate_params(extensions: Extensions<'_>) -> impl Iterator<Item = Params<'_>> {
+    let deflate = extensions.filter(|extension| extension.name == crate::deflate::NAME);
+    deflate.map(|extension| extension.params())
+}
+
+/// The bytes received in one call of an opening; a whole head of a usual size.
+pub(super) const RECEIVE_BYTES: usize = 4096;
+
+impl<T: NonBlockingTransport> Wire<T> {
+    pub(super) fn new(mut transport: T, config: SharedConfig) -> io::Result<Self> {
+        transport.set_nonblocking()?;
+        transport.set_nodelay()?;
+        Ok(Self {
+            transport,
+            config,
+            out: Vec::new(),
+            sent: 0,
+            unread: Vec::new(),
+            began: None,
+            closed: false,
+            ended: false,
+            shut: false,
+            #[cfg(feature = "deflate")]
+            agreed: None,
+            open: false,
+        })
+    }
+
+    pub(super) fn deadline(&self, now: u64) -> Option<u64> {
+        let handshake = self.config.get().deadlines.handshake?;
+        Some(self.began.map_or(now, |began| began.saturating_add(handshake.into())))
+    }
+
+    pub(super) fn begin(&mut self, now: Option<u64>, ready: Ready) -> Result<(), OpeningError> {
+        self.closed |= ready.closed;
+        let Some(now) = now else { return Ok(()) };
+        self.began.get_or_insert(now);
+        match self.deadline(now) {
+            Some(deadline) if now >= deadline => Err(OpeningError::Deadline),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether all is sent.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        if self.sent < self.out.len() {
+            self.sent += send_checked(&mut self.transport, &self.out[self.sent..])?;
+        }
+        if self.sent == self.out.len() && self.transport.wants_write() {
+            match self.transport.flush() {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(self.sent == self.out.len() && !self.transport.wants_write())
+    }
+
+    /// Receives once, into a buffer on the stack.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, OpeningError> {
+        match recv_checked(&mut self.transport, buffer)? {
+            Received::Bytes(n) => Ok(n),
+            Received::WouldBlock => Ok(0),
+            Received::End => {
+                self.ended = true;
+                Err(OpeningError::EndOfStream)
+            }
+        }
+    }
+
+    /// After a refusal: everything sent, the sending direction shut, the rest drained, so that the
+    /// refusal is not lost to a reset. Where that is not done, what to wait for.
+    pub(super) fn linger(&mut self) -> io::Result<Option<Interest>> {
+        if !self.flush()? {
+            return Ok(Some(self.pending(false)));
+        }
+        if !self.shut {
+            self.shut = true;
+            self.transport.shutdown_write()?;
+        }
+        let mut buffer = [0; RECEIVE_BYTES];
+        // Bounded, so that a peer that floods does not hold the thread.
+        for _ in 0..16 {
+            match recv_checked(&mut self.transport, &mut buffer)? {
+                Received::Bytes(_) => {}
+                Received::WouldBlock => return Ok(Some(self.pending(false))),
+                Received::End => return Ok(None),
+            }
+        }
+        Ok(Some(self.pending(true)))
+    }
+
+    pub(super) fn pending(&self, again: bool) -> Interest {
+        let writable = self.sent < self.out.len() || self.transport.wants_write();
+        Interest { readable: !self.ended, writable, again, over: false }
+    }
+
+    pub(super) fn into_stream(self, role: Role) -> WebSocketStream<T> {
+        let stream =
+            WebSocketStream::from_opening(self.transport, role, self.config, &self.unread, self.closed);
+        #[cfg(feature = "deflate")]
+        if let Some(agreed) = self.agreed {
+            return stream.with_deflate(agreed);
+        }
+        stream
+    }
+}
