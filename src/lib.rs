@@ -47,6 +47,7 @@
 //! | send one message to many | [`Prepared`] |
 //! | bound memory, work and time | [`Limits`], [`Deadlines`], [`Config`], [`Wheel`] |
 //! | know how it ended | [`End`], [`Fault`] |
+//! | know what can be relied on | [`guarantees`] |
 //! | compress | [`Config::deflate`], feature `deflate` |
 //! | do without a socket | [`protocol::Connection`] |
 //! | parse and mask frames | [`frame`] |
@@ -71,6 +72,7 @@ extern crate alloc;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 pub mod frame;
+pub mod guarantees;
 pub mod handshake;
 mod limits;
 pub mod protocol;

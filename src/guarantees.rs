@@ -1,0 +1,2 @@
+#![doc = include_str!("guarantees.md")]
+#![forbid(unsafe_code)]

@@ -1,0 +1,134 @@
+//! The tables in `src/guarantees.md` say what the code does.
+
+use std::collections::BTreeSet;
+use websocket_stream::handshake::OriginPolicy;
+use websocket_stream::transport::memory;
+use websocket_stream::{Deadlines, Fault, Limits, WebSocketStream};
+
+const TEXT: &str = include_str!("../src/guarantees.md");
+
+/// The rows of the table under a heading, each as its cells without the marks of code.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let (_, section) = TEXT.split_once(&format!("\n# {heading}\n")).expect(heading);
+    let section = section.split("\n# ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
+    let cells =
+        |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
+    let rows: Vec<_> = rows.map(cells).collect();
+    assert!(!rows.is_empty(), "{heading}");
+    rows
+}
+
+/// A default as it is written: `16 MiB + 64 KiB`, `262,144`, `10 s`, or `off`.
+fn value(text: &str) -> Option<u64> {
+    let term = |term: &str| {
+        let (number, unit) = term.split_once(' ').unwrap_or((term, ""));
+        let unit = match unit {
+            "" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "s" => 1_000,
+            unit => panic!("what is a {unit}?"),
+        };
+        number.replace(',', "").parse::<u64>().unwrap() * unit
+    };
+    (text != "off").then(|| text.split(" + ").map(term).sum())
+}
+
+/// The fields of a struct and their values, from its `Debug`: all of them, also those of tomorrow.
+fn fields(debug: &str) -> Vec<(String, Option<u64>)> {
+    let (_, fields) = debug.split_once(" { ").unwrap();
+    let fields = fields.trim_end_matches(" }").split(", ");
+    fields
+        .map(|field| {
+            let (name, value) = field.split_once(": ").unwrap();
+            let value = value.trim_start_matches("Some(").trim_end_matches(')');
+            (name.to_owned(), (value != "None").then(|| value.parse().unwrap()))
+        })
+        .collect()
+}
+
+/// The names and defaults of a table.
+fn defaults(heading: &str) -> Vec<(String, Option<u64>)> {
+    table(heading).into_iter().map(|row| (row[0].clone(), value(&row[1]))).collect()
+}
+
+/// The variants of an enum, from its source.
+fn variants(source: &str, name: &str) -> BTreeSet<String> {
+    let (_, body) = source.split_once(&format!("pub enum {name} {{\n")).expect(name);
+    let lines = body.split("\n}").next().unwrap().lines().map(str::trim);
+    let names = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
+    names.map(|line| line.split([',', '(']).next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn each_limit_is_there_with_its_default() {
+    assert_eq!(defaults("What is bounded"), fields(&format!("{:?}", Limits::default())));
+}
+
+#[test]
+fn each_deadline_is_there_with_its_default() {
+    assert_eq!(defaults("What time does"), fields(&format!("{:?}", Deadlines::default())));
+}
+
+#[test]
+fn each_fault_is_there_with_its_close_code() {
+    let faults = [
+        Fault::ReservedBits,
+        Fault::ReservedOpcode,
+        Fault::LengthNotMinimal,
+        Fault::LengthTopBit,
+        Fault::FragmentedControl,
+        Fault::ControlTooLong,
+        Fault::Unmasked,
+        Fault::Masked,
+        Fault::UnexpectedContinuation,
+        Fault::ExpectedContinuation,
+        Fault::TruncatedCloseCode,
+        Fault::InvalidCloseCode,
+        Fault::InvalidUtf8,
+        Fault::InvalidDeflate,
+        Fault::FrameTooLong,
+        Fault::MessageTooLong,
+        Fault::TooManyFragments,
+    ];
+    let names: BTreeSet<_> = faults.iter().map(|fault| format!("{fault:?}")).collect();
+    assert_eq!(names, variants(include_str!("../src/protocol/error.rs"), "Fault"), "this test has them all");
+    let told: Vec<_> = table("What a peer's fault gives")
+        .into_iter()
+        .map(|row| (row[0].clone(), row[1].parse::<u16>().unwrap()))
+        .collect();
+    let expected = faults.map(|fault| (format!("{fault:?}"), fault.close_code().get()));
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn each_cause_of_an_end_is_there() {
+    let source = include_str!("../src/protocol/end.rs");
+    let deadlines = variants(source, "Deadline").into_iter().map(|name| format!("Deadline({name})"));
+    let mut causes = variants(source, "Cause");
+    assert!(causes.remove("Deadline"));
+    causes.extend(deadlines);
+    let told: BTreeSet<_> = table("What an end can be").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(told, causes);
+}
+
+#[test]
+fn each_policy_for_origins_is_there_and_the_default_is_named() {
+    let rows = table("Who may connect");
+    let told: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
+    assert_eq!(told, variants(include_str!("../src/handshake/origin.rs"), "OriginPolicy<'a>"));
+    let default = rows.iter().filter(|row| row[1].ends_with("the default")).map(|row| &row[0]);
+    assert_eq!(default.collect::<Vec<_>>(), [&format!("{:?}", OriginPolicy::default())]);
+}
+
+#[test]
+fn each_field_of_interest_is_there() {
+    let (transport, _peer) = memory::pair(0);
+    let interest = format!("{:?}", WebSocketStream::new(transport).unwrap().interest());
+    let (_, fields) = interest.split_once(" { ").unwrap();
+    let fields: BTreeSet<_> =
+        fields.split(", ").map(|field| field.split(':').next().unwrap().to_owned()).collect();
+    let told: BTreeSet<_> = table("Edge and level").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(told, fields);
+}
