@@ -47,6 +47,8 @@ ws.addEventListener("close", event => tell({ code: event.code, clean: event.wasC
 </script>"""
 
 told = queue.Queue()
+# What the browser asked for: of one that never asked for the page, nothing can be learnt.
+asked = []
 
 
 def readme_line(path, url):
@@ -60,6 +62,7 @@ def readme_line(path, url):
 def handler(page):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            asked.append(self.path)
             found = self.path == "/"
             self.send_response(200 if found else 404)
             self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -77,29 +80,39 @@ def handler(page):
     return Handler
 
 
+def browse(chromium, address, heard):
+    """Opens the page, and gathers what it tells: each by a request of its own, so they may overtake each other."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        with open(os.path.join(directory, "log"), "w+b") as log:
+            browser = subprocess.Popen(
+                [chromium, *FLAGS, f"--user-data-dir={directory}", address],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                while len(heard) < 4:
+                    heard.append(told.get(timeout=60))
+            except queue.Empty:
+                log.seek(0)
+                print(log.read().decode(errors="replace")[-3000:])
+                print("the page was asked for:", asked, "and told only:", heard)
+            finally:
+                os.killpg(browser.pid, signal.SIGTERM)
+                browser.wait(30)
+
+
 def main(chromium, readme, url, extensions=""):
     page = PAGE % readme_line(readme, url)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(page)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = "http://127.0.0.1:%d/" % server.server_port
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-            with open(os.path.join(directory, "log"), "w+b") as log:
-                browser = subprocess.Popen(
-                    [chromium, *FLAGS, f"--user-data-dir={directory}", address],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-                try:
-                    # Each is told by a request of its own, so they may overtake each other.
-                    heard = [told.get(timeout=120) for _ in range(4)]
-                except queue.Empty:
-                    log.seek(0)
-                    sys.exit("the page told nothing:\n" + log.read().decode(errors="replace")[-3000:])
-                finally:
-                    os.killpg(browser.pid, signal.SIGTERM)
-                    browser.wait(30)
+        heard = []
+        for _ in range(3):
+            browse(chromium, address, heard)
+            if asked:
+                break
         server.shutdown()
     closed = {"code": 1000, "clean": True, "extensions": extensions}
     expected = [{"printed": "hello"}, {"printed": "h\u00e9llo \u20ac"}, {"bytes": True}, closed]
