@@ -1,0 +1,250 @@
+//! One thread, connections that flood it, and an honest one: however the others flood, a message of the
+//! honest one is answered after at most one budget of work of each of them. The loop is virtual: its
+//! transports are in memory, its poller looks at them, and nothing waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use websocket_stream::transport::NonBlockingTransport;
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{Config, Event, Limits, Ready, Role, Scratch, WebSocketStream};
+
+/// A client's frame, masked with zeros.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..126 => bytes.push(0x80 | u8::try_from(len).unwrap()),
+        len @ 126..65_536 => {
+            bytes.push(0x80 | 126);
+            bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
+        }
+        len => {
+            bytes.push(0x80 | 127);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}
+
+/// What a client sends for ever.
+fn floods() -> Vec<(&'static str, Vec<u8>)> {
+    let small = frame(0x81, b"x");
+    let ping = frame(0x89, &[7; 125]);
+    let large = frame(0x82, &[7; 300_000]);
+    let mut fragments = frame(0x01, b"x");
+    fragments.extend(frame(0x00, b"x").repeat(1_000));
+    fragments.extend(frame(0x80, b""));
+    let mixed = [&small[..], &ping, &large, &fragments, &small, &ping].concat();
+    vec![
+        ("small", small),
+        ("empty", frame(0x82, b"")),
+        ("pings", ping),
+        ("large", large),
+        ("fragments", fragments),
+        ("mixed", mixed),
+    ]
+}
+
+/// A connection as its loop holds it, and its client.
+struct Entry {
+    stream: WebSocketStream<MemoryStream>,
+    client: MemoryStream,
+    /// What the poller has told of.
+    told: u64,
+    in_queue: bool,
+    /// Since the honest message arrived.
+    work: Work,
+    /// Calls since the beginning.
+    total: usize,
+}
+
+/// What a connection made its thread do.
+#[derive(Debug, Clone, Copy, Default)]
+struct Work {
+    calls: usize,
+    bytes: u64,
+    events: usize,
+}
+
+impl Entry {
+    fn new(limits: &Limits, capacity: usize) -> Self {
+        let (a, client) = memory::pair(capacity);
+        let config = Arc::new(Config { limits: limits.clone(), ..Config::default() });
+        let stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
+        Entry { stream, client, told: 0, in_queue: false, work: Work::default(), total: 0 }
+    }
+
+    /// Whether the poller tells of it.
+    fn is_told(&mut self, edge: bool) -> bool {
+        let sent = self.client.calls().sent;
+        let news = std::mem::replace(&mut self.told, sent) < sent;
+        if edge { news } else { self.stream.get_ref().is_readable() }
+    }
+
+    /// One call, which keeps its budget. Tells whether it wants another.
+    fn drive(&mut self, scratch: &mut Scratch, limits: &Limits) -> bool {
+        let received = self.stream.get_ref().calls().received;
+        let mut events = 0;
+        let interest = self
+            .stream
+            .drive(&mut scratch.at(0), Ready { writable: true, ..Ready::READABLE }, |event, out| {
+                events += 1;
+                if let Event::Message(message) = event {
+                    // One that takes no answers gets none, once it is full.
+                    let _ = out.send(message);
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert!(!interest.over);
+        let received = self.stream.get_ref().calls().received - received;
+        assert!(received <= limits.call_bytes.max(1) as u64, "{received} bytes in a call");
+        assert!(events <= limits.call_events.max(1), "{events} events in a call");
+        self.work.calls += 1;
+        self.work.bytes += received;
+        self.work.events += events;
+        self.total += 1;
+        interest.again
+    }
+}
+
+/// A client that sends the same again and again, as fast as it is taken.
+struct Flooder {
+    flood: Vec<u8>,
+    at: usize,
+    takes_answers: bool,
+}
+
+impl Flooder {
+    fn send(&mut self, client: &mut MemoryStream) {
+        if self.takes_answers {
+            let mut answers = [0; 16 << 10];
+            while let Ok(1..) = client.recv(&mut answers) {}
+        }
+        while let Ok(sent) = client.send(&self.flood[self.at..]) {
+            self.at = (self.at + sent) % self.flood.len();
+        }
+    }
+}
+
+/// The loop, as the documentation has it: those that the poller tells of, and behind them those that
+/// said "again", each once a round. The honest connection is the last of its entries.
+struct Loop {
+    entries: Vec<Entry>,
+    flooders: Vec<Flooder>,
+    queue: VecDeque<usize>,
+    limits: Limits,
+    edge: bool,
+    /// The flooders' work from the honest message to its answer.
+    waited: Option<Vec<Work>>,
+}
+
+impl Loop {
+    fn new(limits: &Limits, capacity: usize, flooders: Vec<Flooder>, edge: bool) -> Self {
+        let entries = (0..=flooders.len()).map(|_| Entry::new(limits, capacity)).collect();
+        Loop { entries, flooders, queue: VecDeque::new(), limits: limits.clone(), edge, waited: None }
+    }
+
+    /// Every flooder's transport is full again.
+    fn flood(&mut self) {
+        for (flooder, entry) in self.flooders.iter_mut().zip(&mut self.entries) {
+            flooder.send(&mut entry.client);
+        }
+    }
+
+    /// One round; the honest client sends `message` before its call number `at`, 0 being the poll.
+    fn round(&mut self, scratch: &mut Scratch, mut message: Option<(usize, &[u8])>) {
+        let honest = self.entries.len() - 1;
+        let mut call = 0;
+        let mut arrive = |entries: &mut [Entry], call: usize| {
+            if let Some((_, bytes)) = message.take_if(|(at, _)| *at <= call) {
+                for entry in entries.iter_mut() {
+                    entry.work = Work::default();
+                }
+                assert_eq!(entries[honest].client.send(bytes).unwrap(), bytes.len());
+            }
+        };
+        self.flood();
+        arrive(&mut self.entries, call);
+        let told: Vec<_> = (0..=honest)
+            .filter(|&key| self.entries[key].is_told(self.edge) && !self.entries[key].in_queue)
+            .collect();
+        for key in told.into_iter().chain(std::mem::take(&mut self.queue)) {
+            call += 1;
+            arrive(&mut self.entries, call);
+            let again = self.entries[key].drive(scratch, &self.limits);
+            assert!(again || key == honest, "there is more of a flood than a budget");
+            self.entries[key].in_queue = again;
+            if self.waited.is_none() && self.entries[honest].client.unread() > 0 {
+                self.waited = Some(self.entries[..honest].iter().map(|entry| entry.work).collect());
+            }
+            if again {
+                self.queue.push_back(key);
+            }
+            self.flood();
+        }
+        arrive(&mut self.entries, usize::MAX);
+    }
+}
+
+/// What the honest one waits for: the work of each flooder since its message arrived is bounded.
+fn check(limits: &Limits, capacity: usize, floods: &[(&str, Vec<u8>)], flooders: usize, messages: usize) {
+    for (name, flood) in floods {
+        for variant in 0..4 {
+            let (edge, takes_answers) = (variant & 1 == 0, variant & 2 == 0);
+            let flooder = |_| Flooder { flood: flood.clone(), at: 0, takes_answers };
+            let mut thread = Loop::new(limits, capacity, (0..flooders).map(flooder).collect(), edge);
+            let mut scratch = Scratch::new();
+            let honest = flooders;
+            let mut has_waited = false;
+            thread.round(&mut scratch, None);
+            thread.round(&mut scratch, None);
+            for index in 0..messages {
+                let text = format!("honest {index}");
+                let bytes = frame(0x81, text.as_bytes());
+                // It has its own budget, too.
+                let own_calls = bytes.len().div_ceil(limits.call_bytes.max(1));
+                thread.round(&mut scratch, Some((index % (honest + 2), &bytes)));
+                for _ in 0..own_calls {
+                    if thread.waited.is_none() {
+                        thread.round(&mut scratch, None);
+                    }
+                }
+                let waited = thread.waited.take().expect(name);
+                let mut answer = [0; 100];
+                let len = thread.entries[honest].client.recv(&mut answer).unwrap();
+                assert_eq!((answer[0], &answer[2..len]), (0x81, text.as_bytes()));
+                has_waited |= waited.iter().any(|work| work.calls == own_calls);
+                for Work { calls, bytes, events } in waited {
+                    assert!(calls <= own_calls, "{name} {variant}: {calls} calls");
+                    assert!(bytes <= (own_calls * limits.call_bytes.max(1)) as u64, "{name}: {bytes} bytes");
+                    assert!(events <= own_calls * limits.call_events.max(1), "{name}: {events} events");
+                }
+            }
+            assert!(has_waited, "{name}: the worst moment is among those that were tried");
+            // The flood is served, too.
+            assert!(thread.entries.iter().all(|entry| entry.total >= messages), "{name}");
+        }
+    }
+}
+
+#[test]
+fn with_the_default_limits_a_flood_delays_an_honest_message_by_one_budget() {
+    check(&Limits::default(), 1 << 20, &floods(), 1, 6);
+}
+
+#[test]
+fn several_floods_delay_it_by_one_budget_each() {
+    let limits = Limits { call_bytes: 8 << 10, call_events: 100, ..Limits::default() };
+    check(&limits, 20 << 10, &floods(), 3, 10);
+}
+
+#[test]
+fn a_tiny_budget_is_kept_as_well() {
+    for (call_bytes, call_events) in [(0, 0), (1, 1), (1, 1_000), (1_000, 1), (100, 3)] {
+        let limits = Limits { call_bytes, call_events, ..Limits::default() };
+        check(&limits, 4 << 10, &floods(), 1, 10);
+        check(&limits, 4 << 10, &floods(), 3, 10);
+    }
+}
