@@ -6,7 +6,9 @@ use std::io::{ErrorKind, IoSlice};
 use std::net::TcpStream;
 use websocket_stream::frame::Header;
 use websocket_stream::transport::memory;
-use websocket_stream::{Event, Message, NonBlockingTransport, OpCode, Ready, Scratch, WebSocketStream};
+use websocket_stream::{
+    Event, Message, NonBlockingTransport, OpCode, Ready, Role, Scratch, Status, WebSocketStream,
+};
 
 /// Counts this thread's allocations and the bytes it holds.
 struct Counting;
@@ -270,6 +272,31 @@ fn a_frame_that_claims_gigabytes_allocates_nothing_of_them() {
     echo(&mut server, &mut scratch);
     assert_eq!(server.partial(), Some(&b"abcd"[..]));
     assert!(server.held() < 512, "{}", server.held());
+}
+
+#[test]
+fn a_claim_of_2_63_bytes_and_about_is_refused_without_an_allocation() {
+    let mut scratch = Scratch::new();
+    for round in 0..2 {
+        for (claim, code) in [(u64::MAX >> 1, 1009), (1 << 63, 1002), (u64::MAX, 1002)] {
+            for role in [Role::Server, Role::Client] {
+                let mut stream = match role {
+                    Role::Server => WebSocketStream::new(Descriptor(3)).unwrap(),
+                    Role::Client => WebSocketStream::client(Descriptor(3)).unwrap(),
+                };
+                let mask = (role == Role::Server).then_some([0; 4]);
+                let mut header = Header { mask, ..Header::new(OpCode::Binary, 1 << 20) }.encode().to_vec();
+                header[2..10].copy_from_slice(&claim.to_be_bytes());
+                WIRE.set(header.leak());
+                let before = ALLOCATIONS.get();
+                let _ = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
+                let allocations = ALLOCATIONS.get() - before;
+                // The scratch grows once to what its thread needs; never again.
+                assert!(round == 0 || allocations == 0, "{claim}: {allocations} allocations");
+                assert!(matches!(stream.status(), Status::Finishing(end) if end.code.get() == code));
+            }
+        }
+    }
 }
 
 /// Allocations of the stream while it gets these bytes in pieces, each in a call of its own.
