@@ -53,6 +53,8 @@ struct Entry {
     /// What the poller has told of.
     told: u64,
     in_queue: bool,
+    /// What the poller has told and no call has heard.
+    ready: Ready,
     /// Since the honest message arrived.
     work: Work,
     /// Calls since the beginning.
@@ -72,23 +74,36 @@ impl Entry {
         let (a, client) = memory::pair(capacity);
         let config = Arc::new(Config { limits: limits.clone(), ..Config::default() });
         let stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
-        Entry { stream, client, told: 0, in_queue: false, work: Work::default(), total: 0 }
+        Entry {
+            stream,
+            client,
+            told: 0,
+            in_queue: false,
+            ready: Ready::NONE,
+            work: Work::default(),
+            total: 0,
+        }
     }
 
-    /// Whether the poller tells of it.
+    /// Whether the poller tells of it. What it can send is told each time.
     fn is_told(&mut self, edge: bool) -> bool {
         let sent = self.client.calls().sent;
         let news = std::mem::replace(&mut self.told, sent) < sent;
-        if edge { news } else { self.stream.get_ref().is_readable() }
+        let transport = self.stream.get_ref();
+        let readable = if edge { news } else { transport.is_readable() };
+        self.ready.readable |= readable;
+        self.ready.writable |= transport.is_writable();
+        readable
     }
 
     /// One call, which keeps its budget. Tells whether it wants another.
     fn drive(&mut self, scratch: &mut Scratch, limits: &Limits) -> bool {
         let received = self.stream.get_ref().calls().received;
+        let ready = std::mem::replace(&mut self.ready, Ready::NONE);
         let mut events = 0;
         let interest = self
             .stream
-            .drive(&mut scratch.at(0), Ready { writable: true, ..Ready::READABLE }, |event, out| {
+            .drive(&mut scratch.at(0), ready, |event, out| {
                 events += 1;
                 if let Event::Message(message) = event {
                     // One that takes no answers gets none, once it is full.
@@ -172,6 +187,7 @@ impl Loop {
             .collect();
         for key in told.into_iter().chain(std::mem::take(&mut self.queue)) {
             call += 1;
+            self.entries[key].ready.readable |= self.entries[key].in_queue;
             arrive(&mut self.entries, call);
             let again = self.entries[key].drive(scratch, &self.limits);
             assert!(again || key == honest, "there is more of a flood than a budget");
