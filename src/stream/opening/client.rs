@@ -60,7 +60,8 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     ///
     /// # Errors
     ///
-    /// Why there will be no WebSocket. After [`ResponseFault::Refused`] the
+    /// Why there will be no WebSocket. After
+    /// [`ResponseFault::Refused`](crate::handshake::ResponseFault::Refused) the
     /// [`response`](Self::response) can be looked at, to follow a redirect, say.
     pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
         self.wire.begin(turn.now, ready)?;
