@@ -1,6 +1,6 @@
-"""Chromium opens the README's line in a page: browser.py CHROMIUM README URL [EXTENSIONS]
+"""Chromium opens the README's line in a page: browser.py CHROMIUM README URL
 
-EXTENSIONS is what the server must agree on, if anything. The page tells what it printed to the server that it came from.
+EXTENSIONS in the environment is what the server must agree on, if anything. The page tells what it printed to the server that it came from.
 """
 
 import http.server
@@ -103,7 +103,7 @@ def browse(chromium, address, heard):
                 browser.wait(30)
 
 
-def main(chromium, readme, url, extensions=""):
+def main(chromium, readme, url):
     page = PAGE % readme_line(readme, url)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(page)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -114,7 +114,7 @@ def main(chromium, readme, url, extensions=""):
             if asked:
                 break
         server.shutdown()
-    closed = {"code": 1000, "clean": True, "extensions": extensions}
+    closed = {"code": 1000, "clean": True, "extensions": os.environ.get("EXTENSIONS", "")}
     expected = [{"printed": "hello"}, {"printed": "h\u00e9llo \u20ac"}, {"bytes": True}, closed]
     assert sorted(map(str, heard)) == sorted(map(str, expected)), heard
 
