@@ -4,7 +4,7 @@
 use super::call::Call;
 use super::{Error, Interest, Sent};
 use crate::protocol::{SendError, Stamp};
-use crate::transport::{send_checked, send_vectored_checked};
+use crate::transport::{flush_checked, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
 
 impl Call<'_> {
@@ -51,13 +51,7 @@ impl Call<'_> {
         while self.out.output.may_send() && self.out.output.gathered() > 0 {
             self.out.send_gathered()?;
         }
-        if self.out.transport.wants_write() {
-            match self.out.transport.flush() {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        flush_checked(self.out.transport)
     }
 
     /// Sends what the connection kept, as much as the transport takes now.

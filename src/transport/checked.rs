@@ -67,6 +67,22 @@ pub(crate) fn send_vectored_checked<T: NonBlockingTransport + ?Sized>(
     taken(total, || transport.send_vectored(pieces))
 }
 
+/// Sends what the transport itself holds, where it holds anything; what is left is no error.
+///
+/// # Errors
+///
+/// The transport's own.
+#[inline]
+pub(crate) fn flush_checked<T: NonBlockingTransport + ?Sized>(transport: &mut T) -> io::Result<()> {
+    if transport.wants_write()
+        && let Err(error) = transport.flush()
+        && error.kind() != ErrorKind::WouldBlock
+    {
+        return Err(error);
+    }
+    Ok(())
+}
+
 #[inline]
 fn taken(given: usize, call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     if given == 0 {

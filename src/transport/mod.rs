@@ -16,7 +16,7 @@ pub mod memory;
 mod mio;
 pub mod scripted;
 
-pub(crate) use checked::{Received, recv_checked, send_checked, send_vectored_checked};
+pub(crate) use checked::{Received, flush_checked, recv_checked, send_checked, send_vectored_checked};
 
 use std::io::{self, IoSlice};
 

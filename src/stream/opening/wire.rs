@@ -8,7 +8,7 @@ use crate::handshake::HeadLimits;
 use crate::handshake::{Extensions, Params};
 use crate::protocol::{Role, SharedConfig};
 use crate::stream::{Interest, Ready, WebSocketStream};
-use crate::transport::{NonBlockingTransport, Received, recv_checked, send_checked};
+use crate::transport::{NonBlockingTransport, Received, flush_checked, recv_checked, send_checked};
 use std::io;
 
 /// What both ends' openings have: a transport, bytes to send, and bytes that came behind the head.
@@ -84,11 +84,8 @@ impl<T: NonBlockingTransport> Wire<T> {
         if self.sent < self.out.len() {
             self.sent += send_checked(&mut self.transport, &self.out[self.sent..])?;
         }
-        if self.sent == self.out.len() && self.transport.wants_write() {
-            match self.transport.flush() {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                _ => {}
-            }
+        if self.sent == self.out.len() {
+            flush_checked(&mut self.transport)?;
         }
         Ok(self.sent == self.out.len() && !self.transport.wants_write())
     }
