@@ -5,6 +5,7 @@ use super::client_request::{ClientRequest, RequestError};
 use super::extensions::Extensions;
 use super::head::{Collector, Head, HeadFault, HeadLimits, Headers, Only, Received, ResponseHead, Values};
 use super::key::{KEY_LEN, accept_key, encode_nonce};
+use super::list::Elements;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -176,7 +177,7 @@ fn check(
     )?;
     // 3. "If the response lacks a |Connection| header field or the |Connection| header field doesn't
     // contain a token that is an ASCII case-insensitive match for the value "Upgrade"".
-    require(head.elements("Connection").contain("upgrade"), ResponseFault::Connection)?;
+    require(Elements::new(head.values("Connection")).contain("upgrade"), ResponseFault::Connection)?;
     // 4. "If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept|
     // contains a value other than the base64-encoded SHA-1 of the concatenation".
     require(head.only("Sec-WebSocket-Accept") == Only::One(&accept_key(key)), ResponseFault::Accept)?;

@@ -5,7 +5,7 @@
 //! byte that begins no start line. The rest is judged when the head is whole.
 #![forbid(unsafe_code)]
 
-use super::token::{Elements, is_token_byte};
+use super::token::is_token_byte;
 use alloc::vec;
 use alloc::vec::Vec;
 use httparse::{EMPTY_HEADER, Error, Header, Status};
@@ -254,11 +254,6 @@ impl Head {
     /// The values of the header lines of one name.
     pub(super) fn values<'a>(&'a self, name: &'a str) -> Values<'a> {
         Values(Source::Head { headers: self.headers(), name })
-    }
-
-    /// The elements of a header whose value is a list.
-    pub(super) fn elements<'a>(&'a self, name: &'a str) -> Elements<'a> {
-        Elements::new(self.values(name))
     }
 
     /// The value of a header that has one line.

@@ -4,7 +4,7 @@
 use super::authority;
 use super::extensions::Extensions;
 use super::head::{Head, Headers, Only, RequestHead, Values};
-use super::token::Subprotocols;
+use super::list::Subprotocols;
 use core::fmt;
 
 /// A client's request, lent by [`ServerHandshake::request`](super::ServerHandshake::request).

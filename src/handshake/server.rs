@@ -6,6 +6,7 @@ use super::extensions::Extensions;
 use super::fault::RequestFault;
 use super::head::{Collector, HeadLimits, Only, Received, RequestHead};
 use super::key::{accept_key, is_key};
+use super::list::Elements;
 use super::request::Request;
 use super::response::{Response, ResponseError};
 use alloc::vec::Vec;
@@ -189,7 +190,7 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
 
     // "An |Upgrade| header field containing the value "websocket", treated as an ASCII
     // case-insensitive value."
-    require(head.elements("Upgrade").contain("websocket"), RequestFault::NotAnUpgrade)?;
+    require(Elements::new(head.values("Upgrade")).contain("websocket"), RequestFault::NotAnUpgrade)?;
     // "An HTTP/1.1 or higher GET request".
     require(request.is_1_1, RequestFault::HttpVersion)?;
     require(view.method() == "GET", RequestFault::Method)?;
@@ -208,7 +209,7 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
     )?;
     // "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
     // case-insensitive value."
-    require(head.elements("Connection").contain("upgrade"), RequestFault::Connection)?;
+    require(Elements::new(head.values("Connection")).contain("upgrade"), RequestFault::Connection)?;
     // A body would be read as frames, or a frame as a body, by whoever sees the message differently.
     require(
         head.only("Transfer-Encoding") == Only::Absent

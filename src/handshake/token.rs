@@ -1,8 +1,5 @@
-//! Tokens, and lists of elements with commas between them (RFC 2616, section 2, `#rule`, which RFC
-//! 6455 is written in).
+//! Tokens, and the bytes that they are made of.
 #![forbid(unsafe_code)]
-
-use super::head::Values;
 
 /// Whether a byte may stand in a token (RFC 9110, section 5.6.2).
 pub(super) const fn is_token_byte(byte: u8) -> bool {
@@ -41,104 +38,9 @@ pub(super) const fn is_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Bytes without the whitespace around them.
-fn trim(bytes: &[u8]) -> &[u8] {
-    let start = bytes.iter().position(|&byte| !is_whitespace(byte)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|&byte| !is_whitespace(byte)).map_or(start, |last| last + 1);
-    &bytes[start..end]
-}
-
-/// The elements of a list that may go on over several header lines. Whitespace around them is
-/// dropped, empty ones are passed over: "null elements are allowed, but do not contribute".
-#[derive(Debug, Clone)]
-pub(super) struct Elements<'a> {
-    lines: Values<'a>,
-    rest: Option<&'a [u8]>,
-}
-
-impl<'a> Elements<'a> {
-    /// The elements of every line of a header.
-    pub(super) const fn new(lines: Values<'a>) -> Self {
-        Self { lines, rest: None }
-    }
-
-    /// Whether one element is this token, in any case of its letters.
-    pub(super) fn contain(mut self, token: &str) -> bool {
-        self.any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
-    }
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        loop {
-            let line = match self.rest.take() {
-                Some(rest) => rest,
-                None => self.lines.next()?,
-            };
-            let element = match line.iter().position(|&byte| byte == b',') {
-                Some(comma) => {
-                    self.rest = Some(&line[comma + 1..]);
-                    trim(&line[..comma])
-                }
-                None => trim(line),
-            };
-            if !element.is_empty() {
-                return Some(element);
-            }
-        }
-    }
-}
-
-/// The subprotocols that a client offers, in its order of preference (RFC 6455, section 4.1, item
-/// 10). Their names are case-sensitive. Made by [`Request::subprotocols`](super::Request::subprotocols).
-#[derive(Debug, Clone)]
-pub struct Subprotocols<'a>(Elements<'a>);
-
-impl<'a> Subprotocols<'a> {
-    /// Those that the lines of a header name.
-    pub(super) const fn new(lines: Values<'a>) -> Self {
-        Self(Elements::new(lines))
-    }
-
-    /// Whether each element is a token.
-    pub(super) fn are_well_formed(mut self) -> bool {
-        self.0.all(is_token)
-    }
-}
-
-impl<'a> Iterator for Subprotocols<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        self.0.find_map(as_token)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quickcheck::QuickCheck;
-
-    fn elements(value: &[u8]) -> Vec<&[u8]> {
-        Elements::new(Values::of_one(value)).collect()
-    }
-
-    #[test]
-    fn elements_are_what_stands_between_commas_without_whitespace_and_empty_ones() {
-        fn prop(pieces: Vec<u8>) -> bool {
-            let value: Vec<u8> = pieces.iter().map(|byte| b", \tab"[usize::from(byte % 5)]).collect();
-            let text = String::from_utf8(value.clone()).unwrap();
-            let expected: Vec<&[u8]> = text
-                .split(',')
-                .map(|piece| piece.trim_matches([' ', '\t']).as_bytes())
-                .filter(|piece| !piece.is_empty())
-                .collect();
-            elements(&value) == expected
-        }
-        QuickCheck::new().tests(2_000).quickcheck(prop as fn(Vec<u8>) -> bool);
-    }
 
     #[test]
     fn a_token_has_no_separator_no_control_and_no_other_byte() {

@@ -4,9 +4,9 @@
 use super::check::Expected;
 use super::closing::{self, Closing};
 use super::config::SharedConfig;
-use super::deadlines::Stamp;
 use super::input::Rest;
 use super::receive::{Found, Receiver, Whole};
+use super::stamp::Stamp;
 use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Role};
 #[cfg(feature = "std")]
 use crate::frame::Header;
@@ -47,9 +47,9 @@ pub struct Connection {
     /// A ping was sent after a silence, and nothing has come since.
     pub(super) pinged: bool,
     #[cfg(feature = "deflate")]
-    pub(super) directions: Option<super::compression::Directions>,
+    pub(super) directions: Option<super::contexts::Directions>,
     #[cfg(feature = "deflate")]
-    pub(super) contexts: Option<alloc::boxed::Box<super::compression::Contexts>>,
+    pub(super) contexts: Option<alloc::boxed::Box<super::contexts::Contexts>>,
 }
 
 /// What a connection is doing.
@@ -166,7 +166,7 @@ impl Connection {
     fn extension_bits(&self) -> u8 {
         #[cfg(feature = "deflate")]
         if self.directions.is_some() {
-            return super::compression::COMPRESSED;
+            return super::contexts::COMPRESSED;
         }
         0
     }

@@ -15,6 +15,8 @@ mod closing;
 mod compression;
 mod config;
 mod connection;
+#[cfg(feature = "deflate")]
+mod contexts;
 mod deadlines;
 mod end;
 mod error;
@@ -24,6 +26,7 @@ mod keys;
 mod output;
 mod receive;
 mod send;
+mod stamp;
 
 pub use config::{Config, Deadlines, Role};
 pub use connection::{Connection, Status};
@@ -35,4 +38,4 @@ pub use keys::MaskKeys;
 pub use output::Output;
 
 #[cfg(feature = "std")]
-pub(crate) use {config::SharedConfig, deadlines::Stamp, input::UnreadBytes, output::Pong, send::Planned};
+pub(crate) use {config::SharedConfig, input::UnreadBytes, output::Pong, send::Planned, stamp::Stamp};

@@ -34,7 +34,7 @@ pub struct Output {
     keys: Box<dyn MaskKeys + Send>,
     now: Option<u64>,
     #[cfg(feature = "deflate")]
-    pub(super) compressor: Option<super::compression::Compressor>,
+    pub(super) compressor: Option<super::contexts::Compressor>,
     /// The bytes of the last frame whose message was to be compressed.
     #[cfg(feature = "deflate")]
     pub(crate) last_compressed_frame: usize,
