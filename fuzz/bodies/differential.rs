@@ -6,7 +6,8 @@
 //!   used to encode the length", section 5.2). In a control frame its first two bytes already say
 //!   that it is too long.
 //! * A close code that may not be sent is told there as a Close frame with 1002 of the peer's own
-//!   (section 7.4); here it is a fault of the peer's.
+//!   (section 7.4); here it is a fault of the peer's. 1014 is such a code there; here it is the "Bad
+//!   Gateway" of the registry that the section founds, and heard.
 //! * What a header, or the first invalid byte of a text, forbids is judged here when it comes, there
 //!   once the whole frame has come: there an unfinished frame is no fault yet.
 
@@ -29,18 +30,23 @@ pub(crate) fn body(bytes: &[u8]) {
         (Cause::Fault(Fault::LengthNotMinimal | Fault::ControlTooLong), _) => {
             assert!(theirs.starts_with(&ours));
         }
+        (Cause::Handshake, Verdict::Closed) if matches!(ours.last(), Some(Said::Close(1014, _))) => {
+            assert_eq!(ours[..ours.len() - 1], theirs[..theirs.len() - 1]);
+            assert_eq!(theirs.last(), Some(&refused_close_code()));
+        }
         (Cause::Handshake, Verdict::Closed)
         | (Cause::EndOfStream, Verdict::Unfinished)
         | (Cause::Fault(_), Verdict::Wrong) => assert_eq!(ours, theirs),
         (Cause::Fault(Fault::InvalidCloseCode), Verdict::Closed) => {
-            assert_eq!(
-                theirs.split_last(),
-                Some((&Said::Close(1002, "Protocol violation".into()), &ours[..]))
-            );
+            assert_eq!(theirs.split_last(), Some((&refused_close_code(), &ours[..])));
         }
         (Cause::Fault(_), Verdict::Unfinished) => assert_eq!(ours, theirs),
         other => panic!("{other:?}: {ours:?}, {theirs:?}"),
     }
+}
+
+fn refused_close_code() -> Said {
+    Said::Close(1002, "Protocol violation".into())
 }
 
 fn ours(role: Role, stream: &[u8]) -> (Vec<Said>, Cause) {
