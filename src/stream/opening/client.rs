@@ -4,13 +4,13 @@
 #[cfg(feature = "deflate")]
 use super::wire::deflate_params;
 use super::wire::{RECEIVE_BYTES, Wire, head_limits};
-use super::{NotOpen, OpeningError, Progress};
+use super::{OpeningError, Progress};
 use crate::handshake::Received as Head;
 #[cfg(feature = "deflate")]
 use crate::handshake::ResponseFault;
 use crate::handshake::{ClientHandshake, ClientRequest, ReceivedResponse};
 use crate::protocol::{Config, Role, SharedConfig};
-use crate::stream::{Ready, Turn, WebSocketStream};
+use crate::stream::{Ready, Turn};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         };
         let handshake = ClientHandshake::new(request, rand::random(), head_limits(&config.get().limits))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let mut wire = Wire::new(transport, config)?;
+        let mut wire = Wire::new(transport, Role::Client, config)?;
         handshake.write_request(&mut wire.out);
         Ok(Self { wire, handshake })
     }
@@ -113,28 +113,6 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     pub fn response(&self) -> Option<ReceivedResponse<'_>> {
         self.handshake.response()
     }
-
-    /// When it takes too long; see [`ServerOpening::next_deadline`](super::ServerOpening::next_deadline).
-    pub fn next_deadline(&self, now: u64) -> Option<u64> {
-        self.wire.deadline(now)
-    }
-
-    /// The transport.
-    pub fn get_ref(&self) -> &T {
-        &self.wire.transport
-    }
-
-    /// The transport, to register it with a poller.
-    pub fn get_mut(&mut self) -> &mut T {
-        &mut self.wire.transport
-    }
-
-    /// The stream, once it is [`Progress::Open`]; see [`ServerOpening::into_stream`](super::ServerOpening::into_stream).
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn into_stream(self) -> Result<WebSocketStream<T>, NotOpen<Self>> {
-        if self.wire.open { Ok(self.wire.into_stream(Role::Client)) } else { Err(NotOpen(Box::new(self))) }
-    }
 }
+
+shared_methods!(ClientOpening);

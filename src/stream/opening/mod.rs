@@ -2,6 +2,44 @@
 //! done, which never moves the transport away on its own.
 #![forbid(unsafe_code)]
 
+/// What is the same for both openings, which have a `wire`.
+macro_rules! shared_methods {
+    ($opening:ident) => {
+        impl<T: NonBlockingTransport> $opening<T> {
+            /// When [`advance`](Self::advance) next wants to be called though nothing is ready, in the
+            /// caller's milliseconds: then the handshake has taken too long. `None` where that deadline
+            /// is off. It counts from the first `advance`; before that it is `now`.
+            pub fn next_deadline(&self, now: u64) -> Option<u64> {
+                self.wire.deadline(now)
+            }
+
+            /// The transport.
+            pub fn get_ref(&self) -> &T {
+                &self.wire.transport
+            }
+
+            /// The transport, to register it with a poller.
+            pub fn get_mut(&mut self) -> &mut T {
+                &mut self.wire.transport
+            }
+
+            /// The stream, once it is [`Progress::Open`]. Bytes that came behind the head are in it, and
+            /// are read first: drive it once at once, with [`Ready::ALL`].
+            ///
+            /// # Errors
+            ///
+            /// [`NotOpen`](crate::NotOpen) with the opening as it was, before
+            /// [`advance`](Self::advance) has given [`Progress::Open`].
+            pub fn into_stream(self) -> Result<crate::WebSocketStream<T>, crate::NotOpen<Self>> {
+                match self.wire.open {
+                    true => Ok(self.wire.into_stream()),
+                    false => Err(crate::NotOpen(Box::new(self))),
+                }
+            }
+        }
+    };
+}
+
 mod client;
 mod server;
 mod wire;

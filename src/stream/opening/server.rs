@@ -4,11 +4,11 @@
 #[cfg(feature = "deflate")]
 use super::wire::deflate_params;
 use super::wire::{RECEIVE_BYTES, Wire, head_limits};
-use super::{NotOpen, OpeningError, Progress};
+use super::{OpeningError, Progress};
 use crate::handshake::Received as Head;
 use crate::handshake::{Request, RequestFault, Response, ResponseError, ServerHandshake};
 use crate::protocol::{Config, Role, SharedConfig};
-use crate::stream::{Ready, Turn, WebSocketStream};
+use crate::stream::{Ready, Turn};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
@@ -73,7 +73,11 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
 
     fn open(transport: T, config: SharedConfig) -> io::Result<Self> {
         let handshake = ServerHandshake::new(head_limits(&config.get().limits));
-        Ok(Self { wire: Wire::new(transport, config)?, handshake, state: ServerState::Receiving })
+        Ok(Self {
+            wire: Wire::new(transport, Role::Server, config)?,
+            handshake,
+            state: ServerState::Receiving,
+        })
     }
 
     /// Goes on as far as it can without waiting.
@@ -169,32 +173,6 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         }
         policy.accept(deflate_params(self.handshake.request()?.extensions()))
     }
-
-    /// When [`advance`](Self::advance) next wants to be called though nothing is ready, in the
-    /// caller's milliseconds: then the handshake has taken too long. `None` where that deadline is
-    /// off. It counts from the first `advance`; before that it is `now`.
-    pub fn next_deadline(&self, now: u64) -> Option<u64> {
-        self.wire.deadline(now)
-    }
-
-    /// The transport.
-    pub fn get_ref(&self) -> &T {
-        &self.wire.transport
-    }
-
-    /// The transport, to register it with a poller.
-    pub fn get_mut(&mut self) -> &mut T {
-        &mut self.wire.transport
-    }
-
-    /// The stream, once it is [`Progress::Open`]. Bytes that came behind the head are in it, and are
-    /// read first: drive it once at once, with [`Ready::ALL`].
-    ///
-    /// # Errors
-    ///
-    /// [`NotOpen`] with the opening as it was, before [`advance`](Self::advance) has given
-    /// [`Progress::Open`].
-    pub fn into_stream(self) -> Result<WebSocketStream<T>, NotOpen<Self>> {
-        if self.wire.open { Ok(self.wire.into_stream(Role::Server)) } else { Err(NotOpen(Box::new(self))) }
-    }
 }
+
+shared_methods!(ServerOpening);

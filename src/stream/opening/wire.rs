@@ -15,6 +15,7 @@ use std::io;
 #[derive(Debug)]
 pub(super) struct Wire<T> {
     pub(super) transport: T,
+    role: Role,
     pub(super) config: SharedConfig,
     pub(super) out: Vec<u8>,
     pub(super) sent: usize,
@@ -45,11 +46,12 @@ pub(super) fn deflate_params(extensions: Extensions<'_>) -> impl Iterator<Item =
 pub(super) const RECEIVE_BYTES: usize = 4096;
 
 impl<T: NonBlockingTransport> Wire<T> {
-    pub(super) fn new(mut transport: T, config: SharedConfig) -> io::Result<Self> {
+    pub(super) fn new(mut transport: T, role: Role, config: SharedConfig) -> io::Result<Self> {
         transport.set_nonblocking()?;
         transport.set_nodelay()?;
         Ok(Self {
             transport,
+            role,
             config,
             out: Vec::new(),
             sent: 0,
@@ -129,9 +131,9 @@ impl<T: NonBlockingTransport> Wire<T> {
         Interest { readable: !self.ended, writable, again, over: false }
     }
 
-    pub(super) fn into_stream(self, role: Role) -> WebSocketStream<T> {
-        let stream =
-            WebSocketStream::from_opening(self.transport, role, self.config, &self.unread, self.closed);
+    pub(super) fn into_stream(self) -> WebSocketStream<T> {
+        let Self { transport, role, config, .. } = self;
+        let stream = WebSocketStream::from_opening(transport, role, config, &self.unread, self.closed);
         #[cfg(feature = "deflate")]
         if let Some(agreed) = self.agreed {
             return stream.with_deflate(agreed);
