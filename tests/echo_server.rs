@@ -91,6 +91,31 @@ fn sigint_and_sigterm_close_every_connection_with_1001_and_end_the_server_well()
 }
 
 #[test]
+fn a_message_that_was_on_its_way_when_the_server_goes_away_leaves_the_end_clean() {
+    // It tells of ends that are not.
+    let mut command = example("echo_server");
+    command.args(["--verbose", "127.0.0.1:0"]).stderr(Stdio::piped());
+    let mut server = EchoServer::spawn(&mut command);
+    let mut client = Client::open(server.connect());
+    let mut other = Client::open(server.connect());
+    other.echo("what is not a clean end is told");
+    other.send(0x82, &[7; 125]);
+    other.0.get_mut().write_all(b"\x83").unwrap();
+    other.hear(&[&[0x82, 125][..], &[7; 125], b"\x88\x02\x03\xea"].concat());
+    drop(other);
+    client.echo("hello");
+    server.program.signal(libc::SIGTERM);
+    client.hear(b"\x88\x02\x03\xe9");
+    client.send(0x81, b"late");
+    client.send(0x88, b"\x03\xe9");
+    assert_eq!(client.0.read(&mut [0]).unwrap(), 0);
+    server.check_end();
+    let mut told = String::new();
+    server.program.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(told, "echo_server: failed with 1002 (protocol error): the peer used a reserved opcode\n");
+}
+
+#[test]
 fn a_peer_that_does_not_answer_the_close_frame_holds_the_server_only_until_the_deadline() {
     let mut server = EchoServer::start(&["127.0.0.1:0"]);
     let mut client = Client::open(server.connect());

@@ -1,10 +1,12 @@
 //! One connection: first its opening handshake, then its messages.
 
+use std::error::Error;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use websocket_stream::handshake::OriginPolicy;
 use websocket_stream::{
-    CloseCode, Config, Event, Interest, Progress, Ready, Scratch, ServerOpening, WebSocketStream,
+    CloseCode, Config, Event, Interest, Progress, Ready, Scratch, SendError, ServerOpening, Status,
+    WebSocketStream,
 };
 
 pub(crate) enum Connection {
@@ -20,34 +22,46 @@ impl Connection {
         Ok(Self::Opening(Box::new(ServerOpening::with_config(socket, config)?)))
     }
 
-    /// Does what there is to do. `None`: the connection is over.
-    pub(crate) fn advance(&mut self, scratch: &mut Scratch, now: u64, mut ready: Ready) -> Option<Interest> {
+    /// Does what there is to do, and says what to wait for. `None`: it was closed. An error says why it
+    /// ended otherwise; it can be dropped, too.
+    pub(crate) fn advance(
+        &mut self,
+        scratch: &mut Scratch,
+        now: u64,
+        mut ready: Ready,
+    ) -> Result<Option<Interest>, Box<dyn Error>> {
         if let Self::Opening(opening) = self {
             loop {
-                match opening.advance(&mut scratch.at(now), ready).ok()? {
-                    Progress::Pending(interest) => return Some(interest),
+                match opening.advance(&mut scratch.at(now), ready)? {
+                    Progress::Pending(interest) => return Ok(Some(interest)),
                     Progress::Open => break,
                     // Pages of any site may have their own words back.
                     Progress::Decide(request) => {
                         let response = OriginPolicy::Any.answer(&request);
-                        opening.answer(&response).ok()?;
+                        opening.answer(&response)?;
                     }
                 }
             }
             if let Self::Opening(opening) = std::mem::replace(self, Self::Gone) {
-                *self = Self::Open(opening.into_stream().ok()?);
+                *self = Self::Open(opening.into_stream()?);
                 // What its poller said before was used up by the opening.
                 ready.readable = true;
             }
         }
-        let Self::Open(stream) = self else { return None };
-        let interest = stream
-            .drive(&mut scratch.at(now), ready, |event, out| match event {
-                Event::Message(message) => out.send(message),
-                _ => Ok(()),
-            })
-            .ok()?;
-        (!interest.over).then_some(interest)
+        let Self::Open(stream) = self else { return Ok(None) };
+        let interest = stream.drive(&mut scratch.at(now), ready, |event, out| match event {
+            Event::Message(message) => match out.send(message) {
+                // It came before the peer heard that this end goes away.
+                Err(SendError::Closed) => Ok(()),
+                other => other,
+            },
+            _ => Ok(()),
+        })?;
+        match stream.status() {
+            _ if !interest.over => Ok(Some(interest)),
+            Status::Over(end) if !end.is_clean() => Err(end.to_string().into()),
+            _ => Ok(None),
+        }
     }
 
     /// Begins to close it. `None`: there is nothing to wait for.

@@ -1,12 +1,13 @@
 //! An echo server: one thread, one scratch, thousands of connections, an event loop of its own.
 //!
 //! ```text
-//! cargo run --release --example echo_server -- [ADDR] [--unix PATH]
+//! cargo run --release --example echo_server -- [--verbose] [ADDR] [--unix PATH]
 //! cargo run --release --features deflate --example echo_server -- --deflate[=BITS] [ADDR] [--unix PATH]
 //! ```
 //!
 //! Every text and binary message comes back. SIGINT and SIGTERM close every connection with 1001
-//! (going away) and end the server when they are closed.
+//! (going away) and end the server when they are closed. `--verbose` tells of each connection that ends
+//! otherwise than by a closing handshake.
 
 mod connection;
 #[path = "../common/deflate.rs"]
@@ -19,7 +20,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 const DEFAULT: &str = "127.0.0.1:9001";
-const USAGE: &str = "usage: echo_server [--deflate[=BITS]] [ADDR] [--unix PATH]   (default: 127.0.0.1:9001)";
+const USAGE: &str =
+    "usage: echo_server [--deflate[=BITS]] [--verbose] [ADDR] [--unix PATH]   (default: 127.0.0.1:9001)";
 
 fn main() -> ExitCode {
     match run() {
@@ -35,6 +37,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut address = None;
     let mut path = None;
     let mut config = Arc::default();
+    let mut verbose = false;
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -43,6 +46,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
                 let bits = arguments.optional_value().map(|bits| bits.string()).transpose()?;
                 config = deflate::config(bits.as_deref())?;
             }
+            Short('v') | Long("verbose") => verbose = true,
             Short('h') | Long("help") => {
                 println!("{USAGE}");
                 return Ok(());
@@ -57,6 +61,6 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         (None, address) => listener::Listener::tcp(address.as_deref().unwrap_or(DEFAULT))?,
     };
     println!("listening on {listener}");
-    server::Server::new(listener, config)?.run()?;
+    server::Server::new(listener, config, verbose)?.run()?;
     Ok(())
 }

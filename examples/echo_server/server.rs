@@ -5,7 +5,7 @@ use crate::listener::Listener;
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -18,6 +18,9 @@ const WAKER: Token = Token(usize::MAX - 2);
 
 /// How finely deadlines are looked at, and how often it is tried again to accept, in milliseconds.
 const TICK: u32 = 1000;
+
+/// How many connections are accepted in one round: those that are open have their turn between.
+const ACCEPTED: usize = 256;
 
 /// The configuration, with what suits a server that only answers.
 fn suited(config: &Config) -> Config {
@@ -37,24 +40,26 @@ fn suited(config: &Config) -> Config {
 pub(crate) struct Server {
     poll: Poll,
     listener: Option<Listener>,
-    /// Connections wait to be accepted that could not be: no descriptor was free.
-    starved: bool,
+    /// When to accept: now, where the poller has told of connections that wait; later, where the
+    /// system could not give them.
+    accept_at: Option<u64>,
     connections: Slab<Connection>,
     /// When each of them wants to be called though nothing is ready.
     wheel: Wheel,
-    /// Those that said "again": each has one turn a round.
-    again: HashSet<usize>,
-    turns: Vec<usize>,
+    /// Those that said "again", and what they are called with in the next round.
+    again: HashMap<usize, Ready>,
     config: Arc<Config>,
     scratch: Scratch,
     start: Instant,
     /// The time of this round, in milliseconds.
     now: u64,
     stop: Arc<AtomicBool>,
+    /// Tells of connections that end otherwise than by a closing handshake.
+    verbose: bool,
 }
 
 impl Server {
-    pub(crate) fn new(listener: Listener, config: Arc<Config>) -> io::Result<Self> {
+    pub(crate) fn new(listener: Listener, config: Arc<Config>, verbose: bool) -> io::Result<Self> {
         raise_open_files();
         let poll = Poll::new()?;
         poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, mio::Interest::READABLE)?;
@@ -64,16 +69,16 @@ impl Server {
         Ok(Self {
             poll,
             listener: Some(listener),
-            starved: false,
+            accept_at: None,
             connections: Slab::new(),
             wheel: Wheel::new(TICK),
-            again: HashSet::new(),
-            turns: Vec::new(),
+            again: HashMap::new(),
             config: Arc::new(suited(&config)),
             scratch: Scratch::new(),
             start: Instant::now(),
             now: 0,
             stop,
+            verbose,
         })
     }
 
@@ -86,9 +91,12 @@ impl Server {
                 other => other?,
             }
             self.now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            // Each has one call a round, those that said "again" behind the others, and hears in it what
+            // the poller tells of it now.
+            let mut turns = std::mem::take(&mut self.again);
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept()?,
+                    LISTENER => _ = self.accept_at.get_or_insert(self.now),
                     WAKER => {}
                     Token(key) => {
                         let ready = Ready {
@@ -96,62 +104,68 @@ impl Server {
                             writable: event.is_writable(),
                             closed: event.is_read_closed() || event.is_error(),
                         };
-                        self.advance(key, ready);
+                        match turns.get_mut(&key) {
+                            Some(turn) => *turn = *turn | ready,
+                            None => self.advance(key, ready),
+                        }
                     }
                 }
             }
-            // Behind the others.
-            self.turns.extend(self.again.drain());
-            while let Some(key) = self.turns.pop() {
-                self.advance(key, Ready::READABLE);
+            for (key, ready) in turns {
+                self.advance(key, ready);
             }
             if self.stop.load(Ordering::Relaxed) && self.listener.take().is_some() {
+                self.accept_at = None;
                 self.go_away();
             }
             while let Some(key) = self.wheel.expired(self.now) {
                 self.advance(key, Ready::NONE);
             }
-            if self.starved {
-                self.accept()?;
+            if self.accept_at.is_some_and(|at| at <= self.now) {
+                self.accept_at = self.accept();
             }
         }
         Ok(())
     }
 
-    /// How long to wait: until a deadline may have passed, or it is time to try to accept again.
+    /// How long to wait: until a deadline may have passed, or it is time to accept.
     fn wait(&self) -> Option<Duration> {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        let retry = self.starved.then_some(self.now + u64::from(TICK));
-        let next = self.wheel.next().into_iter().chain(retry).min()?;
-        Some(Duration::from_millis(next.saturating_sub(self.now).max(1)))
+        let next = self.wheel.next().into_iter().chain(self.accept_at).min()?;
+        Some(Duration::from_millis(next.saturating_sub(self.now)))
     }
 
-    fn accept(&mut self) -> io::Result<()> {
-        self.starved = false;
-        while let Some(listener) = &self.listener {
-            match listener.accept() {
-                Ok(socket) => {
-                    // A peer that is gone already is nobody's error.
-                    if let Ok(connection) = Connection::new(socket, Arc::clone(&self.config)) {
-                        self.register(connection);
+    /// Accepts those who wait, and says when to accept again.
+    fn accept(&mut self) -> Option<u64> {
+        for _ in 0..ACCEPTED {
+            match self.listener.as_ref()?.accept() {
+                Ok(socket) => match Connection::new(socket, Arc::clone(&self.config)) {
+                    Ok(connection) => self.register(connection),
+                    Err(error) => self.tell(&error),
+                },
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return None,
+                    // Only this one connection's.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    // Out of descriptors or memory, most likely. The poller does not tell again of
+                    // those who wait: they are taken when a connection is gone, or after a while.
+                    _ => {
+                        self.tell(&error);
+                        return Some(self.now + u64::from(TICK));
                     }
-                }
-                Err(error) => match error.raw_os_error() {
-                    _ if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // Out of descriptors or memory: those who wait are taken when one is free.
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        self.starved = true;
-                        break;
-                    }
-                    Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT) => return Err(error),
-                    // Errors of the one connection that was to be accepted.
-                    _ => {}
                 },
             }
         }
-        Ok(())
+        // There may be more of them.
+        Some(self.now)
+    }
+
+    fn tell(&self, error: &dyn std::fmt::Display) {
+        if self.verbose {
+            eprintln!("echo_server: {error}");
+        }
     }
 
     fn register(&mut self, connection: Connection) {
@@ -161,24 +175,38 @@ impl Server {
         match self.poll.registry().register(&mut SourceFd(&fd), Token(key), both) {
             // The time for its opening handshake begins.
             Ok(()) => self.advance(key, Ready::READABLE),
-            Err(_) => drop(self.connections.remove(key)),
+            Err(error) => {
+                self.tell(&error);
+                drop(self.connections.remove(key));
+            }
         }
     }
 
     fn advance(&mut self, key: usize, ready: Ready) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(interest) = connection.advance(&mut self.scratch, self.now, ready) else {
-            // Dropping it closes its descriptor, which takes it out of the poll.
-            drop(self.connections.remove(key));
-            self.wheel.remove(key);
-            return;
-        };
-        if interest.again {
-            self.again.insert(key);
+        match connection.advance(&mut self.scratch, self.now, ready) {
+            Ok(Some(interest)) => {
+                if interest.again {
+                    self.again.insert(key, Ready::READABLE);
+                }
+                if let Some(at) = connection.next_deadline(self.now) {
+                    self.wheel.set(key, at);
+                }
+            }
+            Ok(None) => self.remove(key),
+            Err(error) => {
+                self.tell(&error);
+                self.remove(key);
+            }
         }
-        if let Some(at) = connection.next_deadline(self.now) {
-            self.wheel.set(key, at);
-        }
+    }
+
+    fn remove(&mut self, key: usize) {
+        // Dropping it closes its descriptor, which takes it out of the poll.
+        drop(self.connections.remove(key));
+        self.wheel.remove(key);
+        // One who waits can have the descriptor.
+        self.accept_at = self.accept_at.map(|_| self.now);
     }
 
     fn go_away(&mut self) {

@@ -1,6 +1,8 @@
 //! What an event loop says to a stream, and what the stream says back.
 #![forbid(unsafe_code)]
 
+use std::ops::BitOr;
+
 /// What the event loop saw.
 ///
 /// ```
@@ -8,6 +10,7 @@
 ///
 /// let ready = Ready { readable: true, ..Ready::NONE };
 /// assert!(!ready.writable);
+/// assert_eq!(ready | Ready::WRITABLE, Ready { closed: false, ..Ready::ALL });
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
@@ -31,6 +34,19 @@ impl Ready {
     /// Anything may be: for loops that do not know, and for the first call. Receives until nothing is
     /// left, which costs a system call more than [`READABLE`](Self::READABLE).
     pub const ALL: Self = Self { readable: true, writable: true, closed: true };
+}
+
+/// What was seen at either time: for a stream that has not been called between.
+impl BitOr for Ready {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self {
+            readable: self.readable || other.readable,
+            writable: self.writable || other.writable,
+            closed: self.closed || other.closed,
+        }
+    }
 }
 
 /// What a stream wants of the event loop now.
