@@ -59,14 +59,14 @@ fn operations_hold_whatever_they_are() {
 #[cfg(feature = "deflate")]
 #[test]
 fn inflate_holds_on_compressed_messages_with_any_bytes_changed() {
-    use websocket_stream::deflate::{Deflater, WindowBits};
+    use websocket_stream::deflate::{Deflaters, History, WindowBits};
     fn prop(start: (u8, u8), pieces: Vec<Vec<u8>>, times: u8, level: u8, changes: Vec<(usize, u8)>) -> bool {
         let mut bytes = vec![start.0, start.1];
-        let (mut deflater, mut result) = (Deflater::new(WindowBits::MAX, level), Vec::new());
+        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
         for piece in pieces.iter().take(2) {
             let message = piece.repeat(usize::from(times));
-            match deflater.deflate(&message, &mut result) {
-                Some(len) => bytes.extend(&result[..len]),
+            match deflaters.deflate_after(&message, &mut sent, level) {
+                Some(payload) => bytes.extend(payload),
                 None => bytes.extend(piece),
             }
         }

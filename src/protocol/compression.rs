@@ -4,9 +4,9 @@
 use super::contexts::{COMPRESSED, Compressor, Directions};
 use super::send::Planned;
 use super::stamp::Stamp;
-use super::{Connection, Fault, Input, Message, Output, SendError};
-use crate::deflate::{Agreed, Deflate, Deflater, Deflaters, History, InflateError};
-use alloc::boxed::Box;
+use super::{Connection, Fault, Input, Output, SendError};
+use crate::deflate::{Agreed, Deflate, Deflaters, History, InflateError};
+use crate::frame::OpCode;
 
 impl Connection {
     /// The same connection with compression, as its opening handshake agreed on it. How it is done
@@ -42,12 +42,12 @@ impl Connection {
         self.directions.is_some()
     }
 
-    /// Gives back the memory for compressing behind earlier messages: the next one is compressed
-    /// alone. What the peer may still refer to is kept.
+    /// Forgets what was sent: the next message is compressed alone. What the peer may still refer to
+    /// is kept.
     pub fn park(&mut self) {
         if let Some(contexts) = &mut self.contexts {
-            contexts.deflater = None;
-            if contexts.history.is_none() {
+            contexts.sent = None;
+            if contexts.is_empty() {
                 self.contexts = None;
             }
         }
@@ -57,8 +57,8 @@ impl Connection {
     #[inline]
     pub(super) fn park_deadline(&self, now: u64) -> Option<u64> {
         let contexts = self.contexts.as_ref()?;
-        contexts.deflater.as_ref()?;
-        let age = contexts.deflated.map_or(0, |stamp| stamp.age(now));
+        contexts.sent.as_ref()?;
+        let age = contexts.sent_at.map_or(0, |stamp| stamp.age(now));
         Some(now.saturating_add(u64::from(self.policy().idle?.saturating_sub(age))))
     }
 
@@ -66,7 +66,7 @@ impl Connection {
     #[inline]
     pub(super) fn park_if_due(&mut self, now: u64) {
         if let Some(contexts) = &mut self.contexts {
-            contexts.deflated.get_or_insert(Stamp::at(now));
+            contexts.sent_at.get_or_insert(Stamp::at(now));
             if self.park_deadline(now).is_some_and(|at| at <= now) {
                 self.park();
             }
@@ -86,7 +86,7 @@ impl Connection {
         let window = self.directions.and_then(Directions::receiving);
         let history = window.map(|bits| {
             let contexts = self.contexts.get_or_insert_default();
-            contexts.history.get_or_insert_with(|| History::new(bits))
+            contexts.received.get_or_insert_with(|| History::new(bits))
         });
         input.inflate(history, limit).map_err(|error| match error {
             InflateError::Corrupt => Fault::InvalidDeflate,
@@ -101,52 +101,83 @@ impl Connection {
         self.directions.is_some() && len >= self.policy().threshold
     }
 
+    /// Whether this fragment of a message is sent compressed; the first one decides it for all.
+    #[inline]
+    pub(crate) fn compresses_fragment(&self, opcode: OpCode, len: usize) -> bool {
+        match opcode {
+            OpCode::Continuation => self.contexts.as_ref().is_some_and(|contexts| contexts.fragmenting),
+            _ => self.compresses(len),
+        }
+    }
+
+    /// The most that a payload can become which is to be compressed: a whole message, or the first
+    /// fragment of one, is sent as it is where it would grow.
+    pub(crate) fn most_compressed(opcode: OpCode, len: usize) -> usize {
+        if opcode == OpCode::Continuation { Deflaters::most_of_fragment(len) } else { len }
+    }
+
     #[inline(never)]
     pub(super) fn send_compressed(
         &mut self,
-        message: Message<'_>,
+        opcode: OpCode,
+        fin: bool,
+        payload: &[u8],
         output: &mut Output,
     ) -> Result<(), SendError> {
-        self.admit(message.opcode(), true, message.as_bytes().len(), output)?;
+        self.admit(opcode, fin, Self::most_compressed(opcode, payload.len()), output)?;
         let mut compressor = output.take_compressor();
-        let (planned, payload) = self.compress(message, &mut compressor, output);
+        let (planned, payload) = self.compress(opcode, fin, payload, &mut compressor, output);
         output.push(&planned.header, payload, planned.key);
         output.put_compressor(compressor);
         Ok(())
     }
 
-    /// Makes the frame of a message that was admitted; it must be sent then, so that the peer's window
-    /// gets what this end's has. One that would grow stays as it is.
+    /// Makes a frame that was admitted; it must be sent then, so that the peer's window gets what this
+    /// end's has.
     pub(crate) fn compress<'m>(
         &mut self,
-        message: Message<'m>,
+        opcode: OpCode,
+        fin: bool,
+        payload: &'m [u8],
         compressor: &'m mut Compressor,
         output: &mut Output,
     ) -> (Planned, &'m [u8]) {
-        let (rsv, payload) = match self.deflated(message.as_bytes(), &mut compressor.0, output.now()) {
-            Some(compressed) => (COMPRESSED, compressed),
-            None => (0, message.as_bytes()),
-        };
-        let planned = self.planned_extended(rsv, message.opcode(), true, payload.len(), output);
+        // "set the "Per-Message Compressed" bit of the first fragment" (section 6.1), and no other.
+        let rsv = if opcode == OpCode::Continuation { 0 } else { COMPRESSED };
+        let compressed = self.deflated(opcode, fin, payload, &mut compressor.0, output.now());
+        let (rsv, payload) = compressed.map_or((0, payload), |compressed| (rsv, compressed));
+        let planned = self.planned_extended(rsv, opcode, fin, payload.len(), output);
         output.last_compressed_frame = planned.header.len() + payload.len();
         (planned, payload)
     }
 
     fn deflated<'d>(
         &mut self,
-        message: &[u8],
+        opcode: OpCode,
+        fin: bool,
+        payload: &[u8],
         deflaters: &'d mut Deflaters,
         now: Option<u64>,
     ) -> Option<&'d [u8]> {
         let own = self.directions?.sending();
         let level = self.policy().level;
-        if !own.takeover() {
-            return deflaters.deflate(message, own, level);
+        if fin && opcode != OpCode::Continuation && !own.takeover() {
+            return deflaters.deflate(payload, own, level);
         }
         let contexts = self.contexts.get_or_insert_default();
-        contexts.deflated = now.map(Stamp::at);
-        let deflater = contexts.deflater.get_or_insert_with(|| Box::new(Deflater::new(own.bits(), level)));
-        deflaters.deflate_after(message, deflater)
+        let history = contexts.sent.get_or_insert_with(|| History::new(own.bits()));
+        let compressed = match opcode {
+            OpCode::Continuation => Some(deflaters.deflate_next(payload, fin, history, level)),
+            _ if fin => deflaters.deflate_after(payload, history, level),
+            _ => deflaters.deflate_first(payload, history, level),
+        };
+        contexts.sent_at = now.map(Stamp::at);
+        contexts.fragmenting = compressed.is_some() && !fin;
+        // Without takeover, fragments refer to those of their own message.
+        if !(own.takeover() || contexts.fragmenting) || history.held() == 0 {
+            self.park();
+        }
+        compressed
     }
 }
 

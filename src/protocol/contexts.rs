@@ -3,20 +3,23 @@
 
 use super::Role;
 use super::stamp::Stamp;
-use crate::deflate::{Agreed, Context, Deflater, Deflaters, History, WindowBits};
+use crate::deflate::{Agreed, Context, Deflaters, History, WindowBits};
 use alloc::boxed::Box;
 use core::num::NonZeroU8;
 
 /// RSV1, the "Per-Message Compressed" bit (section 6).
 pub(super) const COMPRESSED: u8 = 0x4;
 
-/// What a connection remembers of earlier messages, from the first one on that makes it so.
+/// What a connection remembers of earlier messages, from the first one on that makes it so; and of the
+/// fragments of one that is being sent.
 #[derive(Debug, Default)]
 pub(super) struct Contexts {
-    pub(super) deflater: Option<Box<Deflater>>,
-    /// When it was last used; where that is not known, the next time that is told.
-    pub(super) deflated: Option<Stamp>,
-    pub(super) history: Option<History>,
+    pub(super) sent: Option<History>,
+    /// When something was last added to it; where that is not known, the next time that is told.
+    pub(super) sent_at: Option<Stamp>,
+    /// The fragmented message that is being sent is compressed.
+    pub(super) fragmenting: bool,
+    pub(super) received: Option<History>,
 }
 
 /// What an [`Output`] has for compressing; taken from it for the length of a message.
@@ -60,8 +63,12 @@ fn bits(index: u8) -> WindowBits {
 impl Contexts {
     /// Heap bytes held, its own included.
     pub(super) fn held(&self) -> usize {
-        let deflater = self.deflater.as_ref().map_or(0, |deflater| size_of::<Deflater>() + deflater.held());
-        size_of::<Self>() + deflater + self.history.as_ref().map_or(0, History::held)
+        let held = |history: &Option<History>| history.as_ref().map_or(0, History::held);
+        size_of::<Self>() + held(&self.sent) + held(&self.received)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_none() && self.received.is_none() && !self.fragmenting
     }
 }
 

@@ -28,7 +28,7 @@ impl Connection {
     pub fn send(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
         #[cfg(feature = "deflate")]
         if self.compresses(message.as_bytes().len()) {
-            return self.send_compressed(message, output);
+            return self.send_compressed(message.opcode(), true, message.as_bytes(), output);
         }
         self.send_plain(message, output)
     }
@@ -72,7 +72,9 @@ impl Connection {
 
     /// Sends one fragment of a message: the first one with [`OpCode::Text`] or [`OpCode::Binary`],
     /// the further ones with [`OpCode::Continuation`], the last one with `fin` set. Control frames
-    /// may go in between (RFC 6455, section 5.4). Fragments are not compressed.
+    /// may go in between (RFC 6455, section 5.4). Where compression was agreed on, the first fragment
+    /// decides for the message: it is compressed if that one is as long as [`Config::deflate`](super::Config::deflate) wants a
+    /// message to be, and gets smaller.
     ///
     /// That the fragments of a text message make UTF-8 together is the caller's promise.
     ///
@@ -89,6 +91,10 @@ impl Connection {
     ) -> Result<(), SendError> {
         if opcode.is_control() {
             return Err(SendError::NoMessageBegun);
+        }
+        #[cfg(feature = "deflate")]
+        if self.compresses_fragment(opcode, payload.len()) {
+            return self.send_compressed(opcode, fin, payload, output);
         }
         self.send_data(opcode, fin, payload, output)
     }

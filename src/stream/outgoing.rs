@@ -37,7 +37,7 @@ impl Outgoing<'_> {
         let message = message.into();
         #[cfg(feature = "deflate")]
         if self.connection.compresses(message.as_bytes().len()) {
-            return self.send_compressed(message);
+            return self.send_compressed(message.opcode(), message.as_bytes(), true);
         }
         self.send_plain(message)
     }
@@ -67,6 +67,10 @@ impl Outgoing<'_> {
     pub fn send_fragment(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         if opcode.is_control() {
             return Err(SendError::NoMessageBegun);
+        }
+        #[cfg(feature = "deflate")]
+        if self.connection.compresses_fragment(opcode, payload.len()) {
+            return self.send_compressed(opcode, payload, fin);
         }
         self.send_frame(opcode, payload, fin)
     }
@@ -126,10 +130,10 @@ impl Outgoing<'_> {
 
     #[cfg(feature = "deflate")]
     #[inline(never)]
-    fn send_compressed(&mut self, message: Message<'_>) -> Result<(), SendError> {
-        self.admit(message.opcode(), true, message.as_bytes().len())?;
+    fn send_compressed(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
+        self.admit(opcode, fin, Connection::most_compressed(opcode, payload.len()))?;
         let mut compressor = self.output.take_compressor();
-        let (planned, payload) = self.connection.compress(message, &mut compressor, self.output);
+        let (planned, payload) = self.connection.compress(opcode, fin, payload, &mut compressor, self.output);
         self.send_planned(&planned, payload);
         self.output.put_compressor(compressor);
         Ok(())

@@ -37,26 +37,79 @@ fn inflate(payload: &[u8], history: Option<&mut History>, limit: usize) -> Resul
 
 const LIMIT: usize = 16 << 20;
 
+const ALONE: Context = Context::new(WindowBits::MAX, false);
+
 #[test]
 fn messages_that_take_over_come_back_and_refer_no_further_than_agreed() {
     fn prop(messages: Vec<Repetitive>, bits: WindowBits, level: u8) -> bool {
-        let mut deflater = Deflater::new(bits, level);
-        let (mut history, mut naive) = (History::new(bits), Naive::default());
-        let mut result = Vec::new();
-        for Repetitive(message) in &messages {
-            let Some(len) = deflater.deflate(message, &mut result) else {
+        let mut deflaters = Deflaters::new();
+        let (mut sent, mut history, mut naive) = (History::new(bits), History::new(bits), Naive::default());
+        for Repetitive(message) in messages.iter().take(20) {
+            let Some(payload) = deflaters.deflate_after(message, &mut sent, level) else {
                 // It was sent as it is, and is no part of what may be referred to.
                 continue;
             };
-            let payload = &result[..len];
-            assert!(len < message.len());
+            assert!(payload.len() < message.len());
             assert_eq!(naive.inflate(payload).as_ref(), Some(message));
             assert!(naive.farthest <= bits.size(), "{} with {bits:?}", naive.farthest);
             assert_eq!(inflate(payload, Some(&mut history), LIMIT).as_ref(), Ok(message));
         }
-        history.held() <= bits.size().max(512)
+        history.held() <= bits.size().max(512) && sent.held() == history.held()
     }
     QuickCheck::new().tests(100).quickcheck(prop as fn(Vec<Repetitive>, WindowBits, u8) -> bool);
+}
+
+#[test]
+fn fragments_come_back_as_one_message_and_grow_no_more_than_is_said() {
+    fn prop(messages: Vec<Vec<Repetitive>>, bits: WindowBits, level: u8, takeover: bool, noise: u8) {
+        let mut deflaters = Deflaters::new();
+        let (mut history, mut naive) = (History::new(bits), Naive::default());
+        let mut sent = History::new(bits);
+        for pieces in messages.iter().take(4) {
+            let pieces = &pieces[..pieces.len().min(8)];
+            let (mut payload, mut message) = (Vec::new(), Vec::new());
+            for (index, Repetitive(piece)) in pieces.iter().enumerate() {
+                let fin = index + 1 == pieces.len();
+                let piece = match index {
+                    0 => [&piece[..], b"which can be compressed, which can be compressed"].concat(),
+                    // What cannot be.
+                    _ if noise & 1 << (index % 8) != 0 => {
+                        noisy(piece.len().min(80_000) * (1 + index % 2), u64::from(noise))
+                    }
+                    _ => piece.clone(),
+                };
+                let made = match index {
+                    0 if fin => deflaters.deflate_after(&piece, &mut sent, level).unwrap(),
+                    0 => deflaters.deflate_first(&piece, &mut sent, level).unwrap(),
+                    _ => deflaters.deflate_next(&piece, fin, &mut sent, level),
+                };
+                assert!(made.len() <= Deflaters::most_of_fragment(piece.len()));
+                payload.extend_from_slice(made);
+                message.extend(piece);
+            }
+            assert_eq!(naive.inflate(&payload).as_ref(), Some(&message));
+            assert!(naive.farthest <= bits.size(), "{} with {bits:?}", naive.farthest);
+            assert_eq!(inflate(&payload, Some(&mut history), LIMIT), Ok(message));
+            if !takeover {
+                (sent, history, naive) = (History::new(bits), History::new(bits), Naive::default());
+            }
+        }
+    }
+    QuickCheck::new()
+        .rng(Gen::new(12))
+        .tests(100)
+        .quickcheck(prop as fn(Vec<Vec<Repetitive>>, WindowBits, u8, bool, u8));
+}
+
+/// Bytes that do not compress.
+fn noisy(len: usize, seed: u64) -> Vec<u8> {
+    let mut random = seed;
+    std::iter::repeat_with(|| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random.to_be_bytes()[0]
+    })
+    .take(len)
+    .collect()
 }
 
 #[test]
@@ -138,17 +191,12 @@ fn endless_last_blocks_are_corrupt_and_not_endless_work() {
 
 #[test]
 fn a_message_over_the_limit_is_refused_with_no_more_than_the_limit_and_a_byte() {
-    let mut deflater = Deflater::new(WindowBits::MAX, 9);
-    let mut result = Vec::new();
+    let mut deflaters = Deflaters::new();
     for (len, limit) in
         [(0usize, 0usize), (1000, 1000), (1001, 1000), (4096, 4096), (4097, 4096), (5 << 20, 1 << 20)]
     {
-        deflater.reset();
         let bytes = vec![b'a'; len];
-        let payload = match deflater.deflate(&bytes, &mut result) {
-            Some(len) => &result[..len],
-            None => &[0x00],
-        };
+        let payload = deflaters.deflate(&bytes, ALONE, 9).unwrap_or(&[0x00]);
         let mut message = MessageBuffer::new(false, Vec::new());
         let inflated = Inflater::new().inflate(payload, None, limit, &mut message);
         if len <= limit {
@@ -164,10 +212,10 @@ fn a_message_over_the_limit_is_refused_with_no_more_than_the_limit_and_a_byte() 
 fn text_is_judged_as_it_comes() {
     let mut bytes = vec![b'a'; 1 << 20];
     bytes[5000] = 0xFF;
-    let mut result = Vec::new();
-    let len = Deflater::new(WindowBits::MAX, 6).deflate(&bytes, &mut result).unwrap();
+    let mut deflaters = Deflaters::new();
+    let payload = deflaters.deflate(&bytes, ALONE, 6).unwrap();
     let mut message = MessageBuffer::new(true, Vec::new());
-    let inflated = Inflater::new().inflate(&result[..len], None, LIMIT, &mut message);
+    let inflated = Inflater::new().inflate(payload, None, LIMIT, &mut message);
     assert_eq!(inflated, Err(InflateError::NotUtf8));
     assert!(message.capacity() <= 16 << 10, "{}", message.capacity());
 }
@@ -175,18 +223,12 @@ fn text_is_judged_as_it_comes() {
 #[test]
 fn a_message_that_would_grow_leaves_no_trace() {
     let text = b"to be sent compressed, and once more compressed";
-    let mut random = 1u32;
-    let noise: Vec<u8> = std::iter::repeat_with(|| {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        random.to_be_bytes()[0]
-    })
-    .take(300)
-    .collect();
-    let mut deflater = Deflater::new(WindowBits::MAX, 6);
-    let (mut result, mut history) = (Vec::new(), History::new(WindowBits::MAX));
+    let noise = noisy(300, 1);
+    let mut deflaters = Deflaters::new();
+    let (mut sent, mut history) = (History::new(WindowBits::MAX), History::new(WindowBits::MAX));
     for message in [&text[..], &noise, &noise, &text.repeat(2), &noise, &text.repeat(3)] {
-        match deflater.deflate(message, &mut result) {
-            Some(len) => assert_eq!(inflate(&result[..len], Some(&mut history), LIMIT).unwrap(), message),
+        match deflaters.deflate_after(message, &mut sent, 6) {
+            Some(payload) => assert_eq!(inflate(payload, Some(&mut history), LIMIT).unwrap(), message),
             None => assert_eq!(message, noise),
         }
     }
