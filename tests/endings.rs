@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use websocket_stream::handshake::{ClientHandshake, ClientRequest, HeadLimits, Response};
 use websocket_stream::protocol::{Connection, Output};
 use websocket_stream::{
-    Cause, CloseCode, End, Error, Event, Message, OpeningError, Progress, Ready, Role, Scratch,
+    Cause, CloseCode, End, Endpoint, Error, Event, Message, OpeningError, Progress, Ready, Role, Scratch,
     ServerOpening, WebSocketStream,
 };
 
@@ -142,6 +142,8 @@ fn a_client_that_goes_away_at_any_byte_has_a_defined_end() {
                 (Outcome::NotOpened(OpeningError::System(_)), Way::Reset) => {}
                 (Outcome::Opened { heard, end }, _) => {
                     assert!(at >= head, "{way:?} {at} {outcome:?}");
+                    let is_peers = matches!(end.cause, Cause::Handshake | Cause::EndOfStream);
+                    assert_eq!(end.by, if is_peers { Endpoint::Peer } else { Endpoint::Neither });
                     match end.cause {
                         Cause::Handshake => assert_eq!(at, close),
                         Cause::EndOfStream => assert!(at < close && way != Way::Reset, "{way:?} {at}"),

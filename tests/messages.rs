@@ -107,7 +107,7 @@ fn each_end_is_told_in_words_of_its_own() {
         abnormal(Cause::Deadline(Deadline::Silence)),
         abnormal(Cause::Deadline(Deadline::Close)),
         abnormal(Cause::Deadline(Deadline::Unsent)),
-        abnormal(Cause::System(104)),
+        end(CloseCode::ABNORMAL, Endpoint::Neither, Cause::System(104)),
     ]);
     let codes = (1000..=1003).chain(1005..=1015).chain([3000, 4000, 999]);
     differ(codes.map(CloseCode::new));

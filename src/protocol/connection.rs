@@ -337,7 +337,7 @@ impl Connection {
             // What mattered was said before: the closing handshake, or the fault.
             Closing::Finished(end) => Some(self.over(end)),
             Closing::Open | Closing::CloseSent(_) => {
-                Some(self.over(End::abnormal(Endpoint::Peer, Cause::System(errno))))
+                Some(self.over(End::abnormal(Endpoint::Neither, Cause::System(errno))))
             }
         }
     }

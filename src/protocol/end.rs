@@ -5,13 +5,15 @@ use super::Fault;
 use crate::frame::CloseCode;
 use core::fmt;
 
-/// One of the two ends of a connection.
+/// Who did something: one of the two ends of a connection, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// This one.
     Local,
     /// The other one.
     Peer,
+    /// The system between them, or the transport: what it reported need be the fault of neither.
+    Neither,
 }
 
 /// A deadline that passed.
@@ -44,8 +46,9 @@ pub enum Cause {
 /// How a connection ended: told once, as [`Event::End`](super::Event::End).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct End {
-    /// The close code: the one of the Close frame that began the closing handshake, the one that the
-    /// peer was told of its fault or slowness, or [`CloseCode::ABNORMAL`] where there was none.
+    /// The close code: the one of the Close frame that began the closing handshake, that of the peer's
+    /// fault or slowness, or [`CloseCode::ABNORMAL`] where there was none. The peer is told of its fault
+    /// unless this end had sent its Close frame before.
     pub code: CloseCode,
     /// Who began it.
     pub by: Endpoint,
@@ -70,6 +73,7 @@ impl fmt::Display for End {
         let by = match self.by {
             Endpoint::Local => "this end",
             Endpoint::Peer => "the peer",
+            Endpoint::Neither => "neither end",
         };
         match self.cause {
             Cause::Handshake => write!(f, "closed by {by} with {}", self.code),

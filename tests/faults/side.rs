@@ -519,6 +519,7 @@ impl Side {
             match end.by {
                 Endpoint::Local => assert_eq!(Some(end.code), record.closed),
                 Endpoint::Peer => assert_eq!(Some(end.code), peer.closed.or(fault)),
+                Endpoint::Neither => panic!("a closing handshake that nobody began"),
             }
         }
         if matches!(end.cause, Cause::System(_)) {
