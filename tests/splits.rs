@@ -3,10 +3,12 @@
 
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
-use websocket_stream::frame::{Header, mask};
+use websocket_stream::frame::{Decoded, Header, mask};
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::transport::memory;
-use websocket_stream::{CloseCode, Message, OpCode, Ready, Scratch, Status, WebSocketStream};
+use websocket_stream::{
+    CloseCode, Message, NonBlockingTransport, OpCode, Ready, Scratch, Status, WebSocketStream,
+};
 
 /// A message or a ping, and where its fragments end.
 #[derive(Debug, Clone)]
@@ -217,4 +219,112 @@ fn a_broken_header_has_the_same_fault_wherever_it_is_cut() {
             assert_eq!(run(cut), run(header.len()), "{header:x?} {cut}");
         }
     }
+}
+
+/// What a server tells and answers on a transport that takes and gives little at a time, while its peer
+/// sends these bytes; after each call it may be taken apart and put together again.
+fn served(bytes: &[u8], at_a_time: usize, apart: bool) -> (Vec<String>, Vec<u8>) {
+    let (a, mut peer) = memory::pair(2 * at_a_time);
+    a.limit_recv(at_a_time);
+    a.limit_send(at_a_time);
+    let mut stream = WebSocketStream::new(a).unwrap();
+    let (mut scratch, mut events, mut answers) = (Scratch::new(), Vec::new(), Vec::new());
+    let mut rest = bytes;
+    loop {
+        match peer.send(rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+        if rest.is_empty() {
+            peer.shutdown_write().unwrap();
+        }
+        let interest = stream.drive(&mut scratch.at(0), Ready::ALL, |event, out| {
+            events.push(format!("{event:?}"));
+            if let Event::Message(message) = event { out.send(message) } else { Ok(()) }
+        });
+        let over = interest.unwrap().over;
+        if apart {
+            let (unsent, held) = (stream.unsent(), stream.held());
+            let parts = stream.into_parts();
+            assert_eq!(parts.unsent.len(), unsent);
+            stream = WebSocketStream::from_parts(parts).unwrap();
+            assert_eq!(stream.unsent(), unsent);
+            assert!(held > 0 || stream.held() == 0);
+        }
+        let mut buffer = [0; 50];
+        while let Ok(n @ 1..) = peer.recv(&mut buffer) {
+            answers.extend_from_slice(&buffer[..n]);
+        }
+        if over {
+            return (events, answers);
+        }
+    }
+}
+
+#[test]
+fn a_stream_taken_apart_at_any_time_goes_on_as_if_it_had_not_been() {
+    fn prop(pieces: Vec<Piece>, at_a_time: u8) -> bool {
+        let bytes = wire(&pieces, Role::Server);
+        let at_a_time = 1 + bytes.len() / 2_000 + usize::from(at_a_time % 40);
+        let (apart, whole) = (served(&bytes, at_a_time, true), served(&bytes, at_a_time, false));
+        // A pong that waits is one of the bytes then, which the next one does not replace.
+        let without_pongs = |bytes: &[u8]| -> Vec<u8> {
+            let frames = frames(bytes).into_iter().filter(|(opcode, ..)| *opcode != OpCode::Pong);
+            frames.flat_map(|(_, start, end)| bytes[start..end].to_vec()).collect()
+        };
+        apart.0 == whole.0 && without_pongs(&apart.1) == without_pongs(&whole.1)
+    }
+    let rng = Gen::new(8);
+    QuickCheck::new().rng(rng).tests(60).quickcheck(prop as fn(Vec<Piece>, u8) -> bool);
+}
+
+/// Frames that a server has sent: their opcode, and where they begin and end.
+fn frames(bytes: &[u8]) -> Vec<(OpCode, usize, usize)> {
+    let mut frames = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let Ok(Decoded::Complete { header, size }) = Header::decode(&bytes[at..]) else {
+            panic!("no header")
+        };
+        let end = at + size + usize::try_from(header.len).unwrap();
+        frames.push((header.opcode, at, end));
+        at = end;
+    }
+    frames
+}
+
+#[test]
+fn write_tells_to_the_byte_what_the_transport_took_of_its_frame_though_pongs_wait() {
+    /// Payloads to write; or, where they are short, bytes to take and pings to send.
+    fn prop(steps: Vec<(u8, u8)>, capacity: u8) -> bool {
+        let (a, mut peer) = memory::pair(20 + usize::from(capacity));
+        let mut stream = WebSocketStream::new(a).unwrap();
+        let (mut out, mut written, mut buffer) = (Vec::new(), Vec::new(), [0; 256]);
+        for (what, size) in steps {
+            match what % 4 {
+                0 => {
+                    let _ = peer.send(&[0x89, 0x81, 0, 0, 0, 0, size]);
+                    while stream.read().is_ok() {}
+                }
+                1 => {
+                    if let Ok(n) = peer.recv(&mut buffer[..usize::from(size.max(1))]) {
+                        out.extend_from_slice(&buffer[..n]);
+                    }
+                }
+                _ => {
+                    let told = stream.write(OpCode::Binary, &vec![7; usize::from(size) * 2]).unwrap();
+                    written.push((told, out.len() + peer.unread()));
+                }
+            }
+        }
+        while stream.unsent() > 0 || peer.unread() > 0 {
+            if let Ok(n) = peer.recv(&mut buffer) {
+                out.extend_from_slice(&buffer[..n]);
+            }
+            let _ = stream.read();
+        }
+        let data = frames(&out).into_iter().filter(|(opcode, ..)| *opcode == OpCode::Binary);
+        data.zip(written).all(|((_, start, end), (told, taken))| told == taken.clamp(start, end) - start)
+    }
+    QuickCheck::new().tests(2_000).quickcheck(prop as fn(Vec<(u8, u8)>, u8) -> bool);
 }

@@ -87,10 +87,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                 true => scratch.output.last_compressed_frame,
                 false => frame,
             };
-            // What is queued ends with this frame; what of the frame is not in the queue was taken.
+            // What of the frame is not among the queued frames, of which it is the last, was taken.
             Ok(match sent {
                 Sent::Written => frame,
-                Sent::Queued(bytes) => frame.saturating_sub(bytes),
+                Sent::Queued(_) => frame.saturating_sub(self.unsent_frames()),
                 // Nothing here asks for it.
                 Sent::Dropped => 0,
             })
