@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use websocket_stream::handshake::OriginPolicy;
 use websocket_stream::transport::memory;
-use websocket_stream::{Deadlines, Fault, Limits, WebSocketStream};
+use websocket_stream::{
+    Cause, Deadlines, Error, Event, Fault, Limits, NonBlockingTransport, Ready, Scratch, SendError,
+    WebSocketStream,
+};
 
 const TEXT: &str = include_str!("../src/guarantees.md");
 
@@ -111,6 +114,44 @@ fn each_cause_of_an_end_is_there() {
     causes.extend(deadlines);
     let told: BTreeSet<_> = table("What an end can be").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(told, causes);
+}
+
+#[test]
+fn each_answer_to_what_is_sent_is_there() {
+    let told: BTreeSet<_> = table("What sending answers").into_iter().map(|row| row[0].clone()).collect();
+    let mut answers = variants(include_str!("../src/stream/websocket.rs"), "Sent");
+    answers.extend(variants(include_str!("../src/protocol/error.rs"), "SendError"));
+    // The head of the second table.
+    answers.extend(["error".to_owned(), "---".to_owned()]);
+    assert_eq!(told, answers);
+}
+
+#[test]
+fn in_the_call_in_which_sending_fails_the_end_is_told_and_then_nothing_is_accepted() {
+    let (a, mut peer) = memory::pair(1 << 20);
+    let mut stream = WebSocketStream::new(a).unwrap();
+    let mut scratch = Scratch::new();
+    for _ in 0..3 {
+        assert_eq!(peer.send(&[0x82, 0x81, 0, 0, 0, 0, 7]).unwrap(), 7);
+    }
+    drop(peer);
+    let (mut heard, mut end) = (0, None);
+    let driven = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
+        // From where it lies, so that it fails at once.
+        Event::Message(_) => {
+            heard += 1;
+            out.send(&[0; 5000])
+        }
+        Event::End(told) => {
+            assert_eq!(end.replace(told), None);
+            Ok(())
+        }
+        _ => Ok(()),
+    });
+    assert!(matches!(driven, Err(Error::System(_))), "{driven:?}");
+    assert_eq!(heard, 3);
+    assert!(matches!(end.unwrap().cause, Cause::System(_)));
+    assert!(matches!(stream.send(&mut scratch.at(0), "late"), Err(Error::Send(SendError::Closed))));
 }
 
 #[test]

@@ -16,8 +16,8 @@ const SENT_IN_PLACE: usize = 4 << 10;
 /// forces). What the transport does not take is kept by the connection, up to
 /// [`Limits::unsent`](crate::Limits::unsent).
 ///
-/// `Ok` means accepted: it is sent, or queued and will be. An error means that nothing of it was
-/// taken.
+/// `Ok` means accepted: it is sent, or queued and will be, unless the connection ends before. An error
+/// means that nothing of it was taken. See [the guarantees](crate::guarantees#what-sending-answers).
 pub struct Outgoing<'a> {
     pub(super) transport: &'a mut (dyn NonBlockingTransport + 'a),
     pub(super) connection: &'a mut Connection,
