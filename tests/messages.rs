@@ -124,7 +124,7 @@ fn an_error_says_what_failed_and_keeps_its_cause() {
         OpeningError::System(broken()).to_string(),
         ReadError::NoData.to_string(),
         ReadError::DataStop.to_string(),
-        OpeningError::Refused.to_string(),
+        OpeningError::Answered { status: 403 }.to_string(),
         OpeningError::EndOfStream.to_string(),
         OpeningError::Deadline.to_string(),
         OpeningError::Response(ResponseFault::Accept).to_string(),
@@ -173,7 +173,7 @@ fn a_refusal_reaches_the_client_before_the_connection_ends() {
     assert!(client.get_ref().is_readable() && client.get_mut().is_readable());
     drop(client);
     let refused = server.advance(&mut scratch.at(0), Ready::ALL);
-    assert!(matches!(refused, Err(OpeningError::Refused)), "{refused:?}");
+    assert!(matches!(refused, Err(OpeningError::Answered { status: 403 })), "{refused:?}");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_faulty_request_is_answered_and_told() {
     let mut scratch = Scratch::new();
     let (a, mut b) = memory::pair(4096);
     let mut server = ServerOpening::new(a).unwrap();
-    b.send(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    b.send(b"POST / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n").unwrap();
     b.shutdown_write().unwrap();
     let fault = server.advance(&mut scratch.at(0), Ready::ALL);
     assert!(matches!(fault, Err(OpeningError::Request(_))), "{fault:?}");

@@ -166,7 +166,7 @@ fn a_refused_client_that_does_not_go_has_been_refused_and_was_not_late() {
         let late = server.next_deadline(0).unwrap();
         match server.advance(&mut scratch.at(late), Ready::NONE) {
             Err(OpeningError::Request(_)) => assert!(faulty),
-            Err(OpeningError::Refused) => assert!(!faulty),
+            Err(OpeningError::Answered { status: 403 }) => assert!(!faulty),
             other => panic!("{other:?}"),
         }
     }

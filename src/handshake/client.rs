@@ -96,6 +96,24 @@ impl ClientHandshake {
         }
     }
 
+    /// Why there is no connection, where that is so.
+    #[cfg(feature = "std")]
+    pub(crate) fn fault(&self) -> Option<ResponseFault> {
+        match &self.state {
+            State::Failed { fault, .. } => Some(fault.repeated()),
+            State::Receiving(_) | State::Open(_) => None,
+        }
+    }
+
+    /// The bytes that it took of a response that is not whole.
+    #[cfg(feature = "std")]
+    pub(crate) fn into_unused(self) -> Vec<u8> {
+        match self.state {
+            State::Receiving(collector) => collector.into_bytes(),
+            State::Open(_) | State::Failed { .. } => Vec::new(),
+        }
+    }
+
     /// The response, once it is complete. A failed one too, if it is HTTP at all, so that a redirect
     /// can be followed or a challenge answered.
     pub fn response(&self) -> Option<ReceivedResponse<'_>> {

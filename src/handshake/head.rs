@@ -150,6 +150,12 @@ impl Collector {
         Ok(None)
     }
 
+    /// What was collected of a head that is not whole.
+    #[cfg(feature = "std")]
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The head's bytes, and how many header lines it has. The collector is empty then, but what it
     /// took still counts against its limit.
     fn take(&mut self) -> (Vec<u8>, usize) {
@@ -236,6 +242,16 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// All of it.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    #[cfg(feature = "std")]
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The bytes at a place.
     pub(super) fn get(&self, span: Span) -> &[u8] {
         self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()

@@ -4,7 +4,7 @@
 use super::authority;
 use super::extensions::Extensions;
 use super::head::{Head, Headers, Only, RequestHead, Values};
-use super::list::Subprotocols;
+use super::list::{Elements, Subprotocols};
 use core::fmt;
 
 /// A client's request, lent by [`ServerHandshake::request`](super::ServerHandshake::request).
@@ -78,6 +78,17 @@ impl<'a> Request<'a> {
     /// The values of all header lines of this name, in order.
     pub fn values(&self, name: &'a str) -> Values<'a> {
         self.head().values(name)
+    }
+
+    /// Whether it asks for a WebSocket connection: it has an `Upgrade` header that names `websocket`. A
+    /// plain page or a health check does not.
+    pub fn is_upgrade(&self) -> bool {
+        Elements::new(self.head().values("Upgrade")).contain("websocket")
+    }
+
+    /// The request as it came, to the end of its empty line.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.head().as_bytes()
     }
 
     /// All header lines, in order.

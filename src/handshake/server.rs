@@ -112,6 +112,16 @@ impl ServerHandshake {
         .map(Request::new)
     }
 
+    /// The bytes that it took of a request that is not answered.
+    #[cfg(feature = "std")]
+    pub(crate) fn into_unused(self) -> Vec<u8> {
+        match self.0 {
+            State::Receiving(collector) => collector.into_bytes(),
+            State::Asked(request) | State::Faulty { request: Some(request), .. } => request.head.into_bytes(),
+            State::Faulty { request: None, .. } | State::Answered { .. } => Vec::new(),
+        }
+    }
+
     /// Appends the answer's bytes to `out`. After any other than an [accepting](Response::accept)
     /// one, the connection is to be closed when they are written.
     ///
@@ -190,7 +200,7 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
 
     // "An |Upgrade| header field containing the value "websocket", treated as an ASCII
     // case-insensitive value."
-    require(Elements::new(head.values("Upgrade")).contain("websocket"), RequestFault::NotAnUpgrade)?;
+    require(view.is_upgrade(), RequestFault::NotAnUpgrade)?;
     // "An HTTP/1.1 or higher GET request".
     require(request.is_1_1, RequestFault::HttpVersion)?;
     require(view.method() == "GET", RequestFault::Method)?;

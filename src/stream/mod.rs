@@ -26,7 +26,7 @@ mod transport_state;
 mod websocket;
 
 pub use error::{Error, ReadError, ReadResult, WriteError, WriteResult};
-pub use opening::{ClientOpening, NotOpen, OpeningError, Progress, ServerOpening};
+pub use opening::{ClientOpening, NotOpen, OpeningError, OpeningParts, Progress, ServerOpening};
 pub use outgoing::Outgoing;
 pub use prepared::{IfFull, Prepared};
 pub use readiness::{Interest, Ready};

@@ -6,9 +6,7 @@ use super::wire::deflate_params;
 use super::wire::{RECEIVE_BYTES, Wire, head_limits};
 use super::{OpeningError, Progress};
 use crate::handshake::Received as Head;
-#[cfg(feature = "deflate")]
-use crate::handshake::ResponseFault;
-use crate::handshake::{ClientHandshake, ClientRequest, ReceivedResponse};
+use crate::handshake::{ClientHandshake, ClientRequest, ReceivedResponse, ResponseFault};
 use crate::protocol::{Config, Role, SharedConfig};
 use crate::stream::{Ready, Turn};
 use crate::transport::NonBlockingTransport;
@@ -60,9 +58,9 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     ///
     /// # Errors
     ///
-    /// Why there will be no WebSocket. After
-    /// [`ResponseFault::Refused`](crate::handshake::ResponseFault::Refused) the
-    /// [`response`](Self::response) can be looked at, to follow a redirect, say.
+    /// Why there will be no WebSocket. After [`ResponseFault::Refused`] the
+    /// [`response`](Self::response) can be looked at, to follow a redirect, say; its body begins with the
+    /// `unread` bytes of [`into_parts`](Self::into_parts).
     pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
         self.wire.begin(turn.now, ready)?;
         if self.wire.open {
@@ -71,15 +69,25 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         if !self.wire.flush()? {
             return Ok(Progress::Pending(self.wire.pending(false)));
         }
+        if let Some(fault) = self.handshake.fault() {
+            return Err(OpeningError::Response(fault));
+        }
         let mut buffer = [0; RECEIVE_BYTES];
         loop {
             let n = self.wire.receive(&mut buffer)?;
             if n == 0 {
                 return Ok(Progress::Pending(self.wire.pending(false)));
             }
-            match self.handshake.receive(&buffer[..n]).map_err(OpeningError::Response)? {
-                Head::Partial => {}
-                Head::Complete { used } => {
+            match self.handshake.receive(&buffer[..n]) {
+                Ok(Head::Partial) => {}
+                Err(fault) => {
+                    // The body of the response begins behind its head.
+                    if let ResponseFault::Refused { used, .. } = fault {
+                        self.wire.unread.extend_from_slice(&buffer[used..n]);
+                    }
+                    return Err(OpeningError::Response(fault));
+                }
+                Ok(Head::Complete { used }) => {
                     self.wire.unread.extend_from_slice(&buffer[used..n]);
                     #[cfg(feature = "deflate")]
                     {

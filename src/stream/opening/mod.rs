@@ -36,6 +36,11 @@ macro_rules! shared_methods {
                     false => Err(crate::NotOpen(Box::new(self))),
                 }
             }
+
+            /// Takes the opening apart, to go on without it: with an HTTP server of one's own, say.
+            pub fn into_parts(self) -> crate::stream::OpeningParts<T> {
+                self.wire.into_parts(self.handshake.into_unused())
+            }
         }
     };
 }
@@ -56,8 +61,8 @@ use std::{fmt, io};
 pub enum Progress<'a> {
     /// Wait for this, and for [`next_deadline`](ServerOpening::next_deadline).
     Pending(Interest),
-    /// A server's request is there: [`answer`](ServerOpening::answer) it, now or later. Never given
-    /// by a client's opening.
+    /// A server's request is there, for a WebSocket or for a page:
+    /// [`answer`](ServerOpening::answer) it, now or later. Never given by a client's opening.
     Decide(Request<'a>),
     /// It is open: take the stream with `into_stream`.
     Open,
@@ -71,8 +76,11 @@ pub enum OpeningError {
     Request(RequestFault),
     /// The server's response was faulty, or a refusal.
     Response(ResponseFault),
-    /// The caller refused the request; the refusal is sent.
-    Refused,
+    /// The caller answered with another status than 101: a page, a redirect, a refusal. It is sent.
+    Answered {
+        /// The status.
+        status: u16,
+    },
     /// The peer ended the stream in the middle of the handshake.
     EndOfStream,
     /// The handshake took longer than [`Deadlines::handshake`](crate::Deadlines::handshake).
@@ -92,7 +100,9 @@ impl fmt::Display for OpeningError {
         match self {
             Self::Request(fault) => write!(f, "no WebSocket was opened: {fault}"),
             Self::Response(fault) => write!(f, "no WebSocket was opened: {fault}"),
-            Self::Refused => f.write_str("the request was refused"),
+            Self::Answered { status } => {
+                write!(f, "the request was answered with status {status} and no WebSocket")
+            }
             Self::EndOfStream => f.write_str("the peer ended the stream in the opening handshake"),
             Self::Deadline => f.write_str("the opening handshake took too long"),
             Self::System(error) => write!(f, "the transport failed in the opening handshake: {error}"),
@@ -101,6 +111,28 @@ impl fmt::Display for OpeningError {
 }
 
 impl std::error::Error for OpeningError {}
+
+/// An opening taken apart.
+pub struct OpeningParts<T> {
+    /// The transport, non-blocking.
+    pub transport: T,
+    /// Bytes that were received and not used. A server's begin with the request until that is answered,
+    /// a client's with the body of a response that refuses.
+    pub unread: Vec<u8>,
+    /// Bytes of the request or the answer that the transport did not take.
+    pub unsent: Vec<u8>,
+}
+
+/// Lengths only.
+impl<T: fmt::Debug> fmt::Debug for OpeningParts<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpeningParts")
+            .field("transport", &self.transport)
+            .field("unread", &self.unread.len())
+            .field("unsent", &self.unsent.len())
+            .finish()
+    }
+}
 
 /// There is no stream yet: the opening, given back as it was.
 #[derive(Debug)]

@@ -37,10 +37,45 @@ use std::sync::Arc;
 /// let (_server, _client) = (server.into_stream()?, client.into_stream()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Plain HTTP
+///
+/// Requests that ask for no WebSocket come to be decided, too, so that a health check or a page can be
+/// served on the same port:
+///
+/// ```
+/// use websocket_stream::handshake::{Request, Response};
+///
+/// fn decide(request: &Request<'_>) -> Response {
+///     match (request.is_upgrade(), request.path()) {
+///         (true, "/chat") => Response::accept(),
+///         (false, "/health") => Response::new(200).header("Content-Type", "text/plain").body("up\n"),
+///         _ => Response::new(404),
+///     }
+/// }
+/// # use websocket_stream::{NonBlockingTransport, Progress, Ready, Scratch, ServerOpening};
+/// # let (a, mut peer) = websocket_stream::transport::memory::pair(4096);
+/// # let (mut scratch, mut opening) = (Scratch::new(), ServerOpening::new(a)?);
+/// # peer.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")?;
+/// # let Progress::Decide(request) = opening.advance(&mut scratch.at(0), Ready::ALL)? else { panic!() };
+/// # let response = decide(&request);
+/// # opening.answer(&response)?;
+/// # opening.advance(&mut scratch.at(0), Ready::ALL)?;
+/// # let mut answer = [0; 200];
+/// # let n = peer.recv(&mut answer)?;
+/// # assert!(answer[..n].starts_with(b"HTTP/1.1 200 OK\r\n") && answer[..n].ends_with(b"\r\n\r\nup\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Each is one response, after which the connection ends. What needs more, a body or the next request on
+/// the same connection, is an HTTP server's: [`into_parts`](Self::into_parts) gives it the transport and
+/// all the bytes that came, the request's first.
 #[derive(Debug)]
 pub struct ServerOpening<T> {
     wire: Wire<T>,
     handshake: ServerHandshake,
+    /// How many bytes it has received.
+    received: usize,
     state: ServerState,
 }
 
@@ -48,7 +83,7 @@ pub struct ServerOpening<T> {
 enum ServerState {
     Receiving,
     Accepted,
-    Refused,
+    Answered { status: u16 },
     Faulty(RequestFault),
 }
 
@@ -73,11 +108,8 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
 
     fn open(transport: T, config: SharedConfig) -> io::Result<Self> {
         let handshake = ServerHandshake::new(head_limits(&config.get().limits));
-        Ok(Self {
-            wire: Wire::new(transport, Role::Server, config)?,
-            handshake,
-            state: ServerState::Receiving,
-        })
+        let wire = Wire::new(transport, Role::Server, config)?;
+        Ok(Self { wire, handshake, received: 0, state: ServerState::Receiving })
     }
 
     /// Goes on as far as it can without waiting.
@@ -103,11 +135,18 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             match self.handshake.receive(&buffer[..n]) {
                 Ok(Head::Partial) => {}
                 Ok(Head::Complete { used }) => self.wire.unread.extend_from_slice(&buffer[used..n]),
+                // The caller decides on it.
+                Err(RequestFault::NotAnUpgrade) => {
+                    let head = self.handshake.request().map_or(0, |request| request.as_bytes().len());
+                    let used = head.saturating_sub(self.received);
+                    self.wire.unread.extend_from_slice(buffer[..n].get(used..).unwrap_or_default());
+                }
                 Err(fault) => {
-                    fault.write_response(&mut self.wire.out);
-                    self.state = ServerState::Faulty(fault);
+                    let told = self.tell(fault);
+                    debug_assert!(told.is_ok(), "{fault:?}: {told:?}");
                 }
             }
+            self.received += n;
         }
         if let Some(error) = self.refusal() {
             return match self.wire.linger() {
@@ -128,11 +167,20 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         })
     }
 
+    /// Answers the request with what is wrong with it.
+    fn tell(&mut self, fault: RequestFault) -> Result<(), ResponseError> {
+        let told = self.handshake.answer(&Response::from(fault), &mut self.wire.out);
+        if told != Err(ResponseError::Answered) {
+            self.state = ServerState::Faulty(fault);
+        }
+        told
+    }
+
     /// Why there will be no WebSocket, where that is decided.
     fn refusal(&self) -> Option<OpeningError> {
         match self.state {
             ServerState::Receiving | ServerState::Accepted => None,
-            ServerState::Refused => Some(OpeningError::Refused),
+            ServerState::Answered { status } => Some(OpeningError::Answered { status }),
             ServerState::Faulty(fault) => Some(OpeningError::Request(fault)),
         }
     }
@@ -144,6 +192,11 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
 
     /// Answers the request. [`advance`](Self::advance) sends the answer.
     ///
+    /// A request that asks for no WebSocket ([`Request::is_upgrade`]) can have any other answer: a page,
+    /// the health of the server. It has no body that was read. Where it is accepted nonetheless, it is
+    /// told that it should have asked for an upgrade (426), and the opening ends with
+    /// [`RequestFault::NotAnUpgrade`].
+    ///
     /// With `Config::deflate`, compression is agreed on where the client offers it, unless the
     /// response names extensions itself.
     ///
@@ -151,6 +204,9 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     ///
     /// [`ResponseError`] where the answer cannot be sent as it is; another one can be given.
     pub fn answer(&mut self, response: &Response) -> Result<(), ResponseError> {
+        if response.is_accept() && self.handshake.request().is_some_and(|request| !request.is_upgrade()) {
+            return self.tell(RequestFault::NotAnUpgrade);
+        }
         #[cfg(feature = "deflate")]
         if let Some(answer) = self.deflate_answer(response) {
             let response = response.clone().extensions(&answer.to_string());
@@ -160,7 +216,10 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             return Ok(());
         }
         self.handshake.answer(response, &mut self.wire.out)?;
-        self.state = if response.is_accept() { ServerState::Accepted } else { ServerState::Refused };
+        self.state = match response.is_accept() {
+            true => ServerState::Accepted,
+            false => ServerState::Answered { status: response.status() },
+        };
         Ok(())
     }
 

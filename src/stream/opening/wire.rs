@@ -1,7 +1,7 @@
 //! What both ends' openings do on their transport.
 #![forbid(unsafe_code)]
 
-use super::OpeningError;
+use super::{OpeningError, OpeningParts};
 use crate::Limits;
 use crate::handshake::HeadLimits;
 #[cfg(feature = "deflate")]
@@ -129,6 +129,12 @@ impl<T: NonBlockingTransport> Wire<T> {
     pub(super) fn pending(&self, again: bool) -> Interest {
         let writable = self.sent < self.out.len() || self.transport.wants_write();
         Interest { readable: !self.ended, writable, again, over: false }
+    }
+
+    /// What is left of it, with bytes that its owner took and did not use.
+    pub(super) fn into_parts(self, unused: Vec<u8>) -> OpeningParts<T> {
+        let (unread, unsent) = ([unused, self.unread].concat(), self.out[self.sent..].to_vec());
+        OpeningParts { transport: self.transport, unread, unsent }
     }
 
     pub(super) fn into_stream(self) -> WebSocketStream<T> {

@@ -1,0 +1,142 @@
+//! Requests that ask for no WebSocket, and responses that give none.
+
+use websocket_stream::handshake::{ClientRequest, RequestFault, Response, ResponseError, ResponseFault};
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{
+    ClientOpening, NonBlockingTransport, OpeningError, Progress, Ready, Scratch, ServerOpening,
+};
+
+const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: a\r\nUser-Agent: probe\r\n\r\n";
+
+/// An opening whose peer has sent these bytes, so many at a time, up to where a request is to be decided.
+fn asked(bytes: &[u8], at_a_time: usize) -> (ServerOpening<MemoryStream>, MemoryStream) {
+    let (a, mut peer) = memory::pair(4096);
+    let mut opening = ServerOpening::new(a).unwrap();
+    let mut scratch = Scratch::new();
+    for piece in bytes.chunks(at_a_time) {
+        assert_eq!(peer.send(piece).unwrap(), piece.len());
+        if let Progress::Decide(_) = opening.advance(&mut scratch.at(0), Ready::READABLE).unwrap() {
+            return (opening, peer);
+        }
+    }
+    panic!("nothing to decide");
+}
+
+/// Sends the answer, and ends the connection as the peer. Gives what came, and how the opening ended.
+fn answered(mut opening: ServerOpening<MemoryStream>, mut peer: MemoryStream) -> (String, OpeningError) {
+    let mut scratch = Scratch::new();
+    assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    let mut answer = [0; 4096];
+    let n = peer.recv(&mut answer).unwrap();
+    assert_eq!(peer.recv(&mut [0]).unwrap(), 0, "the connection ends behind it");
+    drop(peer);
+    let error = opening.advance(&mut scratch.at(0), Ready::ALL).unwrap_err();
+    (String::from_utf8(answer[..n].to_vec()).unwrap(), error)
+}
+
+#[test]
+fn a_health_check_is_answered_with_a_page_however_it_arrives() {
+    for at_a_time in 1..=HEALTH.len() {
+        let (mut opening, peer) = asked(HEALTH, at_a_time);
+        let request = opening.request().unwrap();
+        assert!(!request.is_upgrade());
+        assert_eq!((request.path(), request.as_bytes()), ("/health", HEALTH));
+        let page = Response::new(200).header("Cache-Control", "no-store").body("up\n");
+        opening.answer(&page).unwrap();
+        assert_eq!(opening.answer(&page), Err(ResponseError::Answered));
+        let (answer, error) = answered(opening, peer);
+        assert_eq!(
+            answer,
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\
+            Cache-Control: no-store\r\n\r\nup\n"
+        );
+        assert!(matches!(error, OpeningError::Answered { status: 200 }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_plain_request_that_is_accepted_is_told_to_ask_for_an_upgrade() {
+    let request = b"HEAD / HTTP/1.0\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    for request in [HEALTH, request] {
+        let (mut opening, peer) = asked(request, 4096);
+        opening.answer(&Response::accept()).unwrap();
+        assert_eq!(opening.answer(&Response::accept()), Err(ResponseError::Answered));
+        let (answer, error) = answered(opening, peer);
+        assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+        assert!(answer.contains("\r\nUpgrade: websocket\r\n"), "{answer}");
+        assert_eq!(answer.ends_with("\r\n\r\n"), request.starts_with(b"HEAD"));
+        assert!(matches!(error, OpeningError::Request(RequestFault::NotAnUpgrade)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_wrong_upgrade_is_answered_once_and_not_decided() {
+    let (a, mut peer) = memory::pair(4096);
+    let mut opening = ServerOpening::new(a).unwrap();
+    peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n").unwrap();
+    assert!(matches!(opening.advance(&mut Scratch::new().at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert_eq!(opening.answer(&Response::new(200)), Err(ResponseError::Answered));
+    let mut answer = [0; 4096];
+    let n = peer.recv(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..n]);
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.1").count() == 1, "{answer}");
+}
+
+#[test]
+fn the_transport_and_all_bytes_come_back_for_another_server() {
+    let upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    for request in [HEALTH, upgrade] {
+        let bytes = [request, b"and what is behind it"].concat();
+        for at_a_time in 1..=bytes.len() {
+            let (opening, mut peer) = asked(&bytes, at_a_time);
+            let mut parts = opening.into_parts();
+            // What has come, as it came; the rest would come yet.
+            let came = request.len().div_ceil(at_a_time) * at_a_time;
+            assert_eq!(parts.unread, bytes[..came.min(bytes.len())]);
+            assert_eq!(parts.unsent, b"");
+            parts.transport.send(b"served").unwrap();
+            assert_eq!(peer.recv(&mut [0; 9]).unwrap(), 6);
+        }
+        // Before the request is whole, and when it is answered.
+        let (a, mut peer) = memory::pair(4096);
+        let mut opening = ServerOpening::new(a).unwrap();
+        peer.send(&bytes[..20]).unwrap();
+        let _ = opening.advance(&mut Scratch::new().at(0), Ready::ALL).unwrap();
+        assert_eq!(opening.into_parts().unread, bytes[..20]);
+        let (mut opening, _peer) = asked(&bytes, 4096);
+        opening.answer(&Response::new(404)).unwrap();
+        let parts = opening.into_parts();
+        assert_eq!(parts.unread, b"and what is behind it");
+        assert!(parts.unsent.starts_with(b"HTTP/1.1 404 "));
+    }
+}
+
+#[test]
+fn a_client_that_is_sent_elsewhere_sees_where_and_can_read_why() {
+    let (a, mut server) = memory::pair(4096);
+    let request = ClientRequest::new("localhost", "/old").basic_auth("Aladdin", "open sesame");
+    let mut opening = ClientOpening::new(a, request).unwrap();
+    let mut scratch = Scratch::new();
+    assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    let mut sent = [0; 4096];
+    let n = server.recv(&mut sent).unwrap();
+    let sent = String::from_utf8_lossy(&sent[..n]);
+    assert!(sent.contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{sent}");
+    server.send(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: wss://b.example/new\r\n\r\nmov").unwrap();
+    for repeated in [false, true] {
+        match opening.advance(&mut scratch.at(0), Ready::ALL) {
+            Err(OpeningError::Response(ResponseFault::Refused { status: 307, used })) => {
+                assert_eq!(used == 0, repeated);
+            }
+            other => panic!("{other:?}"),
+        }
+        let response = opening.response().unwrap();
+        assert_eq!(response.header("location"), Some(&b"wss://b.example/new"[..]));
+    }
+    server.send(b"ed").unwrap();
+    let mut parts = opening.into_parts();
+    let mut rest = [0; 9];
+    let n = parts.transport.recv(&mut rest).unwrap();
+    assert_eq!([&parts.unread, &rest[..n]].concat(), b"moved");
+}
