@@ -1,0 +1,111 @@
+//! Pings and pongs in floods and out of turn, and peers that do not read.
+
+use super::{ROLES, Side};
+use websocket_stream::{CloseCode, Error, Limits, OpCode, Ready, SendError, Status};
+
+#[test]
+fn a_pong_that_nobody_asked_for_or_that_comes_twice_or_while_much_is_unsent_changes_nothing() {
+    for role in ROLES {
+        for blocked in [false, true] {
+            let mut side = Side::new(role, Limits::default());
+            if blocked {
+                side.stream.get_ref().limit_send(0);
+            }
+            side.stream.send_with(&mut side.scratch.at(0), |out| out.ping(b"asked")).unwrap();
+            let unsent = side.stream.unsent();
+            assert_eq!(unsent > 0, blocked);
+            let asked = side.frame(OpCode::Pong, true, b"asked");
+            let other = side.frame(OpCode::Pong, true, &[7; 125]);
+            let bytes = [&asked[..], &asked, &other, &side.frame(OpCode::Pong, true, b"")].concat();
+            for _ in 0..100 {
+                let interest = side.receive(&bytes);
+                assert_eq!((interest.writable, interest.over), (blocked, false));
+                assert_eq!((side.stream.status(), side.stream.unsent()), (Status::Open, unsent));
+            }
+            assert_eq!(side.pongs, 400);
+            side.stream.get_ref().limit_send(usize::MAX);
+            let _ = side.drive(Ready::WRITABLE);
+            assert_eq!(side.sent(), [(0x89, b"asked".to_vec())]);
+            assert_eq!(side.stream.held(), 0);
+        }
+    }
+}
+
+#[test]
+fn ten_pings_in_one_read_are_each_answered_in_order() {
+    for role in ROLES {
+        let mut side = Side::new(role, Limits::default());
+        let pings: Vec<u8> =
+            (0..10).flat_map(|n| side.frame(OpCode::Ping, true, &vec![n; usize::from(n)])).collect();
+        let _ = side.receive(&pings);
+        assert_eq!((side.pings, side.stream.get_ref().calls().recv), (10, 1));
+        let expected: Vec<_> = (0..10).map(|n| (0x8a, vec![n; usize::from(n)])).collect();
+        assert_eq!(side.sent(), expected);
+        assert_eq!(side.stream.status(), Status::Open);
+    }
+}
+
+#[test]
+fn a_pong_that_comes_late_while_closing_or_behind_the_end_changes_nothing() {
+    for role in ROLES {
+        let mut side = Side::new(role, Limits::default());
+        side.stream.send_with(&mut side.scratch.at(0), |out| out.ping(b"asked")).unwrap();
+        side.stream.close(&mut side.scratch.at(0), CloseCode::NORMAL, "").unwrap();
+        let expected = vec![(0x89, b"asked".to_vec()), (0x88, b"\x03\xe8".to_vec())];
+        assert_eq!(side.sent(), expected);
+        let late = side.frame(OpCode::Pong, true, b"asked").repeat(100);
+        let _ = side.receive(&late);
+        assert_eq!((side.stream.status(), side.pongs), (Status::Closing, 100));
+        let close = side.frame(OpCode::Close, true, b"\x03\xe8");
+        let _ = side.receive(&[&close[..], &late].concat());
+        let Status::Finishing(end) = side.stream.status() else { panic!("{:?}", side.stream.status()) };
+        assert_eq!((end.is_clean(), side.closed), (true, Some(CloseCode::NORMAL)));
+        assert_eq!((side.pongs, side.sent(), side.stream.held()), (100, vec![], 0));
+    }
+}
+
+/// The overload of the echo server sends tens of millions of them, over sockets.
+#[test]
+fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
+    for role in ROLES {
+        let mut side = Side::new(role, Limits::default());
+        // Something is unsent already.
+        side.stream.get_ref().limit_send(0);
+        side.stream.send(&mut side.scratch.at(0), "unsent").unwrap();
+        let before = side.stream.held();
+        for number in 0..50_u8 {
+            let pings = side.frame(OpCode::Ping, true, &[number; 4]).repeat(20_000);
+            let _ = side.receive(&pings);
+            assert!(side.stream.held() < before + 512, "{}", side.stream.held());
+        }
+        assert_eq!(side.pings, 1_000_000);
+        side.stream.get_ref().limit_send(usize::MAX);
+        let _ = side.drive(Ready::WRITABLE);
+        let newest = (0x8a, vec![49; 4]);
+        assert_eq!((side.sent(), side.stream.held()), (vec![(0x81, b"unsent".to_vec()), newest], 0));
+    }
+}
+
+#[test]
+fn what_an_application_sends_to_a_peer_that_never_reads_is_refused_at_the_bound_and_memory_stays_flat() {
+    const UNSENT: usize = 100_000;
+    for role in ROLES {
+        let mut side = Side::new(role, Limits { unsent: UNSENT, ..Limits::default() });
+        side.stream.get_ref().limit_send(0);
+        let mut accepted = 0;
+        while side.stream.send(&mut side.scratch.at(0), &[7; 100]).is_ok() {
+            accepted += 1;
+        }
+        let (unsent, held) = (side.stream.unsent(), side.stream.held());
+        assert!((UNSENT - 1000..=UNSENT).contains(&unsent) && held < UNSENT + 512, "{unsent} {held}");
+        for _ in 0..100_000 {
+            let refused = side.stream.send(&mut side.scratch.at(0), &[8; 100]);
+            assert!(matches!(refused, Err(Error::Send(SendError::Full))), "{refused:?}");
+        }
+        assert_eq!((side.stream.unsent(), side.stream.held()), (unsent, held));
+        // When it reads, it hears what was accepted and nothing else.
+        side.stream.get_ref().limit_send(usize::MAX);
+        let _ = side.drive(Ready::WRITABLE);
+        assert_eq!(side.sent(), vec![(0x82, vec![7; 100]); accepted]);
+    }
+}

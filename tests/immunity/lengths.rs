@@ -1,0 +1,158 @@
+//! Lengths that are only claimed, sums that pass the limit, fragments without end, bombs.
+
+use super::{ROLES, Side};
+use websocket_stream::{CloseCode, Fault, Limits, OpCode, Status};
+
+#[test]
+fn a_length_that_is_only_claimed_is_refused_at_its_header() {
+    let claims = [
+        (u64::MAX >> 1, Fault::FrameTooLong, CloseCode::TOO_BIG),
+        ((u64::MAX >> 1) + 1, Fault::LengthTopBit, CloseCode::PROTOCOL_ERROR),
+        (u64::MAX, Fault::LengthTopBit, CloseCode::PROTOCOL_ERROR),
+    ];
+    for role in ROLES {
+        for (claim, fault, code) in claims {
+            for in_message in [false, true] {
+                let mut side = Side::new(role, Limits::default());
+                let mut bytes = if in_message { side.frame(OpCode::Text, false, b"x") } else { vec![] };
+                let opcode = if in_message { OpCode::Continuation } else { OpCode::Binary };
+                // In the place of the length of a long frame.
+                let mut header = side.header(opcode, true, 1 << 20);
+                header[2..10].copy_from_slice(&claim.to_be_bytes());
+                bytes.extend(header);
+                let _ = side.receive(&bytes);
+                side.check_failed(fault, code);
+            }
+        }
+    }
+}
+
+// Where a `usize` has 32 bits, no limit of a message allows it.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_claim_of_2_63_less_1_that_no_limit_forbids_costs_what_has_come() {
+    for role in ROLES {
+        let mut side = Side::new(role, Limits { frame: u64::MAX, message: usize::MAX, ..Limits::default() });
+        let header = side.header(OpCode::Binary, true, u64::MAX >> 1);
+        let _ = side.receive(&[&header[..], b"abcd"].concat());
+        assert_eq!((side.stream.status(), side.stream.partial()), (Status::Open, Some(&b"abcd"[..])));
+        assert!(side.stream.held() < 512, "{}", side.stream.held());
+        // The sum with what is there already does not wrap around.
+        let mut side = Side::new(role, Limits { frame: u64::MAX, message: usize::MAX, ..Limits::default() });
+        let begun = side.frame(OpCode::Binary, false, &[7; 100]);
+        let header = side.header(OpCode::Continuation, true, u64::MAX >> 1);
+        let _ = side.receive(&[&begun[..], &header, b"abcd"].concat());
+        assert_eq!(side.stream.partial().map(<[u8]>::len), Some(104));
+        assert!(side.stream.held() < 1024, "{}", side.stream.held());
+    }
+}
+
+#[test]
+fn a_million_fragments_of_a_byte_and_a_million_empty_ones_cost_what_they_carry() {
+    for role in ROLES {
+        for payload in [&b"x"[..], b""] {
+            let mut side = Side::new(role, Limits { fragments: u32::MAX, ..Limits::default() });
+            let first = side.frame(OpCode::Binary, false, payload);
+            let _ = side.receive(&first);
+            let batch = side.frame(OpCode::Continuation, false, payload).repeat(10_000);
+            for _ in 0..100 {
+                let _ = side.receive(&batch);
+                let carried = side.stream.partial().map_or(0, <[u8]>::len);
+                assert!(side.stream.held() <= 2 * carried + 512, "{} for {carried}", side.stream.held());
+            }
+            let last = side.frame(OpCode::Continuation, true, payload);
+            let _ = side.receive(&last);
+            assert_eq!(side.messages, [1_000_002 * payload.len()]);
+            assert_eq!((side.stream.held(), side.sent()), (0, vec![]));
+        }
+    }
+}
+
+#[test]
+fn the_fragment_after_the_last_one_that_is_allowed_is_refused_though_it_is_empty() {
+    let allowed = Limits::default().fragments as usize;
+    for role in ROLES {
+        for payload in [&b"x"[..], b""] {
+            let mut side = Side::new(role, Limits::default());
+            let mut bytes = side.frame(OpCode::Text, false, payload);
+            bytes.extend(side.frame(OpCode::Continuation, false, payload).repeat(allowed - 1));
+            for piece in bytes.chunks(1 << 20) {
+                let _ = side.receive(piece);
+            }
+            // Control frames between are none of its fragments.
+            let ping = side.frame(OpCode::Ping, true, b"");
+            let _ = side.receive(&ping);
+            assert_eq!(side.stream.status(), Status::Open);
+            assert_eq!(side.sent(), [(0x8a, vec![])]);
+            let one_more = side.frame(OpCode::Continuation, true, payload);
+            let _ = side.receive(&one_more);
+            side.check_failed(Fault::TooManyFragments, CloseCode::POLICY_VIOLATION);
+            assert!(side.messages.is_empty());
+        }
+    }
+}
+
+#[test]
+fn fragments_whose_sum_passes_the_limit_are_refused_at_the_header_that_does_it() {
+    const LIMIT: usize = 1_000;
+    for role in ROLES {
+        for parts in [&[999, 1][..], &[1, 999], &[400, 300, 300], &[1_000, 0], &[0, 1_000]] {
+            for over in [0, 1, 2, 10_000] {
+                let mut side = Side::new(role, Limits { message: LIMIT, ..Limits::default() });
+                let (last, before) = parts.split_last().unwrap();
+                for (index, &len) in before.iter().enumerate() {
+                    let opcode = if index == 0 { OpCode::Binary } else { OpCode::Continuation };
+                    let fragment = side.frame(opcode, false, &vec![7; len]);
+                    let _ = side.receive(&fragment);
+                }
+                let header = side.header(OpCode::Continuation, true, (last + over) as u64);
+                let (end, start) = header.split_last().unwrap();
+                for byte in start {
+                    assert_eq!((side.messages.len(), side.sent()), (0, vec![]));
+                    let _ = side.receive(&[*byte]);
+                }
+                let _ = side.receive(&[*end]);
+                if over > 0 {
+                    // Not a byte of its payload was needed.
+                    side.check_failed(Fault::MessageTooLong, CloseCode::TOO_BIG);
+                } else {
+                    let _ = side.receive(&vec![7; *last]);
+                    assert_eq!((side.stream.status(), &side.messages[..]), (Status::Open, &[LIMIT][..]));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn a_deflate_bomb_ends_with_1009_at_the_limit_whole_and_in_fragments() {
+    use super::deflated;
+    const LIMIT: usize = 1 << 20;
+    let zeros = deflated(&vec![0; 100 * LIMIT]);
+    assert!(zeros.len() * 1000 < 101 * LIMIT, "a bomb of {}", zeros.len());
+    for role in ROLES {
+        for piece in [zeros.len(), 1000] {
+            let mut side = Side::new(role, Limits { message: LIMIT, ..Limits::default() }).with_deflate();
+            let mut pieces = zeros.chunks(piece).peekable();
+            let mut opcode = OpCode::Binary;
+            while let Some(piece) = pieces.next() {
+                let mut frame = side.frame(opcode, pieces.peek().is_none(), piece);
+                frame[0] |= if opcode == OpCode::Binary { 0x40 } else { 0 };
+                opcode = OpCode::Continuation;
+                let _ = side.receive(&frame);
+            }
+            side.check_failed(Fault::MessageTooLong, CloseCode::TOO_BIG);
+            assert!(side.messages.is_empty());
+        }
+        // One byte less than too much is a message.
+        for (len, fits) in [(LIMIT, true), (LIMIT + 1, false)] {
+            let mut side = Side::new(role, Limits { message: LIMIT, ..Limits::default() }).with_deflate();
+            let mut frame = side.frame(OpCode::Binary, true, &deflated(&vec![0; len]));
+            frame[0] |= 0x40;
+            let _ = side.receive(&frame);
+            assert_eq!(side.messages.len(), usize::from(fits));
+            assert_eq!(side.stream.status() == Status::Open, fits);
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Opening handshakes: heads without end, hostile lists, smuggled bodies, injected lines, other sites.
+
+use std::sync::Arc;
+use websocket_stream::handshake::{
+    ClientRequest, OriginPolicy, RequestFault, Response, ResponseFault, ServerHandshake,
+};
+use websocket_stream::transport::NonBlockingTransport;
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{
+    ClientOpening, Config, Event, Limits, OpeningError, Progress, Ready, Scratch, ServerOpening,
+};
+
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+/// The request with this line in the place of the one that begins so, or beside the others.
+fn request(begins: &str, line: &str) -> String {
+    let lines = REQUEST.trim_end().split("\r\n").filter(|old| begins.is_empty() || !old.starts_with(begins));
+    format!("{}\r\n{line}\r\n\r\n", lines.collect::<Vec<_>>().join("\r\n"))
+}
+
+fn config(head_bytes: usize) -> Arc<Config> {
+    Arc::new(Config { limits: Limits { head_bytes, ..Limits::default() }, ..Config::default() })
+}
+
+fn read_all(peer: &mut MemoryStream) -> String {
+    let mut bytes = vec![0; 1 << 20];
+    let len = peer.recv(&mut bytes).unwrap_or(0);
+    String::from_utf8_lossy(&bytes[..len]).into_owned()
+}
+
+/// A server's opening, and its client's transport.
+struct Serving {
+    opening: ServerOpening<MemoryStream>,
+    client: MemoryStream,
+    scratch: Scratch,
+    policy: OriginPolicy<'static>,
+}
+
+impl Serving {
+    fn new(config: Arc<Config>) -> Self {
+        let (a, client) = memory::pair(4 << 20);
+        let opening = ServerOpening::with_config(a, config).unwrap();
+        Serving { opening, client, scratch: Scratch::new(), policy: OriginPolicy::Any }
+    }
+
+    /// Receives these bytes of the client's. `None`: it waits for more.
+    fn receive(&mut self, bytes: &[u8]) -> Option<Result<(), OpeningError>> {
+        assert_eq!(self.client.send(bytes).unwrap(), bytes.len());
+        loop {
+            match self.opening.advance(&mut self.scratch.at(0), Ready::READABLE) {
+                Ok(Progress::Pending(interest)) if interest.again => {}
+                Ok(Progress::Pending(_)) => return None,
+                Ok(Progress::Open) => return Some(Ok(())),
+                Ok(Progress::Decide(request)) => {
+                    let response = self.policy.answer(&request);
+                    self.opening.answer(&response).unwrap();
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// It has refused: what the client is told, and why, once the client has ended its direction.
+    fn refused(mut self) -> (String, OpeningError) {
+        let told = read_all(&mut self.client);
+        self.client.shutdown_write().unwrap();
+        let Some(Err(error)) = self.receive(b"") else { panic!("it goes on") };
+        (told, error)
+    }
+
+    #[track_caller]
+    fn check_fault(self, fault: RequestFault, status: u16) -> String {
+        let (told, error) = self.refused();
+        assert!(matches!(error, OpeningError::Request(found) if found == fault), "{error:?}");
+        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{told}");
+        told
+    }
+}
+
+/// A client's opening, its server's transport, and the response that would be right.
+struct Asking {
+    opening: ClientOpening<MemoryStream>,
+    server: MemoryStream,
+    response: String,
+    scratch: Scratch,
+}
+
+impl Asking {
+    fn new(config: Arc<Config>) -> Self {
+        let (a, mut server) = memory::pair(4 << 20);
+        let mut scratch = Scratch::new();
+        let request = ClientRequest::new("localhost", "/").subprotocol("chat").extensions("x-known");
+        let mut opening = ClientOpening::with_config(a, request, config).unwrap();
+        assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+        let mut handshake = ServerHandshake::new(Default::default());
+        handshake.receive(read_all(&mut server).as_bytes()).unwrap();
+        let mut response = Vec::new();
+        handshake.answer(&Response::accept(), &mut response).unwrap();
+        Asking { opening, server, response: String::from_utf8(response).unwrap(), scratch }
+    }
+
+    /// The right response, with more lines in it.
+    fn response_with(&self, lines: &str) -> Vec<u8> {
+        format!("{}{lines}\r\n\r\n", self.response.trim_end_matches("\r\n").to_owned() + "\r\n").into_bytes()
+    }
+
+    fn receive(&mut self, bytes: &[u8]) -> Option<Result<(), OpeningError>> {
+        assert_eq!(self.server.send(bytes).unwrap(), bytes.len());
+        match self.opening.advance(&mut self.scratch.at(0), Ready::READABLE) {
+            Ok(Progress::Pending(_)) => None,
+            Ok(Progress::Open) => Some(Ok(())),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    #[track_caller]
+    fn check_fault(mut self, lines: &str, fault: ResponseFault) {
+        let response = self.response_with(lines);
+        let Some(Err(OpeningError::Response(found))) = self.receive(&response) else { panic!("it goes on") };
+        assert_eq!(found, fault);
+    }
+}
+
+/// Lines of a head that make it this long.
+fn padding(len: usize) -> String {
+    let line = format!("X: {}\r\n", "x".repeat(1019));
+    let (lines, rest) = (len / line.len(), len % line.len());
+    let last = format!("X: {}", "x".repeat(rest + line.len() - 3));
+    line.repeat(lines - 1) + &last
+}
+
+#[test]
+fn a_head_of_64_kib_that_comes_byte_by_byte_is_received_once_and_ends_at_its_cap_with_431() {
+    const HEAD: usize = 64 << 10;
+    let mut server = Serving::new(config(HEAD));
+    let head = request("", &padding(HEAD - REQUEST.len() - 2));
+    assert_eq!(head.len(), HEAD);
+    let (last, before) = head.as_bytes().split_last().unwrap();
+    for byte in before {
+        assert!(server.receive(&[*byte]).is_none());
+    }
+    assert!(matches!(server.receive(&[*last]), Some(Ok(()))));
+    // For each byte one call that gets it, and one that finds nothing more.
+    let calls = server.opening.get_ref().calls();
+    assert_eq!((calls.received, calls.recv), (HEAD as u64, 2 * HEAD as u64 - 1));
+
+    // By default it ends much earlier.
+    let mut server = Serving::new(Arc::default());
+    for byte in &head.as_bytes()[..16 << 10] {
+        assert_eq!(read_all(&mut server.client), "");
+        assert!(server.receive(&[*byte]).is_none());
+    }
+    server.check_fault(RequestFault::TooLarge, 431);
+
+    for (limit, expected) in [(HEAD, true), (16 << 10, false)] {
+        let mut client = Asking::new(config(limit));
+        let head = client.response_with(&padding(HEAD - client.response.len() - 2));
+        assert_eq!(head.len(), HEAD);
+        let outcome = (0..).zip(&head).find_map(|(at, byte)| Some((at, client.receive(&[*byte])?)));
+        match outcome.unwrap() {
+            (at, Ok(())) => assert!(expected && at == HEAD - 1),
+            (at, Err(OpeningError::Response(ResponseFault::TooLarge))) => {
+                assert!(!expected && at == (16 << 10) - 1);
+            }
+            other => panic!("{other:?}"),
+        }
+        let calls = client.opening.get_ref().calls();
+        assert!(calls.received == limit as u64 && calls.recv <= 2 * limit as u64 + 1);
+    }
+}
+
+#[test]
+fn two_thousand_headers_are_answered_with_431() {
+    let lines: Vec<String> = (0..2000).map(|index| format!("X-{index}: ")).collect();
+    let mut server = Serving::new(config(1 << 20));
+    assert!(server.receive(request("", &lines.join("\r\n")).as_bytes()).is_none());
+    server.check_fault(RequestFault::TooLarge, 431);
+    Asking::new(config(1 << 20)).check_fault(&lines.join("\r\n"), ResponseFault::TooLarge);
+}
+
+/// A list that is gone over again and again for each of its characters would take days.
+const LONG: usize = 1 << 20;
+
+#[test]
+fn hostile_lists_of_subprotocols_and_extensions_cost_linear_work_and_are_refused_or_declined() {
+    let (spaces, commas) = (" ".repeat(LONG), ",".repeat(LONG));
+    let (quotes, escapes) = ("a;b=\"c\",".repeat(LONG / 8), "\\a".repeat(LONG / 2));
+    for (name, value, fault, response_fault) in [
+        (
+            "Sec-WebSocket-Protocol",
+            format!("b{spaces}x"),
+            Some(RequestFault::Subprotocols),
+            ResponseFault::Subprotocol,
+        ),
+        ("Sec-WebSocket-Protocol", format!("{commas}b"), None, ResponseFault::Subprotocol),
+        (
+            "Sec-WebSocket-Extensions",
+            format!("b{spaces}x"),
+            Some(RequestFault::Extensions),
+            ResponseFault::MalformedExtensions,
+        ),
+        (
+            "Sec-WebSocket-Extensions",
+            format!("a; b=\"{escapes}"),
+            Some(RequestFault::Extensions),
+            ResponseFault::MalformedExtensions,
+        ),
+        (
+            "Sec-WebSocket-Extensions",
+            "a; b=\"".into(),
+            Some(RequestFault::Extensions),
+            ResponseFault::MalformedExtensions,
+        ),
+        (
+            "Sec-WebSocket-Extensions",
+            ",;".repeat(LONG / 2),
+            Some(RequestFault::Extensions),
+            ResponseFault::MalformedExtensions,
+        ),
+        ("Sec-WebSocket-Extensions", format!("{commas}{spaces}a"), None, ResponseFault::Extensions),
+        ("Sec-WebSocket-Extensions", quotes, None, ResponseFault::Extensions),
+        (
+            "Sec-WebSocket-Extensions",
+            "constructor, __proto__; toString=valueOf".into(),
+            None,
+            ResponseFault::Extensions,
+        ),
+    ] {
+        let line = format!("{name}: {value}");
+        let mut server = Serving::new(config(3 * LONG));
+        let outcome = server.receive(request("", &line).as_bytes());
+        match fault {
+            Some(fault) => assert!(server.check_fault(fault, 400).contains("close")),
+            None => {
+                assert!(matches!(outcome, Some(Ok(()))), "{line:.99}: {outcome:?}");
+                let told = read_all(&mut server.client);
+                assert!(told.starts_with("HTTP/1.1 101 ") && !told.contains(name), "{told}");
+            }
+        }
+        Asking::new(config(3 * LONG)).check_fault(&line, response_fault);
+    }
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn window_bits_that_do_not_exist_are_declined_by_a_server_and_fail_a_client() {
+    use websocket_stream::deflate::{Deflate, Takeover};
+    let full = Deflate { send: Takeover::FULL, receive: Takeover::FULL, ..Deflate::default() };
+    let config = || Arc::new(Config { deflate: Some(full), ..Config::default() });
+    for side in ["server_max_window_bits", "client_max_window_bits"] {
+        for value in ["0", "7", "16", "99", "08", "", "-8", "256", "4294967304", "8; {side}=8", "9; {side}"] {
+            let value = value.replace("{side}", side);
+            let line = format!("Sec-WebSocket-Extensions: permessage-deflate; {side}={value}");
+            let mut server = Serving::new(config());
+            let outcome = server.receive(request("", &line).as_bytes());
+            if value.is_empty() {
+                server.check_fault(RequestFault::Extensions, 400);
+            } else {
+                assert!(matches!(outcome, Some(Ok(()))), "{line}");
+                assert!(!read_all(&mut server.client).contains("permessage-deflate"), "{line}");
+                assert!(!server.opening.into_stream().unwrap().has_deflate());
+            }
+            let fault =
+                if value.is_empty() { ResponseFault::MalformedExtensions } else { ResponseFault::Extensions };
+            Asking::new(config()).check_fault(&line, fault);
+        }
+        // The smallest one that exists does no harm.
+        let line = format!("Sec-WebSocket-Extensions: permessage-deflate; {side}=8");
+        let mut server = Serving::new(config());
+        assert!(matches!(server.receive(request("", &line).as_bytes()), Some(Ok(()))));
+        assert!(server.opening.into_stream().unwrap().has_deflate());
+    }
+}
+
+#[test]
+fn a_page_of_another_site_is_kept_out_with_403() {
+    for (origin, enters) in [
+        ("Origin: http://localhost", true),
+        ("X: no page at all", true),
+        ("Origin: http://evil.example", false),
+        ("Origin: http://localhost.evil.example", false),
+        ("Origin: null", false),
+    ] {
+        let mut server = Serving::new(Arc::default());
+        server.policy = OriginPolicy::default();
+        let outcome = server.receive(request("", origin).as_bytes());
+        if enters {
+            assert!(matches!(outcome, Some(Ok(()))), "{origin}");
+        } else {
+            let (told, error) = server.refused();
+            assert!(told.starts_with("HTTP/1.1 403 "), "{origin}: {told}");
+            assert!(matches!(error, OpeningError::Refused), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_smuggles_or_doubles_is_refused_and_what_other_recipients_accept_is_accepted() {
+    use RequestFault as F;
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    for (begins, line, fault) in [
+        ("", "Content-Length: 5", F::Body),
+        ("", "Content-Length: 0\r\nContent-Length: 5", F::Body),
+        ("", "Transfer-Encoding: chunked", F::Body),
+        ("", key, F::Key),
+        ("Sec-WebSocket-Key", "X: no key", F::Key),
+        ("", "Sec-WebSocket-Version: 13", F::DoubledVersion),
+        ("", "Host: other", F::Host),
+        ("Sec-WebSocket-Version", "Sec-WebSocket-Version: 12", F::Version),
+        ("Connection", "Connection: keep-alive", F::Connection),
+        ("", "X: a\nX: b", F::Malformed),
+        ("", "X: a\r\n b", F::Malformed),
+    ] {
+        let mut server = Serving::new(Arc::default());
+        assert!(server.receive(request(begins, line).as_bytes()).is_none(), "{line}");
+        // What comes behind it is no second request.
+        assert!(server.receive(REQUEST.as_bytes()).is_none(), "{line}");
+        let told = server.check_fault(fault, fault.status());
+        assert_eq!(told.matches("HTTP/1.1").count(), 1, "{told}");
+        assert_eq!(told.contains("Sec-WebSocket-Version: 13\r\n"), fault == F::Version, "{told}");
+    }
+    let accepted = request("Connection", "Connection: keep-alive, Upgrade");
+    let mut server = Serving::new(Arc::default());
+    // A frame that comes in the same bytes as the head is the first message.
+    let bytes = [accepted.as_bytes(), b"\x81\x85\0\0\0\0hello"].concat();
+    assert!(matches!(server.receive(&bytes), Some(Ok(()))));
+    let mut stream = server.opening.into_stream().unwrap();
+    let echo = stream.drive(&mut server.scratch.at(0), Ready::ALL, |event, out| match event {
+        Event::Message(message) => out.send(message),
+        other => panic!("{other:?}"),
+    });
+    assert!(echo.is_ok());
+    assert!(read_all(&mut server.client).ends_with("\u{5}hello"));
+}
+
+#[test]
+fn line_ends_and_nul_in_what_the_application_gives_are_refused_before_anything_is_sent() {
+    for text in ["a\rb", "a\nb", "a\0b", "a\r\nX: injected", "\n", "\0"] {
+        let plain = || ClientRequest::new("localhost", "/");
+        for request in [
+            ClientRequest::new(text, "/"),
+            ClientRequest::new("localhost", &format!("/{text}")),
+            ClientRequest::new("localhost", &format!("/?{text}")),
+            plain().header(text, "x"),
+            plain().header("X", text),
+            plain().origin(text),
+            plain().subprotocol(text),
+            plain().extensions(text),
+            plain().basic_auth(text, "x"),
+            plain().basic_auth("x", text),
+        ] {
+            let (a, server) = memory::pair(1 << 16);
+            let refused = ClientOpening::new(a, request.clone());
+            assert_eq!(refused.err().map(|error| error.kind()), Some(std::io::ErrorKind::InvalidInput));
+            assert_eq!(server.unread(), 0, "{request:?}");
+        }
+        for response in [
+            Response::accept().header("X", text),
+            Response::accept().header(text, "x"),
+            Response::accept().subprotocol(text),
+            Response::accept().extensions(text),
+            Response::new(404).header("Location", text),
+        ] {
+            let mut server = Serving::new(Arc::default());
+            assert_eq!(server.client.send(REQUEST.as_bytes()).unwrap(), REQUEST.len());
+            let progress = server.opening.advance(&mut server.scratch.at(0), Ready::ALL);
+            assert!(matches!(progress, Ok(Progress::Decide(_))));
+            assert!(server.opening.answer(&response).is_err(), "{response:?}");
+            assert_eq!(read_all(&mut server.client), "");
+            // Another answer can be given.
+            assert!(matches!(server.receive(b""), Some(Ok(()))));
+            assert!(read_all(&mut server.client).starts_with("HTTP/1.1 101 "));
+        }
+    }
+}

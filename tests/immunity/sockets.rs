@@ -1,0 +1,247 @@
+//! The same over TCP: our end in either role, and a peer with blocking calls in a thread of its own.
+
+use super::ROLES;
+use rustix::event::{PollFd, PollFlags, poll};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+use websocket_stream::frame::Header;
+use websocket_stream::{
+    Cause, CloseCode, Config, End, Endpoint, Event, Fault, Limits, OpCode, Ready, Role, Scratch,
+    WebSocketStream,
+};
+
+/// A guard against hanging, and nothing that is measured.
+const HANG: Duration = Duration::from_secs(60);
+
+/// The peer of this role's end.
+struct Peer(Role, TcpStream);
+
+impl Peer {
+    fn frame(&self, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+        let mask = (self.0 == Role::Server).then_some([0; 4]);
+        let header = Header { mask, ..Header::new(opcode, payload.len() as u64) };
+        [&header.encode()[..], payload].concat()
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.1.write_all(bytes).unwrap();
+    }
+
+    /// The next frame that our end sent, without its mask.
+    fn hear(&mut self) -> (u8, Vec<u8>) {
+        let mut bytes = [0; 10];
+        self.1.read_exact(&mut bytes[..2]).unwrap();
+        let (first, masked) = (bytes[0], bytes[1] & 0x80 != 0);
+        assert_eq!(masked, self.0 == Role::Client);
+        let more = match bytes[1] & 0x7f {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        self.1.read_exact(&mut bytes[2..2 + more]).unwrap();
+        let len = match more {
+            0 => usize::from(bytes[1] & 0x7f),
+            2 => usize::from(u16::from_be_bytes([bytes[2], bytes[3]])),
+            _ => usize::try_from(u64::from_be_bytes(bytes[2..].try_into().unwrap())).unwrap(),
+        };
+        let mut key = [0; 4];
+        if masked {
+            self.1.read_exact(&mut key).unwrap();
+        }
+        let mut payload = vec![0; len];
+        self.1.read_exact(&mut payload).unwrap();
+        payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+        (first, payload)
+    }
+
+    /// A Close frame with this code, and behind it the end and no reset.
+    fn hear_close(&mut self, code: CloseCode) {
+        assert_eq!(self.hear(), (0x88, code.get().to_be_bytes().to_vec()));
+        assert_eq!(self.1.read(&mut [0]).unwrap(), 0);
+    }
+
+    /// Breaks off with a reset.
+    fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.1, Some(Duration::ZERO)).unwrap();
+    }
+}
+
+/// Our end echoes until the connection ends: how it ended, and the most that it held.
+fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, usize) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    other.set_read_timeout(Some(HANG)).unwrap();
+    other.set_write_timeout(Some(HANG)).unwrap();
+    let config = Arc::new(Config { limits: limits.clone(), ..Config::default() });
+    let socket = listener.accept().unwrap().0;
+    let mut stream = WebSocketStream::with_config(socket, role, config).unwrap();
+    let mut scratch = Scratch::new();
+    let (mut ended, mut held) = (None, 0);
+    std::thread::scope(|scope| {
+        let peer = scope.spawn(move || peer(Peer(role, other)));
+        let mut ready = Ready::ALL;
+        loop {
+            // A reset is told as an end and as an error.
+            let interest = stream.drive(&mut scratch.at(0), ready, |event, out| match event {
+                Event::Message(message) => out.send(message),
+                Event::End(end) => {
+                    ended = Some(end);
+                    Ok(())
+                }
+                _ => Ok(()),
+            });
+            held = held.max(stream.held());
+            let Ok(interest) = interest else { break };
+            if interest.over {
+                break;
+            }
+            ready = Ready::READABLE;
+            if !interest.again {
+                let mut flags = PollFlags::RDHUP;
+                flags.set(PollFlags::IN, interest.readable);
+                flags.set(PollFlags::OUT, interest.writable);
+                let mut polled = [PollFd::new(stream.get_ref(), flags)];
+                assert_ne!(poll(&mut polled, Some(&HANG.try_into().unwrap())).unwrap(), 0, "it hangs");
+                let seen = polled[0].revents();
+                ready = Ready {
+                    readable: seen.contains(PollFlags::IN),
+                    writable: seen.contains(PollFlags::OUT),
+                    closed: seen.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR),
+                };
+            }
+        }
+        drop(stream);
+        peer.join().unwrap();
+    });
+    (ended.expect("the end is told"), held)
+}
+
+#[test]
+fn over_tcp_a_claimed_length_gets_its_code_and_no_memory() {
+    for role in ROLES {
+        for (claim, fault, code) in [
+            (1_u64 << 32, Fault::FrameTooLong, CloseCode::TOO_BIG),
+            (u64::MAX >> 1, Fault::FrameTooLong, CloseCode::TOO_BIG),
+            (u64::MAX, Fault::LengthTopBit, CloseCode::PROTOCOL_ERROR),
+        ] {
+            let (end, held) = echo(role, &Limits::default(), |mut peer| {
+                let mut header = Header::new(OpCode::Binary, 1 << 20);
+                header.mask = (role == Role::Server).then_some([0; 4]);
+                let mut bytes = header.encode().to_vec();
+                bytes[2..10].copy_from_slice(&claim.to_be_bytes());
+                peer.write(&bytes);
+                peer.hear_close(code);
+            });
+            assert_eq!((end.cause, end.code, held), (Cause::Fault(fault), code, 0));
+        }
+    }
+}
+
+#[test]
+fn over_tcp_a_reset_in_the_middle_of_a_frame_is_one_end_and_leaves_nothing() {
+    for role in ROLES {
+        for cut in [1, 3, 7, 1000] {
+            let (end, held) = echo(role, &Limits::default(), |mut peer| {
+                let whole = peer.frame(OpCode::Text, b"heard before");
+                peer.write(&whole);
+                assert_eq!(peer.hear(), (0x81, b"heard before".to_vec()));
+                let frame = peer.frame(OpCode::Binary, &[7; 2000]);
+                peer.write(&frame[..cut]);
+                peer.reset();
+            });
+            assert_eq!((end.code, end.by), (CloseCode::ABNORMAL, Endpoint::Neither));
+            assert!(matches!(end.cause, Cause::System(_)), "{end:?}");
+            assert!(held <= 2 * cut + 512, "{held} for {cut}");
+        }
+    }
+}
+
+#[test]
+fn over_tcp_what_was_echoed_before_a_fault_arrives_and_is_not_lost_to_a_reset() {
+    for role in ROLES {
+        let (end, _) = echo(role, &Limits::default(), |mut peer| {
+            let message = peer.frame(OpCode::Binary, &[7; 60_000]);
+            let ping = peer.frame(OpCode::Ping, b"ping");
+            // More comes behind the fault than our end looks at.
+            peer.write(&[&message[..], &ping, &message, b"\x83", &[0x83; 100_000]].concat());
+            assert_eq!(peer.hear(), (0x82, vec![7; 60_000]));
+            assert_eq!(peer.hear(), (0x8a, b"ping".to_vec()));
+            assert_eq!(peer.hear(), (0x82, vec![7; 60_000]));
+            peer.hear_close(CloseCode::PROTOCOL_ERROR);
+        });
+        assert_eq!(end.cause, Cause::Fault(Fault::ReservedOpcode));
+    }
+}
+
+#[test]
+fn over_tcp_a_peer_that_asks_for_much_and_does_not_read_costs_the_bound_and_gets_all_in_order() {
+    const MESSAGES: u32 = 3000;
+    let limits = Limits { pause_reading: Some(60 << 10), ..Limits::default() };
+    for role in ROLES {
+        let (end, held) = echo(role, &limits, |mut peer| {
+            // Until nothing more is taken, and nothing moves: 30 MB are more than the system keeps.
+            let frames: Vec<Vec<u8>> =
+                (0..MESSAGES).map(|n| peer.frame(OpCode::Binary, &n.to_be_bytes().repeat(2500))).collect();
+            let bytes = frames.concat();
+            let mut at = 0;
+            peer.1.set_nonblocking(true).unwrap();
+            let mut refused = 0;
+            while refused < 1000 {
+                match peer.1.write(&bytes[at..]) {
+                    Ok(n) => (at, refused) = (at + n, 0),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        refused += 1;
+                        std::thread::yield_now();
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+                assert!(at < bytes.len(), "our end reads on");
+            }
+            peer.1.set_nonblocking(false).unwrap();
+            // Now it reads, while the rest goes out.
+            let mut writer = peer.1.try_clone().unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| writer.write_all(&bytes[at..]).unwrap());
+                for n in 0..MESSAGES {
+                    assert_eq!(peer.hear(), (0x82, n.to_be_bytes().repeat(2500)));
+                }
+            });
+            let close = peer.frame(OpCode::Close, b"\x03\xe8");
+            peer.write(&close);
+            peer.hear_close(CloseCode::NORMAL);
+        });
+        assert!(end.is_clean());
+        // What came in one receive, an unfinished message, and twice what is unsent.
+        assert!(held <= (64 << 10) + 2 * 10_004 + 2 * ((60 << 10) + 10_004) + 1024, "{held}");
+    }
+}
+
+#[test]
+fn over_tcp_ten_pings_in_one_write_and_a_hundred_thousand_are_answered_in_order() {
+    for role in ROLES {
+        let (end, _) = echo(role, &Limits::default(), |mut peer| {
+            for count in [10_u32, 100_000] {
+                let pings: Vec<u8> =
+                    (0..count).flat_map(|n| peer.frame(OpCode::Ping, &n.to_be_bytes())).collect();
+                let mut writer = peer.1.try_clone().unwrap();
+                let mut next = 0;
+                std::thread::scope(|scope| {
+                    scope.spawn(|| writer.write_all(&pings).unwrap());
+                    // Where our end's socket was full for a while, only the newest is answered.
+                    while next < count {
+                        let (first, payload) = peer.hear();
+                        let number = u32::from_be_bytes(payload.try_into().unwrap());
+                        assert!(first == 0x8a && number >= next && (count > 10 || number == next));
+                        next = number + 1;
+                    }
+                });
+            }
+            let close = peer.frame(OpCode::Close, b"");
+            peer.write(&close);
+            assert_eq!(peer.hear(), (0x88, vec![]));
+        });
+        assert!(end.is_clean());
+    }
+}
