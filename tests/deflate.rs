@@ -11,8 +11,8 @@ use websocket_stream::handshake::{ClientRequest, Response, ResponseFault};
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, ClientOpening, Config, End, Fault, Limits, Message, OpCode, OpeningError, Progress, Ready,
-    Scratch, SendError, ServerOpening, Status, WebSocketStream,
+    Cause, ClientOpening, Config, End, Fault, IfFull, Limits, Message, OpCode, OpeningError, Prepared,
+    Progress, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
 };
 
 /// RSV1, as [`Header::rsv`] has it.
@@ -450,6 +450,55 @@ fn openings_agree_where_both_ends_want_it_and_say_so() {
     for twice in ["permessage-deflate, permessage-deflate", "permessage-deflate; client_max_window_bits"] {
         let error = open(None, Some(full), &Response::accept().extensions(twice)).unwrap_err();
         assert!(matches!(error, OpeningError::Response(ResponseFault::Extensions)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_message_compressed_once_goes_to_each_connection_as_that_can_read_it() {
+    let news = "news for all who listen, ".repeat(40);
+    let mut scratch = Scratch::new();
+    let prepared = Prepared::compressed(&mut scratch.at(0), &*news, &Deflate::default());
+    assert_eq!((prepared.payload(), prepared.is_text()), (news.as_bytes(), true));
+    let window = |window| {
+        let takeover = Takeover::UpTo(bits(window));
+        Some(Deflate { send: takeover, receive: takeover, ..Deflate::default() })
+    };
+    for (policy, compressed) in [
+        (None, false),
+        (Some(Deflate::default()), true),
+        (window(9), false),
+        (window(10), true),
+        (window(15), true),
+    ] {
+        let (mut server, mut client) = open(policy, policy, &Response::accept()).unwrap();
+        let own =
+            |n: usize| format!("{n}: {}", "what one alone is told, and what news it had, ".repeat(5 + n));
+        for (from, to) in [(0, 1), (1, 0), (0, 1)] {
+            let ends = [&mut server, &mut client];
+            for n in 0..3 {
+                let before = ends[to].get_ref().unread();
+                ends[from].send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
+                let len = ends[to].get_ref().unread() - before;
+                assert_eq!(len < 100, compressed, "{policy:?}: {len}");
+                ends[from].send(&mut scratch.at(0), &*own(n)).unwrap();
+            }
+            for n in 0..3 {
+                assert_eq!(ends[to].read().unwrap(), (OpCode::Text, news.clone().into_bytes()));
+                assert_eq!(ends[to].read().unwrap(), (OpCode::Text, own(n).into_bytes()));
+            }
+        }
+    }
+    // Where nothing but such messages is sent, nothing is remembered.
+    let (mut server, mut client) = open(window(15), window(15), &Response::accept()).unwrap();
+    server.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
+    assert_eq!((client.read().unwrap().1, server.held()), (news.into_bytes(), 0));
+    // What does not get smaller, or is not worth it, is not compressed.
+    for message in ["short", &String::from_utf8((0x20..0x7F).collect()).unwrap()] {
+        let policy = Deflate { threshold: 6, ..Deflate::default() };
+        let prepared = Prepared::compressed(&mut scratch.at(0), message, &policy);
+        server.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
+        assert_eq!(client.get_ref().unread(), 2 + message.len());
+        assert_eq!(client.read().unwrap().1, message.as_bytes());
     }
 }
 

@@ -147,6 +147,68 @@ fn receive_holds_on_frames_with_any_byte_changed() {
     QuickCheck::new().tests(5_000).quickcheck(prop as fn(Frames, [u8; 3], u8) -> bool);
 }
 
+#[cfg(feature = "deflate")]
+#[test]
+fn receive_holds_on_compressed_messages_in_fragments_with_any_byte_changed() {
+    use websocket_stream::deflate::{Deflaters, History, WindowBits};
+    /// A message's fragments and how often each repeats itself; whether it is text.
+    type Pieces = (Vec<(Vec<u8>, u8)>, bool);
+    fn prop(messages: Vec<Pieces>, head: [u8; 4], window: u8, change: Option<(usize, u8)>) -> bool {
+        let [first, small, large, _] = head;
+        let mut bytes = vec![first | 4, small, large, window << 4 | 15];
+        let bits = WindowBits::new(8 + window % 8).unwrap();
+        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(bits));
+        for (pieces, is_text) in messages.iter().take(4) {
+            let pieces = &pieces[..pieces.len().min(5)];
+            for (index, (piece, times)) in pieces.iter().enumerate() {
+                let mut piece = piece.repeat(usize::from(*times) + 1);
+                if *is_text {
+                    piece.iter_mut().for_each(|byte| *byte &= 0x7F);
+                }
+                let fin = index + 1 == pieces.len();
+                let payload = match index {
+                    // So that the first one gets smaller.
+                    0 => {
+                        piece.extend([b'='; 50]);
+                        match fin {
+                            true => deflaters.deflate_after(&piece, &mut sent, 6),
+                            false => deflaters.deflate_first(&piece, &mut sent, 6),
+                        }
+                        .unwrap()
+                    }
+                    _ => deflaters.deflate_next(&piece, fin, &mut sent, 6),
+                };
+                let start = if index > 0 { 0 } else { 0x40 | if *is_text { 1 } else { 2 } };
+                let masked = if first & 1 == 0 { 0x80 } else { 0 };
+                bytes.extend([if fin { 0x80 } else { 0 } | start, masked | 126]);
+                let len = payload.len();
+                if len < 126 {
+                    *bytes.last_mut().unwrap() = masked | u8::try_from(len).unwrap();
+                } else {
+                    bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
+                }
+                bytes.extend(vec![0; usize::from(masked / 32)]);
+                bytes.extend(payload);
+            }
+            if first & 8 == 0 {
+                sent = History::new(bits);
+            }
+        }
+        if let Some((at, byte)) = change
+            && bytes.len() > 4
+        {
+            let at = 4 + at % (bytes.len() - 4);
+            bytes[at] = byte;
+        }
+        receive::body(&bytes);
+        true
+    }
+    QuickCheck::new()
+        .rng(Gen::new(40))
+        .tests(1_000)
+        .quickcheck(prop as fn(Vec<Pieces>, [u8; 4], u8, Option<(usize, u8)>) -> bool);
+}
+
 #[test]
 fn tungstenite_hears_the_same_on_frames_with_any_byte_changed() {
     fn prop(frames: Frames) -> bool {

@@ -1,16 +1,18 @@
 //! Any operations on a stream, over a transport with any faults: what it hears is what the peer said,
-//! what it writes is what it accepted (both read naively), whatever its transport takes, gives,
-//! refuses or breaks; then it ends, once.
+//! what it writes is what it accepted (both read naively), with and without compression, whatever its
+//! transport takes, gives, refuses or breaks; then it ends, once.
 
-use super::reference::{Rules, Said, Stop, read};
+use super::reference::{Compression, Rules, Said, Stop, read};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+#[cfg(feature = "deflate")]
+use websocket_stream::deflate::{Agreed, Context, Deflate, Deflaters, History, WindowBits};
 use websocket_stream::protocol::Status;
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::{
     Cause, CloseCode, Config, Deadlines, End, Error, Event, Interest, Limits, Message, OpCode, Outgoing,
-    ReadError, Ready, Role, Scratch, SendError, Sent, WebSocketStream, WriteError,
+    Prepared, ReadError, Ready, Role, Scratch, SendError, Sent, WebSocketStream, WriteError,
 };
 
 pub(crate) fn body(bytes: &[u8]) {
@@ -141,6 +143,9 @@ struct World {
     end: Option<End>,
     interest: Interest,
     keepalive: bool,
+    compression: Option<Compression>,
+    #[cfg(feature = "deflate")]
+    peer: Peer,
     /// How much there was when all of it was checked.
     checked: usize,
 }
@@ -168,14 +173,17 @@ impl World {
             close: Some(500),
             ..Deadlines::default()
         };
-        let config = Arc::new(Config { limits, deadlines, ..Config::default() });
+        let compression = (cfg!(feature = "deflate") && first & 32 != 0).then(|| Compression {
+            window: (first & 64 != 0).then_some(if first & 128 != 0 { 15 } else { 9 }),
+        });
+        let config = Config { limits, deadlines, ..Config::default() };
         let mut key = 0_u32;
         let keys = move || {
             key = key.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             key.to_be_bytes()
         };
         World {
-            stream: WebSocketStream::with_config(Wire::default(), role, config).unwrap(),
+            stream: stream(role, config, compression),
             scratch: Scratch::with_keys(Box::new(keys)),
             role,
             now: START,
@@ -187,6 +195,9 @@ impl World {
             end: None,
             interest: Interest { readable: true, writable: false, again: false, over: false },
             keepalive,
+            compression,
+            #[cfg(feature = "deflate")]
+            peer: Peer::new(compression),
             checked: 0,
         }
     }
@@ -198,6 +209,7 @@ impl World {
             frame: limits.frame,
             message: limits.message as u64,
             fragments: limits.fragments,
+            compression: self.compression,
         }
     }
 
@@ -222,8 +234,12 @@ impl World {
             3 | 4 => self.drive(input),
             5 => {
                 let payload = self.payload_for(input);
-                let opcode = if input.next() & 1 == 0 { OpCode::Text } else { OpCode::Binary };
-                self.send(|out, accepted| send(opcode, &payload, out, accepted));
+                let choice = input.next();
+                let opcode = if choice & 1 == 0 { OpCode::Text } else { OpCode::Binary };
+                match choice & 2 {
+                    0 => self.send(|out, accepted| send(opcode, &payload, out, accepted)),
+                    _ => self.send_prepared(opcode, &payload),
+                }
             }
             6 => self.fragment(input),
             7 => {
@@ -276,6 +292,8 @@ impl World {
         let first = input.next();
         let len = input.length();
         let payload = self.payload(len);
+        #[cfg(feature = "deflate")]
+        let payload = self.peer.compressed(first, payload);
         let len = payload.len();
         let mask = if self.role == Role::Server { 0x80 } else { 0 };
         let mut frame = vec![first];
@@ -344,6 +362,19 @@ impl World {
         let World { stream, scratch, accepted, .. } = self;
         let result = stream.send_with(&mut scratch.at(self.now), |out| f(out, accepted));
         self.sent(result);
+    }
+
+    fn send_prepared(&mut self, opcode: OpCode, payload: &[u8]) {
+        let message = message(opcode, payload);
+        #[cfg(feature = "deflate")]
+        let prepared = Prepared::compressed(&mut self.scratch.at(self.now), message, &POLICY);
+        #[cfg(not(feature = "deflate"))]
+        let prepared = Prepared::new(message);
+        self.send(|out, accepted| {
+            out.send_prepared(&prepared)?;
+            accepted.push(said(message));
+            Ok(())
+        });
     }
 
     fn sent(&self, result: Result<Sent, Error>) {
@@ -445,7 +476,8 @@ impl World {
         let (said, _) = read(&wire.received, self.rules());
         assert!(said.starts_with(&self.heard), "heard {:?} of {said:?}", self.heard);
 
-        let (written, stop) = read(&wire.taken, Rules::without_limits(self.role == Role::Client));
+        let (written, stop) =
+            read(&wire.taken, Rules::without_limits(self.role == Role::Client, self.compression));
         assert!(!matches!(stop, Stop::Wrong(_)), "it writes what may not be: {stop:?}");
         let mut pings = self.heard.iter().filter_map(|said| match said {
             Said::Ping(payload) => Some(payload),
@@ -511,7 +543,8 @@ impl World {
         // Where no time has passed, nothing was given up.
         if !wire.broken && self.now == START {
             assert_eq!(self.stream.unsent(), 0);
-            let (written, _) = read(&wire.taken, Rules::without_limits(self.role == Role::Client));
+            let (written, _) =
+                read(&wire.taken, Rules::without_limits(self.role == Role::Client, self.compression));
             let missing = self.accepted.iter().filter(|said| !written.contains(said)).count();
             assert_eq!(missing, 0, "accepted, and never written");
         }
@@ -524,18 +557,89 @@ fn send(
     out: &mut Outgoing<'_>,
     accepted: &mut Vec<Said>,
 ) -> Result<(), SendError> {
+    let message = message(opcode, payload);
+    out.send(message)?;
+    accepted.push(said(message));
+    Ok(())
+}
+
+fn message(opcode: OpCode, payload: &[u8]) -> Message<'_> {
     match opcode {
-        OpCode::Text => {
-            let text = std::str::from_utf8(payload).unwrap();
-            out.send(text)?;
-            accepted.push(Said::Text(text.into()));
-        }
-        _ => {
-            out.send(payload)?;
-            accepted.push(Said::Binary(payload.into()));
+        OpCode::Text => Message::Text(std::str::from_utf8(payload).unwrap()),
+        _ => Message::Binary(payload),
+    }
+}
+
+fn said(message: Message<'_>) -> Said {
+    match message {
+        Message::Text(text) => Said::Text(text.into()),
+        Message::Binary(bytes) => Said::Binary(bytes.into()),
+    }
+}
+
+#[cfg(feature = "deflate")]
+const POLICY: Deflate = Deflate { threshold: 16, ..Deflate::DEFAULT };
+
+#[cfg(feature = "deflate")]
+fn stream(role: Role, config: Config, compression: Option<Compression>) -> WebSocketStream<Wire> {
+    let config = Arc::new(Config { deflate: Some(POLICY), ..config });
+    let stream = WebSocketStream::with_config(Wire::default(), role, config).unwrap();
+    match compression {
+        None => stream,
+        Some(Compression { window }) => {
+            let bits = WindowBits::new(window.unwrap_or(15)).unwrap();
+            let context = Context::new(bits, window.is_some());
+            stream.with_deflate(Agreed { server: context, client: context })
         }
     }
-    Ok(())
+}
+
+#[cfg(not(feature = "deflate"))]
+fn stream(role: Role, config: Config, _: Option<Compression>) -> WebSocketStream<Wire> {
+    WebSocketStream::with_config(Wire::default(), role, Arc::new(config)).unwrap()
+}
+
+/// What the peer needs to compress what it says.
+#[cfg(feature = "deflate")]
+struct Peer {
+    deflaters: Deflaters,
+    takeover: bool,
+    sent: History,
+    /// A compressed message of its is unfinished.
+    fragmenting: bool,
+}
+
+#[cfg(feature = "deflate")]
+impl Peer {
+    fn new(compression: Option<Compression>) -> Self {
+        let window = compression.and_then(|compression| compression.window);
+        let sent = History::new(WindowBits::new(window.unwrap_or(15)).unwrap());
+        Self { deflaters: Deflaters::new(), takeover: window.is_some(), sent, fragmenting: false }
+    }
+
+    /// The payload of a frame, compressed if its first byte says so and it gets smaller; if not, it may
+    /// be what no compressor makes.
+    fn compressed(&mut self, first: u8, payload: Vec<u8>) -> Vec<u8> {
+        let fin = first & 128 != 0;
+        let made = match first & 0x7F {
+            0x41 | 0x42 if fin => self.deflaters.deflate_after(&payload, &mut self.sent, 5),
+            0x41 | 0x42 => {
+                let made = self.deflaters.deflate_first(&payload, &mut self.sent, 5);
+                self.fragmenting = made.is_some();
+                made
+            }
+            0 if self.fragmenting => {
+                self.fragmenting = !fin;
+                Some(self.deflaters.deflate_next(&payload, fin, &mut self.sent, 5))
+            }
+            _ => return payload,
+        };
+        let made = made.map(<[u8]>::to_vec);
+        if fin && !self.takeover {
+            self.sent = History::new(self.sent.bits());
+        }
+        made.unwrap_or(payload)
+    }
 }
 
 fn hear(event: Event<'_>, heard: &mut Vec<Said>, end: &mut Option<End>) {

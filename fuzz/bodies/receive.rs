@@ -1,8 +1,8 @@
 //! Any bytes, in both roles, under limits and in pieces drawn from the input: what is heard, answered
-//! and judged is what a naive reading of RFC 6455 says, wherever the bytes are cut; and nothing is
-//! held when nothing is unfinished.
+//! and judged is what a naive reading of RFC 6455 says, with and without compression, wherever the bytes
+//! are cut; and nothing but a window is held when nothing is unfinished.
 
-use super::reference::{Rules, Said, Stop, read};
+use super::reference::{Compression, Rules, Said, Stop, read};
 use std::sync::Arc;
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::{Cause, CloseCode, Config, Limits, Message};
@@ -24,10 +24,20 @@ pub(crate) fn body(bytes: &[u8]) {
         frame: limits.frame,
         message: limits.message as u64,
         fragments: limits.fragments,
+        compression: (cfg!(feature = "deflate") && first & 4 != 0)
+            .then(|| Compression { window: (first & 8 != 0).then_some(8 + (fragments >> 4) % 8) }),
     };
     let config = Arc::new(Config { limits, ..Config::default() });
+    let end = || {
+        let connection = Connection::with_config(role, Arc::clone(&config));
+        match rules.compression {
+            None => connection,
+            Some(compression) => agreed(connection, compression),
+        }
+    };
 
-    let heard = hear(role, &config, [stream]);
+    let takeover = rules.compression.is_some_and(|compression| compression.window.is_some());
+    let heard = hear(end(), takeover, [stream]);
     heard.check(stream, rules);
     // Two sizes in turn, one of them often a single byte.
     let sizes = [usize::from(first >> 4) + 1, usize::from(small) + 1];
@@ -39,7 +49,7 @@ pub(crate) fn body(bytes: &[u8]) {
         rest = behind;
         (!piece.is_empty()).then_some(piece)
     });
-    assert_eq!(heard, hear(role, &config, pieces));
+    assert_eq!(heard, hear(end(), takeover, pieces));
 }
 
 /// What came of a stream.
@@ -51,11 +61,24 @@ struct Heard {
     cause: Cause,
 }
 
-fn hear<'a>(role: Role, config: &Arc<Config>, pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
-    let mut connection = Connection::with_config(role, Arc::clone(config));
+#[cfg(feature = "deflate")]
+fn agreed(connection: Connection, Compression { window }: Compression) -> Connection {
+    use websocket_stream::deflate::{Agreed, Context, WindowBits};
+    let bits = WindowBits::new(window.unwrap_or(15)).expect("8 to 15");
+    let context = Context::new(bits, window.is_some());
+    connection.with_deflate(Agreed { server: context, client: context })
+}
+
+#[cfg(not(feature = "deflate"))]
+fn agreed(connection: Connection, _: Compression) -> Connection {
+    connection
+}
+
+fn hear<'a>(mut connection: Connection, takeover: bool, pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
     let mut input = Input::default();
     let mut output = Output::with_keys(Box::new(|| [1, 2, 3, 4]));
     let mut said = Vec::new();
+    let window = if takeover { 33 << 10 } else { 0 };
     for piece in pieces {
         input.extend(piece);
         while let Some(event) = connection.receive(&mut input, &mut output) {
@@ -72,8 +95,8 @@ fn hear<'a>(role: Role, config: &Arc<Config>, pieces: impl IntoIterator<Item = &
             });
         }
         assert!(input.unread().is_empty());
-        assert!(connection.is_receiving() || connection.held() == 0);
-        assert!(connection.held() < 64 << 10);
+        assert!(connection.is_receiving() || connection.held() <= window);
+        assert!(connection.held() < window + (64 << 10));
     }
     input.end_of_stream();
     let end = match connection.receive(&mut input, &mut output) {
@@ -110,7 +133,7 @@ impl Heard {
             (Cause::EndOfStream, Stop::More { .. }) => assert_eq!(self.code, CloseCode::ABNORMAL),
             (cause, stop) => panic!("{cause:?}, but {stop:?}"),
         }
-        let (answered, _) = read(&self.answered, Rules::without_limits(!rules.from_client));
+        let (answered, _) = read(&self.answered, Rules::without_limits(!rules.from_client, None));
         assert_eq!(answered, answers);
     }
 }

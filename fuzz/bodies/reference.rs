@@ -1,5 +1,11 @@
 //! RFC 6455 read naively: the whole stream at once, by copying, with no thought of speed. What the
-//! library hears and writes is compared with what this reads.
+//! library hears and writes is compared with what this reads. Only the inflating of a whole message is
+//! the library's; that has a target and a naive counterpart of its own.
+
+#[cfg(feature = "deflate")]
+use websocket_stream::deflate::{History, InflateError, Inflater, WindowBits};
+#[cfg(feature = "deflate")]
+use websocket_stream::frame::utf8::MessageBuffer;
 
 /// What a peer says.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,16 +36,65 @@ pub(crate) struct Rules {
     pub(crate) frame: u64,
     pub(crate) message: u64,
     pub(crate) fragments: u32,
+    pub(crate) compression: Option<Compression>,
+}
+
+/// What was agreed on for these bytes: how far they may refer back, if further than their own message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compression {
+    pub(crate) window: Option<u8>,
 }
 
 impl Rules {
-    pub(crate) fn without_limits(from_client: bool) -> Self {
-        Rules { from_client, frame: u64::MAX, message: u64::MAX, fragments: u32::MAX }
+    pub(crate) fn without_limits(from_client: bool, compression: Option<Compression>) -> Self {
+        Rules { from_client, frame: u64::MAX, message: u64::MAX, fragments: u32::MAX, compression }
+    }
+}
+
+/// Inflates whole messages, each of which may refer to those before it.
+#[cfg(feature = "deflate")]
+struct Inflation {
+    history: Option<History>,
+    limit: usize,
+}
+
+#[cfg(feature = "deflate")]
+impl Inflation {
+    fn new(rules: Rules) -> Self {
+        let window = rules.compression.and_then(|compression| compression.window);
+        let history = window.map(|bits| History::new(WindowBits::new(bits).unwrap()));
+        Self { history, limit: usize::try_from(rules.message).unwrap_or(usize::MAX).min(1 << 24) }
+    }
+
+    fn inflate(&mut self, payload: &[u8], text: bool) -> Result<Vec<u8>, Stop> {
+        let mut message = MessageBuffer::new(text, Vec::new());
+        match Inflater::new().inflate(payload, self.history.as_mut(), self.limit, &mut message) {
+            Ok(()) if message.is_complete() => Ok(message.as_bytes().to_vec()),
+            Err(InflateError::TooLong) => Err(Stop::Wrong(1009)),
+            _ => Err(Stop::Wrong(1007)),
+        }
+    }
+}
+
+/// Without the feature nothing is agreed on.
+#[cfg(not(feature = "deflate"))]
+struct Inflation;
+
+#[cfg(not(feature = "deflate"))]
+impl Inflation {
+    fn new(rules: Rules) -> Self {
+        assert!(rules.compression.is_none_or(|compression| compression.window.is_none()));
+        Self
+    }
+
+    fn inflate(&mut self, _: &[u8], _: bool) -> Result<Vec<u8>, Stop> {
+        Err(Stop::Wrong(1002))
     }
 }
 
 struct Unfinished {
     text: bool,
+    compressed: bool,
     bytes: Vec<u8>,
     fragments: u32,
 }
@@ -53,6 +108,7 @@ pub(crate) fn read(bytes: &[u8], rules: Rules) -> (Vec<Said>, Stop) {
 
 fn read_into(mut rest: &[u8], rules: Rules, said: &mut Vec<Said>) -> Stop {
     let mut unfinished: Option<Unfinished> = None;
+    let mut inflation = Inflation::new(rules);
     loop {
         if let [first] = rest
             && !matches!(first & 15, 0..=2 | 8..=10)
@@ -62,8 +118,10 @@ fn read_into(mut rest: &[u8], rules: Rules, said: &mut Vec<Said>) -> Stop {
         let [first, second, tail @ ..] = rest else { return Stop::More { in_header: false } };
         let (fin, opcode, masked, len7) = (first & 128 != 0, first & 15, second & 128 != 0, second & 127);
         let control = opcode >= 8;
+        // RFC 7692, section 6: the bit of a message's first frame.
+        let compressed = first & 0x70 == 0x40 && rules.compression.is_some() && matches!(opcode, 1 | 2);
         let wrong = !matches!(opcode, 0..=2 | 8..=10)
-            || first & 0x70 != 0
+            || first & 0x70 != 0 && !compressed
             || masked != rules.from_client
             || control && (!fin || len7 > 125 || opcode == 8 && len7 == 1)
             || opcode == 0 && unfinished.is_none()
@@ -112,11 +170,16 @@ fn read_into(mut rest: &[u8], rules: Rules, said: &mut Vec<Said>) -> Stop {
             }
             continue;
         }
-        let message =
-            unfinished.get_or_insert(Unfinished { text: opcode == 1, bytes: Vec::new(), fragments: 0 });
+        let message = unfinished.get_or_insert(Unfinished {
+            text: opcode == 1,
+            compressed,
+            bytes: Vec::new(),
+            fragments: 0,
+        });
         message.fragments += 1;
         message.bytes.extend(content);
         if message.text
+            && !message.compressed
             && let Err(error) = std::str::from_utf8(&message.bytes)
             && (error.error_len().is_some() || whole && fin)
         {
@@ -125,7 +188,13 @@ fn read_into(mut rest: &[u8], rules: Rules, said: &mut Vec<Said>) -> Stop {
         if !whole {
             return Stop::More { in_header: false };
         }
-        if fin && let Some(message) = unfinished.take() {
+        if fin && let Some(mut message) = unfinished.take() {
+            if message.compressed {
+                match inflation.inflate(&message.bytes, message.text) {
+                    Ok(bytes) => message.bytes = bytes,
+                    Err(stop) => return stop,
+                }
+            }
             said.push(match message.text {
                 true => Said::Text(String::from_utf8(message.bytes).unwrap()),
                 false => Said::Binary(message.bytes),

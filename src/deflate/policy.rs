@@ -85,6 +85,11 @@ impl WindowBits {
         if bits >= Self::MIN.0 && bits <= Self::MAX.0 { Some(Self(bits)) } else { None }
     }
 
+    /// The smallest window that has so many bytes, or the largest one.
+    pub(crate) fn of(len: usize) -> Self {
+        (Self::MIN.0..Self::MAX.0).map(Self).find(|bits| bits.size() >= len).unwrap_or(Self::MAX)
+    }
+
     /// The power of two.
     pub const fn get(self) -> u8 {
         self.0

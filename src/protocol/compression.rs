@@ -5,7 +5,7 @@ use super::contexts::{COMPRESSED, Compressor, Directions};
 use super::send::Planned;
 use super::stamp::Stamp;
 use super::{Connection, Fault, Input, Output, SendError};
-use crate::deflate::{Agreed, Deflate, Deflaters, History, InflateError};
+use crate::deflate::{Agreed, Deflate, Deflaters, History, InflateError, WindowBits};
 use crate::frame::OpCode;
 
 impl Connection {
@@ -149,6 +149,27 @@ impl Connection {
         let planned = self.planned_extended(rsv, opcode, fin, payload.len(), output);
         output.last_compressed_frame = planned.header.len() + payload.len();
         (planned, payload)
+    }
+
+    /// Whether a message that refers so far back, within itself, may be sent compressed.
+    pub(crate) fn can_send_within(&self, bits: WindowBits) -> bool {
+        self.directions.is_some_and(|directions| directions.sending().bits() >= bits)
+    }
+
+    /// The frame of a message that was compressed alone, to `len` bytes, and admitted; it must be sent
+    /// then.
+    pub(crate) fn plan_prepared(
+        &mut self,
+        opcode: OpCode,
+        message: &[u8],
+        len: usize,
+        output: &mut Output,
+    ) -> Planned {
+        // The peer's window gets it. This end begins one for messages of its own only.
+        if let Some(sent) = self.contexts.as_mut().and_then(|contexts| contexts.sent.as_mut()) {
+            sent.push(message);
+        }
+        self.planned_extended(COMPRESSED, opcode, true, len, output)
     }
 
     fn deflated<'d>(

@@ -26,6 +26,14 @@ pub(super) struct Contexts {
 #[derive(Debug, Default)]
 pub(crate) struct Compressor(pub(super) Box<Deflaters>);
 
+impl Compressor {
+    /// Compresses a message that stands alone.
+    #[cfg(feature = "std")]
+    pub(crate) fn deflate(&mut self, message: &[u8], context: Context, level: u8) -> Option<&[u8]> {
+        self.0.deflate(message, context, level)
+    }
+}
+
 /// What one end has to know of what was agreed on, in a byte: how far back what it sends may refer,
 /// and into what window of earlier messages the peer's may.
 #[derive(Debug, Clone, Copy)]

@@ -140,7 +140,7 @@ impl Outgoing<'_> {
     }
 
     /// Sends a frame that was admitted.
-    fn send_planned(&mut self, planned: &Planned, payload: &[u8]) {
+    pub(super) fn send_planned(&mut self, planned: &Planned, payload: &[u8]) {
         match planned.key {
             None if self.sends_in_place(payload.len()) => self.send_in_place(&planned.header, payload),
             key => self.output.push(&planned.header, payload, key),

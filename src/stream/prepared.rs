@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::{Error, Outgoing, Sent, Turn, WebSocketStream};
+#[cfg(feature = "deflate")]
+use crate::deflate::{Context, Deflate, WindowBits};
 use crate::frame::{Header, OpCode};
 use crate::protocol::{Message, Role, SendError};
 use crate::transport::NonBlockingTransport;
@@ -53,6 +55,16 @@ struct Encoded {
     frame: Box<[u8]>,
     header: usize,
     is_text: bool,
+    #[cfg(feature = "deflate")]
+    compressed: Option<Compressed>,
+}
+
+/// The payload of the same message compressed alone, and the window that it needs.
+#[cfg(feature = "deflate")]
+#[derive(PartialEq, Eq)]
+struct Compressed {
+    payload: Box<[u8]>,
+    bits: WindowBits,
 }
 
 impl std::fmt::Debug for Encoded {
@@ -65,12 +77,36 @@ impl std::fmt::Debug for Encoded {
 impl Prepared {
     /// Encodes a message.
     pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
+        Self(Arc::new(Encoded::new(message.into())))
+    }
+
+    /// Encodes a message and compresses it, once for all: alone, as `deflate` has level and threshold.
+    ///
+    /// Connections that agreed on compression get it so, unless their window is smaller than the
+    /// message; the others get it as it is. Of those it is given to, none compresses it again.
+    ///
+    /// ```
+    /// use websocket_stream::deflate::Deflate;
+    /// use websocket_stream::{Prepared, Scratch};
+    ///
+    /// let mut scratch = Scratch::new();
+    /// let news = "all who listen hear the same; ".repeat(20);
+    /// let prepared = Prepared::compressed(&mut scratch.at(0), &*news, &Deflate::default());
+    /// assert_eq!(prepared.payload(), news.as_bytes());
+    /// ```
+    #[cfg(feature = "deflate")]
+    pub fn compressed<'m>(turn: &mut Turn<'_>, message: impl Into<Message<'m>>, deflate: &Deflate) -> Self {
         let message = message.into();
+        let mut encoded = Encoded::new(message);
         let payload = message.as_bytes();
-        let header = Header::new(message.opcode(), payload.len() as u64).encode();
-        let frame = [&header, payload].concat().into_boxed_slice();
-        let is_text = matches!(message, Message::Text(_));
-        Self(Arc::new(Encoded { frame, header: header.len(), is_text }))
+        if payload.len() >= deflate.threshold {
+            let bits = WindowBits::of(payload.len());
+            let mut compressor = turn.scratch.output.take_compressor();
+            let compressed = compressor.deflate(payload, Context::new(bits, false), deflate.level);
+            encoded.compressed = compressed.map(|payload| Compressed { payload: payload.into(), bits });
+            turn.scratch.output.put_compressor(compressor);
+        }
+        Self(Arc::new(encoded))
     }
 
     /// The message's payload.
@@ -85,6 +121,22 @@ impl Prepared {
 
     fn opcode(&self) -> OpCode {
         if self.0.is_text { OpCode::Text } else { OpCode::Binary }
+    }
+}
+
+impl Encoded {
+    fn new(message: Message<'_>) -> Self {
+        let payload = message.as_bytes();
+        let header = Header::new(message.opcode(), payload.len() as u64).encode();
+        let frame = [&header, payload].concat().into_boxed_slice();
+        let is_text = matches!(message, Message::Text(_));
+        Self {
+            frame,
+            header: header.len(),
+            is_text,
+            #[cfg(feature = "deflate")]
+            compressed: None,
+        }
     }
 }
 
@@ -108,13 +160,23 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 }
 
 impl Outgoing<'_> {
-    /// Sends a message that was encoded once, for many. It is not compressed.
+    /// Sends a message that was encoded once, for many; compressed, where that was done and agreed on.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
     pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         let payload = message.payload();
+        #[cfg(feature = "deflate")]
+        if let Some(Compressed { payload: compressed, bits }) = &message.0.compressed
+            && self.connection.can_send_within(*bits)
+        {
+            self.admit(message.opcode(), true, compressed.len())?;
+            let planned =
+                self.connection.plan_prepared(message.opcode(), payload, compressed.len(), self.output);
+            self.send_planned(&planned, compressed);
+            return Ok(());
+        }
         if self.connection.role() == Role::Client {
             return self.send_frame(message.opcode(), payload, true);
         }
