@@ -291,7 +291,7 @@ fn a_page_of_another_site_is_kept_out_with_403() {
         } else {
             let (told, error) = server.refused();
             assert!(told.starts_with("HTTP/1.1 403 "), "{origin}: {told}");
-            assert!(matches!(error, OpeningError::Refused), "{error:?}");
+            assert!(matches!(error, OpeningError::Answered { status: 403 }), "{error:?}");
         }
     }
 }
