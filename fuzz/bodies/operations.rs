@@ -4,7 +4,7 @@
 
 use super::reference::{Compression, Rules, Said, Stop, read};
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 #[cfg(feature = "deflate")]
 use websocket_stream::deflate::{Agreed, Context, Deflate, Deflaters, History, WindowBits};
@@ -119,6 +119,12 @@ impl NonBlockingTransport for Wire {
         self.refused = most < bytes.len();
         self.taken.extend_from_slice(&bytes[..most]);
         Ok(most)
+    }
+
+    /// One call, not one for each piece: where the second one failed, nobody would be told yet.
+    fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &**piece).collect();
+        self.send(&pieces.concat())
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
