@@ -60,7 +60,10 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         (Some(_), Some(_)) => return Err(format!("either an address or a path\n{USAGE}").into()),
         (None, address) => listener::Listener::tcp(address.as_deref().unwrap_or(DEFAULT))?,
     };
-    println!("listening on {listener}");
-    server::Server::new(listener, config, verbose)?.run()?;
+    let listening = format!("listening on {listener}");
+    let mut server = server::Server::new(listener, config, verbose)?;
+    // Whoever reads it may already send a signal.
+    println!("{listening}");
+    server.run()?;
     Ok(())
 }
