@@ -1,5 +1,8 @@
-// Bun's own server, which is uWebSockets inside. Argument: --broadcast.
+// Bun's own server, which is uWebSockets inside. Arguments: --broadcast, --deflate alone|takeover.
 const broadcast = process.argv.includes("--broadcast");
+const deflate = process.argv.includes("--deflate");
+// Shared by all sockets, so that nothing is remembered, or one for each, with a window of 32 KiB.
+const engine = process.argv.includes("takeover") ? "dedicated" : "shared";
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
@@ -10,13 +13,13 @@ const server = Bun.serve({
     idleTimeout: 0,
     maxPayloadLength: 16 << 20,
     backpressureLimit: 16 << 20,
-    perMessageDeflate: false,
+    perMessageDeflate: deflate && { compress: engine, decompress: engine },
     open(ws) {
       if (broadcast) ws.subscribe("all");
     },
     message(ws, message) {
       if (broadcast) server.publish("all", message);
-      else ws.send(message);
+      else ws.send(message, deflate);
     },
   },
 });

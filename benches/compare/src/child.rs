@@ -1,6 +1,6 @@
 //! A server in a process of its own, and what it has used.
 
-use crate::servers::Plan;
+use crate::servers::{Mode, Plan};
 use crate::sys;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
@@ -97,14 +97,17 @@ impl Usage {
     }
 }
 
-/// The arguments with which this program is one of its servers.
-pub fn arguments(name: &str, plan: Plan) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec!["server".into(), name.into()];
-    if plan.mode == crate::servers::Mode::Broadcast {
+/// A plan as arguments: those of this program's servers and of all others.
+pub fn arguments(plan: Plan) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    if plan.mode == Mode::Broadcast {
         arguments.push("--broadcast".into());
     }
     if plan.many {
         arguments.push("--many".into());
+    }
+    if let Some(word) = plan.compression.word() {
+        arguments.extend(["--deflate".into(), word.into()]);
     }
     arguments
 }

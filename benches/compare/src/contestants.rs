@@ -1,9 +1,11 @@
 //! Who is compared: the servers of this program, and those that the machine may have.
 
 use crate::child;
-use crate::servers::{BuiltIn, Mode, Plan};
+use crate::compression::Compression;
+use crate::servers::{BuiltIn, Plan};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// One row of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +17,11 @@ pub struct Contestant {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     BuiltIn(BuiltIn),
-    /// A script that this program interprets.
-    Bun(PathBuf),
+    /// A script of `peers/`, and the program that runs it.
+    Script {
+        with: PathBuf,
+        name: &'static str,
+    },
     /// A program that was compiled from `peers/beast.cpp`.
     Beast(PathBuf),
 }
@@ -25,6 +30,8 @@ pub enum Kind {
 pub const FLOOR: &str = "raw";
 /// This library.
 pub const OURS: &str = "ours";
+pub const BUN: &str = "bun (uWebSockets)";
+pub const WS: &str = "ws (npm)";
 
 const BUILT_IN: [(&str, BuiltIn); 7] = [
     (FLOOR, BuiltIn::Raw),
@@ -36,6 +43,11 @@ const BUILT_IN: [(&str, BuiltIn); 7] = [
     ("soketto", BuiltIn::Soketto),
 ];
 
+/// Those that compress. The servers of this program do it in one that was built with its feature.
+const COMPRESSING: [&str; 3] = [OURS, BUN, WS];
+/// Those that are compared only where they compress.
+const ONLY_COMPRESSING: [&str; 1] = [WS];
+
 /// The server of this program that has this name.
 pub fn built_in(name: &str) -> Option<BuiltIn> {
     BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, server)| *server)
@@ -46,10 +58,12 @@ pub fn all() -> (Vec<Contestant>, Vec<String>) {
     let mut here: Vec<Contestant> =
         BUILT_IN.iter().map(|&(name, server)| Contestant { name, kind: Kind::BuiltIn(server) }).collect();
     let mut missing = Vec::new();
-    match bun() {
-        Some(program) => here.push(Contestant { name: "bun (uWebSockets)", kind: Kind::Bun(program) }),
-        None => missing.push("bun (uWebSockets) is not installed: ./install-peers.sh installs it".into()),
-    }
+    let mut script = |name, found: Option<PathBuf>, file| match found {
+        Some(with) => here.push(Contestant { name, kind: Kind::Script { with, name: file } }),
+        None => missing.push(format!("{name} is not installed: ./install-peers.sh installs it")),
+    };
+    script(BUN, installed(".bin/bun").or_else(|| on_path("bun")), "bun.js");
+    script(WS, installed("ws/package.json").and_then(|_| on_path("node")), "ws.js");
     match beast() {
         Ok(program) => here.push(Contestant { name: "boost-beast", kind: Kind::Beast(program) }),
         Err(why) => missing.push(format!("boost-beast: {why}")),
@@ -63,19 +77,25 @@ impl Contestant {
         let mut command;
         match &self.kind {
             Kind::BuiltIn(_) => {
-                command = Command::new(std::env::current_exe()?);
-                command.args(child::arguments(self.name, plan));
+                command = Command::new(program(plan.compression)?);
+                command.args(["server", self.name]);
             }
-            Kind::Bun(program) => {
-                command = Command::new(program);
-                command.arg("run").arg(folder().join("peers/bun.js"));
+            Kind::Script { with, name } => {
+                command = Command::new(with);
+                command.arg(folder().join("peers").join(name));
             }
             Kind::Beast(program) => command = Command::new(program),
         }
-        if !matches!(self.kind, Kind::BuiltIn(_)) && plan.mode == Mode::Broadcast {
-            command.arg("--broadcast");
-        }
+        command.args(child::arguments(plan));
         Ok(command)
+    }
+
+    /// Whether it can do that, and is compared at it.
+    pub fn takes_part(&self, plan: Plan) -> bool {
+        match plan.compression {
+            Compression::Off => !ONLY_COMPRESSING.contains(&self.name),
+            _ => COMPRESSING.contains(&self.name),
+        }
     }
 
     /// Whether it knows no protocol.
@@ -89,14 +109,36 @@ fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The one that `install-peers.sh` installed, or any on the path.
-fn bun() -> Option<PathBuf> {
-    let installed = folder().join("target/peers/node_modules/.bin/bun");
-    if installed.is_file() {
-        return Some(installed);
-    }
+/// A file of a package that `install-peers.sh` installed.
+fn installed(file: &str) -> Option<PathBuf> {
+    Some(folder().join("target/peers/node_modules").join(file)).filter(|file| file.is_file())
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join("bun")).find(|program| program.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|program| program.is_file())
+}
+
+/// The program whose servers do this: this one, or where they compress and it does not, itself built
+/// with the feature for it, which cargo does anew when something has changed.
+fn program(compression: Compression) -> std::io::Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    if compression == Compression::Off || cfg!(feature = "deflate") {
+        return std::env::current_exe();
+    }
+    let build = || {
+        eprintln!("\nbuilding the servers that compress");
+        let target = folder().join("target/deflate");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .args(["build", "--release", "--quiet", "--features", "deflate", "--target-dir"])
+            .arg(&target)
+            .current_dir(folder())
+            .status()
+            .map_err(|error| format!("cargo could not be run: {error}"))?;
+        if status.success() { Ok(target.join("release/compare")) } else { Err("they do not build".into()) }
+    };
+    BUILT.get_or_init(build).clone().map_err(std::io::Error::other)
 }
 
 /// Compiled once, and anew when its source is newer.

@@ -5,8 +5,7 @@
 
 use crate::child::Server;
 use crate::contestants::{Contestant, Kind};
-use crate::load::open::{self, Target};
-use crate::load::{Batch, Load};
+use crate::load::{Load, Messages, open};
 use crate::measure::{self, Cores};
 use crate::report::table::{columns, thousands};
 use crate::workload::{Job, Workload};
@@ -15,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The batches of each connection in the two runs.
+/// The batches of each connection in the two runs, behind those after which it repeats itself.
 const BATCHES: [u64; 2] = [10, 60];
 
 /// Counts of one process, by name.
@@ -43,11 +42,15 @@ pub fn run(
     let mut details = Vec::new();
     for contestant in contestants {
         // A just-in-time compiler does not run under valgrind.
-        if counter == Counter::Callgrind && matches!(contestant.kind, Kind::Bun(_)) {
+        if counter == Counter::Callgrind && matches!(contestant.kind, Kind::Script { .. }) {
             continue;
         }
         let mut row = vec![contestant.name.to_owned()];
         for workload in &workloads {
+            if !contestant.takes_part(workload.job.plan()) {
+                row.push("-".into());
+                continue;
+            }
             eprint!("\r\x1b[K{}: {}", contestant.name, workload.title);
             match per_message(
                 counter,
@@ -96,7 +99,11 @@ pub fn run(
 
 /// The megabyte messages take too long under either.
 fn counts(workload: &Workload) -> bool {
-    matches!(workload.job, Job::Echo { shape, .. } if shape.bytes < 1 << 20)
+    match workload.job {
+        Job::Echo { messages: Messages::Plain(shape), .. } => shape.bytes < 1 << 20,
+        Job::Echo { .. } => true,
+        _ => false,
+    }
 }
 
 fn file(contestant: &Contestant, workload: &Workload) -> PathBuf {
@@ -132,14 +139,13 @@ fn count(
     batches: u64,
     cores: Cores,
 ) -> io::Result<Counts> {
-    let Job::Echo { connections, shape, in_flight } = job else { return Ok(Counts::new()) };
+    let Job::Echo { connections, messages, in_flight } = job else { return Ok(Counts::new()) };
     let file = file.with_added_extension(if counter == Counter::Callgrind { "callgrind" } else { "strace" });
     let mut command = counter.wrap(&contestant.command(job.plan())?, &file);
     let server = Server::start(&mut command, cores.server, cores.load)?;
-    let target = Target { port: server.port, raw: contestant.is_raw() };
-    let batch = |index| measure::prepare(Batch::new(shape, in_flight, index), target);
-    let mut load = Load::new(open::open(target, connections)?, batch)?;
-    load.run_batches(batches)?;
+    let target = measure::target(&server, contestant, job);
+    let mut load = Load::new(open::open(target, connections)?, messages.scripts(in_flight, target.raw))?;
+    load.run_batches(messages.distinct() + batches)?;
     drop(load);
     match counter {
         Counter::Callgrind => server.stop()?,

@@ -2,6 +2,7 @@
 
 mod child;
 mod codec;
+mod compression;
 mod contestants;
 mod counting;
 mod load;

@@ -2,9 +2,10 @@
 //! machine does falls on all alike.
 
 use crate::child::{Server, Usage};
+use crate::compression::Compression;
 use crate::contestants::Contestant;
 use crate::load::open::{self, Target};
-use crate::load::{Batch, Load};
+use crate::load::{Batch, Load, Messages};
 use crate::stats::{median, percentile};
 use crate::workload::{Job, SMALL, Workload};
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,8 @@ struct Sample {
     resident: u64,
     /// Resident bytes for each connection.
     bytes: Option<f64>,
+    /// Payload bytes of a compressed reply.
+    reply: Option<f64>,
 }
 
 /// What one server did at one workload: medians over the rounds.
@@ -60,6 +63,9 @@ pub struct Figures {
     pub resident: f64,
     /// Resident bytes for each idle connection.
     pub bytes: Option<f64>,
+    /// The payload of a compressed reply, in bytes.
+    #[serde(default)]
+    pub reply: Option<f64>,
 }
 
 /// Runs one workload on all of them; what failed is told and left out.
@@ -71,6 +77,8 @@ pub fn workload(
 ) -> Vec<Figures> {
     // Memory is the same every time.
     let rounds = if matches!(workload.job, Job::Idle { .. }) { 1 } else { effort.rounds };
+    let plan = workload.job.plan();
+    let contestants: Vec<_> = contestants.iter().filter(|contestant| contestant.takes_part(plan)).collect();
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); contestants.len()];
     for round in 1..=rounds {
         for (contestant, samples) in contestants.iter().zip(&mut samples) {
@@ -92,13 +100,13 @@ pub fn workload(
 fn run(job: Job, contestant: &Contestant, time: Duration, cores: Cores) -> io::Result<Sample> {
     let mut command = contestant.command(job.plan())?;
     let server = Server::start(&mut command, cores.server, cores.load)?;
-    let target = Target { port: server.port, raw: contestant.is_raw() };
+    let target = target(&server, contestant, job);
     let sample = match job {
-        Job::Echo { connections, shape, in_flight } => {
-            let batch = |index| prepare(Batch::new(shape, in_flight, index), target);
-            echo(&server, open::open(target, connections)?, batch, in_flight, time)
+        Job::Echo { connections, messages, in_flight } => {
+            let load = Load::new(open::open(target, connections)?, messages.scripts(in_flight, target.raw))?;
+            echo(&server, load, messages, in_flight, time)
         }
-        Job::Idle { connections } => idle(&server, target, connections),
+        Job::Idle { connections, messages } => idle(&server, target, connections, messages),
         Job::Handshake => handshakes(&server, target, time),
         Job::Broadcast { receivers } => broadcast(&server, target, receivers, time),
     }?;
@@ -106,45 +114,49 @@ fn run(job: Job, contestant: &Contestant, time: Duration, cores: Cores) -> io::R
     Ok(sample)
 }
 
-/// What is sent to a server without protocol comes back as it is.
-pub fn prepare(batch: Batch, target: Target) -> Batch {
-    if target.raw { batch.raw() } else { batch }
+/// Where a job's load goes.
+pub fn target(server: &Server, contestant: &Contestant, job: Job) -> Target {
+    Target { port: server.port, raw: contestant.is_raw(), compression: job.plan().compression }
 }
 
 fn echo(
     server: &Server,
-    sockets: Vec<std::net::TcpStream>,
-    batch: impl Fn(usize) -> Batch,
+    mut load: Load,
+    messages: Messages,
     in_flight: usize,
     time: Duration,
 ) -> io::Result<Sample> {
-    let mut load = Load::new(sockets, batch)?;
+    load.run_batches(messages.distinct())?;
     load.run_for(WARM_UP)?;
     load.times.clear();
+    let payload = load.payload();
     let (before, start) = (server.usage()?, Instant::now());
     let batches = load.run_for(time)?;
     let (used, seconds) = (server.usage()?.since(before), start.elapsed().as_secs_f64());
+    let payload = load.payload() - payload;
     let resident = server.resident()?;
     load.drain()?;
+    let count = batches * in_flight as u64;
     Ok(Sample {
-        count: batches * in_flight as u64,
+        count,
         seconds,
         used,
         p50: percentile(&mut load.times, 50),
         p99: percentile(&mut load.times, 99),
         resident,
         bytes: None,
+        reply: (messages.compression() != Compression::Off).then(|| payload as f64 / count as f64),
     })
 }
 
 /// One connection warms the server up; what it holds then is not the idle connections'.
-fn idle(server: &Server, target: Target, connections: usize) -> io::Result<Sample> {
-    let batch = |index| prepare(Batch::new(SMALL, 1, index), target);
+fn idle(server: &Server, target: Target, connections: usize, messages: Messages) -> io::Result<Sample> {
+    let scripts = messages.scripts(1, target.raw);
     let mut first = open::open(target, 1)?;
-    open::exchange(&mut first, batch)?;
+    open::exchange(&mut first, &scripts)?;
     let (used_before, before, start) = (server.usage()?, server.resident()?, Instant::now());
     let mut sockets = open::open(target, connections)?;
-    open::exchange(&mut sockets, batch)?;
+    open::exchange(&mut sockets, &scripts)?;
     let (used, resident) = (server.usage()?.since(used_before), server.resident()?);
     let bytes = resident.saturating_sub(before) as f64 / connections as f64;
     Ok(Sample {
@@ -155,6 +167,7 @@ fn idle(server: &Server, target: Target, connections: usize) -> io::Result<Sampl
         p99: None,
         resident,
         bytes: Some(bytes),
+        reply: None,
     })
 }
 
@@ -163,13 +176,15 @@ fn handshakes(server: &Server, target: Target, time: Duration) -> io::Result<Sam
     let (before, start) = (server.usage()?, Instant::now());
     let count = open::open_and_drop(target, time)?;
     let (used, seconds) = (server.usage()?.since(before), start.elapsed().as_secs_f64());
-    Ok(Sample { count, seconds, used, p50: None, p99: None, resident: server.resident()?, bytes: None })
+    let resident = server.resident()?;
+    Ok(Sample { count, seconds, used, p50: None, p99: None, resident, bytes: None, reply: None })
 }
 
 /// The first connection speaks, all of them hear it.
 fn broadcast(server: &Server, target: Target, receivers: usize, time: Duration) -> io::Result<Sample> {
     let mut sockets = open::open(target, receivers)?;
-    let message = prepare(Batch::new(SMALL, 1, 0), target);
+    let message = Batch::new(SMALL, 1, 0);
+    let message = if target.raw { message.raw() } else { message };
     let mut tell = || -> io::Result<()> {
         io::Write::write_all(&mut sockets[0], &message.request)?;
         sockets.iter_mut().try_for_each(|socket| open::expect(socket, &message.reply))
@@ -191,6 +206,7 @@ fn broadcast(server: &Server, target: Target, receivers: usize, time: Duration) 
         p99: percentile(&mut times, 99),
         resident: server.resident()?,
         bytes: None,
+        reply: None,
     })
 }
 
@@ -209,5 +225,6 @@ fn summary(server: &str, samples: &[Sample]) -> Option<Figures> {
         p99: of(&|sample| micros(sample.p99)),
         resident: of(&|sample| Some(sample.resident as f64))?,
         bytes: of(&|sample| sample.bytes),
+        reply: of(&|sample| sample.reply),
     })
 }

@@ -1,6 +1,8 @@
 //! What the servers are put to.
 
-use crate::load::Shape;
+use crate::compression::Compression;
+use crate::contestants::{BUN, WS};
+use crate::load::{Messages, Shape};
 use crate::servers::{Mode, Plan};
 
 /// One table.
@@ -10,16 +12,16 @@ pub struct Workload {
     pub name: &'static str,
     pub title: &'static str,
     pub job: Job,
-    /// The most that this library wants to cost, against the floor: processor time, or bytes.
+    /// The most that this library wants to cost.
     pub target: Target,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     /// Each connection sends so many messages in one piece, and goes on when all are back.
-    Echo { connections: usize, shape: Shape, in_flight: usize },
+    Echo { connections: usize, messages: Messages, in_flight: usize },
     /// Connections that have echoed one message, and then say nothing.
-    Idle { connections: usize },
+    Idle { connections: usize, messages: Messages },
     /// Connections are opened and dropped.
     Handshake,
     /// One connection's message goes to so many.
@@ -31,22 +33,37 @@ pub enum Target {
     None,
     /// Processor time for each message, as a multiple of the floor's.
     OverFloor(f64),
+    /// Processor time for each message, as a multiple of this peer's; replies may be a twentieth larger
+    /// than the peer's, not more.
+    OverPeer(&'static str, f64),
     /// Resident bytes for each connection.
     Bytes(f64),
 }
+
+/// How much larger than a peer's compressed replies may be.
+pub const LARGER: f64 = 1.05;
 
 /// What idle connections and receivers of a broadcast have exchanged.
 pub const SMALL: Shape = Shape { bytes: 32, text: false };
 
 const fn echo(connections: usize, shape: Shape, in_flight: usize) -> Job {
-    Job::Echo { connections, shape, in_flight }
+    Job::Echo { connections, messages: Messages::Plain(shape), in_flight }
+}
+
+const fn compressed(bytes: usize, compression: Compression) -> Job {
+    Job::Echo { connections: 64, messages: Messages::Json { bytes, compression }, in_flight: 1 }
+}
+
+/// Fewer than of those without compression: some servers hold 300 KiB for each.
+const fn idle_compressed(compression: Compression) -> Job {
+    Job::Idle { connections: 2_000, messages: Messages::Json { bytes: 512, compression } }
 }
 
 const fn binary(bytes: usize) -> Shape {
     Shape { bytes, text: false }
 }
 
-pub const ALL: [Workload; 8] = [
+pub const ALL: [Workload; 14] = [
     Workload {
         name: "32x1",
         title: "64 connections, 32 B, 1 in flight",
@@ -80,7 +97,7 @@ pub const ALL: [Workload; 8] = [
     Workload {
         name: "idle",
         title: "19,000 idle connections",
-        job: Job::Idle { connections: 19_000 },
+        job: Job::Idle { connections: 19_000, messages: Messages::Plain(SMALL) },
         target: Target::Bytes(100.0),
     },
     Workload { name: "handshake", title: "opening handshakes", job: Job::Handshake, target: Target::None },
@@ -88,6 +105,42 @@ pub const ALL: [Workload; 8] = [
         name: "broadcast",
         title: "32 B to each of 10,000 connections",
         job: Job::Broadcast { receivers: 10_000 },
+        target: Target::None,
+    },
+    Workload {
+        name: "512z",
+        title: "64 connections, 512 B of JSON compressed with takeover",
+        job: compressed(512, Compression::Takeover),
+        target: Target::OverPeer(BUN, 0.9),
+    },
+    Workload {
+        name: "8kz",
+        title: "64 connections, 8 KiB of JSON compressed with takeover",
+        job: compressed(8 << 10, Compression::Takeover),
+        target: Target::OverPeer(BUN, 0.9),
+    },
+    Workload {
+        name: "512za",
+        title: "64 connections, 512 B of JSON compressed alone",
+        job: compressed(512, Compression::Alone),
+        target: Target::OverPeer(WS, 0.6),
+    },
+    Workload {
+        name: "8kza",
+        title: "64 connections, 8 KiB of JSON compressed alone",
+        job: compressed(8 << 10, Compression::Alone),
+        target: Target::OverPeer(WS, 0.6),
+    },
+    Workload {
+        name: "idlez",
+        title: "2,000 idle connections that compress with takeover",
+        job: idle_compressed(Compression::Takeover),
+        target: Target::None,
+    },
+    Workload {
+        name: "idleza",
+        title: "2,000 idle connections that compress alone",
+        job: idle_compressed(Compression::Alone),
         target: Target::None,
     },
 ];
@@ -100,10 +153,12 @@ pub fn named(name: &str) -> Option<Workload> {
 impl Job {
     /// What a server is told of it.
     pub fn plan(self) -> Plan {
+        let plan = Plan { mode: Mode::Echo, many: false, compression: Compression::Off };
         match self {
-            Self::Echo { .. } | Self::Handshake => Plan { mode: Mode::Echo, many: false },
-            Self::Idle { .. } => Plan { mode: Mode::Echo, many: true },
-            Self::Broadcast { .. } => Plan { mode: Mode::Broadcast, many: true },
+            Self::Echo { messages, .. } => Plan { compression: messages.compression(), ..plan },
+            Self::Idle { messages, .. } => Plan { many: true, compression: messages.compression(), ..plan },
+            Self::Handshake => plan,
+            Self::Broadcast { .. } => Plan { mode: Mode::Broadcast, many: true, ..plan },
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Batches back and forth: each connection sends its batch, compares every byte that comes back, and
+//! Batches back and forth: each connection sends its batch, has every byte that comes back judged, and
 //! goes on with the next.
 
-use super::frames::Batch;
+use super::Script;
 use super::open::PATIENCE;
 use crate::sys::{self, Epoll, Seen};
 use std::io::{self, ErrorKind};
@@ -13,9 +13,8 @@ const BUFFER: usize = 256 << 10;
 
 struct Connection {
     socket: TcpStream,
-    batch: Batch,
+    script: Box<dyn Script>,
     sent: usize,
-    received: usize,
     /// When the batch that is under way began.
     began: Option<Instant>,
     /// Batches that are still to be begun.
@@ -34,15 +33,15 @@ pub struct Load {
 }
 
 impl Load {
-    /// Takes connections that are open; each has its own batch.
-    pub fn new(sockets: Vec<TcpStream>, batch: impl Fn(usize) -> Batch) -> io::Result<Self> {
+    /// Takes connections that are open; each has its own script.
+    pub fn new(sockets: Vec<TcpStream>, script: impl Fn(usize) -> Box<dyn Script>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         let mut connections = Vec::with_capacity(sockets.len());
         for (index, socket) in sockets.into_iter().enumerate() {
             socket.set_nonblocking(true)?;
             epoll.add(&socket, index)?;
-            let batch = batch(index);
-            connections.push(Connection { socket, batch, sent: 0, received: 0, began: None, left: 0 });
+            let script = script(index);
+            connections.push(Connection { socket, script, sent: 0, began: None, left: 0 });
         }
         Ok(Self { epoll, connections, buffer: vec![0; BUFFER], active: 0, times: Vec::new() })
     }
@@ -70,6 +69,11 @@ impl Load {
             self.turn()?;
         }
         Ok(())
+    }
+
+    /// The payload bytes of all replies so far, where the scripts count them.
+    pub fn payload(&self) -> u64 {
+        self.connections.iter().map(|connection| connection.script.payload()).sum()
     }
 
     fn begin(&mut self, batches: u64) -> io::Result<()> {
@@ -124,13 +128,15 @@ impl Connection {
             return false;
         }
         self.left -= 1;
-        (self.sent, self.received, self.began) = (0, 0, Some(now));
+        self.script.next();
+        (self.sent, self.began) = (0, Some(now));
         true
     }
 
     fn send(&mut self) -> io::Result<()> {
-        while self.began.is_some() && self.sent < self.batch.request.len() {
-            match sys::send(&self.socket, &self.batch.request[self.sent..]) {
+        let request = self.script.request();
+        while self.began.is_some() && self.sent < request.len() {
+            match sys::send(&self.socket, &request[self.sent..]) {
                 Ok(n) => self.sent += n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
@@ -142,40 +148,28 @@ impl Connection {
     /// Whether the whole reply is there now. A short read has drained the socket, unless its end is there
     /// too, which is told only once.
     fn receive(&mut self, buffer: &mut [u8], closed: bool) -> io::Result<bool> {
-        while self.began.is_some() && self.received < self.batch.reply.len() {
-            let expected = &self.batch.reply[self.received..];
-            let room = expected.len().min(buffer.len());
-            let n = match sys::recv(&self.socket, &mut buffer[..room]) {
+        while self.began.is_some() {
+            let n = match sys::recv(&self.socket, buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(n) => n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             };
-            if let Some(at) = first_difference(&buffer[..n], &expected[..n]) {
-                let at = self.received + at;
-                return Err(io::Error::other(format!("byte {at} of a reply differs from what was sent")));
+            if self.script.receive(&buffer[..n])? {
+                return Ok(true);
             }
-            self.received += n;
-            if n < room && !closed {
+            if n < buffer.len() && !closed {
                 return Ok(false);
             }
         }
-        Ok(self.began.is_some())
+        Ok(false)
     }
-}
-
-/// Where two slices of the same length first differ.
-fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
-    if a == b {
-        return None;
-    }
-    a.iter().zip(b).position(|(a, b)| a != b)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::Shape;
+    use crate::load::{Batch, Shape};
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread::JoinHandle;
@@ -190,14 +184,14 @@ mod tests {
         let peer = std::thread::spawn(move || {
             let (mut socket, _) = listener.accept().unwrap();
             for _ in 0..times {
-                let Batch { mut request, reply: mut answer } = batch(0);
+                let Batch { mut request, reply: mut answer, .. } = batch(0);
                 socket.read_exact(&mut request).unwrap();
                 reply(&mut answer);
                 // The load may have given up.
                 let _ = socket.write_all(&answer);
             }
         });
-        (Load::new(vec![socket], batch).unwrap(), peer)
+        (Load::new(vec![socket], |index| Box::new(batch(index))).unwrap(), peer)
     }
 
     #[test]

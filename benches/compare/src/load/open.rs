@@ -1,6 +1,8 @@
 //! Connections: made, opened and tried out in groups, with blocking calls.
 
-use super::frames::{Batch, REQUEST, accepted};
+use super::frames::Batch;
+use super::{Script, handshake};
+use crate::compression::Compression;
 use crate::sys;
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
@@ -16,11 +18,14 @@ const FROM_ONE_ADDRESS: usize = 10_000;
 /// A server that says nothing for so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where to connect, and whether the server there knows no protocol.
+/// Where to connect, and to what.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     pub port: u16,
+    /// The server knows no protocol.
     pub raw: bool,
+    /// What is to be agreed on.
+    pub compression: Compression,
 }
 
 /// Makes so many connections and their opening handshakes.
@@ -32,23 +37,33 @@ pub fn open(target: Target, connections: usize) -> io::Result<Vec<TcpStream>> {
             sockets.push(connect(target, index)?);
         }
         if !target.raw {
-            shake_hands(&mut sockets[from..])?;
+            shake_hands(&mut sockets[from..], target.compression)?;
         }
     }
     Ok(sockets)
 }
 
-/// Sends each connection's batch and awaits its reply.
-pub fn exchange(sockets: &mut [TcpStream], batch: impl Fn(usize) -> Batch) -> io::Result<()> {
+/// Sends each connection's first batch and awaits its reply.
+pub fn exchange(sockets: &mut [TcpStream], script: impl Fn(usize) -> Box<dyn Script>) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
     let mut first = 0;
     for group in sockets.chunks_mut(GROUP) {
-        let batches: Vec<Batch> = (first..first + group.len()).map(&batch).collect();
+        let mut scripts: Vec<_> = (first..first + group.len()).map(&script).collect();
         first += group.len();
-        for (socket, batch) in group.iter_mut().zip(&batches) {
-            socket.write_all(&batch.request)?;
+        for (socket, script) in group.iter_mut().zip(&mut scripts) {
+            script.next();
+            socket.write_all(script.request())?;
         }
-        for (socket, batch) in group.iter_mut().zip(&batches) {
-            expect(socket, &batch.reply)?;
+        for (socket, script) in group.iter_mut().zip(&mut scripts) {
+            loop {
+                let n = socket.read(&mut buffer)?;
+                if n == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                if script.receive(&buffer[..n])? {
+                    break;
+                }
+            }
         }
     }
     Ok(())
@@ -70,10 +85,11 @@ pub fn open_and_drop(target: Target, time: Duration) -> io::Result<u64> {
         let mut sockets: Vec<TcpStream> =
             (0..GROUP).map(|index| connect(target, index)).collect::<io::Result<_>>()?;
         if target.raw {
-            let batch = Batch { request: REQUEST.to_vec(), reply: REQUEST.to_vec() };
-            exchange(&mut sockets, |_| batch.clone())?;
+            let request = handshake::request(target.compression);
+            let batch = Batch::from((request.clone(), request));
+            exchange(&mut sockets, |_| Box::new(batch.clone()))?;
         } else {
-            shake_hands(&mut sockets)?;
+            shake_hands(&mut sockets, target.compression)?;
         }
         made += GROUP as u64;
     }
@@ -93,24 +109,23 @@ fn connect(target: Target, index: usize) -> io::Result<TcpStream> {
     Ok(socket.into())
 }
 
-fn shake_hands(sockets: &mut [TcpStream]) -> io::Result<()> {
+fn shake_hands(sockets: &mut [TcpStream], compression: Compression) -> io::Result<()> {
+    let request = handshake::request(compression);
     for socket in &mut *sockets {
-        socket.write_all(REQUEST)?;
+        socket.write_all(&request)?;
     }
     for socket in sockets {
         let mut response = Vec::new();
         let mut buffer = [0; 1024];
-        let open = loop {
+        loop {
             match socket.read(&mut buffer)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 n => response.extend_from_slice(&buffer[..n]),
             }
-            if let Some(open) = accepted(&response) {
-                break open;
+            if let Some(accepted) = handshake::accepted(&response, compression) {
+                accepted.map_err(io::Error::other)?;
+                break;
             }
-        };
-        if !open {
-            return Err(io::Error::other("the server did not accept the opening handshake"));
         }
     }
     Ok(())

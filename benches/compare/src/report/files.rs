@@ -86,8 +86,15 @@ fn output(program: &str, arguments: &[&str]) -> String {
 
 /// The versions that the lock file has of those who are compared.
 fn versions(lock: &str) -> String {
-    const NAMES: [&str; 6] =
-        ["fastwebsockets", "mio", "soketto", "tokio-tungstenite", "tokio-websockets", "tungstenite"];
+    const NAMES: [&str; 7] = [
+        "fastwebsockets",
+        "mio",
+        "soketto",
+        "tokio-tungstenite",
+        "tokio-websockets",
+        "tungstenite",
+        "zlib-rs",
+    ];
     let mut lines = lock.lines();
     let mut versions = Vec::new();
     while let Some(line) = lines.next() {
@@ -116,6 +123,7 @@ mod tests {
             p99: None,
             resident: 4.0,
             bytes: None,
+            reply: Some(5.0),
         };
         let results = vec![(workload::ALL[1], vec![figures])];
         assert_eq!(from_json(&to_json(&results).unwrap()).unwrap(), results);

@@ -1,8 +1,9 @@
 //! The figures as text: one table a workload.
 
 use crate::contestants::{FLOOR, OURS};
+use crate::load::Messages;
 use crate::measure::Figures;
-use crate::workload::{Job, Target, Workload};
+use crate::workload::{Job, LARGER, Target, Workload};
 use std::fmt::Write;
 
 /// A table's cells, the heads first.
@@ -35,7 +36,10 @@ pub fn cells(workload: &Workload, figures: &[Figures]) -> Cells {
             continue;
         }
         cells.extend([thousands(row.rate), time(row.cpu), time(row.user), time(row.cpu - row.user)]);
-        cells.extend([over_floor, against_ours]);
+        match row.reply {
+            Some(reply) => cells.extend([against_ours, format!("{reply:.0}")]),
+            None => cells.extend([over_floor, against_ours]),
+        }
         if !matches!(workload.job, Job::Handshake) {
             cells.extend([row.p50, row.p99].map(|time| time.map_or("-".into(), |time| format!("{time:.0}"))));
         }
@@ -47,6 +51,18 @@ pub fn cells(workload: &Workload, figures: &[Figures]) -> Cells {
 
 fn heads(workload: &Workload) -> Vec<String> {
     let heads: &[&str] = match workload.job {
+        Job::Echo { messages: Messages::Json { .. }, .. } => &[
+            "server",
+            "messages/s",
+            "CPU/message",
+            "user",
+            "system",
+            "ours/it",
+            "reply bytes",
+            "p50 us",
+            "p99 us",
+            "MiB",
+        ],
         Job::Echo { .. } => &[
             "server",
             "messages/s",
@@ -84,16 +100,29 @@ pub fn verdicts(workload: &Workload, figures: &[Figures]) -> Vec<String> {
     let Some(ours) = figure(figures, OURS) else { return Vec::new() };
     let met = |met: bool| if met { "met" } else { "missed" };
     let mut lines = Vec::new();
-    match (workload.target, figure(figures, FLOOR), ours.bytes) {
-        (Target::OverFloor(target), Some(floor), _) => {
-            let ratio = ours.cpu / floor.cpu;
-            lines
-                .push(format!("CPU over the floor {ratio:.2}, target {target:.2}: {}", met(ratio <= target)));
+    let mut ratio = |what: &str, ratio: f64, target: f64| {
+        lines.push(format!("{what} {ratio:.2}, target {target:.2}: {}", met(ratio <= target)));
+    };
+    match workload.target {
+        Target::None => {}
+        Target::OverFloor(target) => {
+            if let Some(floor) = figure(figures, FLOOR) {
+                ratio("CPU over the floor", ours.cpu / floor.cpu, target);
+            }
         }
-        (Target::Bytes(target), _, Some(bytes)) => {
-            lines.push(format!("bytes each {bytes:.0}, target {target:.0}: {}", met(bytes <= target)));
+        Target::OverPeer(name, target) => {
+            if let Some(peer) = figure(figures, name) {
+                ratio(&format!("CPU over that of {name}"), ours.cpu / peer.cpu, target);
+                if let (Some(ours), Some(peer)) = (ours.reply, peer.reply) {
+                    ratio(&format!("reply over that of {name}"), ours / peer, LARGER);
+                }
+            }
         }
-        _ => {}
+        Target::Bytes(target) => {
+            if let Some(bytes) = ours.bytes {
+                lines.push(format!("bytes each {bytes:.0}, target {target:.0}: {}", met(bytes <= target)));
+            }
+        }
     }
     let cost = |row: &Figures| row.bytes.unwrap_or(row.cpu);
     let peers = figures.iter().filter(|row| row.server != FLOOR && row.server != OURS);

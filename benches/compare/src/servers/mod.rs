@@ -9,6 +9,7 @@ mod tokio_tungstenite;
 mod tokio_websockets;
 mod tungstenite_mio;
 
+use crate::compression::Compression;
 use crate::sys;
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Write};
@@ -29,6 +30,7 @@ pub struct Plan {
     pub mode: Mode,
     /// Thousands of connections with little to say, for servers that have a setting for it.
     pub many: bool,
+    pub compression: Compression,
 }
 
 /// One that runs in a child process of this very program.
@@ -53,7 +55,7 @@ impl BuiltIn {
         io::stdout().flush()?;
         match self {
             Self::Raw => raw::serve(listener, plan.mode),
-            Self::Ours => ours::serve(listener, plan.mode),
+            Self::Ours => ours::serve(listener, plan),
             Self::TungsteniteMio => tungstenite_mio::serve(listener, plan),
             Self::TokioTungstenite => on_tokio(tokio_tungstenite::serve(listener, plan)),
             Self::Fastwebsockets => on_tokio(fastwebsockets::serve(listener, plan.mode)),

@@ -1,15 +1,18 @@
 //! This library, on the same loop as the floor: one scratch, connections in a slab.
 
-use super::{Mode, listen};
+use super::{Mode, Plan, listen};
+use crate::compression::Compression;
 use crate::sys::{Epoll, Seen};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Instant;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, ServerOpening, WebSocketStream,
+    Config, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, ServerOpening,
+    WebSocketStream,
 };
 
 enum Connection {
@@ -20,7 +23,7 @@ enum Connection {
     Gone,
 }
 
-pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
+pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut epoll = Epoll::new()?;
     epoll.add(&listener, listen::KEY)?;
@@ -29,7 +32,8 @@ pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
         again: VecDeque::new(),
         scratch: Scratch::new(),
         said: Vec::new(),
-        mode,
+        mode: plan.mode,
+        config: config(plan.compression)?,
     };
     let start = Instant::now();
     loop {
@@ -62,13 +66,40 @@ struct Server {
     /// What is to be broadcast.
     said: Vec<u8>,
     mode: Mode,
+    config: Option<Arc<Config>>,
+}
+
+/// Nothing where the default is wanted.
+#[cfg(feature = "deflate")]
+fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
+    use websocket_stream::deflate::{Deflate, Takeover};
+    let takeover = match compression {
+        Compression::Off => return Ok(None),
+        Compression::Alone => Takeover::No,
+        Compression::Takeover => Takeover::FULL,
+    };
+    let deflate = Deflate { send: takeover, receive: takeover, ..Deflate::default() };
+    Ok(Some(Arc::new(Config { deflate: Some(deflate), ..Config::default() })))
+}
+
+/// The same without the feature.
+#[cfg(not(feature = "deflate"))]
+fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
+    match compression {
+        Compression::Off => Ok(None),
+        _ => Err(io::Error::other("built without the feature `deflate`")),
+    }
 }
 
 impl Server {
     fn add(&mut self, epoll: &Epoll, socket: TcpStream) -> io::Result<()> {
         let entry = self.connections.vacant_entry();
         epoll.add(&socket, entry.key())?;
-        entry.insert(Connection::Opening(Box::new(ServerOpening::new(socket)?)));
+        let opening = match &self.config {
+            None => ServerOpening::new(socket)?,
+            Some(config) => ServerOpening::with_config(socket, Arc::clone(config))?,
+        };
+        entry.insert(Connection::Opening(Box::new(opening)));
         Ok(())
     }
 
