@@ -1,6 +1,8 @@
 //! What a connection costs: bytes, allocations, copies and calls on its transport.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod counting;
+
+use counting::{ALLOCATIONS, LIVE};
 use std::cell::Cell;
 use std::io::{ErrorKind, IoSlice};
 use std::net::TcpStream;
@@ -9,49 +11,6 @@ use websocket_stream::transport::memory;
 use websocket_stream::{
     Event, Message, NonBlockingTransport, OpCode, Ready, Role, Scratch, Status, WebSocketStream,
 };
-
-/// Counts this thread's allocations and the bytes it holds.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    /// In bytes; modulo the word where a thread frees what another one has allocated.
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts so many bytes more, and so many less.
-fn count(more: usize, less: usize) {
-    // A thread that is ending counts no more.
-    let _ = LIVE.try_with(|n| n.set(n.get().wrapping_add(more).wrapping_sub(less)));
-    if more > 0 {
-        let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-    }
-}
-
-#[expect(unsafe_code, reason = "an allocator that counts can be had no other way")]
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, layout.size());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size, layout.size());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 type Echo = WebSocketStream<memory::MemoryStream>;
 

@@ -1,11 +1,11 @@
 //! Any split is legal: every cut of the input, and every partial or refused write, gives the same
-//! messages and the same bytes.
+//! messages and the same bytes; with compression, too.
 
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
 use websocket_stream::frame::{Decoded, Header, mask};
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
-use websocket_stream::transport::memory;
+use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
     CloseCode, Message, NonBlockingTransport, OpCode, Ready, Scratch, Status, WebSocketStream,
 };
@@ -39,19 +39,103 @@ impl Arbitrary for Piece {
     }
 }
 
+/// The bits of the windows in which both ends compress, taken over or not; or that they do not.
+type Agreement = Option<(u8, bool)>;
+
+#[cfg(feature = "deflate")]
+mod compression {
+    use super::Agreement;
+    use std::sync::Arc;
+    use websocket_stream::Config;
+    use websocket_stream::deflate::{Agreed, Context, Deflate, Deflaters, History, WindowBits};
+
+    pub(super) fn config() -> Arc<Config> {
+        let deflate = Some(Deflate { threshold: 0, ..Deflate::default() });
+        Arc::new(Config { deflate, ..Config::default() })
+    }
+
+    pub(super) fn agreed(agreement: Agreement) -> Option<Agreed> {
+        let (bits, takeover) = agreement?;
+        let context = Context::new(WindowBits::new(bits).unwrap(), takeover);
+        Some(Agreed { server: context, client: context })
+    }
+
+    /// The payload of each message compressed, where it gets smaller.
+    pub(super) fn compressed<'m>(
+        messages: impl Iterator<Item = &'m [u8]>,
+        agreement: Agreement,
+    ) -> Vec<Option<Vec<u8>>> {
+        let Some((bits, takeover)) = agreement else { return messages.map(|_| None).collect() };
+        let (mut deflaters, bits) = (Deflaters::new(), WindowBits::new(bits).unwrap());
+        let mut sent = History::new(bits);
+        messages
+            .map(|message| {
+                let payload = deflaters.deflate_after(message, &mut sent, 6)?.to_vec();
+                if !takeover {
+                    sent = History::new(bits);
+                }
+                Some(payload)
+            })
+            .collect()
+    }
+}
+
+#[cfg(feature = "deflate")]
+fn connection(role: Role, agreement: Agreement) -> Connection {
+    let connection = Connection::with_config(role, compression::config());
+    match compression::agreed(agreement) {
+        Some(agreed) => connection.with_deflate(agreed),
+        None => connection,
+    }
+}
+
+#[cfg(feature = "deflate")]
+fn stream(transport: MemoryStream, role: Role, agreement: Agreement) -> WebSocketStream<MemoryStream> {
+    let stream = WebSocketStream::with_config(transport, role, compression::config()).unwrap();
+    match compression::agreed(agreement) {
+        Some(agreed) => stream.with_deflate(agreed),
+        None => stream,
+    }
+}
+
+#[cfg(not(feature = "deflate"))]
+mod compression {
+    pub(super) fn compressed<'m>(
+        messages: impl Iterator<Item = &'m [u8]>,
+        _: super::Agreement,
+    ) -> Vec<Option<Vec<u8>>> {
+        messages.map(|_| None).collect()
+    }
+}
+
+#[cfg(not(feature = "deflate"))]
+fn connection(role: Role, _: Agreement) -> Connection {
+    Connection::new(role)
+}
+
+#[cfg(not(feature = "deflate"))]
+fn stream(transport: MemoryStream, role: Role, _: Agreement) -> WebSocketStream<MemoryStream> {
+    WebSocketStream::with_config(transport, role, Default::default()).unwrap()
+}
+
 /// The bytes of the pieces, each in its fragments, with a ping between two of them.
-fn wire(pieces: &[Piece], role: Role) -> Vec<u8> {
+fn wire(pieces: &[Piece], role: Role, agreement: Agreement) -> Vec<u8> {
+    let messages = pieces.iter().filter(|piece| piece.opcode != OpCode::Ping);
+    let mut compressed =
+        compression::compressed(messages.map(|piece| &piece.payload[..]), agreement).into_iter();
     let key = (role == Role::Server).then_some([1, 2, 3, 4]);
     let mut bytes = Vec::new();
-    let mut push = |opcode, fin, payload: &[u8]| {
-        let header = Header { fin, mask: key, ..Header::new(opcode, payload.len() as u64) };
+    let mut push = |opcode, fin, rsv, payload: &[u8]| {
+        let header = Header { fin, rsv, mask: key, ..Header::new(opcode, payload.len() as u64) };
         bytes.extend_from_slice(&header.encode());
         let start = bytes.len();
         bytes.extend_from_slice(payload);
         mask(&mut bytes[start..], key.unwrap_or_default(), 0);
     };
     for piece in pieces {
-        let len = piece.payload.len();
+        let compressed = if piece.opcode == OpCode::Ping { None } else { compressed.next().flatten() };
+        let payload = compressed.as_ref().unwrap_or(&piece.payload);
+        let len = payload.len();
         let mut ends: Vec<usize> = piece.cuts.iter().map(|cut| cut % (len + 1)).collect();
         ends.sort_unstable();
         ends.retain(|_| piece.opcode != OpCode::Ping);
@@ -59,22 +143,28 @@ fn wire(pieces: &[Piece], role: Role) -> Vec<u8> {
         let mut start = 0;
         for (index, &end) in ends.iter().enumerate() {
             let opcode = if index == 0 { piece.opcode } else { OpCode::Continuation };
-            push(opcode, index + 1 == ends.len(), &piece.payload[start..end]);
+            let rsv = if index == 0 && compressed.is_some() { 4 } else { 0 };
+            push(opcode, index + 1 == ends.len(), rsv, &payload[start..end]);
             start = end;
             if index == 0 && ends.len() > 1 {
-                push(OpCode::Ping, true, b"between");
+                push(OpCode::Ping, true, 0, b"between");
             }
         }
     }
-    push(OpCode::Close, true, b"\x03\xe8bye");
+    push(OpCode::Close, true, 0, b"\x03\xe8bye");
     bytes
 }
 
 /// The events as text and the answers, for the input cut at these places.
-fn conversation(bytes: &[u8], role: Role, mut cuts: Vec<usize>) -> (Vec<String>, Vec<u8>) {
+fn conversation(
+    bytes: &[u8],
+    role: Role,
+    agreement: Agreement,
+    mut cuts: Vec<usize>,
+) -> (Vec<String>, Vec<u8>) {
     cuts.extend([0, bytes.len()]);
     cuts.sort_unstable();
-    let mut connection = Connection::new(role);
+    let mut connection = connection(role, agreement);
     let mut input = Input::default();
     let mut output = Output::with_keys(Box::new(|| [9, 8, 7, 6]));
     let mut events = Vec::new();
@@ -93,19 +183,20 @@ fn conversation(bytes: &[u8], role: Role, mut cuts: Vec<usize>) -> (Vec<String>,
 
 #[test]
 fn any_fragmentation_and_any_split_give_the_same_messages_and_answers() {
-    fn prop(pieces: Vec<Piece>, cuts: Vec<usize>, server: bool) -> bool {
+    fn prop(pieces: Vec<Piece>, cuts: Vec<usize>, server: bool, deflate: bool, window: (u8, bool)) -> bool {
         let role = if server { Role::Server } else { Role::Client };
-        let bytes = wire(&pieces, role);
+        let agreement = deflate.then_some((8 + window.0 % 8, window.1));
+        let bytes = wire(&pieces, role, agreement);
         let cuts = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
-        let whole = conversation(&bytes, role, vec![]);
+        let whole = conversation(&bytes, role, agreement, vec![]);
         let sent: Vec<&[u8]> = pieces.iter().map(|piece| &piece.payload[..]).collect();
         let between = pieces.iter().filter(|p| p.opcode != OpCode::Ping && !p.cuts.is_empty()).count();
-        whole.0.len() == sent.len() + between + 1 && conversation(&bytes, role, cuts) == whole
+        whole.0.len() == sent.len() + between + 1 && conversation(&bytes, role, agreement, cuts) == whole
     }
     QuickCheck::new()
         .rng(Gen::new(16))
-        .tests(150)
-        .quickcheck(prop as fn(Vec<Piece>, Vec<usize>, bool) -> bool);
+        .tests(200)
+        .quickcheck(prop as fn(Vec<Piece>, Vec<usize>, bool, bool, (u8, bool)) -> bool);
 }
 
 #[test]
@@ -115,27 +206,33 @@ fn every_pair_of_cuts_of_a_whole_conversation_gives_the_same() {
         payload: payload.to_vec(),
         cuts: cuts.to_vec(),
     };
-    let pieces = [
-        piece(OpCode::Text, "héllo €".as_bytes(), &[2, 8]),
-        piece(OpCode::Ping, b"ping", &[]),
-        piece(OpCode::Binary, &[7; 130], &[]),
-        piece(OpCode::Binary, b"", &[0]),
-    ];
-    for role in [Role::Server, Role::Client] {
-        let bytes = wire(&pieces, role);
-        let whole = conversation(&bytes, role, vec![]);
-        for first in 0..bytes.len() {
-            for second in first..bytes.len() {
-                assert_eq!(conversation(&bytes, role, vec![first, second]), whole, "{first} {second}");
+    // Every third of the pairs where each conversation makes compressors.
+    for (text, agreement, step) in [("héllo €", None, 1), ("héllo €héllo €héllo €", Some((15, true)), 3)]
+    {
+        let pieces = [
+            piece(OpCode::Text, text.as_bytes(), &[2, 8]),
+            piece(OpCode::Ping, b"ping", &[]),
+            piece(OpCode::Binary, &[7; 130], &[]),
+            piece(OpCode::Binary, b"", &[0]),
+        ];
+        for role in [Role::Server, Role::Client] {
+            let bytes = wire(&pieces, role, agreement);
+            let whole = conversation(&bytes, role, agreement, vec![]);
+            for first in 0..bytes.len() {
+                for second in (first..bytes.len()).step_by(step) {
+                    let cut = conversation(&bytes, role, agreement, vec![first, second]);
+                    assert_eq!(cut, whole, "{first} {second}");
+                }
             }
+            assert_eq!(conversation(&bytes, role, agreement, (0..bytes.len()).collect()), whole);
         }
-        assert_eq!(conversation(&bytes, role, (0..bytes.len()).collect()), whole);
     }
 }
 
 #[test]
 fn partial_and_refused_reads_and_writes_lose_double_and_reorder_nothing() {
-    fn prop(pieces: Vec<Piece>, reads: Vec<u8>, writes: Vec<u8>) -> bool {
+    fn prop(pieces: Vec<Piece>, reads: Vec<u8>, writes: Vec<u8>, deflate: bool, window: (u8, bool)) -> bool {
+        let agreement = deflate.then_some((8 + window.0 % 8, window.1));
         // A step of 0 would block; others move at most so many bytes, times some.
         let steps = |steps: &[u8]| -> Vec<Result<usize, ErrorKind>> {
             steps.iter().map(|&step| Ok(usize::from(step % 16) * usize::from(step / 16 + 1))).collect()
@@ -145,8 +242,8 @@ fn partial_and_refused_reads_and_writes_lose_double_and_reorder_nothing() {
         a.plan_send(steps(&writes));
         b.plan_recv(steps(&writes));
         b.plan_send(steps(&reads));
-        let mut server = WebSocketStream::new(a).unwrap();
-        let mut client = WebSocketStream::client(b).unwrap();
+        let mut server = stream(a, Role::Server, agreement);
+        let mut client = stream(b, Role::Client, agreement);
         let mut scratch = Scratch::new();
         let sent: Vec<Vec<u8>> =
             pieces.iter().filter(|p| p.opcode != OpCode::Ping).map(|p| p.payload.clone()).collect();
@@ -193,7 +290,7 @@ fn partial_and_refused_reads_and_writes_lose_double_and_reorder_nothing() {
     QuickCheck::new()
         .rng(Gen::new(16))
         .tests(100)
-        .quickcheck(prop as fn(Vec<Piece>, Vec<u8>, Vec<u8>) -> bool);
+        .quickcheck(prop as fn(Vec<Piece>, Vec<u8>, Vec<u8>, bool, (u8, bool)) -> bool);
 }
 
 #[test]
@@ -264,7 +361,7 @@ fn served(bytes: &[u8], at_a_time: usize, apart: bool) -> (Vec<String>, Vec<u8>)
 #[test]
 fn a_stream_taken_apart_at_any_time_goes_on_as_if_it_had_not_been() {
     fn prop(pieces: Vec<Piece>, at_a_time: u8) -> bool {
-        let bytes = wire(&pieces, Role::Server);
+        let bytes = wire(&pieces, Role::Server, None);
         let at_a_time = 1 + bytes.len() / 2_000 + usize::from(at_a_time % 40);
         let (apart, whole) = (served(&bytes, at_a_time, true), served(&bytes, at_a_time, false));
         // A pong that waits is one of the bytes then, which the next one does not replace.

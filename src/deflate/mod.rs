@@ -9,8 +9,8 @@
 //!
 //! # What it costs
 //!
-//! Compressors and decompressors belong to the thread: about 0.4 MiB, whatever the number of its
-//! connections. A connection owns only what it must remember, from the first message on that makes it
+//! Compressors and decompressors belong to the thread: up to 0.3 MiB for each size of window in use,
+//! whatever the number of connections. A connection owns only what it must remember, from the first message on that makes it
 //! so: the last bytes of what it sent with takeover, and of what it received, as many as there were and
 //! at most a window.
 //!
@@ -34,7 +34,8 @@
 //!
 //! # Laws
 //!
-//! 1. What is inflated is bounded while it is inflated, by [`Limits::message`](crate::Limits::message).
+//! 1. What is inflated is bounded while it is inflated, by [`Limits::message`](crate::Limits::message):
+//!    at most one byte more is made. Until a message is whole it is kept as it came, within the same limit.
 //! 2. A message that was not sent compressed leaves no trace in what later messages refer to.
 //! 3. No message refers to one of another connection.
 //!
