@@ -24,14 +24,25 @@ fn a_pair_in_memory_is_lawful_at_any_capacity() {
 fn a_pair_in_memory_is_lawful_whatever_its_pieces_and_refusals() {
     lawful(|| {
         let (a, b) = memory::pair(5000);
-        a.limit_send(700);
-        a.limit_recv(3000);
         b.limit_recv(900);
         let refused = |n| if n % 3 == 0 { Err(ErrorKind::WouldBlock) } else { Ok(n) };
         b.plan_send((20..300).map(refused));
         b.plan_recv((20..500).map(refused));
         Ok((a, b))
     });
+}
+
+#[test]
+fn a_pair_in_memory_with_a_limit_breaks_but_the_law_of_short_calls() {
+    for (send, recv) in [(700, usize::MAX), (usize::MAX, 3000)] {
+        let broken = laws::check(|| {
+            let (a, b) = memory::pair(5000);
+            a.limit_send(send);
+            a.limit_recv(recv);
+            Ok((a, b))
+        });
+        assert_eq!(broken.unwrap_err().law(), Law::LessMeansNoMore);
+    }
 }
 
 #[test]
@@ -238,12 +249,15 @@ enum Fault {
     AnEmptySendEndsTheStream,
     HeldInputIsALie,
     FlushOfNothingFails,
+    WantsWriteIsALie,
+    RecvGivesAPart,
+    SendTakesAPart,
 }
 
 use Fault::*;
 
 /// Each fault, and the law that the suite must name.
-const BROKEN: [(Fault, Law); 33] = [
+const BROKEN: [(Fault, Law); 36] = [
     (NonBlockingModeFails, Law::Setup),
     (NoBytesAreTheEnd, Law::NothingBlocks),
     (TheEndIsForgotten, Law::EndOfStream),
@@ -277,6 +291,9 @@ const BROKEN: [(Fault, Law); 33] = [
     (AnEmptySendEndsTheStream, Law::EmptyBuffers),
     (HeldInputIsALie, Law::SaysWhatItHolds),
     (FlushOfNothingFails, Law::SaysWhatItHolds),
+    (WantsWriteIsALie, Law::SaysWhatItHolds),
+    (RecvGivesAPart, Law::LessMeansNoMore),
+    (SendTakesAPart, Law::LessMeansNoMore),
 ];
 
 struct Faulty {
@@ -388,7 +405,9 @@ impl NonBlockingTransport for Faulty {
             TheEndIsForgotten if self.end_was_given => return fail(ErrorKind::WouldBlock),
             _ => {}
         }
-        let outcome = self.inner.recv(buffer);
+        let most = if self.fault == RecvGivesAPart { 300 } else { usize::MAX };
+        let most = buffer.len().min(most);
+        let outcome = self.inner.recv(&mut buffer[..most]);
         self.end_was_given = matches!(outcome, Ok(0));
         match (self.fault, &outcome) {
             (NoBytesAreTheEnd, Err(error)) if error.kind() == ErrorKind::WouldBlock => Ok(0),
@@ -417,6 +436,7 @@ impl NonBlockingTransport for Faulty {
                 return self.inner.send(&bytes[..bytes.len() - 1]).map(|n| n + 1);
             }
             ShutdownLosesWhatIsHeld => return self.hold_one(bytes),
+            SendTakesAPart => return self.inner.send(&bytes[..bytes.len().min(100)]),
             _ => {}
         }
         match (self.fault, self.inner.send(bytes)) {
@@ -462,7 +482,7 @@ impl NonBlockingTransport for Faulty {
     }
 
     fn wants_write(&self) -> bool {
-        self.held.is_some()
+        self.held.is_some() || self.fault == WantsWriteIsALie
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -23,7 +23,8 @@ use std::io::{self, ErrorKind, IoSlice};
 pub struct Weather {
     /// Nothing is done, and the call would block, though it need not.
     pub refused: u16,
-    /// The call moves only the first bytes of what it could, often a single one.
+    /// The call moves only the first bytes of what it could, often a single one. It breaks the
+    /// transport's law 11: do not wait for a readiness after it.
     pub short: u16,
     /// A signal comes first: [`Interrupted`](ErrorKind::Interrupted). It breaks the transport's law
     /// 5, which a caller may as well forgive.
@@ -226,7 +227,10 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Faulty<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{laws, memory};
+    use super::super::{
+        laws::{self, Law},
+        memory,
+    };
     use super::*;
 
     fn kind(outcome: io::Result<usize>) -> Result<usize, ErrorKind> {
@@ -234,14 +238,20 @@ mod tests {
     }
 
     #[test]
-    fn it_is_lawful_in_any_weather_without_signals() {
-        for seed in 0..2 {
-            let weather = Weather { interrupted: 0, ..Weather::STORM };
-            let make = || {
+    fn it_is_lawful_in_any_weather_without_signals_but_for_what_short_calls_mean() {
+        let check = |seed, weather| {
+            laws::check(|| {
                 let (a, b) = memory::pair(3000);
                 Ok((Faulty::new(a, seed).weather(weather), b))
-            };
-            laws::check(make).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+            })
+        };
+        for seed in 0..2 {
+            for weather in [Weather { short: 0, ..Weather::STORM }, Weather { short: 64, ..Weather::STORM }] {
+                let weather = Weather { interrupted: 0, ..weather };
+                check(seed, weather).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+            }
+            let broken = check(seed, Weather { short: 256, ..Weather::CALM }).unwrap_err();
+            assert_eq!(broken.law(), Law::LessMeansNoMore, "seed {seed}: {broken}");
         }
     }
 

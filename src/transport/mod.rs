@@ -52,12 +52,14 @@ use std::io::{self, IoSlice};
 ///    give `Ok(0)` or `WouldBlock`, and neither says that the stream has ended.
 /// 10. **It says what it holds.** Where [`holds_input`](Self::holds_input) says so, the next `recv`
 ///     does not give `WouldBlock`; where [`wants_write`](Self::wants_write) denies it,
-///     [`flush`](Self::flush) has nothing to do and gives `Ok`.
+///     [`flush`](Self::flush) has nothing to do and gives `Ok`; and after a `flush` that gave `Ok` it
+///     denies it.
 /// 11. **Less than all means no more now.** A `recv` that fills only a part of its buffer has taken
-///     all that had arrived, except the end or what `holds_input` tells; a send that takes only a part
-///     takes no more until the transport is said to be writable. Callers rely on it: they wait then,
-///     without the call that would block. (The suite does not judge it: bytes may arrive, and be taken
-///     by the peer, between two calls.)
+///     all that had arrived, except the end or what `holds_input` tells; a send, of at most 1,024
+///     pieces, that takes only a part takes no more until the transport is said to be writable. Callers
+///     rely on it: they wait then, without the call that would block. (Bytes may arrive, and be taken by
+///     the peer, between two calls: the suite names this law where there was more most times that it
+///     looked.)
 pub trait NonBlockingTransport {
     /// Puts the transport into non-blocking mode (`O_NONBLOCK` on a descriptor).
     ///

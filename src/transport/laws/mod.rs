@@ -88,6 +88,8 @@ pub enum Law {
     EmptyBuffers = 9,
     /// It says what it holds.
     SaysWhatItHolds = 10,
+    /// Less than all means no more now.
+    LessMeansNoMore = 11,
 }
 
 /// A law that does not hold, and what showed it.

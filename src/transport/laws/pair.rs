@@ -40,6 +40,16 @@ impl<A: NonBlockingTransport, B: NonBlockingTransport> Pair<'_, A, B> {
     }
 }
 
+/// How often it is looked at what a short call means: what is so most times is no accident.
+const ROUNDS: usize = 6;
+
+/// So many bytes are sent in a handful of pieces.
+const FEW_PIECES: usize = 4000;
+
+/// The most bytes that are sent to a peer which receives none. A transport that takes them all has
+/// no bound that the suite could reach, which no law forbids.
+pub(super) const MOST_UNRECEIVED: usize = 32 << 20;
+
 /// How many sends make a transfer, and how many bytes at most.
 const TRANSFER: (usize, usize) = (2000, 300_000);
 
@@ -111,6 +121,58 @@ impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
             }
             outcome => Ok(outcome),
         }
+    }
+
+    /// Sends as much as goes in, receives it with room for more, and looks for more at once.
+    pub(super) fn receive_all_there_is(&mut self) -> Result<(), LawBroken> {
+        let mut buffer = vec![0; LARGEST];
+        let (mut position, mut times) = (0, 0);
+        for _ in 0..ROUNDS {
+            let end = self.fill(Way::Single, position, position + LARGEST / 3)?;
+            (self.settle)(self.from, self.to);
+            let (mut patience, mut looks_again, mut was_more) = (Patience::new(), false, false);
+            while position < end {
+                match self.receive_some(&mut buffer, position, end)? {
+                    Some(n) => {
+                        position += n;
+                        was_more |= looks_again;
+                        looks_again = !self.to.holds_input();
+                    }
+                    None => {
+                        looks_again = false;
+                        self.wait(&mut patience)?;
+                    }
+                }
+            }
+            times += usize::from(was_more);
+        }
+        let what = "recv gave only a part of what was there";
+        if times > ROUNDS / 2 { Err(LawBroken::new(Law::LessMeansNoMore, what)) } else { Ok(()) }
+    }
+
+    /// Sends until only a part is taken, and tries at once to send more; nothing is received meanwhile.
+    pub(super) fn send_all_that_goes(&mut self, way: Way) -> Result<(), LawBroken> {
+        let (mut position, mut times) = (0, 0);
+        for _ in 0..ROUNDS {
+            let mut sent = position;
+            let mut takes_more = false;
+            while sent - position < MOST_UNRECEIVED {
+                let bytes = self.pattern.at(sent, FEW_PIECES);
+                let Some(n) = way.send(self.from, bytes)? else { break };
+                sent += n;
+                if n < bytes.len() {
+                    let more = way.send(self.from, self.pattern.at(sent, FEW_PIECES))?;
+                    takes_more = more.is_some();
+                    sent += more.unwrap_or(0);
+                    break;
+                }
+            }
+            self.receive(position..sent)?;
+            position = sent;
+            times += usize::from(takes_more);
+        }
+        let what = "a send took only a part of what there was room for";
+        if times > ROUNDS / 2 { Err(LawBroken::new(Law::LessMeansNoMore, what)) } else { Ok(()) }
     }
 
     fn wait(&mut self, patience: &mut Patience) -> Result<(), LawBroken> {

@@ -2,14 +2,10 @@
 #![forbid(unsafe_code)]
 
 use super::calls::{Patience, Pattern, Way, judged, recv, try_recv, would_block};
-use super::pair::Pair;
+use super::pair::{MOST_UNRECEIVED, Pair};
 use super::{Law, LawBroken, wait};
 use crate::transport::NonBlockingTransport;
 use std::io::{self, IoSlice};
-
-/// The most bytes that are sent to a peer which receives none. A transport that takes them all has
-/// no bound that the suite could reach, which no law forbids.
-const MOST_UNRECEIVED: usize = 32 << 20;
 
 type Verdict = Result<(), LawBroken>;
 
@@ -35,6 +31,11 @@ pub(super) fn run<A: NonBlockingTransport, B: NonBlockingTransport>(
         with_pair(&|pair| the_peer_may_end_first(pair, way))?;
         with_pair(&|pair| nothing_is_sent_after_the_end(pair, way))?;
         with_pair(&|pair| sending_to_a_peer_that_is_gone_fails(pair, way))?;
+    }
+    with_pair(&what_is_flushed_is_gone)?;
+    with_pair(&|mut pair| pair.back(|flow| flow.receive_all_there_is()))?;
+    for way in Way::BOTH {
+        with_pair(&|mut pair| pair.forth(|flow| flow.send_all_that_goes(way)))?;
     }
     Ok(())
 }
@@ -166,6 +167,23 @@ where
         flow.end().map_err(closing)
     })?;
     pair.back(|flow| flow.end())
+}
+
+fn what_is_flushed_is_gone<A, B>(mut pair: Pair<'_, A, B>) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    let sent = pair.forth(|flow| flow.fill(Way::Single, 0, 10))?;
+    let mut patience = Patience::new();
+    while pair.a.wants_write() {
+        if pair.a.flush().is_ok() && pair.a.wants_write() {
+            return Err(LawBroken::new(Law::SaysWhatItHolds, "flush left something, and gave Ok"));
+        }
+        patience.lose(LawBroken::new(Law::SaysWhatItHolds, "what is held never leaves"))?;
+        pair.settle();
+    }
+    pair.forth(|flow| flow.receive(0..sent))
 }
 
 fn nothing_is_sent_after_the_end<A, B>(mut pair: Pair<'_, A, B>, way: Way) -> Verdict
