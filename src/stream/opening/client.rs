@@ -66,7 +66,9 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         if self.wire.open {
             return Ok(Progress::Open);
         }
-        if !self.wire.flush()? {
+        // What the transport holds may wait for what the peer has to say first, as in TLS's handshake.
+        self.wire.flush()?;
+        if !self.wire.is_given() {
             return Ok(Progress::Pending(self.wire.pending(false)));
         }
         if let Some(fault) = self.handshake.fault() {

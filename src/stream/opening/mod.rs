@@ -135,7 +135,6 @@ impl<T: fmt::Debug> fmt::Debug for OpeningParts<T> {
 }
 
 /// There is no stream yet: the opening, given back as it was.
-#[derive(Debug)]
 pub struct NotOpen<O>(
     /// The opening.
     pub Box<O>,
@@ -147,4 +146,11 @@ impl<O> fmt::Display for NotOpen<O> {
     }
 }
 
-impl<O: fmt::Debug> std::error::Error for NotOpen<O> {}
+/// For any transport, so that it can be passed on with `?`.
+impl<O> fmt::Debug for NotOpen<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotOpen").finish_non_exhaustive()
+    }
+}
+
+impl<O> std::error::Error for NotOpen<O> {}

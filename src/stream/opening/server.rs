@@ -123,6 +123,10 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         if self.wire.open {
             return Ok(Progress::Open);
         }
+        if let ServerState::Receiving = self.state {
+            // TLS's handshake, say.
+            self.wire.flush()?;
+        }
         let mut buffer = [0; RECEIVE_BYTES];
         while let ServerState::Receiving = self.state {
             if self.handshake.request().is_some() {

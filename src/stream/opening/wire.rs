@@ -81,15 +81,20 @@ impl<T: NonBlockingTransport> Wire<T> {
         }
     }
 
+    /// Whether the transport has taken all; it may hold some of it.
+    pub(super) fn is_given(&self) -> bool {
+        self.sent == self.out.len()
+    }
+
     /// Whether all is sent.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
         if self.sent < self.out.len() {
             self.sent += send_checked(&mut self.transport, &self.out[self.sent..])?;
         }
-        if self.sent == self.out.len() {
+        if self.is_given() {
             flush_checked(&mut self.transport)?;
         }
-        Ok(self.sent == self.out.len() && !self.transport.wants_write())
+        Ok(self.is_given() && !self.transport.wants_write())
     }
 
     /// Receives once, into a buffer on the stack.
@@ -127,7 +132,7 @@ impl<T: NonBlockingTransport> Wire<T> {
     }
 
     pub(super) fn pending(&self, again: bool) -> Interest {
-        let writable = self.sent < self.out.len() || self.transport.wants_write();
+        let writable = !self.is_given() || self.transport.wants_write();
         Interest { readable: !self.ended, writable, again, over: false }
     }
 

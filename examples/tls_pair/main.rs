@@ -1,0 +1,75 @@
+//! Two ends of one WebSocket in one process, over TLS: [`tls::Tls`] is the transport to copy.
+//!
+//! ```text
+//! cargo run --example tls_pair
+//! ```
+//!
+//! A program has sockets and a poller here. TLS changes nothing for it: `Interest` says what to wait for,
+//! also where that is TLS's own business, and `again` tells of what is decrypted and waits inside.
+
+mod localhost;
+mod tls;
+
+use std::error::Error;
+use std::os::unix::net::UnixStream;
+use tls::Tls;
+use websocket_stream::handshake::{ClientRequest, Response};
+use websocket_stream::{
+    ClientOpening, CloseCode, Event, Progress, Ready, Scratch, ServerOpening, WebSocketStream,
+};
+
+type Stream = WebSocketStream<Tls<UnixStream>>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (a, b) = UnixStream::pair()?;
+    let mut scratch = Scratch::new();
+    let (mut server, mut client) = open(
+        ServerOpening::new(Tls::new(a, localhost::server()?))?,
+        ClientOpening::new(Tls::new(b, localhost::client()?), ClientRequest::new("localhost", "/"))?,
+        &mut scratch,
+    )?;
+
+    client.send(&mut scratch.at(0), "Hello")?;
+    client.send(&mut scratch.at(0), &[7; 100_000])?;
+    client.close(&mut scratch.at(0), CloseCode::NORMAL, "bye")?;
+    // Each gets its turn until both are over.
+    let (mut ready, mut over) = ([Ready::ALL; 2], [false; 2]);
+    while over != [true; 2] {
+        for (index, stream) in [&mut server, &mut client].into_iter().enumerate() {
+            let name = ["server", "client"][index];
+            let interest = stream.drive(&mut scratch.at(0), ready[index], |event, out| {
+                match event {
+                    Event::Message(message) if name == "server" => out.send(message)?,
+                    Event::Message(message) => {
+                        println!("{name} heard {} bytes of {:?}", message.as_bytes().len(), message.opcode());
+                    }
+                    Event::End(end) => println!("{name}: {end}"),
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            over[index] = interest.over;
+            ready[index] = Ready::ALL;
+        }
+    }
+    Ok(())
+}
+
+/// Makes TLS's handshake and then the WebSocket's, of both ends.
+fn open(
+    mut server: ServerOpening<Tls<UnixStream>>,
+    mut client: ClientOpening<Tls<UnixStream>>,
+    scratch: &mut Scratch,
+) -> Result<(Stream, Stream), Box<dyn Error>> {
+    loop {
+        let client_is_open = matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open);
+        let asked = match server.advance(&mut scratch.at(0), Ready::ALL)? {
+            Progress::Decide(_) => true,
+            Progress::Open if client_is_open => return Ok((server.into_stream()?, client.into_stream()?)),
+            _ => false,
+        };
+        if asked {
+            server.answer(&Response::accept())?;
+        }
+    }
+}

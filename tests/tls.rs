@@ -1,0 +1,203 @@
+//! TLS by rustls as a transport: it keeps the laws, and a conversation over it is what was said, however
+//! little goes through the socket at a time.
+#![cfg(all(unix, target_pointer_width = "64"))]
+
+#[path = "../examples/tls_pair/localhost.rs"]
+mod localhost;
+mod programs;
+#[path = "../examples/tls_pair/tls.rs"]
+mod tls;
+
+use std::io::{self, ErrorKind};
+use std::os::unix::net::UnixStream;
+use tls::Tls;
+use websocket_stream::handshake::{ClientRequest, Response};
+use websocket_stream::transport::laws;
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{
+    ClientOpening, CloseCode, Event, Interest, Limits, NonBlockingTransport, Progress, Ready, Scratch,
+    ServerOpening, WebSocketStream,
+};
+
+/// Both ends, TLS's handshake not made.
+fn tls<T: NonBlockingTransport>((a, b): (T, T)) -> (Tls<T>, Tls<T>) {
+    (Tls::new(a, localhost::server().unwrap()), Tls::new(b, localhost::client().unwrap()))
+}
+
+/// The same, with it made. The handshake goes on with each call that receives.
+fn made<T: NonBlockingTransport>(pair: (T, T)) -> io::Result<(Tls<T>, Tls<T>)> {
+    let (mut server, mut client) = tls(pair);
+    server.set_nonblocking()?;
+    client.set_nonblocking()?;
+    let mut quiet = 0;
+    while quiet < 3 {
+        quiet += 1;
+        for end in [&mut client, &mut server] {
+            let outcome = end.recv(&mut [0]);
+            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::WouldBlock);
+            if end.wants_write() {
+                quiet = 0;
+                let _ = end.flush();
+            }
+        }
+    }
+    Ok((server, client))
+}
+
+fn check<T: NonBlockingTransport>(mut make: impl FnMut() -> io::Result<(T, T)>) {
+    laws::check(|| made(make()?)).unwrap_or_else(|broken| panic!("as a server: {broken}"));
+    laws::check(|| made(make()?).map(|(server, client)| (client, server)))
+        .unwrap_or_else(|broken| panic!("as a client: {broken}"));
+}
+
+#[test]
+fn it_is_lawful_over_sockets() {
+    check(UnixStream::pair);
+}
+
+#[test]
+fn it_is_lawful_over_a_transport_that_takes_a_part_of_a_record() {
+    check(|| Ok(memory::pair(9_000)));
+}
+
+/// Waits as a program does: for what the interest says, and not for more.
+fn ready(interest: Interest, transport: &MemoryStream) -> Ready {
+    Ready {
+        readable: interest.again || interest.readable && transport.is_readable(),
+        writable: interest.writable && transport.is_writable(),
+        closed: false,
+    }
+}
+
+type Opened = (WebSocketStream<Tls<MemoryStream>>, WebSocketStream<Tls<MemoryStream>>);
+
+fn open(capacity: usize, scratch: &mut Scratch) -> Opened {
+    let (a, b) = tls(memory::pair(capacity));
+    let mut server = ServerOpening::new(a).unwrap();
+    let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/")).unwrap();
+    let mut ready_for = [Ready::ALL; 2];
+    for _ in 0..1_000_000 {
+        let mut open = 0;
+        match client.advance(&mut scratch.at(0), ready_for[0]).unwrap() {
+            Progress::Pending(interest) => ready_for[0] = ready(interest, client.get_ref().get_ref()),
+            Progress::Decide(_) => unreachable!(),
+            Progress::Open => open += 1,
+        }
+        let asked = match server.advance(&mut scratch.at(0), ready_for[1]).unwrap() {
+            Progress::Pending(interest) => {
+                ready_for[1] = ready(interest, server.get_ref().get_ref());
+                false
+            }
+            Progress::Decide(_) => true,
+            Progress::Open => {
+                open += 1;
+                false
+            }
+        };
+        if asked {
+            server.answer(&Response::accept()).unwrap();
+        }
+        if open == 2 {
+            return (server.into_stream().unwrap(), client.into_stream().unwrap());
+        }
+    }
+    panic!("the handshakes hang");
+}
+
+#[test]
+fn a_conversation_over_it_is_what_was_said_however_little_goes_through_at_a_time() {
+    let mut scratch = Scratch::new();
+    for capacity in [1, 7, 100, 5_000, 1 << 20] {
+        let (mut server, mut client) = open(capacity, &mut scratch);
+        let large = 10 * capacity.clamp(100, 50_000);
+        let said = [vec![1; 5], vec![2; 300], vec![3; large], vec![4; 1], vec![5; large]];
+        for message in &said {
+            let _ = client.send(&mut scratch.at(0), &message[..]).unwrap();
+        }
+        let (mut heard, mut ends) = (Vec::new(), 0);
+        let mut ready_for = [Ready::ALL; 2];
+        let mut closed = false;
+        for calls in 0.. {
+            assert!(calls < 10_000_000, "{capacity}: it hangs");
+            let interest = server.drive(&mut scratch.at(0), ready_for[0], |event, out| match event {
+                Event::Message(message) => out.send(message),
+                Event::End(end) => {
+                    assert!(end.is_clean(), "{end}");
+                    ends += 1;
+                    Ok(())
+                }
+                _ => Ok(()),
+            });
+            let server_wants = interest.unwrap();
+            ready_for[0] = ready(server_wants, server.get_ref().get_ref());
+            let interest = client.drive(&mut scratch.at(0), ready_for[1], |event, _| {
+                match event {
+                    Event::Message(message) => heard.push(message.as_bytes().to_vec()),
+                    Event::End(end) => {
+                        assert!(end.is_clean(), "{end}");
+                        ends += 1;
+                    }
+                    _ => {}
+                }
+                Ok(())
+            });
+            let mut client_wants = interest.unwrap();
+            if heard.len() == said.len() && !closed {
+                closed = true;
+                let _ = client.close(&mut scratch.at(0), CloseCode::NORMAL, "").unwrap();
+                client_wants = client.interest();
+            }
+            ready_for[1] = ready(client_wants, client.get_ref().get_ref());
+            if server_wants.over && client_wants.over {
+                break;
+            }
+        }
+        assert!(heard == said, "{capacity}");
+        assert_eq!(ends, 2, "{capacity}");
+    }
+}
+
+#[test]
+fn what_is_decrypted_and_not_used_up_in_one_call_is_told_by_again() {
+    let mut scratch = Scratch::new();
+    let (server, mut client) = open(1 << 20, &mut scratch);
+    // One event a call.
+    let mut parts = server.into_parts();
+    let limits = Limits { call_events: 1, ..Limits::default() };
+    let config = websocket_stream::Config { limits, ..Default::default() };
+    parts.connection =
+        websocket_stream::protocol::Connection::with_config(websocket_stream::Role::Server, config.into());
+    let mut server = WebSocketStream::from_parts(parts).unwrap();
+    for n in 0..10u8 {
+        let _ = client.send(&mut scratch.at(0), &[n]).unwrap();
+    }
+    let mut heard = Vec::new();
+    let mut ready = Ready::READABLE;
+    loop {
+        let interest = server
+            .drive(&mut scratch.at(0), ready, |event, _| {
+                if let Event::Message(message) = event {
+                    heard.push(message.as_bytes()[0]);
+                }
+                Ok(())
+            })
+            .unwrap();
+        if !interest.again {
+            break;
+        }
+        ready = Ready::READABLE;
+    }
+    assert_eq!(heard, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_example_holds_its_conversation() {
+    let output = programs::example("tls_pair").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in
+        ["client heard 5 bytes of Text", "client heard 100000 bytes of Binary", "server: closed by the peer"]
+    {
+        assert!(text.contains(line), "{line} is missing in: {text}");
+    }
+}
