@@ -10,7 +10,7 @@ use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
     Cause, CloseCode, Config, Deadline, Deadlines, Error, Event, Fault, Interest, Limits, Message,
-    NonBlockingTransport, Ready, Scratch, SendError, Status, WebSocketStream,
+    NonBlockingTransport, OpCode, Ready, Scratch, SendError, Status, WebSocketStream,
 };
 
 fn with_limits(limits: Limits) -> Arc<Config> {
@@ -281,6 +281,43 @@ fn a_peer_that_never_reads_costs_at_most_the_bound() {
             assert!(stream.unsent() <= unsent && stream.held() <= unsent + 1024);
         }
         assert!((95..=101).contains(&accepted), "{accepted}");
+    }
+}
+
+#[test]
+fn a_fragment_that_is_refused_leaves_no_trace_and_can_be_sent_again() {
+    for role in [Role::Server, Role::Client] {
+        let (a, b) = memory::pair(1 << 20);
+        let config = with_limits(Limits { unsent: 10_000, ..Limits::default() });
+        let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
+        let mut scratch = Scratch::new();
+        let other = if role == Role::Server { Role::Client } else { Role::Server };
+        let mut peer = Peer::new(b, other);
+        stream.get_ref().limit_send(0);
+        let (large, small) = ([7; 8_000], [8; 3_000]);
+        stream
+            .send_with(&mut scratch.at(0), |out| {
+                out.send(&large)?;
+                // The first one is none: a whole message may come next, a further fragment may not.
+                let refused = out.send_fragment(OpCode::Binary, &small, false);
+                assert_eq!(refused, Err(SendError::Full));
+                assert_eq!(
+                    out.send_fragment(OpCode::Continuation, b"", true),
+                    Err(SendError::NoMessageBegun)
+                );
+                out.send(b"whole")?;
+                // The last one is none: its message goes on.
+                out.send_fragment(OpCode::Binary, b"first, ", false)?;
+                let refused = out.send_fragment(OpCode::Continuation, &small, true);
+                assert_eq!(refused, Err(SendError::Full));
+                assert_eq!(out.send(b"whole"), Err(SendError::MessageUnfinished));
+                out.send_fragment(OpCode::Continuation, b"last", true)
+            })
+            .unwrap();
+        stream.get_ref().limit_send(usize::MAX);
+        let _ = stream.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
+        peer.take(1 << 20);
+        assert_eq!(peer.messages, [&large[..], b"whole", b"first, last"]);
     }
 }
 

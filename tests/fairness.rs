@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::transport::memory::{self, MemoryStream};
-use websocket_stream::{Config, Event, Limits, Ready, Role, Scratch, WebSocketStream};
+use websocket_stream::{
+    Config, Event, Limits, Progress, Ready, Role, Scratch, ServerOpening, WebSocketStream,
+};
 
 /// A client's frame, masked with zeros.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -263,4 +265,30 @@ fn a_tiny_budget_is_kept_as_well() {
         check(&limits, 4 << 10, &floods(), 1, 10);
         check(&limits, 4 << 10, &floods(), 3, 10);
     }
+}
+
+#[test]
+fn a_client_whose_request_was_refused_and_that_floods_is_drained_in_small_calls() {
+    const FLOOD: u64 = 1 << 20;
+    let (a, mut client) = memory::pair(1 << 20);
+    let mut opening = ServerOpening::new(a).unwrap();
+    let mut scratch = Scratch::new();
+    assert_eq!(client.send(b"no request at all\r\n\r\n").unwrap(), 21);
+    assert!(matches!(opening.advance(&mut scratch.at(0), Ready::READABLE), Ok(Progress::Pending(_))));
+    let refused = opening.get_ref().take_calls().received;
+    while client.send(&[0; 4096]).is_ok() {}
+    let mut drained = 0;
+    loop {
+        let interest = match opening.advance(&mut scratch.at(0), Ready::READABLE) {
+            Ok(Progress::Pending(interest)) => interest,
+            other => panic!("{other:?}"),
+        };
+        let received = opening.get_ref().take_calls().received;
+        assert!(received <= 64 << 10, "{received} bytes in a call");
+        drained += received;
+        if !interest.again {
+            break;
+        }
+    }
+    assert!((FLOOD..=FLOOD + refused).contains(&(refused + drained)), "{refused} {drained}");
 }

@@ -95,6 +95,7 @@ fn what_an_application_sends_to_a_peer_that_never_reads_is_refused_at_the_bound_
         let mut accepted = 0;
         while side.stream.send(&mut side.scratch.at(0), &[7; 100]).is_ok() {
             accepted += 1;
+            assert!(side.stream.unsent() <= UNSENT);
         }
         let (unsent, held) = (side.stream.unsent(), side.stream.held());
         assert!((UNSENT - 1000..=UNSENT).contains(&unsent) && held < UNSENT + 512, "{unsent} {held}");
