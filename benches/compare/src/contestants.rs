@@ -32,8 +32,10 @@ pub const FLOOR: &str = "raw";
 pub const OURS: &str = "ours";
 pub const BUN: &str = "bun (uWebSockets)";
 pub const WS: &str = "ws (npm)";
+const YAWC: &str = "yawc";
+const SOCKUDO: &str = "sockudo-ws";
 
-const BUILT_IN: [(&str, BuiltIn); 7] = [
+const BUILT_IN: [(&str, BuiltIn); 9] = [
     (FLOOR, BuiltIn::Raw),
     (OURS, BuiltIn::Ours),
     ("tungstenite-mio", BuiltIn::TungsteniteMio),
@@ -41,12 +43,14 @@ const BUILT_IN: [(&str, BuiltIn); 7] = [
     ("fastwebsockets", BuiltIn::Fastwebsockets),
     ("tokio-websockets", BuiltIn::TokioWebsockets),
     ("soketto", BuiltIn::Soketto),
+    (YAWC, BuiltIn::Yawc),
+    (SOCKUDO, BuiltIn::Sockudo),
 ];
 
 /// Those that compress. The servers of this program do it in one that was built with its feature.
-const COMPRESSING: [&str; 3] = [OURS, BUN, WS];
+const COMPRESSING: [&str; 5] = [OURS, YAWC, SOCKUDO, BUN, WS];
 /// Those that are compared only where they compress.
-const ONLY_COMPRESSING: [&str; 1] = [WS];
+const ONLY_COMPRESSING: [&str; 3] = [YAWC, SOCKUDO, WS];
 
 /// The server of this program that has this name.
 pub fn built_in(name: &str) -> Option<BuiltIn> {

@@ -86,13 +86,15 @@ fn output(program: &str, arguments: &[&str]) -> String {
 
 /// The versions that the lock file has of those who are compared.
 fn versions(lock: &str) -> String {
-    const NAMES: [&str; 7] = [
+    const NAMES: [&str; 9] = [
         "fastwebsockets",
         "mio",
+        "sockudo-ws",
         "soketto",
         "tokio-tungstenite",
         "tokio-websockets",
         "tungstenite",
+        "yawc",
         "zlib-rs",
     ];
     let mut lines = lock.lines();

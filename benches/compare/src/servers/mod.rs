@@ -4,10 +4,14 @@ mod fastwebsockets;
 mod listen;
 mod ours;
 mod raw;
+#[cfg(feature = "deflate")]
+mod sockudo;
 mod soketto;
 mod tokio_tungstenite;
 mod tokio_websockets;
 mod tungstenite_mio;
+#[cfg(feature = "deflate")]
+mod yawc;
 
 use crate::compression::Compression;
 use crate::sys;
@@ -43,6 +47,8 @@ pub enum BuiltIn {
     Fastwebsockets,
     TokioWebsockets,
     Soketto,
+    Yawc,
+    Sockudo,
 }
 
 impl BuiltIn {
@@ -61,8 +67,20 @@ impl BuiltIn {
             Self::Fastwebsockets => on_tokio(fastwebsockets::serve(listener, plan.mode)),
             Self::TokioWebsockets => on_tokio(tokio_websockets::serve(listener, plan.mode)),
             Self::Soketto => on_tokio(soketto::serve(listener, plan.mode)),
+            #[cfg(feature = "deflate")]
+            Self::Yawc => on_tokio(yawc::serve(listener, plan)),
+            #[cfg(feature = "deflate")]
+            // It waits for a peer's end with a timer.
+            Self::Sockudo => runtime().enable_time().build()?.block_on(sockudo::serve(listener, plan)),
+            #[cfg(not(feature = "deflate"))]
+            Self::Yawc | Self::Sockudo => Err(without_feature()),
         }
     }
+}
+
+#[cfg(not(feature = "deflate"))]
+fn without_feature() -> io::Error {
+    io::Error::other("built without the feature `deflate`")
 }
 
 fn listen_anywhere() -> io::Result<TcpListener> {
@@ -72,7 +90,13 @@ fn listen_anywhere() -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// The runtime for one thread, with nothing but I/O.
 fn on_tokio(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(server)
+    runtime().build()?.block_on(server)
+}
+
+/// The runtime for one thread, with nothing but I/O.
+fn runtime() -> tokio::runtime::Builder {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_io();
+    builder
 }

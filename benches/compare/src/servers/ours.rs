@@ -87,7 +87,7 @@ fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
 fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
     match compression {
         Compression::Off => Ok(None),
-        _ => Err(io::Error::other("built without the feature `deflate`")),
+        _ => Err(super::without_feature()),
     }
 }
 
