@@ -49,6 +49,8 @@ pub(crate) struct Record {
     pub(crate) heard_close: bool,
     pub(crate) system_error: bool,
     pub(crate) end: Option<End>,
+    /// Its end answers a Close frame with the same one, not only with its code.
+    pub(crate) echoes_reasons: bool,
 }
 
 pub(crate) struct Side {
@@ -76,8 +78,29 @@ impl From<std::io::Error> for Whim {
 struct Thrown;
 
 impl Record {
+    pub(crate) fn new(random: StdRng, limits: Limits, left: u32, largest: usize, misbehaves: bool) -> Self {
+        Record {
+            random,
+            limits,
+            largest,
+            left,
+            misbehaves,
+            made: 0,
+            accepted: Vec::new(),
+            heard: Vec::new(),
+            pings: Vec::new(),
+            pongs: Vec::new(),
+            fragments: None,
+            closed: None,
+            heard_close: false,
+            system_error: false,
+            end: None,
+            echoes_reasons: false,
+        }
+    }
+
     /// A payload of its own kind, so that a lost, doubled or exchanged one is seen.
-    fn make(&mut self) -> Item {
+    pub(crate) fn make(&mut self) -> Item {
         self.made += 1;
         let n = self.made;
         let len = match self.random.random_range(0..10) {
@@ -95,7 +118,7 @@ impl Record {
         }
     }
 
-    fn small(&mut self, kind: u8) -> Vec<u8> {
+    pub(crate) fn small(&mut self, kind: u8) -> Vec<u8> {
         self.made += 1;
         let mut payload = self.made.to_be_bytes().to_vec();
         payload[0] = kind;
@@ -250,6 +273,39 @@ impl Record {
         Ok(())
     }
 
+    /// The close code with which its end told a fault of the peer's.
+    fn fault_code(&self) -> Option<CloseCode> {
+        match self.end.map(|end| end.cause) {
+            Some(Cause::Fault(fault)) => Some(fault.close_code()),
+            _ => None,
+        }
+    }
+
+    /// What was heard must be what the peer gave away, in order; how much of it was.
+    pub(crate) fn check_heard(&self, peer: &Record, accepted: usize) -> usize {
+        let mut heard = &self.heard[..];
+        // A Close frame that the peer's end sent by itself is no thing that the peer gave away: the
+        // answer to one, or what tells a fault.
+        if self.heard_close
+            && peer.closed.is_none()
+            && let [before @ .., Item::Close(code, reason)] = heard
+        {
+            heard = before;
+            let expected = if peer.echoes_reasons { "enough" } else { "" };
+            assert_eq!((Some(*code), &reason[..]), (peer.fault_code().or(self.closed), expected));
+        }
+        let accepted = &peer.accepted[..accepted];
+        assert!(heard.len() <= accepted.len(), "heard more than was said");
+        for (n, (heard, said)) in heard.iter().zip(accepted).enumerate() {
+            assert!(heard == said, "heard as thing {n} {} for {}", brief(heard), brief(said));
+        }
+        let mut pings = self.pings.iter();
+        for pong in &self.pongs {
+            assert!(pings.any(|ping| ping == pong), "a pong twice, or out of order");
+        }
+        heard.len()
+    }
+
     fn system(&mut self) {
         self.system_error = true;
     }
@@ -264,23 +320,8 @@ impl Side {
         largest: usize,
         misbehaves: bool,
     ) -> Self {
-        let record = Record {
-            random,
-            limits: stream.config().limits.clone(),
-            largest,
-            left,
-            misbehaves,
-            made: 0,
-            accepted: Vec::new(),
-            heard: Vec::new(),
-            pings: Vec::new(),
-            pongs: Vec::new(),
-            fragments: None,
-            closed: None,
-            heard_close: false,
-            system_error: false,
-            end: None,
-        };
+        let limits = stream.config().limits.clone();
+        let record = Record::new(random, limits, left, largest, misbehaves);
         let interest = Interest { readable: true, writable: false, again: true, over: false };
         Side { stream: Some(stream), interest, style, record }
     }
@@ -490,35 +531,13 @@ impl Side {
     pub(crate) fn check(&self, peer: &Record, accepted: usize) {
         let record = &self.record;
         let end = record.end.expect("no end was told");
-        // A Close frame that the peer's end sent by itself is no thing that the peer gave away: the
-        // answer to one, or what tells a fault.
-        let fault = match peer.end.map(|end| end.cause) {
-            Some(Cause::Fault(fault)) => Some(fault.close_code()),
-            _ => None,
-        };
-        let mut heard = &record.heard[..];
-        if record.heard_close
-            && peer.closed.is_none()
-            && let [before @ .., Item::Close(code, reason)] = heard
-        {
-            heard = before;
-            assert_eq!((Some(*code), &reason[..]), (fault.or(record.closed), ""));
-        }
-        let accepted = &peer.accepted[..accepted];
-        assert!(heard.len() <= accepted.len(), "heard more than was said");
-        for (n, (heard, said)) in heard.iter().zip(accepted).enumerate() {
-            assert!(heard == said, "heard as thing {n} {} for {}", brief(heard), brief(said));
-        }
-        let mut pings = record.pings.iter();
-        for pong in &record.pongs {
-            assert!(pings.any(|ping| ping == pong), "a pong twice, or out of order");
-        }
+        let heard = record.check_heard(peer, accepted);
         if end.is_clean() {
             assert!(record.heard_close);
-            assert_eq!(heard.len(), accepted.len(), "a clean end, and something is missing");
+            assert_eq!(heard, accepted, "a clean end, and something is missing");
             match end.by {
                 Endpoint::Local => assert_eq!(Some(end.code), record.closed),
-                Endpoint::Peer => assert_eq!(Some(end.code), peer.closed.or(fault)),
+                Endpoint::Peer => assert_eq!(Some(end.code), peer.closed.or(peer.fault_code())),
                 Endpoint::Neither => panic!("a closing handshake that nobody began"),
             }
         }

@@ -1,0 +1,245 @@
+//! tungstenite as the other end: what it gave away, and what it heard.
+
+use super::side::{Item, Record, Side};
+use super::watched::Watched;
+use super::{Plan, choose};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+use tungstenite::protocol::frame::coding::CloseCode as TheirCode;
+use tungstenite::protocol::{CloseFrame, Role as TheirRole, WebSocketConfig};
+use tungstenite::{Error, Message, WebSocket};
+use websocket_stream::protocol::Status;
+use websocket_stream::transport::NonBlockingTransport;
+use websocket_stream::transport::faulty::{Disaster, Faulty};
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{CloseCode, Ready, Role, Scratch, WebSocketStream};
+
+/// Their transport.
+struct Wire(Faulty<MemoryStream>);
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(buffer)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Theirs {
+    /// `None` once it is over.
+    socket: Option<WebSocket<Wire>>,
+    record: Record,
+    /// Its reading has said that both have closed; perhaps its own Close frame is still to be sent.
+    closing: bool,
+    clean: bool,
+}
+
+impl Theirs {
+    /// What came of a call: whether it did all that it was to do for now.
+    fn after<T>(&mut self, result: Result<T, Error>) -> Option<T> {
+        match result {
+            Ok(value) => return Some(value),
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(Error::Io(error)) if error.kind() == ErrorKind::Interrupted => {}
+            Err(Error::ConnectionClosed) => self.closing = true,
+            // It is over for them as well, but not cleanly.
+            Err(Error::Io(_) | Error::Protocol(_)) => self.socket = None,
+            Err(other) => panic!("{other}"),
+        }
+        None
+    }
+
+    fn say(&mut self, close: bool) {
+        let Some(socket) = &mut self.socket else { return };
+        self.record.left = self.record.left.saturating_sub(1);
+        if !socket.can_write() {
+            return;
+        }
+        let (item, result) = if close {
+            let code = CloseCode::new(4000);
+            self.record.closed = Some(code);
+            let frame = CloseFrame { code: TheirCode::from(4000), reason: "enough".into() };
+            (Item::Close(code, "enough".into()), socket.close(Some(frame)))
+        } else if self.record.random.random_range(0..8) == 0 {
+            let payload = self.record.small(b't');
+            self.record.pings.push(payload.clone());
+            (Item::Ping(payload.clone()), socket.write(Message::Ping(payload.into())))
+        } else {
+            let item = self.record.make();
+            let message = match &item {
+                Item::Text(text) => Message::text(text.as_str()),
+                Item::Binary(bytes) => Message::binary(bytes.clone()),
+                _ => unreachable!(),
+            };
+            (item, socket.write(message))
+        };
+        // What would block is kept there and sent by the next flush.
+        self.record.accepted.push(item);
+        self.after(result);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        if let Some(socket) = &mut self.socket {
+            let result = socket.flush();
+            self.after(result);
+        }
+    }
+
+    /// Reads all that is there, and answers.
+    fn pump(&mut self) {
+        loop {
+            self.flush();
+            if self.closing {
+                return self.finish();
+            }
+            let Some(socket) = &mut self.socket else { return };
+            let result = socket.read();
+            match self.after(result) {
+                Some(message) => self.hear(message),
+                None if self.closing => return self.finish(),
+                None => return,
+            }
+        }
+    }
+
+    /// Both have closed: what is still in its buffer goes out, then its transport goes.
+    fn finish(&mut self) {
+        let Some(socket) = &mut self.socket else { return };
+        match socket.flush() {
+            Ok(()) | Err(Error::ConnectionClosed) => (self.clean, self.socket) = (true, None),
+            other => _ = self.after(other),
+        }
+    }
+
+    fn hear(&mut self, message: Message) {
+        assert!(!self.record.heard_close, "{message:?} after Close");
+        let record = &mut self.record;
+        match message {
+            Message::Text(text) => record.heard.push(Item::Text(text.to_string())),
+            Message::Binary(bytes) => record.heard.push(Item::Binary(bytes.to_vec())),
+            // Of the keepalive.
+            Message::Ping(payload) if payload.is_empty() => {}
+            Message::Ping(payload) => record.heard.push(Item::Ping(payload.to_vec())),
+            Message::Pong(payload) if record.pings.iter().any(|ping| ping[..] == payload[..]) => {
+                record.pongs.push(payload.to_vec());
+            }
+            Message::Pong(payload) => record.heard.push(Item::Pong(payload.to_vec())),
+            Message::Close(frame) => {
+                record.heard_close = true;
+                let frame = frame.expect("our Close frames have a code");
+                let code = CloseCode::new(frame.code.into());
+                record.heard.push(Item::Close(code, frame.reason.to_string()));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whether a poller would call it now.
+    fn wanted(&self) -> bool {
+        let Some(socket) = &self.socket else { return false };
+        let wire = &socket.get_ref().0;
+        wire.happened() != Some(Disaster::Silence) && wire.get_ref().is_none_or(MemoryStream::is_readable)
+    }
+}
+
+/// One of our ends, in either role, and one of theirs.
+pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
+    let random = &mut StdRng::seed_from_u64(seed);
+    let plan = Plan::draw(random);
+    let capacity = if plan.large { &[5_000, 1 << 20][..] } else { &[7, 90, 3_000, 1 << 16][..] };
+    let (a, b) = memory::pair(choose(random, capacity));
+    let [mut ours, mut theirs] =
+        [a, b].map(|inner| Faulty::new(inner, random.random()).weather(plan.weather(random)));
+    if let Some(disaster) = plan.disaster {
+        let after = random.random_range(0..150);
+        let victim = if random.random() { &mut ours } else { &mut theirs };
+        *victim = std::mem::replace(victim, Faulty::new(memory::pair(0).0, 0)).disaster(after, disaster);
+    }
+    let (role, their_role) = match random.random() {
+        true => (Role::Server, TheirRole::Client),
+        false => (Role::Client, TheirRole::Server),
+    };
+    let config = Arc::new(plan.config(random));
+    let stream = WebSocketStream::with_config(Watched::new(ours), role, config).unwrap();
+    let (left, their_left) = match plan.large {
+        true => (6, 6),
+        false => (random.random_range(0..15), random.random_range(0..15)),
+    };
+    let limits = stream.config().limits.clone();
+    let [own, their_own] = [(); 2].map(|()| StdRng::seed_from_u64(random.random()));
+    let mut ours = Side::new(stream, plan.styles[0], own, left, plan.largest(), plan.misbehaves);
+    // Cleared anew for each read: with the default's 128 KiB nothing else would take time.
+    let their_config = WebSocketConfig::default().read_buffer_size(4096);
+    let mut record = Record::new(their_own, limits, their_left, plan.largest(), false);
+    record.echoes_reasons = true;
+    let mut theirs = Theirs {
+        socket: Some(WebSocket::from_raw_socket(Wire(theirs), their_role, Some(their_config))),
+        record,
+        closing: false,
+        clean: false,
+    };
+    let silence = plan.disaster == Some(Disaster::Silence);
+    let mut now = 1_000;
+    let mut steps = 0;
+    while ours.stream.is_some() {
+        steps += 1;
+        assert!(steps < 500_000, "the conversation does not end");
+        now += random.random_range(0..3);
+        match random.random_range(0..10) {
+            0 if ours.record.left > 0 => ours.say(scratch, now, random.random_range(0..30) == 0),
+            1 if theirs.record.left > 0 => theirs.say(random.random_range(0..30) == 0),
+            2 => ours.flush(scratch, now),
+            3 => ours.drive(scratch, now, choose(random, &[Ready::ALL, Ready::NONE])),
+            4..7 => theirs.pump(),
+            _ => match ours.wanted() {
+                Some(ready) => ours.drive(scratch, now, ready),
+                None if theirs.wanted() || ours.record.left > 0 || theirs.record.left > 0 => {}
+                None => {
+                    theirs.pump();
+                    if ours.wanted().is_some() {
+                        continue;
+                    }
+                    // Neither has anything to do: one of them closes, or time passes.
+                    if theirs.socket.as_ref().is_some_and(|socket| socket.can_write()) && random.random() {
+                        theirs.say(true);
+                    } else if ours.status() == Some(Status::Open) && !silence {
+                        ours.say(scratch, now, true);
+                    } else if let Some(due) = ours.deadline(now).filter(|_| silence) {
+                        now = due.max(now);
+                        ours.drive(scratch, now, Ready::NONE);
+                    }
+                }
+            },
+        }
+        // A socket of theirs that is gone says nothing more.
+        if theirs.socket.is_none() {
+            theirs.record.left = 0;
+        }
+    }
+    // What our end sent last is still read there, and its end, unless nothing can be.
+    while theirs.wanted() {
+        steps += 1;
+        assert!(steps < 500_000, "their conversation does not end");
+        theirs.pump();
+    }
+
+    ours.check(&theirs.record, theirs.record.accepted.len());
+    let heard = theirs.record.check_heard(&ours.record, ours.record.accepted.len());
+    if plan.disaster.is_none() {
+        assert_eq!(heard, ours.record.accepted.len(), "something of ours is missing there");
+        let end = ours.record.end.unwrap();
+        assert!(end.is_clean(), "{end}");
+        assert!(theirs.clean, "our end is clean, and theirs is not");
+    }
+}
