@@ -20,7 +20,8 @@ pub struct Limits {
     pub frame: u64,
     /// Bytes of one received message, over all its fragments. 16 MiB.
     pub message: usize,
-    /// Fragments of one received message. 262,144: a message of 16 MiB in pieces of 64 bytes.
+    /// Fragments of one received message. 262,144: a message of 16 MiB in pieces of 64 bytes. 0 counts
+    /// as 1.
     pub fragments: u32,
     /// Bytes accepted for sending that the transport has not taken, control frames included. 16 MiB
     /// and 64 KiB: one largest message, and room for what is said beside it. Of it,
@@ -68,6 +69,12 @@ impl Limits {
         call_bytes: 256 << 10,
         call_events: 4096,
     };
+
+    /// The most payload bytes of a message in one frame.
+    #[inline]
+    pub(crate) fn whole_message(&self) -> u64 {
+        self.frame.min(self.message as u64)
+    }
 
     /// The most bytes that may be unsent.
     #[inline]

@@ -14,7 +14,7 @@
 #![forbid(unsafe_code)]
 
 use super::OpCode;
-use byteorder::{BigEndian, ByteOrder};
+use byteorder::{BigEndian, ByteOrder, LittleEndian};
 use core::fmt;
 
 /// The most bytes a header takes: two, eight of length, four of masking key.
@@ -127,24 +127,10 @@ impl Header {
     /// Reads a header, however long it is, and its size.
     #[inline(always)]
     fn decode_whole(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<(Self, usize), HeaderError> {
-        let &[first, second, a, b, c, d, e, f, .., w, x, y, z] = bytes;
+        let &[first, ..] = bytes;
         let opcode = OpCode::from_bits(first & 0x0F).ok_or(HeaderError::ReservedOpcode)?;
-        let (len, extended, key) = match second & 0x7F {
-            LEN_16 => (u64::from(BigEndian::read_u16(&bytes[2..])), 2, [c, d, e, f]),
-            LEN_64 => (BigEndian::read_u64(&bytes[2..]), 8, [w, x, y, z]),
-            short => (u64::from(short), 0, [a, b, c, d]),
-        };
-        // "the minimal number of bytes MUST be used to encode the length"
-        if (extended == 2 && len < u64::from(LEN_16)) || (extended == 8 && len <= u64::from(u16::MAX)) {
-            return Err(HeaderError::LengthNotMinimal);
-        }
-        // "the most significant bit MUST be 0"
-        if len >> 63 != 0 {
-            return Err(HeaderError::LengthTopBit);
-        }
-        let masked = second & 0x80 != 0;
-        let mask = masked.then_some(key);
-        let size = 2 + extended + if masked { 4 } else { 0 };
+        let Extent { len, masked, key, size } = Extent::of(bytes)?;
+        let mask = masked.then_some(key.to_le_bytes());
         Ok((Self { fin: first & 0x80 != 0, rsv: (first >> 4) & 0x07, opcode, mask, len }, size))
     }
 
@@ -183,14 +169,70 @@ impl Header {
         let key = u128::from(u32::from_le_bytes(self.mask.unwrap_or_default()));
         // All of it is put together in one number, from its lowest byte on: the length in network
         // order is that number turned round, and the key follows it.
-        let (len7, rest, size) = match self.len {
-            0..=125 => ((self.len & 0x7F) as u8, key, 2),
-            126..=0xFFFF => (LEN_16, u128::from(((self.len & 0xFFFF) as u16).swap_bytes()) | key << 16, 4),
-            _ => (LEN_64, u128::from((self.len & (u64::MAX >> 1)).swap_bytes()) | key << 64, 10),
+        let encoded = |len7: u8, rest: u128, size: u8| {
+            let start = u128::from(u16::from_le_bytes([first, masked | len7]));
+            let size = u128::from(size + key_size) << (8 * EncodedHeader::SIZE_AT);
+            EncodedHeader { bytes: (start | rest << 16 | size).to_le_bytes() }
         };
-        let start = u128::from(u16::from_le_bytes([first, masked | len7]));
-        let size = u128::from(size + key_size) << (8 * EncodedHeader::SIZE_AT);
-        EncodedHeader { bytes: (start | rest << 16 | size).to_le_bytes() }
+        match self.len {
+            0..=125 => encoded((self.len & 0x7F) as u8, key, 2),
+            126..=0xFFFF => {
+                encoded(LEN_16, u128::from(((self.len & 0xFFFF) as u16).swap_bytes()) | key << 16, 4)
+            }
+            _ => encoded(LEN_64, u128::from((self.len & (u64::MAX >> 1)).swap_bytes()) | key << 64, 10),
+        }
+    }
+}
+
+/// What the second byte of a header says, and those that follow from it.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    /// The payload's length.
+    pub(crate) len: u64,
+    pub(crate) masked: bool,
+    /// The masking key as a number, its first byte the lowest; without meaning where not masked.
+    pub(crate) key: u32,
+    /// The bytes of the header.
+    pub(crate) size: usize,
+}
+
+impl Extent {
+    /// Reads it from a header, behind which there may be anything.
+    #[inline(always)]
+    pub(crate) fn of(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<Self, HeaderError> {
+        let second = bytes[1];
+        let (len, extended, key) = match second & 0x7F {
+            short @ ..LEN_16 => (u64::from(short), 0, LittleEndian::read_u32(&bytes[2..])),
+            LEN_16 => Self::of_16_bits(bytes)?,
+            _ => Self::of_64_bits(bytes)?,
+        };
+        let masked = second & 0x80 != 0;
+        Ok(Self { len, masked, key, size: 2 + extended + if masked { 4 } else { 0 } })
+    }
+
+    /// A length, the bytes that it takes, and the key behind it.
+    #[inline]
+    fn of_16_bits(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<(u64, usize, u32), HeaderError> {
+        let len = BigEndian::read_u16(&bytes[2..]);
+        // "the minimal number of bytes MUST be used to encode the length"
+        if len < u16::from(LEN_16) {
+            return Err(HeaderError::LengthNotMinimal);
+        }
+        Ok((u64::from(len), 2, LittleEndian::read_u32(&bytes[4..])))
+    }
+
+    /// The same.
+    #[inline]
+    fn of_64_bits(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<(u64, usize, u32), HeaderError> {
+        let len = BigEndian::read_u64(&bytes[2..]);
+        if len <= u64::from(u16::MAX) {
+            return Err(HeaderError::LengthNotMinimal);
+        }
+        // "the most significant bit MUST be 0"
+        if len >> 63 != 0 {
+            return Err(HeaderError::LengthTopBit);
+        }
+        Ok((len, 8, LittleEndian::read_u32(&bytes[10..])))
     }
 }
 
@@ -205,11 +247,18 @@ impl EncodedHeader {
     /// Where its size stands.
     const SIZE_AT: usize = 15;
 
-    /// All of its bytes, of which only the first [`len`](slice::len) go on the wire: for a copy of
+    /// All of its bytes, of which only the first [`len`](Self::len) go on the wire: for a copy of
     /// one size.
     #[inline]
-    pub(crate) const fn as_array(&self) -> &[u8; 16] {
-        &self.bytes
+    pub(crate) const fn to_array(self) -> [u8; 16] {
+        self.bytes
+    }
+
+    /// The bytes that go on the wire.
+    #[inline]
+    pub(crate) const fn len(&self) -> usize {
+        // As one number, for the same reason.
+        (u128::from_le_bytes(self.bytes) >> (8 * Self::SIZE_AT)) as usize
     }
 }
 
@@ -218,7 +267,7 @@ impl core::ops::Deref for EncodedHeader {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.bytes[Self::SIZE_AT]).min(MAX_HEADER_SIZE)]
+        &self.bytes[..self.len().min(MAX_HEADER_SIZE)]
     }
 }
 

@@ -10,6 +10,8 @@ mod opcode;
 pub mod utf8;
 
 pub use close_code::CloseCode;
+pub(crate) use header::Extent;
 pub use header::{Decoded, EncodedHeader, Header, HeaderError, MAX_HEADER_SIZE};
+pub(crate) use mask::copy;
 pub use mask::{mask, mask_into};
 pub use opcode::OpCode;

@@ -70,7 +70,7 @@ pub(super) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(),
         (OpCode::Text | OpCode::Binary, Some(_)) => return Err(Fault::ExpectedContinuation),
         (_, message) => message.map_or(0, |message| message.fragments),
     };
-    if fragments >= expected.limits.fragments {
+    if fragments >= expected.limits.fragments.max(1) {
         return Err(Fault::TooManyFragments);
     }
     Ok(())

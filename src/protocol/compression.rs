@@ -124,7 +124,7 @@ impl Connection {
         payload: &[u8],
         output: &mut Output,
     ) -> Result<(), SendError> {
-        self.admit(opcode, fin, Self::most_compressed(opcode, payload.len()), output)?;
+        self.admit(self.data_bound(), opcode, fin, Self::most_compressed(opcode, payload.len()), output)?;
         let mut compressor = output.take_compressor();
         let (planned, payload) = self.compress(opcode, fin, payload, &mut compressor, output);
         output.push(&planned.header, payload, planned.key);

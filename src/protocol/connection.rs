@@ -126,24 +126,33 @@ impl Connection {
         if !input.unread().is_empty() {
             self.heard(output.now());
         }
-        match self.next_whole(input) {
-            Some(whole) => self.lend(whole, input, output),
-            None => self.receive_rest(input, output),
+        let whole = self.next_whole(input, self.config().limits.whole_message());
+        let Some(whole) =
+            whole.filter(|whole| input.unread().len() >= whole.header.saturating_add(whole.len))
+        else {
+            return self.receive_rest(input, output);
+        };
+        let (bytes, rest) = input.take(whole.header, whole.len)?;
+        match lend(bytes, whole.text, whole.key) {
+            Ok(message) => Some(Event::Message(message)),
+            Err(fault) => self.failed(fault, rest, output),
         }
     }
 
     /// The way of almost every message: it lies whole at the start of the input. `None` leaves
     /// everything else to [`receive_rest`](Self::receive_rest), the end of a failed connection too.
+    /// `most` is `Limits::whole_message`, looked up once for many messages.
     #[cfg(feature = "std")]
     #[inline(always)]
     pub(crate) fn receive_whole<'a>(
         &mut self,
         input: &'a mut Input,
         output: &mut Output,
+        most: u64,
     ) -> Option<Message<'a>> {
-        let whole = self.next_whole(input)?;
-        let (bytes, rest) = input.split_range(whole.at, whole.len);
-        match lend(bytes, whole.opcode, whole.key) {
+        let whole = self.next_whole(input, most)?;
+        let (bytes, rest) = input.take(whole.header, whole.len)?;
+        match lend(bytes, whole.text, whole.key) {
             Ok(message) => Some(message),
             Err(fault) => {
                 self.fail_behind(fault, rest, output);
@@ -153,12 +162,11 @@ impl Connection {
     }
 
     #[inline(always)]
-    fn next_whole(&self, input: &mut Input) -> Option<Whole> {
-        if input.unread().is_empty() || !self.goes_on() || input.is_lent() {
+    fn next_whole(&self, input: &Input, most: u64) -> Option<Whole> {
+        if !self.goes_on() {
             return None;
         }
-        let (limits, extension_bits) = (&self.config.get().limits, self.extension_bits());
-        self.receiver.next_whole(input, Expected { role: self.role, message: None, limits, extension_bits })
+        self.receiver.next_whole(input, self.role, most)
     }
 
     /// The reserved bits that have a meaning.
@@ -169,14 +177,6 @@ impl Connection {
             return super::contexts::COMPRESSED;
         }
         0
-    }
-
-    fn lend<'a>(&mut self, whole: Whole, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
-        let (bytes, rest) = input.split_range(whole.at, whole.len);
-        match lend(bytes, whole.opcode, whole.key) {
-            Ok(message) => Some(Event::Message(message)),
-            Err(fault) => self.failed(fault, rest, output),
-        }
     }
 
     /// Everything but a message that lies whole in the input. That something arrived is said with
@@ -201,10 +201,6 @@ impl Connection {
         }
         if !self.goes_on() {
             return if input.is_at_end() { self.end_of_stream(output.now()) } else { None };
-        }
-        // What was lent before is done with: what lies whole behind it is found only now.
-        if let Some(whole) = self.next_whole(input) {
-            return self.lend(whole, input, output);
         }
         let (limits, extension_bits) = (&self.config.get().limits, self.extension_bits());
         let expected = Expected { role: self.role, message: None, limits, extension_bits };
@@ -384,8 +380,9 @@ impl Connection {
 
 /// Unmasks and judges a message where it lies.
 #[inline(always)]
-fn lend(bytes: &mut [u8], opcode: OpCode, key: Option<[u8; 4]>) -> Result<Message<'_>, Fault> {
-    if opcode == OpCode::Text {
+fn lend(bytes: &mut [u8], text: bool, key: Option<u32>) -> Result<Message<'_>, Fault> {
+    let key = key.map(u32::to_le_bytes);
+    if text {
         let text = match key {
             Some(key) => utf8::unmask_and_validate(bytes, key),
             None => utf8::validate(bytes),

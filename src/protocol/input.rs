@@ -6,7 +6,7 @@ use super::Message;
 use crate::deflate::{History, InflateError, Inflater};
 #[cfg(feature = "deflate")]
 use crate::frame::OpCode;
-use crate::frame::utf8::MessageBuffer;
+use crate::frame::{MAX_HEADER_SIZE, utf8::MessageBuffer};
 use alloc::{vec, vec::Vec};
 use core::fmt;
 
@@ -20,9 +20,12 @@ const POOLED_TIMES: usize = 16;
 /// Received bytes on their way into a [`Connection`](super::Connection), and the message they made.
 ///
 /// ```text
-/// buffer: | used | unread ........ | spare ..... |
-///                start            end       buffer.len()
+/// buffer: | used | unread ........ | spare ..... | 14 bytes |
+///                start            end                  buffer.len()
 /// ```
+///
+/// Behind the unread bytes there is always room for the longest header, so that one is read without
+/// asking first where the bytes end.
 ///
 /// A message that lies whole in the unread bytes is lent from where it lies. One that came in pieces
 /// was collected by its connection; finished, it moves here, to be lent from here.
@@ -112,16 +115,16 @@ impl ControlBuffer {
 impl Input {
     /// An input that can hold `capacity` bytes before they are used.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { buffer: vec![0; capacity], ..Self::default() }
+        Self { buffer: vec![0; capacity.saturating_add(MAX_HEADER_SIZE)], ..Self::default() }
     }
 
     /// Adds received bytes, making room where there is none.
     pub fn extend(&mut self, bytes: &[u8]) {
-        if self.buffer.len() - self.end < bytes.len() {
+        if self.room() - self.end < bytes.len() {
             self.compact();
             let wanted = self.end + bytes.len();
-            if self.buffer.len() < wanted {
-                self.buffer.resize(wanted, 0);
+            if self.room() < wanted {
+                self.buffer.resize(wanted + MAX_HEADER_SIZE, 0);
             }
         }
         self.buffer[self.end..self.end + bytes.len()].copy_from_slice(bytes);
@@ -134,16 +137,23 @@ impl Input {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
-        } else if self.end == self.buffer.len() {
+        } else if self.end == self.room() {
             self.compact();
         }
-        &mut self.buffer[self.end..]
+        let room = self.room();
+        &mut self.buffer[self.end..room]
+    }
+
+    /// Where the place for received bytes ends.
+    #[inline]
+    fn room(&self) -> usize {
+        self.buffer.len().saturating_sub(MAX_HEADER_SIZE)
     }
 
     /// The first `n` bytes of [`spare`](Self::spare) were received; of more than it has, all.
     #[inline]
     pub fn filled(&mut self, n: usize) {
-        self.end = self.end.saturating_add(n).min(self.buffer.len());
+        self.end = self.end.saturating_add(n).min(self.room());
     }
 
     /// The peer has ended the stream: nothing comes behind the unread bytes.
@@ -179,11 +189,24 @@ impl Input {
         self.start = self.start.saturating_add(n).min(self.end);
     }
 
-    /// Everything before this place is used.
-    #[inline]
-    pub(super) fn go_on_at(&mut self, position: usize) {
-        debug_assert!((self.start..=self.end).contains(&position));
-        self.start = position;
+    /// The next bytes, as many as the longest header has: what is behind the unread ones is anything.
+    /// `None` where nothing is unread.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> Option<&[u8; MAX_HEADER_SIZE]> {
+        if self.start == self.end {
+            return None;
+        }
+        self.buffer.get(self.start..)?.first_chunk()
+    }
+
+    /// Uses a frame that lies whole at the start of the unread bytes, and lends its payload; beside it,
+    /// what says how far the reading is.
+    #[inline(always)]
+    pub(super) fn take(&mut self, header: usize, payload: usize) -> Option<(&mut [u8], Rest<'_>)> {
+        let unread = self.buffer.get_mut(self.start..self.end)?;
+        let bytes = unread.get_mut(header..)?.get_mut(..payload)?;
+        self.start += header + payload;
+        Some((bytes, Rest { start: &mut self.start, end: self.end, end_of_stream: self.end_of_stream }))
     }
 
     /// The bytes between two positions, used ones too.
@@ -205,19 +228,6 @@ impl Input {
             finished,
             rest: Rest { start: &mut self.start, end: self.end, end_of_stream: self.end_of_stream },
         }
-    }
-
-    /// The bytes at a place, to be lent, and beside them what says how far the reading is.
-    #[inline]
-    pub(super) fn split_range(&mut self, at: usize, len: usize) -> (&mut [u8], Rest<'_>) {
-        let rest = Rest { start: &mut self.start, end: self.end, end_of_stream: self.end_of_stream };
-        (&mut self.buffer[at..at + len], rest)
-    }
-
-    /// Whether something that came in pieces is lent from here.
-    #[inline]
-    pub(super) fn is_lent(&self) -> bool {
-        self.lent
     }
 
     /// Takes a finished message, to lend it.
@@ -352,7 +362,7 @@ pub(crate) struct UnreadBytes {
 #[cfg(feature = "std")]
 impl UnreadBytes {
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        Self { buffer: bytes.to_vec(), start: 0, end: bytes.len() }
+        Self { buffer: [bytes, &[0; MAX_HEADER_SIZE]].concat(), start: 0, end: bytes.len() }
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -370,7 +380,7 @@ impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Input")
             .field("unread", &self.unread().len())
-            .field("capacity", &self.buffer.len())
+            .field("capacity", &self.room())
             .field("end_of_stream", &self.end_of_stream)
             .finish_non_exhaustive()
     }

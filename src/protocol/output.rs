@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::MaskKeys;
-use crate::frame::{EncodedHeader, mask_into};
+use crate::frame::{EncodedHeader, copy, mask_into};
 use alloc::{boxed::Box, vec::Vec};
 
 /// The bytes that an output first makes room for.
@@ -174,20 +174,27 @@ impl Output {
     /// Adds a frame: one copy of its payload, masked on the way where there is a key.
     #[inline]
     pub(crate) fn push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
-        let start = self.end + header.len();
-        let end = start + payload.len();
-        // Room for more than the longest header, which is copied flat.
-        let flat = header.as_array();
-        if self.buffer.len() < end + flat.len() {
-            self.grow(end + flat.len());
+        let flat = header.to_array();
+        loop {
+            // The header is copied with the zeros behind it, in one size; they are covered by what
+            // comes next.
+            if let Some(room) = self.buffer.get_mut(self.end..)
+                && let Some(start) = room.first_chunk_mut()
+            {
+                *start = flat;
+                if let Some(behind) = room.get_mut(header.len()..)
+                    && let Some(to) = behind.get_mut(..payload.len())
+                {
+                    match key {
+                        None => copy(to, payload),
+                        Some(key) => mask_into(to, payload, key, 0),
+                    }
+                    self.end += header.len() + payload.len();
+                    return;
+                }
+            }
+            self.grow(self.end + flat.len() + payload.len());
         }
-        self.buffer[self.end..][..flat.len()].copy_from_slice(flat);
-        let to = &mut self.buffer[start..end];
-        match key {
-            None => to.copy_from_slice(payload),
-            Some(key) => mask_into(to, payload, key, 0),
-        }
-        self.end = end;
     }
 
     /// Room for `wanted` bytes in all, by doubling.

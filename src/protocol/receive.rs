@@ -9,9 +9,9 @@ use super::check::{Expected, Progress, check, check_start, no_header};
 #[cfg(feature = "deflate")]
 use super::input::CompressedPayload;
 use super::input::ControlBuffer;
-use super::{Fault, Input};
+use super::{Fault, Input, Role};
 use crate::Limits;
-use crate::frame::{Decoded, Header, MAX_HEADER_SIZE, OpCode, mask, utf8::MessageBuffer};
+use crate::frame::{Decoded, Extent, Header, MAX_HEADER_SIZE, OpCode, mask, utf8::MessageBuffer};
 use alloc::{boxed::Box, vec::Vec};
 
 /// The receiving half of a connection.
@@ -51,13 +51,15 @@ struct Fragments {
     compressed: Option<OpCode>,
 }
 
-/// A message that lies whole in the input, in one frame, still masked.
+/// A message in one frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Whole {
-    pub(super) opcode: OpCode,
-    pub(super) at: usize,
+    /// Text, or binary.
+    pub(super) text: bool,
+    /// The bytes of its header, and of its payload.
+    pub(super) header: usize,
     pub(super) len: usize,
-    pub(super) key: Option<[u8; 4]>,
+    pub(super) key: Option<u32>,
 }
 
 /// What [`Receiver::next`] came upon.
@@ -75,26 +77,27 @@ pub(super) enum Found {
 }
 
 impl Receiver {
-    /// The way of almost every frame: a whole message that lies whole in the input, with nothing
-    /// unfinished before it. Everything else, faults too, is left to [`next`](Self::next).
+    /// The way of almost every frame: the header of a whole message of at most `most` bytes, with
+    /// nothing unfinished before it. Whether it lies whole in the input is for [`Input::take`] to say.
+    /// Everything else, faults too, is left to [`next`](Self::next).
     #[inline(always)]
-    pub(super) fn next_whole(&self, input: &mut Input, expected: Expected<'_>) -> Option<Whole> {
+    pub(super) fn next_whole(&self, input: &Input, role: Role, most: u64) -> Option<Whole> {
         if self.pending.is_some() {
             return None;
         }
-        let unread = input.unread();
-        // The two first bytes that such a frame has: FIN, no reserved bit, text or binary.
-        let (0x81 | 0x82) = *unread.first()? else { return None };
-        let Ok(Decoded::Complete { header, size }) = Header::decode(unread) else { return None };
-        let room = unread.len() - size;
-        if !header.fin || header.opcode.is_control() || header.len > room as u64 || header.rsv != 0 {
+        let start = input.peek()?;
+        // The first byte that such a frame has: FIN, no reserved bit, the opcode.
+        let text = match start[0] {
+            0x81 => true,
+            0x82 => false,
+            _ => return None,
+        };
+        // What is behind the unread bytes may make a header here, but never a whole frame.
+        let Extent { len, masked, key, size } = Extent::of(start).ok()?;
+        if masked != (role == Role::Server) || len > most {
             return None;
         }
-        check(&header, expected).ok()?;
-        let len = usize::try_from(header.len).ok()?;
-        let at = input.position() + size;
-        input.go_on_at(at + len);
-        Some(Whole { opcode: header.opcode, at, len, key: header.mask })
+        Some(Whole { text, header: size, len: usize::try_from(len).ok()?, key: masked.then_some(key) })
     }
 
     /// Moves through the input up to the next control frame, or message that came in pieces or is

@@ -4,7 +4,7 @@
 use super::closing::Closing;
 use super::{Connection, Message, Output, Role, SendError};
 use crate::Limits;
-use crate::frame::{CloseCode, EncodedHeader, Header, OpCode};
+use crate::frame::{CloseCode, EncodedHeader, Header, MAX_HEADER_SIZE, OpCode};
 
 /// A frame that was accepted, before its bytes go anywhere.
 #[derive(Debug, Clone, Copy)]
@@ -41,19 +41,27 @@ impl Connection {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_plain(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
-        self.send_data(message.opcode(), true, message.as_bytes(), output)
+        self.send_within(self.data_bound(), message.opcode(), true, message.as_bytes(), output)
+    }
+
+    /// So many bytes may be unsent, headers included, with a message that is accepted. Looked up once
+    /// for many.
+    #[inline]
+    pub(crate) fn data_bound(&self) -> usize {
+        self.config().limits.unsent_bound() - Limits::CONTROL_ROOM
     }
 
     /// Judges a frame, and puts it behind what is gathered.
     #[inline(always)]
-    fn send_data(
+    pub(crate) fn send_within(
         &mut self,
+        data_bound: usize,
         opcode: OpCode,
         fin: bool,
         payload: &[u8],
         output: &mut Output,
     ) -> Result<(), SendError> {
-        self.admit(opcode, fin, payload.len(), output)?;
+        self.admit(data_bound, opcode, fin, payload.len(), output)?;
         match self.role {
             Role::Server => {
                 let header = Header { fin, ..Header::new(opcode, payload.len() as u64) };
@@ -96,7 +104,7 @@ impl Connection {
         if self.compresses_fragment(opcode, payload.len()) {
             return self.send_compressed(opcode, fin, payload, output);
         }
-        self.send_data(opcode, fin, payload, output)
+        self.send_within(self.data_bound(), opcode, fin, payload, output)
     }
 
     /// Sends a ping with a payload of at most 125 bytes.
@@ -151,7 +159,7 @@ impl Connection {
         len: usize,
         output: &mut Output,
     ) -> Result<Planned, SendError> {
-        self.admit(opcode, fin, len, output)?;
+        self.admit(self.data_bound(), opcode, fin, len, output)?;
         Ok(self.planned(opcode, fin, len, output))
     }
 
@@ -159,6 +167,7 @@ impl Connection {
     #[inline(always)]
     pub(crate) fn admit(
         &mut self,
+        data_bound: usize,
         opcode: OpCode,
         fin: bool,
         len: usize,
@@ -174,10 +183,9 @@ impl Connection {
             });
         }
         // The closing frame always keeps its place; pings leave it one too.
-        let reserved = if opcode.is_control() { Limits::CONTROL_ROOM / 2 } else { Limits::CONTROL_ROOM };
-        let bound = self.config().limits.unsent_bound().saturating_sub(reserved);
-        let size = crate::frame::MAX_HEADER_SIZE.saturating_add(len);
-        if output.len().saturating_add(size) > bound {
+        let bound = if opcode.is_control() { data_bound + Limits::CONTROL_ROOM / 2 } else { data_bound };
+        let room = bound.checked_sub(output.len() + MAX_HEADER_SIZE);
+        if room.is_none_or(|room| len > room) {
             return Err(SendError::Full);
         }
         if !opcode.is_control() {

@@ -13,12 +13,15 @@
 //! ```
 
 mod call;
+mod driving;
+mod ending;
 mod error;
 mod opening;
 mod original;
 mod outgoing;
 mod prepared;
 mod readiness;
+mod receiving;
 mod scratch;
 mod sending;
 mod spill;

@@ -4,7 +4,7 @@
 //! no time: deadlines count only in calls that are given it.
 #![forbid(unsafe_code)]
 
-use super::call::Stopped;
+use super::driving::Stopped;
 use super::{Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, WebSocketStream, WriteResult};
 use crate::frame::{CloseCode, OpCode, utf8};
 use crate::protocol::{Event, Message, SendError, Status};

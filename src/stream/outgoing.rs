@@ -1,9 +1,10 @@
 //! What a handler sends with.
 #![forbid(unsafe_code)]
 
+use super::sending::send_gathered;
 use crate::frame::{CloseCode, OpCode};
 use crate::protocol::{Connection, Message, Output, Planned, SendError, Status};
-use crate::transport::{NonBlockingTransport, send_checked, send_vectored_checked};
+use crate::transport::{NonBlockingTransport, send_vectored_checked};
 use std::io::{self, IoSlice};
 
 /// A payload of so many bytes is sent from where it lies; a smaller one is gathered with one copy.
@@ -23,7 +24,9 @@ pub struct Outgoing<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) output: &'a mut Output,
     /// The error of a system call. After it nothing goes out any more.
-    pub(super) failed: Option<io::Error>,
+    pub(super) failed: &'a mut Option<io::Error>,
+    /// [`Connection::data_bound`].
+    pub(super) data_bound: usize,
 }
 
 impl Outgoing<'_> {
@@ -51,7 +54,8 @@ impl Outgoing<'_> {
     pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
         if message.as_bytes().len() < SENT_IN_PLACE {
-            match self.connection.send_plain(message, self.output) {
+            let (opcode, payload) = (message.opcode(), message.as_bytes());
+            match self.connection.send_within(self.data_bound, opcode, true, payload, self.output) {
                 Err(SendError::Full) => {}
                 answer => return answer,
             }
@@ -114,12 +118,6 @@ impl Outgoing<'_> {
         self.connection.status()
     }
 
-    /// Whether something waits for the transport, or in it.
-    #[inline]
-    pub(super) fn needs_flush(&self) -> bool {
-        !self.output.is_empty() || self.transport.wants_write()
-    }
-
     #[inline(never)]
     pub(super) fn send_frame(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         self.admit(opcode, fin, payload.len())?;
@@ -149,11 +147,11 @@ impl Outgoing<'_> {
 
     /// Whether a frame with so much payload may be sent now, and fits.
     pub(super) fn admit(&mut self, opcode: OpCode, fin: bool, len: usize) -> Result<(), SendError> {
-        match self.connection.admit(opcode, fin, len, self.output) {
+        match self.connection.admit(self.data_bound, opcode, fin, len, self.output) {
             Err(SendError::Full) => {
                 // Perhaps only what this call has gathered is in the way.
                 self.flush_gathered();
-                self.connection.admit(opcode, fin, len, self.output)
+                self.connection.admit(self.data_bound, opcode, fin, len, self.output)
             }
             answer => answer,
         }
@@ -180,27 +178,17 @@ impl Outgoing<'_> {
                     self.output.keep(&payload[from_payload..]);
                 }
             }
-            Err(error) => self.failed = Some(error),
+            Err(error) => *self.failed = Some(error),
         }
     }
 
     fn flush_gathered(&mut self) {
         if self.output.may_send()
             && self.failed.is_none()
-            && let Err(error) = self.send_gathered()
+            && let Err(error) = send_gathered(self.transport, self.output)
         {
-            self.failed = Some(error);
+            *self.failed = Some(error);
         }
-    }
-
-    /// Sends what this call has gathered, as much as the transport takes.
-    #[inline(always)]
-    pub(super) fn send_gathered(&mut self) -> io::Result<()> {
-        if !self.output.as_bytes().is_empty() {
-            let taken = send_checked(self.transport, self.output.as_bytes())?;
-            self.output.consume(taken);
-        }
-        Ok(())
     }
 }
 

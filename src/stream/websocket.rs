@@ -1,7 +1,8 @@
 //! The stream itself.
 #![forbid(unsafe_code)]
 
-use super::call::{Call, Kept, Stopped};
+use super::call::{Call, Kept};
+use super::driving::Stopped;
 use super::spill::Spill;
 use super::transport_state::{Incoming, TransportState};
 use super::{Error, Interest, Outgoing, Ready, Scratch, Turn};
@@ -179,17 +180,17 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     }
 
     #[inline]
-    pub(super) fn call<'a>(&'a mut self, turn: &'a mut Turn<'_>) -> Call<'a> {
+    pub(super) fn call<'a>(&'a mut self, turn: &'a mut Turn<'_>) -> Call<'a, T> {
         let Scratch { input, output } = &mut *turn.scratch;
         output.set_time(turn.now);
-        let out = Outgoing {
+        Call {
             transport: &mut self.transport,
             connection: &mut self.connection,
+            input,
             output,
+            kept: Kept { state: &mut self.state, spill: &mut self.spill, own_unread: false },
             failed: None,
-        };
-        let kept = Kept { state: &mut self.state, spill: &mut self.spill, own_unread: false };
-        Call { out, input, kept }
+        }
     }
 
     /// Does everything that a readiness, a deadline or "again" asks for: sends what is unsent,
@@ -249,7 +250,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ) -> Result<Sent, Error> {
         let mut call = self.call(turn);
         call.begin();
-        let result = f(&mut call.out);
+        let result = f(&mut call.out());
         call.flush_unblocked();
         call.sent(result)
     }

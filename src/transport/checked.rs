@@ -31,7 +31,21 @@ pub(crate) fn recv_checked<T: NonBlockingTransport + ?Sized>(
     if buffer.is_empty() {
         return Ok(Received::Bytes(0));
     }
-    Ok(match checked(buffer.len(), || transport.recv(buffer))? {
+    match transport.recv(buffer) {
+        Ok(n) if n > 0 && n <= buffer.len() => Ok(Received::Bytes(n)),
+        outcome => recv_other(transport, buffer, outcome),
+    }
+}
+
+/// What is not the usual outcome.
+#[cold]
+#[inline(never)]
+fn recv_other<T: NonBlockingTransport + ?Sized>(
+    transport: &mut T,
+    buffer: &mut [u8],
+    outcome: io::Result<usize>,
+) -> io::Result<Received> {
+    Ok(match checked(buffer.len(), outcome, || transport.recv(buffer))? {
         Some(0) => Received::End,
         Some(n) => Received::Bytes(n),
         None => Received::WouldBlock,
@@ -84,27 +98,45 @@ pub(crate) fn flush_checked<T: NonBlockingTransport + ?Sized>(transport: &mut T)
 }
 
 #[inline]
-fn taken(given: usize, call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+fn taken(given: usize, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     if given == 0 {
         return Ok(0);
     }
-    match checked(given, call)? {
+    match call() {
+        Ok(n) if n > 0 && n <= given => Ok(n),
+        outcome => taken_other(given, outcome, call),
+    }
+}
+
+/// What is not the usual outcome.
+#[cold]
+#[inline(never)]
+fn taken_other(
+    given: usize,
+    outcome: io::Result<usize>,
+    call: impl FnMut() -> io::Result<usize>,
+) -> io::Result<usize> {
+    match checked(given, outcome, call)? {
         Some(0) => Err(ErrorKind::WriteZero.into()),
         Some(n) => Ok(n),
         None => Ok(0),
     }
 }
 
-/// The bytes that a call moved, at most `given`; `None` where it would block.
-#[inline]
-fn checked(given: usize, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+/// The bytes that a call moved, at most `given`; `None` where it would block. An interrupted call is
+/// made again.
+fn checked(
+    given: usize,
+    mut outcome: io::Result<usize>,
+    mut call: impl FnMut() -> io::Result<usize>,
+) -> io::Result<Option<usize>> {
     loop {
-        match call() {
+        match outcome {
             Ok(n) if n <= given => return Ok(Some(n)),
             Ok(_) => return Err(ErrorKind::InvalidData.into()),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock => return Ok(None),
-                ErrorKind::Interrupted => {}
+                ErrorKind::Interrupted => outcome = call(),
                 _ => return Err(error),
             },
         }

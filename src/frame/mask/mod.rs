@@ -77,7 +77,21 @@ pub fn mask_into(to: &mut [u8], from: &[u8], key: [u8; 4], offset: usize) {
     mask_into_at(to, from, Key::new(key).after(offset));
 }
 
-/// The same, with a key that is turned already.
+/// Copies without masking, and a short payload without a call.
+///
+/// # Panics
+///
+/// Where the lengths differ.
+#[inline(always)]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    if from.len() <= SHORT && to.len() == from.len() {
+        mask_into_at(to, from, Key::NONE);
+    } else {
+        to.copy_from_slice(from);
+    }
+}
+
+/// The same as [`mask_into`], with a key that is turned already.
 #[inline(always)]
 pub(super) fn mask_into_at(to: &mut [u8], from: &[u8], key: Key) {
     let len = to.len().min(from.len());

@@ -33,7 +33,6 @@ pub(in crate::frame) struct Key(u32);
 
 impl Key {
     /// The key that changes nothing.
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub(in crate::frame) const NONE: Self = Self(0);
 
     #[inline(always)]

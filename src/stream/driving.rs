@@ -1,0 +1,260 @@
+//! The order of a call: receive and hand out events, do what is due, send, and tell what is wanted.
+#![forbid(unsafe_code)]
+
+use super::call::Call;
+use super::transport_state::{Errno, Incoming};
+use super::{Interest, Outgoing, Ready};
+use crate::protocol::Event;
+use crate::transport::NonBlockingTransport;
+use std::io;
+
+/// Replies are gathered up to so many bytes before they are sent in the middle of a call.
+const GATHER: usize = 64 << 10;
+
+/// Why a call stopped half-way.
+pub(super) enum Stopped<E> {
+    System(io::Error),
+    Handler(E),
+}
+
+/// What is left of a call's budget.
+pub(super) struct Budget {
+    pub(super) bytes: usize,
+    /// So many events may be given, and were.
+    events: usize,
+    given: usize,
+    /// Something may be there to be received.
+    pub(super) more: bool,
+    /// So many gathered bytes are sent in the middle of the call.
+    gather: usize,
+}
+
+#[cfg(feature = "deflate")]
+impl Budget {
+    /// What was inflated is work, too.
+    #[inline]
+    fn count_inflated(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes = self.bytes.saturating_sub(bytes);
+            self.events = if self.bytes == 0 { 0 } else { self.events };
+        }
+    }
+}
+
+/// What one receiving brought.
+pub(super) enum Refill {
+    /// Bytes, or the stream's end.
+    Received,
+    /// Nothing more now.
+    Drained,
+    /// There may be more, but the budget is used up.
+    Spent,
+}
+
+/// What became of the input.
+enum Handed<E> {
+    /// All of it is used.
+    All,
+    /// Some is; it is time to look at the budget.
+    Some,
+    /// The handler refused an event.
+    Refused(E),
+}
+
+/// How far a call is.
+enum Stage {
+    /// Receives and hands out events until nothing is left, or the budget is.
+    Receiving,
+    /// Has done what was due, and sends what all this made.
+    Sending { again: bool },
+    /// The transport has failed. What arrived before that is still received: where only sending
+    /// fails, the peer's last messages may be there, and its Close frame.
+    Failed,
+    /// The end was told, and then the error is.
+    Over(Option<io::Error>),
+}
+
+/// What comes at the end of a [`Stage`].
+enum Next {
+    /// Further input.
+    Input,
+    /// An end.
+    Event(Event<'static>),
+    /// Nothing is left to do now, or there is, in the next call.
+    Done { again: bool },
+    /// The transport failed, and its end was told.
+    Failed(io::Error),
+}
+
+impl<T: NonBlockingTransport> Call<'_, T> {
+    /// Gives the handler what was told, if anything, and what the input has, until that is used up or
+    /// it is time to look at the budget.
+    ///
+    /// The handler is called in one place, so that it is compiled into the loop.
+    #[inline(always)]
+    fn hand_out<E>(
+        &mut self,
+        budget: &mut Budget,
+        told: &mut Option<Event<'static>>,
+        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> Handed<E> {
+        let most = self.connection.config().limits.whole_message();
+        let mut out = Outgoing {
+            data_bound: self.connection.data_bound(),
+            transport: self.transport,
+            connection: self.connection,
+            output: self.output,
+            failed: &mut self.failed,
+        };
+        loop {
+            // What almost all of it is: messages that lie whole in the input.
+            let event = if let Some(end) = told.take() {
+                end
+            } else if let Some(message) = out.connection.receive_whole(self.input, out.output, most) {
+                Event::Message(message)
+            } else if let Some(event) = out.connection.receive_rest(self.input, out.output) {
+                event
+            } else {
+                return Handed::All;
+            };
+            if let Err(error) = handler(event, &mut out) {
+                return Handed::Refused(error);
+            }
+            budget.given += 1;
+            #[cfg(feature = "deflate")]
+            budget.count_inflated(self.input.take_inflated());
+            if out.output.gathered() >= budget.gather || budget.given >= budget.events {
+                return Handed::Some;
+            }
+        }
+    }
+
+    /// Everything a readiness asks for, in one call.
+    #[inline]
+    pub(super) fn run<E>(
+        &mut self,
+        ready: Ready,
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> Result<Interest, Stopped<E>> {
+        self.begin();
+        if ready.writable && self.needs_flush() {
+            self.flush();
+        }
+        let (mut stage, mut budget) = (Stage::Receiving, self.budget(ready));
+        let mut spent = self.pause();
+        let mut told = None;
+        loop {
+            if !spent || told.is_some() {
+                match self.hand_out(&mut budget, &mut told, &mut handler) {
+                    Handed::All => {}
+                    Handed::Some => {
+                        spent = self.is_spent(&budget);
+                        continue;
+                    }
+                    Handed::Refused(error) => {
+                        self.flush_unblocked();
+                        return Err(Stopped::Handler(error));
+                    }
+                }
+                if budget.more {
+                    match self.refill(&mut budget) {
+                        Refill::Received => continue,
+                        Refill::Drained => {}
+                        Refill::Spent => spent = true,
+                    }
+                }
+            }
+            match self.next_stage(&mut stage, &mut budget, spent) {
+                Next::Input => spent = false,
+                Next::Event(end) => told = Some(end),
+                Next::Done { again } => return Ok(self.conclude(again)),
+                Next::Failed(error) => return Err(Stopped::System(error)),
+            }
+        }
+    }
+
+    /// What comes when nothing is to be received any more.
+    #[inline]
+    fn next_stage(&mut self, stage: &mut Stage, budget: &mut Budget, spent: bool) -> Next {
+        if let Stage::Receiving = stage {
+            *stage = Stage::Sending { again: spent };
+            budget.more = false;
+            if self.failed.is_none()
+                && let Some(end) = self.on_deadline()
+            {
+                return Next::Event(end);
+            }
+        }
+        if let Stage::Sending { mut again } = *stage {
+            self.flush_at_end();
+            if self.kept.state.paused {
+                again = !self.is_too_full();
+            }
+            if again || !self.has_failed() {
+                return Next::Done { again };
+            }
+        }
+        self.fail(stage, budget, spent)
+    }
+
+    /// The same, where the transport failed.
+    #[cold]
+    fn fail(&mut self, stage: &mut Stage, budget: &mut Budget, spent: bool) -> Next {
+        match stage {
+            Stage::Receiving | Stage::Sending { .. } => {
+                *stage = Stage::Failed;
+                *budget = self.budget(Ready::ALL);
+                return Next::Input;
+            }
+            Stage::Failed => {
+                self.give_up();
+                if spent {
+                    return Next::Done { again: true };
+                }
+                // After the closing handshake, or a fault, a peer that is gone is no news.
+                let news = self.connection.goes_on();
+                *stage = Stage::Over(self.failed.take().filter(|_| news));
+                budget.more = false;
+                let errno = self.kept.state.broken.map_or(0, Errno::get);
+                if let Some(end) = self.connection.transport_failed(errno) {
+                    return Next::Event(end);
+                }
+            }
+            Stage::Over(_) => {}
+        }
+        match std::mem::replace(stage, Stage::Over(None)) {
+            Stage::Over(Some(error)) => Next::Failed(error),
+            _ => Next::Done { again: false },
+        }
+    }
+
+    #[inline]
+    fn budget(&mut self, ready: Ready) -> Budget {
+        let limits = &self.connection.config().limits;
+        if ready.closed {
+            self.kept.state.receive_to_the_end();
+        }
+        // A deadline alone does not say that nothing has arrived.
+        let more = ready.readable
+            || self.kept.state.incoming == Incoming::ToTheEnd
+            || self.transport.holds_input()
+            || self.connection.is_due(self.output);
+        let gather = match limits.pause_reading {
+            None => GATHER,
+            Some(pause) => GATHER.min(pause.saturating_sub(self.output.len()).max(1)),
+        };
+        Budget { bytes: limits.call_bytes.max(1), events: limits.call_events.max(1), given: 0, more, gather }
+    }
+
+    /// Sends what was gathered, where it is much. Tells whether the call stops here.
+    #[inline(never)]
+    fn is_spent(&mut self, budget: &Budget) -> bool {
+        if self.output.gathered() >= budget.gather {
+            self.flush_unblocked();
+            if self.pause() {
+                return true;
+            }
+        }
+        budget.given >= budget.events && (budget.more || !self.input.unread().is_empty())
+    }
+}

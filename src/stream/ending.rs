@@ -1,0 +1,57 @@
+//! What ends a call's connection from this end: a deadline, or a transport that failed.
+#![forbid(unsafe_code)]
+
+use super::call::Call;
+use super::transport_state::Errno;
+use crate::protocol::{Event, Stamp, Status};
+
+impl<T> Call<'_, T> {
+    /// Does what is due by now; an end that is due is told.
+    #[inline]
+    pub(super) fn on_deadline(&mut self) -> Option<Event<'static>> {
+        if self.kept.spill.is_some() {
+            self.on_unsent_deadline();
+        }
+        let end = self.connection.on_deadline(self.output)?;
+        // Whoever was waited for until now is not waited for to take the rest.
+        self.abandon();
+        Some(end)
+    }
+
+    /// The same for what is unsent.
+    #[cold]
+    fn on_unsent_deadline(&mut self) {
+        if self.kept.state.paused {
+            self.connection.excuse_silence(self.output);
+        }
+        if let Some(spill) = self.kept.spill
+            && !spill.unsent.is_empty()
+        {
+            spill.unsent.since = spill.unsent.since.or(self.output.now().map(Stamp::at));
+            self.connection.on_unsent_deadline(spill.unsent.since, self.output);
+            let is_over = matches!(self.connection.status(), Status::Over(_));
+            if is_over && self.connection.linger_is_due(self.output) {
+                self.abandon();
+            }
+        }
+    }
+
+    /// Nothing goes out any more, and what is unsent is given up.
+    #[cold]
+    fn abandon(&mut self) {
+        self.kept.state.broken.get_or_insert(Errno::NONE);
+        self.give_up();
+    }
+
+    /// Nothing goes out any more.
+    #[cold]
+    pub(super) fn give_up(&mut self) {
+        if let Some(error) = &self.failed {
+            self.kept.state.fail(error);
+        }
+        if let Some(spill) = self.kept.spill {
+            spill.unsent.clear();
+        }
+        self.output.begin(0, None);
+    }
+}
