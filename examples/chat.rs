@@ -1,0 +1,181 @@
+//! A chat room: what one says, all hear.
+//!
+//! ```text
+//! cargo run --example chat [ADDRESS]
+//! ```
+//!
+//! Each message is encoded once and shared. What a member does not take waits for it, up to a bound; then
+//! it misses messages and is told how many, and one that takes nothing for long is sent away. Nobody
+//! waits for it.
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use websocket_stream::handshake::Response;
+use websocket_stream::{
+    Config, Deadlines, Event, IfFull, Limits, Prepared, Progress, Ready, Scratch, Sent, ServerOpening,
+    WebSocketStream,
+};
+
+const LISTENER: Token = Token(usize::MAX);
+
+/// One who is connected: in the opening handshake, or in the room.
+struct Member {
+    opening: Option<ServerOpening<TcpStream>>,
+    stream: Option<WebSocketStream<TcpStream>>,
+    /// How many messages it was too slow for, since it was last told.
+    missed: u64,
+}
+
+struct Room {
+    poll: Poll,
+    members: Slab<Member>,
+    config: Arc<Config>,
+    scratch: Scratch,
+    /// What was said in this round.
+    said: Vec<Prepared>,
+    /// Who wants another turn though no poller says so.
+    again: Vec<usize>,
+    start: Instant,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9002".to_owned());
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    let limits = Limits { message: 64 << 10, frame: 64 << 10, unsent: 256 << 10, ..Limits::default() };
+    let deadlines =
+        Deadlines { ping: Some(20_000), silence: Some(60_000), unsent: Some(30_000), ..Deadlines::default() };
+    let mut room = Room {
+        poll: Poll::new()?,
+        members: Slab::new(),
+        config: Arc::new(Config { limits, deadlines, ..Config::default() }),
+        scratch: Scratch::new(),
+        said: Vec::new(),
+        again: Vec::new(),
+        start: Instant::now(),
+    };
+    let mut events = Events::with_capacity(1024);
+    room.poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, Interest::READABLE)?;
+    loop {
+        room.wait(&mut events)?;
+        let mut turns: Vec<_> = room.again.drain(..).map(|index| (index, Ready::READABLE)).collect();
+        for event in &events {
+            if event.token() == LISTENER {
+                room.accept(&listener)?;
+                continue;
+            }
+            let (readable, writable) = (event.is_readable(), event.is_writable());
+            let closed = event.is_read_closed() || event.is_error();
+            turns.push((event.token().0, Ready { readable, writable, closed }));
+        }
+        let now = room.now();
+        let due = room.members.iter().filter(|(_, member)| member.deadline(now).is_some_and(|at| at <= now));
+        turns.extend(due.map(|(index, _)| (index, Ready::NONE)));
+        for (index, ready) in turns {
+            // An error is one member's, and its end.
+            if room.turn(index, ready).unwrap_or(true) {
+                room.members.remove(index);
+            }
+        }
+        room.tell();
+    }
+}
+
+impl Member {
+    fn deadline(&self, now: u64) -> Option<u64> {
+        let opening = self.opening.as_ref().map(|opening| opening.next_deadline(now));
+        opening.or(self.stream.as_ref().map(|stream| stream.next_deadline(now)))?
+    }
+}
+
+impl Room {
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// With very many members, a `Wheel` keeps their deadlines.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let now = self.now();
+        let next = self.members.iter().filter_map(|(_, member)| member.deadline(now)).min();
+        let next = if self.again.is_empty() { next } else { Some(now) };
+        match self.poll.poll(events, next.map(|at| Duration::from_millis(at.saturating_sub(now)))) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn accept(&mut self, listener: &TcpListener) -> io::Result<()> {
+        loop {
+            let socket = match listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+                Err(error) => return Err(error),
+            };
+            let entry = self.members.vacant_entry();
+            let both = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(entry.key()), both)?;
+            let opening = Some(ServerOpening::with_config(socket, Arc::clone(&self.config))?);
+            entry.insert(Member { opening, stream: None, missed: 0 });
+        }
+    }
+
+    /// Does what there is to do for one member. Tells whether it is gone.
+    fn turn(&mut self, index: usize, mut ready: Ready) -> Result<bool, Box<dyn Error>> {
+        let now = self.now();
+        let Some(member) = self.members.get_mut(index) else { return Ok(false) };
+        while let Some(opening) = &mut member.opening {
+            match opening.advance(&mut self.scratch.at(now), ready)? {
+                Progress::Pending(interest) => {
+                    self.again.extend(interest.again.then_some(index));
+                    return Ok(false);
+                }
+                Progress::Decide(_) => opening.answer(&Response::accept())?,
+                Progress::Open => {
+                    member.stream = member.opening.take().map(ServerOpening::into_stream).transpose()?;
+                    ready = Ready::ALL;
+                }
+            }
+        }
+        let Some(stream) = &mut member.stream else { return Ok(true) };
+        let interest = stream.drive(&mut self.scratch.at(now), ready, |event, _| {
+            if let Event::Message(message) = event {
+                self.said.push(Prepared::new(message));
+            }
+            Ok(())
+        })?;
+        if member.missed > 0 && stream.unsent() == 0 {
+            let note = format!("(you missed {} messages)", std::mem::take(&mut member.missed));
+            // One that is closing has no use for it.
+            let _ = stream.send(&mut self.scratch.at(now), &note);
+        }
+        self.again.extend(interest.again.then_some(index));
+        Ok(interest.over)
+    }
+
+    /// Sends all that was said to all.
+    fn tell(&mut self) {
+        let now = self.now();
+        let said = std::mem::take(&mut self.said);
+        for (index, member) in &mut self.members {
+            let Some(stream) = &mut member.stream else { continue };
+            for message in &said {
+                // An error is told again by its next turn, as its end.
+                if let Ok(Sent::Dropped) =
+                    stream.send_prepared(&mut self.scratch.at(now), message, IfFull::Drop)
+                {
+                    member.missed += 1;
+                }
+            }
+            self.again.extend(stream.interest().again.then_some(index));
+        }
+    }
+}
