@@ -66,6 +66,8 @@
 //! Each imports only from below. Without the feature `std` floors 0 and 1 remain, as `no_std` with `alloc`.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The front page and the guarantees tell of the upper floors, too, which are not there then.
+#![cfg_attr(not(feature = "std"), allow(rustdoc::broken_intra_doc_links))]
 
 extern crate alloc;
 
