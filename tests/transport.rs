@@ -185,6 +185,28 @@ mod sockets {
     }
 
     #[test]
+    fn streams_and_openings_have_small_messages_not_delayed() {
+        use websocket_stream::handshake::ClientRequest;
+        use websocket_stream::protocol::Role;
+        use websocket_stream::{ClientOpening, ServerOpening, WebSocketStream};
+        for wrap in 0..5 {
+            let (stream, _peer) = tcp_pair().unwrap();
+            assert!(!stream.nodelay().unwrap());
+            let nodelay = match wrap {
+                0 => WebSocketStream::new(stream).unwrap().get_ref().nodelay(),
+                1 => WebSocketStream::client(stream).unwrap().get_ref().nodelay(),
+                2 => {
+                    let stream = WebSocketStream::with_config(stream, Role::Server, Default::default());
+                    stream.unwrap().get_ref().nodelay()
+                }
+                3 => ServerOpening::new(stream).unwrap().get_ref().nodelay(),
+                _ => ClientOpening::new(stream, ClientRequest::new("a", "/")).unwrap().get_ref().nodelay(),
+            };
+            assert!(nodelay.unwrap(), "{wrap}");
+        }
+    }
+
+    #[test]
     fn the_systems_errors_keep_their_errno() {
         let (mut stream, peer) = UnixStream::pair().unwrap();
         NonBlockingTransport::set_nonblocking(&mut stream).unwrap();

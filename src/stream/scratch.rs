@@ -9,7 +9,7 @@ const RECEIVE_BYTES: usize = 64 << 10;
 
 /// Buffers for one thread, whatever the number of its connections.
 ///
-/// Made once; about 64 KiB, and the buffers of large messages that wait for their next use (at most
+/// Made once, and zeroed only then; about 64 KiB, and the buffers of large messages that wait for their next use (at most
 /// 8 MiB). Nothing of one connection is left in it for the next.
 ///
 /// ```

@@ -45,6 +45,44 @@ use std::sync::Arc;
 /// assert_eq!(heard, ["Hello"]);
 /// # Ok::<(), websocket_stream::Error>(())
 /// ```
+///
+/// # Read in one place, write in another
+///
+/// A handler replies to its own peer only. What goes to others is collected, and sent when the call is
+/// over; [`send`](Self::send) may be called at any time, not only where something was received:
+///
+/// ```
+/// # use websocket_stream::transport::memory;
+/// # use websocket_stream::{Event, Ready, Scratch, WebSocketStream};
+/// # let ((a, x), (b, y)) = (memory::pair(4096), memory::pair(4096));
+/// # let (mut from, mut to) = (WebSocketStream::new(a)?, WebSocketStream::new(b)?);
+/// # let (mut sender, mut receiver) = (WebSocketStream::client(x)?, WebSocketStream::client(y)?);
+/// # let (mut scratch, now) = (Scratch::new(), 0);
+/// # sender.send(&mut scratch.at(now), &[1, 2, 3])?;
+/// let mut said: Vec<Vec<u8>> = Vec::new();
+/// let interest = from.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
+///     if let Event::Message(message) = event {
+///         said.push(message.as_bytes().to_vec());
+///     }
+///     Ok(())
+/// })?;
+/// for message in &said {
+///     let sent = to.send(&mut scratch.at(now), message)?;
+///     // Queued: what `to.interest()` says has changed, and its poller has to know.
+/// #    assert_eq!(sent, websocket_stream::Sent::Written);
+/// }
+/// # assert!(interest.readable);
+/// # assert_eq!(receiver.read()?.1, [1, 2, 3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Between threads, the stream itself moves (it is `Send` where its transport is), or messages do, over
+/// a channel that wakes the loop.
+///
+/// # In parts
+///
+/// A large message can be sent in parts with [`Outgoing::send_fragment`], none of which must wait for
+/// the next. It is received whole; [`partial`](Self::partial) lends what has come of it so far.
 #[derive(Debug)]
 pub struct WebSocketStream<T> {
     pub(super) transport: T,
@@ -91,16 +129,19 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Parts<T> {
 }
 
 impl<T: NonBlockingTransport> WebSocketStream<T> {
-    /// The server's end on a transport that is already upgraded. Sets it non-blocking.
+    /// The server's end on a transport that is already upgraded. Sets it non-blocking, and
+    /// `TCP_NODELAY`: what belongs together leaves in one call anyway, and Nagle's algorithm would only
+    /// hold a small message back until the peer has acknowledged the last one. Who wants that sets the
+    /// option back, through [`get_mut`](Self::get_mut).
     ///
     /// # Errors
     ///
-    /// The system's, with its errno, where the transport cannot be set non-blocking.
+    /// The system's, with its errno, where one of the two cannot be set.
     pub fn new(transport: T) -> io::Result<Self> {
         Self::open(transport, Role::Server, SharedConfig::default())
     }
 
-    /// The client's end on a transport that is already upgraded. Sets it non-blocking.
+    /// The client's end on a transport that is already upgraded.
     ///
     /// # Errors
     ///
@@ -120,6 +161,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     fn open(mut transport: T, role: Role, config: SharedConfig) -> io::Result<Self> {
         transport.set_nonblocking()?;
+        transport.set_nodelay()?;
         Ok(Self::from_opening(transport, role, config, &[], false))
     }
 

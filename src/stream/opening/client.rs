@@ -14,6 +14,37 @@ use std::io;
 use std::sync::Arc;
 
 /// A client's opening handshake; see [`ServerOpening`](super::ServerOpening) for an example.
+///
+/// # Proxies, credentials, redirects
+///
+/// It begins on any transport that carries bytes to the server: a socket, TLS on one, or either of them
+/// behind a proxy. Ask the proxy for the way (`CONNECT`, SOCKS) on the socket first, and begin where it
+/// has answered. [`ClientRequest::basic_auth`] and [`ClientRequest::header`] say who asks. A server that
+/// answers with anything but 101 is [`ResponseFault::Refused`]; its [`response`](Self::response) says
+/// where to go instead, or what to show, and nothing is followed by itself:
+///
+/// ```
+/// use websocket_stream::handshake::{ClientRequest, ResponseFault};
+/// use websocket_stream::transport::memory;
+/// use websocket_stream::{ClientOpening, NonBlockingTransport, OpeningError, Ready, Scratch};
+///
+/// let (a, mut server) = memory::pair(4096);
+/// let mut scratch = Scratch::new();
+/// let request = ClientRequest::new("example.com", "/chat")
+///     .basic_auth("Aladdin", "open sesame")
+///     .header("Cookie", "seen=1");
+/// let mut opening = ClientOpening::new(a, request)?;
+/// opening.advance(&mut scratch.at(0), Ready::ALL)?;
+///
+/// server.send(b"HTTP/1.1 302 Found\r\nLocation: wss://chat.example.com/\r\n\r\n")?;
+/// match opening.advance(&mut scratch.at(0), Ready::ALL) {
+///     Err(OpeningError::Response(ResponseFault::Refused { status: 300..400, .. })) => {}
+///     other => panic!("{other:?}"),
+/// }
+/// let response = opening.response().ok_or("no response")?;
+/// assert_eq!(response.header("Location"), Some(&b"wss://chat.example.com/"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ClientOpening<T> {
     wire: Wire<T>,
