@@ -43,13 +43,20 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// The way out, for a handler.
     #[inline]
     pub(super) fn out(&mut self) -> Outgoing<'_> {
-        Outgoing {
+        self.split().1
+    }
+
+    /// The input, and the way out beside what is lent from it.
+    #[inline]
+    pub(super) fn split(&mut self) -> (&mut Input, Outgoing<'_>) {
+        let out = Outgoing {
             data_bound: self.connection.data_bound(),
             transport: self.transport,
             connection: self.connection,
             output: self.output,
             failed: &mut self.failed,
-        }
+        };
+        (self.input, out)
     }
 }
 

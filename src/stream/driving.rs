@@ -99,20 +99,14 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Handed<E> {
         let most = self.connection.config().limits.whole_message();
-        let mut out = Outgoing {
-            data_bound: self.connection.data_bound(),
-            transport: self.transport,
-            connection: self.connection,
-            output: self.output,
-            failed: &mut self.failed,
-        };
+        let (input, mut out) = self.split();
         loop {
             // What almost all of it is: messages that lie whole in the input.
             let event = if let Some(end) = told.take() {
                 end
-            } else if let Some(message) = out.connection.receive_whole(self.input, out.output, most) {
+            } else if let Some(message) = out.connection.receive_whole(input, out.output, most) {
                 Event::Message(message)
-            } else if let Some(event) = out.connection.receive_rest(self.input, out.output) {
+            } else if let Some(event) = out.connection.receive_rest(input, out.output) {
                 event
             } else {
                 return Handed::All;
@@ -122,7 +116,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             }
             budget.given += 1;
             #[cfg(feature = "deflate")]
-            budget.count_inflated(self.input.take_inflated());
+            budget.count_inflated(input.take_inflated());
             if out.output.gathered() >= budget.gather || budget.given >= budget.events {
                 return Handed::Some;
             }

@@ -1,7 +1,7 @@
 //! What a handler sends with.
 #![forbid(unsafe_code)]
 
-use super::sending::send_gathered;
+use super::sending::flush_gathered;
 use crate::frame::{CloseCode, OpCode};
 use crate::protocol::{Connection, Message, Output, Planned, SendError, Status};
 use crate::transport::{NonBlockingTransport, send_vectored_checked};
@@ -150,7 +150,7 @@ impl Outgoing<'_> {
         match self.connection.admit(self.data_bound, opcode, fin, len, self.output) {
             Err(SendError::Full) => {
                 // Perhaps only what this call has gathered is in the way.
-                self.flush_gathered();
+                flush_gathered(self.transport, self.output, self.failed);
                 self.connection.admit(self.data_bound, opcode, fin, len, self.output)
             }
             answer => answer,
@@ -179,15 +179,6 @@ impl Outgoing<'_> {
                 }
             }
             Err(error) => *self.failed = Some(error),
-        }
-    }
-
-    fn flush_gathered(&mut self) {
-        if self.output.may_send()
-            && self.failed.is_none()
-            && let Err(error) = send_gathered(self.transport, self.output)
-        {
-            *self.failed = Some(error);
         }
     }
 }

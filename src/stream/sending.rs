@@ -9,15 +9,27 @@ use std::io::{self, IoSlice};
 
 /// Sends what a call has gathered, as much as the transport takes.
 #[inline]
-pub(super) fn send_gathered<T: NonBlockingTransport + ?Sized>(
-    transport: &mut T,
-    output: &mut Output,
-) -> io::Result<()> {
+fn send_gathered<T: NonBlockingTransport + ?Sized>(transport: &mut T, output: &mut Output) -> io::Result<()> {
     if !output.as_bytes().is_empty() {
         let taken = send_checked(transport, output.as_bytes())?;
         output.consume(taken);
     }
     Ok(())
+}
+
+/// The same, unless the transport failed, or is known to take nothing now; that it fails is kept.
+#[inline]
+pub(super) fn flush_gathered<T: NonBlockingTransport + ?Sized>(
+    transport: &mut T,
+    output: &mut Output,
+    failed: &mut Option<io::Error>,
+) {
+    if output.may_send()
+        && failed.is_none()
+        && let Err(error) = send_gathered(transport, output)
+    {
+        *failed = Some(error);
+    }
 }
 
 impl<T: NonBlockingTransport> Call<'_, T> {
@@ -39,26 +51,20 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// The same at a call's end, where almost always all of it was made by this call and is taken.
     #[inline]
     pub(super) fn flush_at_end(&mut self) {
-        if self.output.gathered() > 0
-            && self.kept.spill.is_none()
-            && self.output.may_send()
-            && !self.has_failed()
-            && let Err(error) = send_gathered(self.transport, self.output)
-        {
-            self.failed = Some(error);
+        if self.kept.spill.is_none() && self.kept.state.broken.is_none() {
+            flush_gathered(self.transport, self.output, &mut self.failed);
         }
         self.flush_unblocked();
     }
 
     /// Sends what is unsent: what the connection kept, then what this call made.
     pub(super) fn flush(&mut self) {
-        if self.failed.is_none()
-            && self.kept.state.broken.is_none()
+        if !self.has_failed()
             && let Err(error) = self.try_flush()
         {
             self.failed = Some(error);
         }
-        if self.failed.is_some() || self.kept.state.broken.is_some() {
+        if self.has_failed() {
             self.give_up();
         }
     }
