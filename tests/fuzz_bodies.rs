@@ -87,7 +87,7 @@ fn extensions_hold_on_any_signs_of_their_grammar() {
         extensions::body(&list);
         true
     }
-    QuickCheck::new().tests(20_000).quickcheck(prop as fn(Vec<u8>) -> bool);
+    QuickCheck::new().tests(10_000).quickcheck(prop as fn(Vec<u8>) -> bool);
 }
 
 #[test]
@@ -147,13 +147,26 @@ fn receive_holds_on_frames_with_any_byte_changed() {
     QuickCheck::new().tests(5_000).quickcheck(prop as fn(Frames, [u8; 3], u8) -> bool);
 }
 
+/// What is not made smaller after a failure: each try compresses anew, and there are too many.
+#[cfg(feature = "deflate")]
+#[derive(Debug, Clone)]
+struct AsDrawn<T>(T);
+
+#[cfg(feature = "deflate")]
+impl<T: Arbitrary> Arbitrary for AsDrawn<T> {
+    fn arbitrary(g: &mut Gen) -> Self {
+        Self(T::arbitrary(g))
+    }
+}
+
 #[cfg(feature = "deflate")]
 #[test]
 fn receive_holds_on_compressed_messages_in_fragments_with_any_byte_changed() {
     use websocket_stream::deflate::{Deflaters, History, WindowBits};
     /// A message's fragments and how often each repeats itself; whether it is text.
     type Pieces = (Vec<(Vec<u8>, u8)>, bool);
-    fn prop(messages: Vec<Pieces>, head: [u8; 4], window: u8, change: Option<(usize, u8)>) -> bool {
+    type Drawn = (Vec<Pieces>, [u8; 4], u8, Option<(usize, u8)>);
+    fn prop(AsDrawn((messages, head, window, change)): AsDrawn<Drawn>) -> bool {
         let [first, small, large, _] = head;
         let mut bytes = vec![first | 4, small, large, window << 4 | 15];
         let bits = WindowBits::new(8 + window % 8).unwrap();
@@ -203,10 +216,7 @@ fn receive_holds_on_compressed_messages_in_fragments_with_any_byte_changed() {
         receive::body(&bytes);
         true
     }
-    QuickCheck::new()
-        .rng(Gen::new(40))
-        .tests(1_000)
-        .quickcheck(prop as fn(Vec<Pieces>, [u8; 4], u8, Option<(usize, u8)>) -> bool);
+    QuickCheck::new().rng(Gen::new(40)).tests(1_000).quickcheck(prop as fn(AsDrawn<Drawn>) -> bool);
 }
 
 #[test]

@@ -125,20 +125,19 @@ impl Inflater {
             }
             let room = message.spare().len().min(left);
             let (took, made) = (self.engine.total_in(), self.engine.total_out());
-            let status = self
-                .engine
-                .decompress(&input[used..], &mut message.spare()[..room], InflateFlush::SyncFlush)
-                .map_err(|_| InflateError::Corrupt)?;
+            let status =
+                self.engine.decompress(&input[used..], &mut message.spare()[..room], InflateFlush::SyncFlush);
             let (took, made) = (self.engine.total_in() - took, self.engine.total_out() - made);
             // Neither is more than was given.
             let (took, made) =
                 (usize::try_from(took).unwrap_or(usize::MAX), usize::try_from(made).unwrap_or(usize::MAX));
             used += took;
+            // What came before what is corrupt is judged first, however much room there was.
             message.commit(made, None, 0).map_err(|_| InflateError::NotUtf8)?;
             if message.len() > limit {
                 return Err(InflateError::TooLong);
             }
-            match status {
+            match status.map_err(|_| InflateError::Corrupt)? {
                 Status::StreamEnd => return Ok(Fed::Ended(used)),
                 _ if made == room => {}
                 _ if used == input.len() => return Ok(Fed::All),

@@ -365,7 +365,7 @@ mod tests {
                 bytes.iter().map(|byte| char::from(b"aabb01ab ,;=;\t"[usize::from(byte % 14)])).collect();
             parse(&value) == naive(&value)
         }
-        QuickCheck::new().tests(20_000).quickcheck(prop as fn(Vec<u8>) -> bool);
+        QuickCheck::new().tests(10_000).quickcheck(prop as fn(Vec<u8>) -> bool);
     }
 
     #[test]
@@ -377,7 +377,7 @@ mod tests {
             elements <= noise.len()
                 && Extensions::parse(&noise).is_err() == all.clone().parse_to_end().is_err()
         }
-        QuickCheck::new().tests(20_000).quickcheck(prop as fn(Vec<u8>) -> bool);
+        QuickCheck::new().tests(10_000).quickcheck(prop as fn(Vec<u8>) -> bool);
     }
 
     impl Extensions<'_> {

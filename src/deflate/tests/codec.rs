@@ -209,6 +209,26 @@ fn a_message_over_the_limit_is_refused_with_no_more_than_the_limit_and_a_byte() 
 }
 
 #[test]
+fn the_first_thing_that_is_wrong_is_named_however_much_room_there_was() {
+    // One stored block, and a block of a type that there is not.
+    for len in [1, 4 << 10, 5000, 0xFFFF_u16] {
+        let mut payload = vec![0];
+        payload.extend(len.to_le_bytes());
+        payload.extend((!len).to_le_bytes());
+        payload.resize(payload.len() + usize::from(len), 0xFF);
+        payload.push(0x06);
+        let mut inflater = Inflater::new();
+        for (is_text, error) in [(true, InflateError::NotUtf8), (false, InflateError::Corrupt)] {
+            for room in [0, 2, 3000, 100_000] {
+                let mut message = MessageBuffer::new(is_text, vec![0; room]);
+                let result = inflater.inflate(&payload, None, usize::MAX, &mut message);
+                assert_eq!(result, Err(error), "{len} bytes into {room}");
+            }
+        }
+    }
+}
+
+#[test]
 fn text_is_judged_as_it_comes() {
     let mut bytes = vec![b'a'; 1 << 20];
     bytes[5000] = 0xFF;
