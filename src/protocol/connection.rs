@@ -368,6 +368,9 @@ impl Connection {
     /// Room for the rest of a large payload, at the place where it will stay.
     #[inline]
     pub(crate) fn direct_room(&mut self, least: usize, input: &mut Input) -> Option<&mut [u8]> {
+        if self.receiver.is_idle() {
+            return None;
+        }
         self.receiver.direct_room(least, input, &self.config.get().limits)
     }
 

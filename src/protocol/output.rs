@@ -25,8 +25,9 @@ pub struct Output {
     buffer: Vec<u8>,
     sent: usize,
     end: usize,
-    /// Unsent bytes that lie elsewhere, before these; they count towards the bound.
-    backlog: usize,
+    /// Unsent bytes that lie elsewhere: a backlog before these, and the pong behind. They count towards
+    /// the bound.
+    elsewhere: usize,
     /// The transport did not take all that it was last given.
     blocked: bool,
     /// The newest pong, while older bytes block its way.
@@ -86,7 +87,7 @@ impl Output {
             buffer: Vec::new(),
             sent: 0,
             end: 0,
-            backlog: 0,
+            elsewhere: 0,
             blocked: false,
             pong: None,
             keys,
@@ -130,7 +131,7 @@ impl Output {
     /// How many bytes are to be sent.
     #[inline]
     pub fn len(&self) -> usize {
-        self.backlog + (self.end - self.sent) + self.pong.as_ref().map_or(0, |pong| pong.len())
+        self.elsewhere + self.gathered()
     }
 
     /// The transport took the first `n` bytes of [`as_bytes`](Self::as_bytes).
@@ -153,10 +154,17 @@ impl Output {
         }
     }
 
+    /// The waiting pong, for the connection to keep, or to go its way.
+    pub(crate) fn take_pong(&mut self) -> Option<Box<Pong>> {
+        let pong = self.pong.take();
+        self.elsewhere -= pong.as_ref().map_or(0, |pong| pong.len());
+        pong
+    }
+
     /// Puts the waiting pong behind the other bytes.
     #[cold]
     pub(super) fn release_pong(&mut self) {
-        if let Some(pong) = self.pong.take() {
+        if let Some(pong) = self.take_pong() {
             self.push(&pong.header, &pong.payload[..usize::from(pong.len)], pong.key);
         }
     }
@@ -209,8 +217,12 @@ impl Output {
         let n = payload.len().min(pong.payload.len());
         pong.payload[..n].copy_from_slice(&payload[..n]);
         pong.len = u8::try_from(n).unwrap_or(0);
+        self.elsewhere += pong.len();
         match &mut self.pong {
-            Some(older) => **older = pong,
+            Some(older) => {
+                self.elsewhere -= older.len();
+                **older = pong;
+            }
             None => self.pong = Some(Box::new(pong)),
         }
     }
@@ -231,18 +243,21 @@ impl Output {
     pub(crate) fn begin(&mut self, backlog: usize, pong: Option<Box<Pong>>) {
         self.sent = 0;
         self.end = 0;
-        self.backlog = backlog;
-        self.blocked = backlog > 0;
         self.pong = pong;
+        self.put_backlog(backlog);
     }
 
     /// The unsent bytes elsewhere are now this many.
     pub(crate) fn set_backlog(&mut self, backlog: usize) {
-        self.backlog = backlog;
-        self.blocked = backlog > 0;
+        self.put_backlog(backlog);
         if !self.blocked && self.as_bytes().is_empty() {
             self.release_pong();
         }
+    }
+
+    fn put_backlog(&mut self, backlog: usize) {
+        self.elsewhere = backlog + self.pong.as_ref().map_or(0, |pong| pong.len());
+        self.blocked = backlog > 0;
     }
 
     /// Adds bytes that the transport refused.
@@ -284,16 +299,11 @@ impl Output {
     /// Whether no call has left anything.
     #[inline]
     pub(crate) fn is_clean(&self) -> bool {
-        self.end == 0 && !self.blocked && self.pong.is_none() && self.buffer.len() <= KEPT_BUFFER
+        self.end | self.elsewhere == 0 && self.buffer.len() <= KEPT_BUFFER
     }
 
     pub(crate) fn may_send(&self) -> bool {
         !self.blocked
-    }
-
-    /// Ends the call: the waiting pong, for the connection to keep.
-    pub(crate) fn take_pong(&mut self) -> Option<Box<Pong>> {
-        self.pong.take()
     }
 }
 

@@ -2,10 +2,8 @@
 //! out, a caller's error or panic included.
 #![forbid(unsafe_code)]
 
-use super::Outgoing;
-use super::spill::Spill;
-use super::transport_state::TransportState;
-use crate::protocol::{Connection, Input, Output, Stamp, UnreadBytes};
+use super::{Outgoing, Scratch, Turn, WebSocketStream};
+use crate::protocol::{Input, Stamp, UnreadBytes};
 use crate::transport::NonBlockingTransport;
 use std::io;
 
@@ -13,27 +11,18 @@ use std::io;
 ///
 /// It knows the transport's type, so that its calls are compiled into the stream's.
 pub(super) struct Call<'a, T> {
-    pub(super) transport: &'a mut T,
-    pub(super) connection: &'a mut Connection,
-    pub(super) input: &'a mut Input,
-    pub(super) output: &'a mut Output,
-    pub(super) kept: Kept<'a>,
+    pub(super) stream: &'a mut WebSocketStream<T>,
+    pub(super) scratch: &'a mut Scratch,
+    /// The stream's own unread bytes lie in the scratch's input, and the input's buffer in the spill.
+    own_unread: bool,
     /// The error of a system call. After it nothing goes out any more.
     pub(super) failed: Option<io::Error>,
-}
-
-/// What a stream keeps beside its transport and its connection, and how far the call is with it.
-pub(super) struct Kept<'a> {
-    pub(super) state: &'a mut TransportState,
-    pub(super) spill: &'a mut Option<Box<Spill>>,
-    /// The connection's own unread bytes lie in the input, and the scratch's buffer in the spill.
-    pub(super) own_unread: bool,
 }
 
 impl<T> Drop for Call<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.kept.spill.is_some() || !self.input.is_clean() || !self.output.is_clean() {
+        if self.stream.spill.is_some() || !self.scratch.input.is_clean() || !self.scratch.output.is_clean() {
             self.stow();
         }
     }
@@ -49,44 +38,51 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// The input, and the way out beside what is lent from it.
     #[inline]
     pub(super) fn split(&mut self) -> (&mut Input, Outgoing<'_>) {
+        let Self { stream, scratch, failed, .. } = self;
         let out = Outgoing {
-            data_bound: self.connection.data_bound(),
-            transport: self.transport,
-            connection: self.connection,
-            output: self.output,
-            failed: &mut self.failed,
+            data_bound: stream.connection.data_bound(),
+            transport: &mut stream.transport,
+            connection: &mut stream.connection,
+            output: &mut scratch.output,
+            failed,
         };
-        (self.input, out)
+        (&mut scratch.input, out)
+    }
+}
+
+impl<'a, T> Call<'a, T> {
+    /// Lends the scratch, and takes what the stream kept.
+    #[inline]
+    pub(super) fn begin(stream: &'a mut WebSocketStream<T>, turn: &'a mut Turn<'_>) -> Self {
+        turn.scratch.output.set_time(turn.now);
+        let mut call = Self { stream, scratch: turn.scratch, own_unread: false, failed: None };
+        let WebSocketStream { spill, state, .. } = &*call.stream;
+        if spill.is_some() || state.ended() || state.broken.is_some() {
+            call.unpack();
+        }
+        call
     }
 }
 
 impl<T> Call<'_, T> {
-    /// Takes what the connection kept.
-    #[inline]
-    pub(super) fn begin(&mut self) {
-        let Kept { state, spill, .. } = &self.kept;
-        if spill.is_some() || state.ended() || state.broken.is_some() {
-            self.unpack();
-        }
-    }
-
     #[cold]
     fn unpack(&mut self) {
-        let Kept { state, spill, own_unread } = &mut self.kept;
-        if let Some(spill) = spill {
+        let Self { stream, scratch, .. } = self;
+        let state = stream.state;
+        if let Some(spill) = &mut stream.spill {
             let pong = spill.unsent.pong.take();
-            self.output.begin(spill.unsent.len(), pong);
+            scratch.output.begin(spill.unsent.len(), pong);
             if !spill.unread.as_bytes().is_empty() {
-                self.input.swap_bytes(&mut spill.unread);
-                *own_unread = true;
+                scratch.input.swap_bytes(&mut spill.unread);
+                self.own_unread = true;
             }
         }
         if state.ended() && state.broken.is_none() {
-            self.input.end_of_stream();
+            scratch.input.end_of_stream();
         }
         // Until the end is told, each call fails as the one did in which the transport failed.
         if let Some(errno) = state.broken
-            && self.connection.goes_on()
+            && stream.connection.goes_on()
         {
             self.failed = Some(match errno.get() {
                 0 => io::ErrorKind::NotConnected.into(),
@@ -98,22 +94,22 @@ impl<T> Call<'_, T> {
     /// Gives the connection what it has to keep, and leaves the scratch clean.
     #[cold]
     fn stow(&mut self) {
-        self.kept.restore(self.input);
-        let Kept { state, spill, .. } = &mut self.kept;
-        let unread = self.input.unread();
+        self.restore();
+        let WebSocketStream { connection, state, spill, .. } = &mut *self.stream;
+        let unread = self.scratch.input.unread();
         if !unread.is_empty() {
             let unread = UnreadBytes::new(unread);
             spill.get_or_insert_default().unread = unread;
         }
-        self.input.reset();
-        let output = &mut *self.output;
+        self.scratch.input.reset();
+        let output = &mut self.scratch.output;
         let pong = output.take_pong();
         if state.broken.is_none() && (!output.as_bytes().is_empty() || pong.is_some()) {
             let unsent = &mut spill.get_or_insert_default().unsent;
             if unsent.is_empty() {
                 unsent.since = output.now().map(Stamp::at);
             }
-            let bound = self.connection.config().limits.unsent_bound();
+            let bound = connection.config().limits.unsent_bound();
             match unsent.is_empty().then(|| output.take_bytes(bound)).flatten() {
                 Some((bytes, sent)) => unsent.take(bytes, sent),
                 None => unsent.push(output.as_bytes(), bound),
@@ -123,27 +119,24 @@ impl<T> Call<'_, T> {
         output.begin(0, None);
         output.shrink();
         if spill.as_ref().is_some_and(|spill| spill.is_empty()) {
-            **spill = None;
+            *spill = None;
         }
     }
 
     /// Whether the transport failed, in this call or before.
     #[inline]
     pub(super) fn has_failed(&self) -> bool {
-        self.failed.is_some() || self.kept.state.broken.is_some()
+        self.failed.is_some() || self.stream.state.broken.is_some()
     }
-}
 
-impl Kept<'_> {
-    /// The connection's own unread bytes, used or not, go back to it, and the scratch's buffer to the
-    /// scratch.
+    /// The stream's own unread bytes, used or not, go back to it, and the input's buffer to the input.
     #[inline]
-    pub(super) fn restore(&mut self, input: &mut Input) {
+    pub(super) fn restore(&mut self) {
         if self.own_unread
-            && let Some(spill) = self.spill
+            && let Some(spill) = &mut self.stream.spill
         {
             self.own_unread = false;
-            input.swap_bytes(&mut spill.unread);
+            self.scratch.input.swap_bytes(&mut spill.unread);
             if spill.unread.as_bytes().is_empty() {
                 spill.unread = UnreadBytes::default();
             }

@@ -98,7 +98,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         told: &mut Option<Event<'static>>,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Handed<E> {
-        let most = self.connection.config().limits.whole_message();
+        let most = self.stream.connection.config().limits.whole_message();
         let (input, mut out) = self.split();
         loop {
             // What almost all of it is: messages that lie whole in the input.
@@ -130,7 +130,6 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Interest, Stopped<E>> {
-        self.begin();
         if ready.writable && self.needs_flush() {
             self.flush();
         }
@@ -138,7 +137,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         let mut spent = self.pause();
         let mut told = None;
         loop {
-            if !spent || told.is_some() {
+            if told.is_some() || !spent && self.holds_input() {
                 match self.hand_out(&mut budget, &mut told, &mut handler) {
                     Handed::All => {}
                     Handed::Some => {
@@ -150,12 +149,12 @@ impl<T: NonBlockingTransport> Call<'_, T> {
                         return Err(Stopped::Handler(error));
                     }
                 }
-                if budget.more {
-                    match self.refill(&mut budget) {
-                        Refill::Received => continue,
-                        Refill::Drained => {}
-                        Refill::Spent => spent = true,
-                    }
+            }
+            if !spent && budget.more {
+                match self.refill(&mut budget) {
+                    Refill::Received => continue,
+                    Refill::Drained => {}
+                    Refill::Spent => spent = true,
                 }
             }
             match self.next_stage(&mut stage, &mut budget, spent) {
@@ -165,6 +164,13 @@ impl<T: NonBlockingTransport> Call<'_, T> {
                 Next::Failed(error) => return Err(Stopped::System(error)),
             }
         }
+    }
+
+    /// Whether something was received that is not handed out: bytes, an end, or what has just become
+    /// whole.
+    #[inline]
+    fn holds_input(&self) -> bool {
+        !self.scratch.input.is_clean() || self.stream.connection.is_receiving()
     }
 
     /// What comes when nothing is to be received any more.
@@ -181,7 +187,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         }
         if let Stage::Sending { mut again } = *stage {
             self.flush_at_end();
-            if self.kept.state.paused {
+            if self.stream.state.paused {
                 again = !self.is_too_full();
             }
             if again || !self.has_failed() {
@@ -206,11 +212,11 @@ impl<T: NonBlockingTransport> Call<'_, T> {
                     return Next::Done { again: true };
                 }
                 // After the closing handshake, or a fault, a peer that is gone is no news.
-                let news = self.connection.goes_on();
+                let news = self.stream.connection.goes_on();
                 *stage = Stage::Over(self.failed.take().filter(|_| news));
                 budget.more = false;
-                let errno = self.kept.state.broken.map_or(0, Errno::get);
-                if let Some(end) = self.connection.transport_failed(errno) {
+                let errno = self.stream.state.broken.map_or(0, Errno::get);
+                if let Some(end) = self.stream.connection.transport_failed(errno) {
                     return Next::Event(end);
                 }
             }
@@ -224,18 +230,18 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     #[inline]
     fn budget(&mut self, ready: Ready) -> Budget {
-        let limits = &self.connection.config().limits;
+        let limits = &self.stream.connection.config().limits;
         if ready.closed {
-            self.kept.state.receive_to_the_end();
+            self.stream.state.receive_to_the_end();
         }
         // A deadline alone does not say that nothing has arrived.
         let more = ready.readable
-            || self.kept.state.incoming == Incoming::ToTheEnd
-            || self.transport.holds_input()
-            || self.connection.is_due(self.output);
+            || self.stream.state.incoming == Incoming::ToTheEnd
+            || self.stream.transport.holds_input()
+            || self.stream.connection.is_due(&self.scratch.output);
         let gather = match limits.pause_reading {
             None => GATHER,
-            Some(pause) => GATHER.min(pause.saturating_sub(self.output.len()).max(1)),
+            Some(pause) => GATHER.min(pause.saturating_sub(self.scratch.output.len()).max(1)),
         };
         Budget { bytes: limits.call_bytes.max(1), events: limits.call_events.max(1), given: 0, more, gather }
     }
@@ -243,12 +249,12 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// Sends what was gathered, where it is much. Tells whether the call stops here.
     #[inline(never)]
     fn is_spent(&mut self, budget: &Budget) -> bool {
-        if self.output.gathered() >= budget.gather {
+        if self.scratch.output.gathered() >= budget.gather {
             self.flush_unblocked();
             if self.pause() {
                 return true;
             }
         }
-        budget.given >= budget.events && (budget.more || !self.input.unread().is_empty())
+        budget.given >= budget.events && (budget.more || !self.scratch.input.unread().is_empty())
     }
 }

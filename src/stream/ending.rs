@@ -9,10 +9,10 @@ impl<T> Call<'_, T> {
     /// Does what is due by now; an end that is due is told.
     #[inline]
     pub(super) fn on_deadline(&mut self) -> Option<Event<'static>> {
-        if self.kept.spill.is_some() {
+        if self.stream.spill.is_some() {
             self.on_unsent_deadline();
         }
-        let end = self.connection.on_deadline(self.output)?;
+        let end = self.stream.connection.on_deadline(&mut self.scratch.output)?;
         // Whoever was waited for until now is not waited for to take the rest.
         self.abandon();
         Some(end)
@@ -21,16 +21,16 @@ impl<T> Call<'_, T> {
     /// The same for what is unsent.
     #[cold]
     fn on_unsent_deadline(&mut self) {
-        if self.kept.state.paused {
-            self.connection.excuse_silence(self.output);
+        if self.stream.state.paused {
+            self.stream.connection.excuse_silence(&self.scratch.output);
         }
-        if let Some(spill) = self.kept.spill
+        if let Some(spill) = &mut self.stream.spill
             && !spill.unsent.is_empty()
         {
-            spill.unsent.since = spill.unsent.since.or(self.output.now().map(Stamp::at));
-            self.connection.on_unsent_deadline(spill.unsent.since, self.output);
-            let is_over = matches!(self.connection.status(), Status::Over(_));
-            if is_over && self.connection.linger_is_due(self.output) {
+            spill.unsent.since = spill.unsent.since.or(self.scratch.output.now().map(Stamp::at));
+            self.stream.connection.on_unsent_deadline(spill.unsent.since, &mut self.scratch.output);
+            let is_over = matches!(self.stream.connection.status(), Status::Over(_));
+            if is_over && self.stream.connection.linger_is_due(&self.scratch.output) {
                 self.abandon();
             }
         }
@@ -39,7 +39,7 @@ impl<T> Call<'_, T> {
     /// Nothing goes out any more, and what is unsent is given up.
     #[cold]
     fn abandon(&mut self) {
-        self.kept.state.broken.get_or_insert(Errno::NONE);
+        self.stream.state.broken.get_or_insert(Errno::NONE);
         self.give_up();
     }
 
@@ -47,11 +47,11 @@ impl<T> Call<'_, T> {
     #[cold]
     pub(super) fn give_up(&mut self) {
         if let Some(error) = &self.failed {
-            self.kept.state.fail(error);
+            self.stream.state.fail(error);
         }
-        if let Some(spill) = self.kept.spill {
+        if let Some(spill) = &mut self.stream.spill {
             spill.unsent.clear();
         }
-        self.output.begin(0, None);
+        self.scratch.output.begin(0, None);
     }
 }

@@ -4,6 +4,7 @@
 //! no time: deadlines count only in calls that are given it.
 #![forbid(unsafe_code)]
 
+use super::call::Call;
 use super::driving::Stopped;
 use super::{Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, WebSocketStream, WriteResult};
 use crate::frame::{CloseCode, OpCode, utf8};
@@ -38,7 +39,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     pub fn read(&mut self) -> ReadResult {
         let mut found = None;
         let result = with_scratch(|scratch| {
-            self.call(&mut scratch.untimed()).run(Ready::ALL, |event, _| {
+            Call::begin(self, &mut scratch.untimed()).run(Ready::ALL, |event, _| {
                 found = match event {
                     Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
                     Event::Ping(payload) => Some((OpCode::Ping, payload.to_vec())),

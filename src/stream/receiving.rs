@@ -15,22 +15,22 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// Receives once, all of whose input is used.
     pub(super) fn refill(&mut self, budget: &mut Budget) -> Refill {
         let failed = self.has_failed();
-        if self.kept.state.ended() || (failed && !self.connection.goes_on()) {
+        if self.stream.state.ended() || (failed && !self.stream.connection.goes_on()) {
             return Refill::Drained;
         }
         if budget.bytes == 0 {
             return Refill::Spent;
         }
-        self.kept.restore(self.input);
+        self.restore();
         let (received, room) = self.receive_once(budget.bytes);
-        let state = &mut *self.kept.state;
+        let state = &mut self.stream.state;
         match received {
             Ok(Received::Bytes(n)) => {
-                self.connection.heard(self.output.now());
+                self.stream.connection.heard(self.scratch.output.now());
                 budget.bytes = budget.bytes.saturating_sub(n);
                 // A short read has drained the socket, except of its end.
                 budget.more =
-                    n == room || state.incoming == Incoming::ToTheEnd || self.transport.holds_input();
+                    n == room || state.incoming == Incoming::ToTheEnd || self.stream.transport.holds_input();
                 Refill::Received
             }
             Ok(Received::WouldBlock) => {
@@ -43,7 +43,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
                 if failed {
                     return Refill::Drained;
                 }
-                self.input.end_of_stream();
+                self.scratch.input.end_of_stream();
                 Refill::Received
             }
             Err(error) => {
@@ -58,42 +58,43 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// At most `most` bytes; gives what came, and how much room there was for it.
     #[inline]
     fn receive_once(&mut self, most: usize) -> (io::Result<Received>, usize) {
-        if let Some(room) = self.connection.direct_room(DIRECT_RECEIVE, self.input) {
+        if let Some(room) = self.stream.connection.direct_room(DIRECT_RECEIVE, &mut self.scratch.input) {
             let len = room.len().min(most);
-            let received = recv_checked(self.transport, &mut room[..len]);
+            let received = recv_checked(&mut self.stream.transport, &mut room[..len]);
             if let Ok(Received::Bytes(n)) = received {
-                self.connection.direct_filled(n, self.output);
+                self.stream.connection.direct_filled(n, &mut self.scratch.output);
             }
             return (received, len);
         }
-        let room = self.input.spare();
+        let room = self.scratch.input.spare();
         let len = room.len().min(most);
-        let received = recv_checked(self.transport, &mut room[..len]);
+        let received = recv_checked(&mut self.stream.transport, &mut room[..len]);
         if let Ok(Received::Bytes(n)) = received {
-            self.input.filled(n);
+            self.scratch.input.filled(n);
         }
         (received, len)
     }
 
     /// Whether nothing may be received because too much is unsent.
     pub(super) fn is_too_full(&self) -> bool {
-        let pause = self.connection.config().limits.pause_reading;
-        pause.is_some_and(|pause| self.output.len() > pause) && self.connection.status() == Status::Open
+        let pause = self.stream.connection.config().limits.pause_reading;
+        pause.is_some_and(|pause| self.scratch.output.len() > pause)
+            && self.stream.connection.status() == Status::Open
     }
 
     /// Stops receiving where too much is unsent. Once less is, it goes on to the end of what has
     /// arrived: the poller has told it and may not tell it again.
     #[inline]
     pub(super) fn pause(&mut self) -> bool {
-        self.connection.config().limits.pause_reading.is_some() && self.pause_if_too_full()
+        self.stream.connection.config().limits.pause_reading.is_some() && self.pause_if_too_full()
     }
 
     #[cold]
     fn pause_if_too_full(&mut self) -> bool {
-        self.kept.state.paused = self.is_too_full();
-        if self.kept.state.paused {
-            self.kept.state.receive_to_the_end();
+        self.stream.state.paused = self.is_too_full();
+        if self.stream.state.paused {
+            self.stream.state.receive_to_the_end();
         }
-        self.kept.state.paused
+        self.stream.state.paused
     }
 }

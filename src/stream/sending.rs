@@ -36,14 +36,14 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// Whether something waits for the transport, or in it.
     #[inline]
     pub(super) fn needs_flush(&self) -> bool {
-        !self.output.is_empty() || self.transport.wants_write()
+        !self.scratch.output.is_empty() || self.stream.transport.wants_write()
     }
 
     /// Sends what is unsent, unless there is nothing, or the transport is known to take nothing now.
     #[inline]
     pub(super) fn flush_unblocked(&mut self) {
         // Also where it takes nothing, that it has failed is kept, whatever else this call has to tell.
-        if self.failed.is_some() || self.output.may_send() && self.needs_flush() {
+        if self.failed.is_some() || self.scratch.output.may_send() && self.needs_flush() {
             self.flush();
         }
     }
@@ -51,8 +51,8 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// The same at a call's end, where almost always all of it was made by this call and is taken.
     #[inline]
     pub(super) fn flush_at_end(&mut self) {
-        if self.kept.spill.is_none() && self.kept.state.broken.is_none() {
-            flush_gathered(self.transport, self.output, &mut self.failed);
+        if self.stream.spill.is_none() && self.stream.state.broken.is_none() {
+            flush_gathered(&mut self.stream.transport, &mut self.scratch.output, &mut self.failed);
         }
         self.flush_unblocked();
     }
@@ -71,34 +71,34 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     #[inline]
     fn try_flush(&mut self) -> io::Result<()> {
-        if self.kept.spill.is_some() {
+        if self.stream.spill.is_some() {
             self.flush_spill()?;
         }
         // Again, for a pong that waited for its way to be free.
-        while self.output.may_send() && self.output.gathered() > 0 {
-            send_gathered(self.transport, self.output)?;
+        while self.scratch.output.may_send() && self.scratch.output.gathered() > 0 {
+            send_gathered(&mut self.stream.transport, &mut self.scratch.output)?;
         }
-        flush_checked(self.transport)
+        flush_checked(&mut self.stream.transport)
     }
 
     /// Sends what the connection kept, as much as the transport takes now.
     #[cold]
     fn flush_spill(&mut self) -> io::Result<()> {
-        if let Some(spill) = self.kept.spill
+        if let Some(spill) = &mut self.stream.spill
             && !spill.unsent.is_empty()
         {
             let taken = match spill.unsent.pieces() {
-                (all, []) => send_checked(self.transport, all)?,
+                (all, []) => send_checked(&mut self.stream.transport, all)?,
                 (first, second) => {
                     let pieces = [IoSlice::new(first), IoSlice::new(second)];
-                    send_vectored_checked(self.transport, &pieces)?
+                    send_vectored_checked(&mut self.stream.transport, &pieces)?
                 }
             };
             spill.unsent.consume(taken);
             if taken > 0 {
-                spill.unsent.since = self.output.now().map(Stamp::at);
+                spill.unsent.since = self.scratch.output.now().map(Stamp::at);
             }
-            self.output.set_backlog(spill.unsent.len());
+            self.scratch.output.set_backlog(spill.unsent.len());
         }
         Ok(())
     }
@@ -109,7 +109,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             return Err(Error::System(error));
         }
         result?;
-        Ok(match self.output.len() {
+        Ok(match self.scratch.output.len() {
             0 => Sent::Written,
             unsent => Sent::Queued(unsent),
         })
@@ -118,19 +118,19 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// Ends the sending direction once the last frame is out. The peer's end is then awaited: closing
     /// with unread input would reset the peer before it has read that frame.
     fn half_close(&mut self) {
-        if self.kept.state.broken.is_none() && !self.kept.state.shut && !self.needs_flush() {
-            self.kept.state.shut = true;
+        if self.stream.state.broken.is_none() && !self.stream.state.shut && !self.needs_flush() {
+            self.stream.state.shut = true;
             // A transport that is already disconnected says so at the next receive.
-            let _ = self.transport.shutdown_write();
+            let _ = self.stream.transport.shutdown_write();
         }
     }
 
     /// Ends the call: what the stream wants now.
     #[inline]
     pub(super) fn conclude(&mut self, again: bool) -> Interest {
-        if !self.connection.goes_on() {
+        if !self.stream.connection.goes_on() {
             self.half_close();
         }
-        self.kept.state.interest(self.connection, self.needs_flush(), again)
+        self.stream.state.interest(&self.stream.connection, self.needs_flush(), again)
     }
 }

@@ -1,11 +1,11 @@
 //! The stream itself.
 #![forbid(unsafe_code)]
 
-use super::call::{Call, Kept};
+use super::call::Call;
 use super::driving::Stopped;
 use super::spill::Spill;
 use super::transport_state::{Incoming, TransportState};
-use super::{Error, Interest, Outgoing, Ready, Scratch, Turn};
+use super::{Error, Interest, Outgoing, Ready, Turn};
 use crate::frame::CloseCode;
 use crate::protocol::{
     Config, Connection, Event, Message, Role, SendError, SharedConfig, Status, UnreadBytes,
@@ -88,7 +88,7 @@ pub struct WebSocketStream<T> {
     pub(super) transport: T,
     pub(super) connection: Connection,
     pub(super) state: TransportState,
-    spill: Option<Box<Spill>>,
+    pub(super) spill: Option<Box<Spill>>,
 }
 
 /// What became of a message that was accepted.
@@ -221,20 +221,6 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         Self { transport, connection, state, spill }
     }
 
-    #[inline]
-    pub(super) fn call<'a>(&'a mut self, turn: &'a mut Turn<'_>) -> Call<'a, T> {
-        let Scratch { input, output } = &mut *turn.scratch;
-        output.set_time(turn.now);
-        Call {
-            transport: &mut self.transport,
-            connection: &mut self.connection,
-            input,
-            output,
-            kept: Kept { state: &mut self.state, spill: &mut self.spill, own_unread: false },
-            failed: None,
-        }
-    }
-
     /// Does everything that a readiness, a deadline or "again" asks for: sends what is unsent,
     /// receives, gives each event to the handler, sends the replies in one call, and says what to
     /// wait for now.
@@ -254,7 +240,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> Result<Interest, Error> {
-        self.call(turn).run(ready, handler).map_err(|stopped| match stopped {
+        Call::begin(self, turn).run(ready, handler).map_err(|stopped| match stopped {
             Stopped::System(error) => Error::System(error),
             Stopped::Handler(error) => Error::Send(error),
         })
@@ -272,7 +258,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Interest, E> {
-        self.call(turn).run(ready, handler).map_err(|stopped| match stopped {
+        Call::begin(self, turn).run(ready, handler).map_err(|stopped| match stopped {
             Stopped::System(error) => E::from(error),
             Stopped::Handler(error) => error,
         })
@@ -290,8 +276,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         turn: &mut Turn<'_>,
         f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> Result<Sent, Error> {
-        let mut call = self.call(turn);
-        call.begin();
+        let mut call = Call::begin(self, turn);
         let result = f(&mut call.out());
         call.flush_unblocked();
         call.sent(result)
@@ -322,8 +307,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// [`Error::System`] where the transport failed.
     pub fn flush(&mut self, turn: &mut Turn<'_>) -> Result<Sent, Error> {
-        let mut call = self.call(turn);
-        call.begin();
+        let mut call = Call::begin(self, turn);
         call.flush();
         call.sent(Ok(()))
     }

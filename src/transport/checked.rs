@@ -31,25 +31,16 @@ pub(crate) fn recv_checked<T: NonBlockingTransport + ?Sized>(
     if buffer.is_empty() {
         return Ok(Received::Bytes(0));
     }
-    match transport.recv(buffer) {
-        Ok(n) if n > 0 && n <= buffer.len() => Ok(Received::Bytes(n)),
-        outcome => recv_other(transport, buffer, outcome),
+    loop {
+        match transport.recv(buffer) {
+            Ok(n) if n > 0 && n <= buffer.len() => return Ok(Received::Bytes(n)),
+            outcome => match none_moved(outcome)? {
+                NoneMoved::Zero => return Ok(Received::End),
+                NoneMoved::WouldBlock => return Ok(Received::WouldBlock),
+                NoneMoved::Interrupted => {}
+            },
+        }
     }
-}
-
-/// What is not the usual outcome.
-#[cold]
-#[inline(never)]
-fn recv_other<T: NonBlockingTransport + ?Sized>(
-    transport: &mut T,
-    buffer: &mut [u8],
-    outcome: io::Result<usize>,
-) -> io::Result<Received> {
-    Ok(match checked(buffer.len(), outcome, || transport.recv(buffer))? {
-        Some(0) => Received::End,
-        Some(n) => Received::Bytes(n),
-        None => Received::WouldBlock,
-    })
 }
 
 /// Gives bytes to the transport. 0 is that it takes none now, or that there are none to take.
@@ -102,44 +93,39 @@ fn taken(given: usize, mut call: impl FnMut() -> io::Result<usize>) -> io::Resul
     if given == 0 {
         return Ok(0);
     }
-    match call() {
-        Ok(n) if n > 0 && n <= given => Ok(n),
-        outcome => taken_other(given, outcome, call),
-    }
-}
-
-/// What is not the usual outcome.
-#[cold]
-#[inline(never)]
-fn taken_other(
-    given: usize,
-    outcome: io::Result<usize>,
-    call: impl FnMut() -> io::Result<usize>,
-) -> io::Result<usize> {
-    match checked(given, outcome, call)? {
-        Some(0) => Err(ErrorKind::WriteZero.into()),
-        Some(n) => Ok(n),
-        None => Ok(0),
-    }
-}
-
-/// The bytes that a call moved, at most `given`; `None` where it would block. An interrupted call is
-/// made again.
-fn checked(
-    given: usize,
-    mut outcome: io::Result<usize>,
-    mut call: impl FnMut() -> io::Result<usize>,
-) -> io::Result<Option<usize>> {
     loop {
-        match outcome {
-            Ok(n) if n <= given => return Ok(Some(n)),
-            Ok(_) => return Err(ErrorKind::InvalidData.into()),
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock => return Ok(None),
-                ErrorKind::Interrupted => outcome = call(),
-                _ => return Err(error),
+        match call() {
+            Ok(n) if n > 0 && n <= given => return Ok(n),
+            outcome => match none_moved(outcome)? {
+                NoneMoved::Zero => return Err(ErrorKind::WriteZero.into()),
+                NoneMoved::WouldBlock => return Ok(0),
+                NoneMoved::Interrupted => {}
             },
         }
+    }
+}
+
+/// Why a call moved no bytes.
+enum NoneMoved {
+    /// It says that it moved none.
+    Zero,
+    WouldBlock,
+    /// It is to be made again.
+    Interrupted,
+}
+
+/// What is not the usual outcome: none, more than there are, or an error.
+#[cold]
+#[inline(never)]
+fn none_moved(outcome: io::Result<usize>) -> io::Result<NoneMoved> {
+    match outcome {
+        Ok(0) => Ok(NoneMoved::Zero),
+        Ok(_) => Err(ErrorKind::InvalidData.into()),
+        Err(error) => match error.kind() {
+            ErrorKind::WouldBlock => Ok(NoneMoved::WouldBlock),
+            ErrorKind::Interrupted => Ok(NoneMoved::Interrupted),
+            _ => Err(error),
+        },
     }
 }
 

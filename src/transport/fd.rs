@@ -112,24 +112,20 @@ fn checked(returned: c_int) -> io::Result<c_int> {
 /// The bytes that a call moved, or the errno that it left; an interrupted call is made again.
 #[inline]
 fn transferred(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
-    match usize::try_from(call()) {
-        Ok(n) => Ok(n),
-        Err(_) => not_transferred(&mut call),
+    loop {
+        match usize::try_from(call()) {
+            Ok(n) => return Ok(n),
+            Err(_) => unless_interrupted()?,
+        }
     }
 }
 
+/// The errno that a call left, unless it was interrupted.
 #[cold]
 #[inline(never)]
-fn not_transferred(call: &mut dyn FnMut() -> libc::ssize_t) -> io::Result<usize> {
-    loop {
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-        if let Ok(n) = usize::try_from(call()) {
-            return Ok(n);
-        }
-    }
+fn unless_interrupted() -> io::Result<()> {
+    let error = io::Error::last_os_error();
+    if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
 }
 
 macro_rules! descriptor_transport {
