@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::io::{ErrorKind, IoSlice};
 use std::net::TcpStream;
 use websocket_stream::frame::Header;
+use websocket_stream::protocol::{Connection, Output};
 use websocket_stream::transport::memory;
 use websocket_stream::{
     Event, Message, NonBlockingTransport, OpCode, Ready, Role, Scratch, Status, WebSocketStream,
@@ -346,6 +347,29 @@ fn a_large_message_that_is_unsent_is_held_once_and_leaves_nothing_in_the_scratch
     assert!(held < 9 << 20, "{held} bytes");
     drop((client, peer));
     assert!(LIVE.get() < before + (1 << 20), "{} bytes stay", LIVE.get().wrapping_sub(before));
+}
+
+#[test]
+fn an_output_that_is_never_quite_empty_does_not_grow_and_keeps_its_order() {
+    const PAYLOAD: usize = 1000;
+    let header = Header::new(OpCode::Binary, PAYLOAD as u64).encode();
+    let frame = header.len() + PAYLOAD;
+    let (mut server, mut output) = (Connection::new(Role::Server), Output::new());
+    let (before, mut sent) = (LIVE.get(), 0);
+    // Each payload says in each of its bytes which one it is, modulo 256.
+    let payload = |turn: usize| [turn.to_le_bytes()[0]; PAYLOAD];
+    for turn in 0..10_000 {
+        server.send(Message::Binary(&payload(turn)), &mut output).unwrap();
+        // A transport that is always half a message behind.
+        let taken = output.len() - PAYLOAD / 2;
+        for (at, byte) in output.as_bytes()[..taken].iter().enumerate() {
+            let (turn, place) = ((sent + at) / frame, (sent + at) % frame);
+            assert_eq!(*byte, header.get(place).copied().unwrap_or(payload(turn)[0]));
+        }
+        output.consume(taken);
+        sent += taken;
+    }
+    assert!(LIVE.get() - before <= 8 * PAYLOAD, "{} bytes", LIVE.get() - before);
 }
 
 #[test]

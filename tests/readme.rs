@@ -20,7 +20,7 @@ fn fast(mut ws: WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<()
         Event::End(end) => Ok(println!("{end}")),     // once; clean or not
         _ => Ok(()),                                  // pings and Close frames are answered already
     })?;
-    // interest: readable, writable, again (at once, after the others), over (drop it)
+    // interest: readable, writable, again (with Ready::READABLE, after the others), over (drop it)
     // END
     Ok(())
 }

@@ -110,7 +110,8 @@ impl Output {
         self.now
     }
 
-    /// The bytes to send.
+    /// The bytes to send. What is added later may move them: for a call that the kernel makes
+    /// meanwhile, as io_uring does, copy them first.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.buffer[self.sent..self.end]
@@ -201,14 +202,24 @@ impl Output {
                     return;
                 }
             }
-            self.grow(self.end + flat.len() + payload.len());
+            self.make_room(flat.len() + payload.len());
         }
     }
 
-    /// Room for `wanted` bytes in all, by doubling.
+    /// Room for `more` bytes behind the others. Where at least as many bytes are sent as are not, what is
+    /// unsent moves to the front, so that an output that is never quite empty does not grow; then it
+    /// doubles. Moving costs no more than sending did.
     #[cold]
-    fn grow(&mut self, wanted: usize) {
-        self.buffer.resize(wanted.max(self.buffer.len() * 2).max(LEAST_BUFFER), 0);
+    fn make_room(&mut self, more: usize) {
+        if self.sent >= self.gathered() {
+            self.buffer.copy_within(self.sent..self.end, 0);
+            self.end -= self.sent;
+            self.sent = 0;
+        }
+        let wanted = self.end + more;
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted.max(self.buffer.len() * 2).max(LEAST_BUFFER), 0);
+        }
     }
 
     /// Keeps a pong until the way is free; it takes the place of an older one.
@@ -268,10 +279,10 @@ impl Output {
 
     /// Adds bytes that are frames already.
     pub(crate) fn push_encoded(&mut self, bytes: &[u8]) {
-        let end = self.end + bytes.len();
-        if self.buffer.len() < end {
-            self.grow(end);
+        if self.buffer.len() - self.end < bytes.len() {
+            self.make_room(bytes.len());
         }
+        let end = self.end + bytes.len();
         self.buffer[self.end..end].copy_from_slice(bytes);
         self.end = end;
     }

@@ -8,7 +8,7 @@
 //! up to 32 bytes      two overlapping words, or two vectors that every processor of its kind has, inlined
 //! more, x86_64        AVX2 where the processor has it, else SSE2
 //! more, aarch64       NEON
-//! more, elsewhere     words of eight bytes
+//! more, elsewhere     words of 16 bytes
 //! ```
 //!
 //! With `std` the processor is asked, once; without it, what the build is for decides.
