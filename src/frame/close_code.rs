@@ -137,6 +137,38 @@ mod tests {
     }
 
     #[test]
+    fn each_code_has_the_number_and_the_meaning_that_the_registry_gives_it() {
+        let registry = [
+            (CloseCode::NORMAL, 1000, "normal closure"),
+            (CloseCode::GOING_AWAY, 1001, "going away"),
+            (CloseCode::PROTOCOL_ERROR, 1002, "protocol error"),
+            (CloseCode::UNSUPPORTED_DATA, 1003, "unsupported data"),
+            (CloseCode::new(1004), 1004, "undefined code"),
+            (CloseCode::NO_STATUS, 1005, "no status received"),
+            (CloseCode::ABNORMAL, 1006, "abnormal closure"),
+            (CloseCode::INVALID_PAYLOAD, 1007, "invalid payload data"),
+            (CloseCode::POLICY_VIOLATION, 1008, "policy violation"),
+            (CloseCode::TOO_BIG, 1009, "message too big"),
+            (CloseCode::MANDATORY_EXTENSION, 1010, "mandatory extension"),
+            (CloseCode::INTERNAL_ERROR, 1011, "internal error"),
+            (CloseCode::SERVICE_RESTART, 1012, "service restart"),
+            (CloseCode::TRY_AGAIN_LATER, 1013, "try again later"),
+            (CloseCode::BAD_GATEWAY, 1014, "bad gateway"),
+            (CloseCode::TLS_HANDSHAKE, 1015, "TLS handshake"),
+            (CloseCode::new(2999), 2999, "undefined code"),
+            (CloseCode::new(3000), 3000, "registered code"),
+            (CloseCode::new(3999), 3999, "registered code"),
+            (CloseCode::new(4000), 4000, "private code"),
+            (CloseCode::new(4999), 4999, "private code"),
+            (CloseCode::new(5000), 5000, "undefined code"),
+        ];
+        for (code, number, meaning) in registry {
+            assert_eq!((code.get(), code.meaning()), (number, meaning));
+            assert_eq!((CloseCode::from(number), u16::from(code)), (code, number));
+        }
+    }
+
+    #[test]
     fn a_code_prints_its_number_and_its_meaning() {
         assert_eq!(CloseCode::NORMAL.to_string(), "1000 (normal closure)");
         assert_eq!(format!("{:?}", CloseCode::new(4321)), "CloseCode(4321 (private code))");

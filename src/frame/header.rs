@@ -321,7 +321,10 @@ mod tests {
             let bytes = header.encode();
             (0..bytes.len()).all(|end| match Header::decode(&bytes[..end]) {
                 Ok(Decoded::Partial { least, needed }) => {
-                    let short = least.is_none_or(|l| l.len <= header.len && l.opcode == header.opcode);
+                    let short = least.is_none_or(|least| {
+                        let key = header.mask.map(|_| [0; 4]);
+                        least.len <= header.len && least == Header { len: least.len, mask: key, ..header }
+                    });
                     end < needed && needed <= bytes.len() && short && (least.is_some() == (end >= 2))
                 }
                 _ => false,

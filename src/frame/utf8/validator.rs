@@ -294,4 +294,30 @@ mod tests {
             assert_eq!(validate(bytes), Err(Utf8Error { at }), "{bytes:x?}");
         }
     }
+
+    #[test]
+    fn what_is_wrong_behind_a_character_that_was_cut_is_found_at_its_place() {
+        // The rest of the cut character, then what is whole, then what is begun.
+        let rest: [&[u8]; 3] = [b"", b"\x82\xAC", b"\xAC"];
+        let whole: [&[u8]; 3] = [b"", b"ab", b"a\xC3\xA9b"];
+        let wrong: [(&[u8], usize); 4] =
+            [(b"\xFF", 0), (b"\xE0\x80", 1), (b"\xF4\x90\x80", 1), (b"\xFFabcd", 0)];
+        for rest in rest {
+            for whole in whole {
+                for (wrong, at) in wrong {
+                    let bytes = [&b"\xE2\x82\xAC"[..3 - rest.len()], rest, whole, wrong].concat();
+                    let cuts = [0, 3 - rest.len(), bytes.len()];
+                    let expected = Err(3 + whole.len() + at);
+                    assert_eq!(fed(&bytes, &cuts, None), expected, "{bytes:x?}");
+                    assert_eq!(fed(&bytes, &cuts, Some([1, 2, 3, 0x84])), expected, "{bytes:x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_says_which_byte_is_wrong() {
+        let error = validate(b"ab\xFF").unwrap_err();
+        assert_eq!(error.to_string(), "the text is not UTF-8: byte 2 cannot be right");
+    }
 }
