@@ -22,9 +22,10 @@ impl Connection {
     }
 
     /// When [`on_deadline`](Self::on_deadline) next wants to be called, in the caller's milliseconds;
-    /// `None` for never. It changes with every call that receives, sends or closes, but only closing
-    /// brings it forward: where a timer runs already, and the connection is open as before, it is
-    /// enough to ask again when it has run out.
+    /// `None` for never. It changes with every call that receives, sends or closes, but only closing, and
+    /// compressing with takeover, bring it forward: where a timer runs already, and the connection is
+    /// open as before, it is enough to ask again when it has run out (what is to be parked then waits
+    /// until that).
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadlines = &self.config().deadlines;
         let after = match self.closing {

@@ -153,7 +153,7 @@ unsafe fn in_one_pass<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key:
 ///
 /// # Safety
 ///
-/// `at` is valid for reads and writes of `len` bytes, which are at least as many as `V` has. The
+/// `bytes` is valid for reads and writes of `len` bytes, which are at least as many as `V` has. The
 /// processor has the instructions of `V`.
 #[inline(always)]
 unsafe fn unmask_ascii<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize {
