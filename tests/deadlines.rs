@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use websocket_stream::handshake::{ClientRequest, Response};
-use websocket_stream::protocol::Role;
+use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
     Cause, ClientOpening, CloseCode, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Interest,
@@ -116,6 +116,29 @@ fn any_byte_is_life_and_not_only_a_pong() {
 }
 
 #[test]
+fn without_a_socket_too_received_bytes_are_life_and_a_call_without_any_is_none() {
+    let deadlines = Deadlines { silence: Some(5_000), ..OFF };
+    let mut server =
+        Connection::with_config(Role::Server, Arc::new(Config { deadlines, ..Config::default() }));
+    let (mut input, mut output) = (Input::default(), Output::with_keys(Box::new(|| [0; 4])));
+    output.set_now(1_000);
+    assert_eq!(server.on_deadline(&mut output), None);
+    output.set_now(2_000);
+    assert_eq!(server.receive(&mut input, &mut output), None);
+    assert_eq!(server.next_deadline(2_000), Some(6_000));
+    output.set_now(3_000);
+    input.extend(b"\x82");
+    assert_eq!(server.receive(&mut input, &mut output), None);
+    assert_eq!(server.next_deadline(3_000), Some(8_000));
+    output.set_now(7_999);
+    assert_eq!(server.on_deadline(&mut output), None);
+    output.set_now(8_000);
+    let cause = Cause::Deadline(Deadline::Silence);
+    let end = End { code: CloseCode::ABNORMAL, by: Endpoint::Local, cause };
+    assert_eq!(server.on_deadline(&mut output), Some(Event::End(end)));
+}
+
+#[test]
 fn bytes_that_have_arrived_are_life_however_late_the_loop_is() {
     for role in ROLES {
         let mut side = side(role, Deadlines { ping: Some(1_000), silence: Some(3_000), ..OFF }, 4096);
@@ -196,6 +219,27 @@ fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
                 _ => assert_eq!(end.cause, Cause::EndOfStream),
             }
         }
+    }
+}
+
+#[test]
+fn the_end_of_the_stream_begins_the_time_of_the_last_bytes_unless_a_close_frame_began_it() {
+    for (role, closes) in ROLES.into_iter().flat_map(|role| [(role, false), (role, true)]) {
+        let mut side = side(role, Deadlines { close: Some(5_000), ..OFF }, 8);
+        side.peer.send(from_peer(role)[0]).unwrap();
+        let _ = side.drive(1_000, Ready::READABLE);
+        side.stream.send(&mut side.scratch.at(2_000), &[7; 100][..]).unwrap();
+        if closes {
+            side.stream.close(&mut side.scratch.at(2_000), CloseCode::NORMAL, "").unwrap();
+        }
+        side.peer.shutdown_write().unwrap();
+        let interest = side.drive(4_000, Ready { closed: true, ..Ready::READABLE });
+        assert_eq!(side.end.unwrap().cause, Cause::EndOfStream);
+        assert!(interest.writable && !interest.over);
+        let last = if closes { 7_000 } else { 9_000 };
+        assert_eq!(side.stream.next_deadline(4_000), Some(last), "{role:?} {closes}");
+        assert!(!side.drive(last - 1, Ready::NONE).over);
+        assert!(side.drive(last, Ready::NONE).over);
     }
 }
 

@@ -425,3 +425,49 @@ fn write_tells_to_the_byte_what_the_transport_took_of_its_frame_though_pongs_wai
     }
     QuickCheck::new().tests(2_000).quickcheck(prop as fn(Vec<(u8, u8)>, u8) -> bool);
 }
+
+#[test]
+fn what_is_received_into_the_room_of_an_input_beside_unread_bytes_is_read_in_its_order() {
+    let payloads: Vec<Vec<u8>> = (0..60).map(|n| vec![n; usize::from(n) % 20]).collect();
+    let bytes: Vec<u8> = payloads
+        .iter()
+        .flat_map(|payload| {
+            [&Header::new(OpCode::Binary, payload.len() as u64).encode(), &payload[..]].concat()
+        })
+        .collect();
+    for capacity in 1..80 {
+        for at_once in [1, 7, 1000] {
+            let mut client = Connection::new(Role::Client);
+            let mut input = Input::with_capacity(capacity);
+            let mut output = Output::with_keys(Box::new(|| [0; 4]));
+            let (mut rest, mut heard) = (&bytes[..], Vec::new());
+            loop {
+                let unread = input.unread().to_vec();
+                let room = input.spare();
+                assert!(!room.is_empty() || unread.len() == capacity, "{capacity}: {unread:?}");
+                let n = at_once.min(room.len()).min(rest.len());
+                room[..n].copy_from_slice(&rest[..n]);
+                input.filled(n);
+                assert_eq!(input.unread(), [&unread[..], &rest[..n]].concat());
+                rest = &rest[n..];
+                // One event only, so that more is received while some is unread.
+                match client.receive(&mut input, &mut output) {
+                    Some(Event::Message(message)) => heard.push(message.as_bytes().to_vec()),
+                    Some(other) => panic!("{other:?}"),
+                    None if rest.is_empty() => break,
+                    None => {}
+                }
+            }
+            assert!(heard == payloads, "{capacity} {at_once}");
+        }
+    }
+}
+
+#[test]
+fn an_input_is_never_filled_with_more_than_it_has_room_for() {
+    let mut input = Input::with_capacity(10);
+    input.filled(4);
+    assert_eq!((input.unread().len(), input.spare().len()), (4, 6));
+    input.filled(usize::MAX);
+    assert_eq!((input.unread().len(), input.spare().len()), (10, 0));
+}
