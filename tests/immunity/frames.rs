@@ -126,6 +126,7 @@ fn any_two_bytes_in_any_state_have_a_defined_outcome() {
     for role in ROLES {
         let begin: &[u8] = if role == Role::Server { b"\x01\x80\0\0\0\0" } else { b"\x01\0" };
         let mut output = Output::with_keys(Box::new(|| [0; 4]));
+        let mut close = Output::with_keys(Box::new(|| [0; 4]));
         for (before, closing) in [(&b""[..], true), (begin, true), (b"\x83", false)] {
             for pair in 0..=u16::MAX {
                 let mut connection = Connection::new(role);
@@ -141,8 +142,8 @@ fn any_two_bytes_in_any_state_have_a_defined_outcome() {
                 };
                 assert_eq!(receive(&mut connection, before) > 0, !closing);
                 if closing {
-                    let mut close = Output::with_keys(Box::new(|| [0; 4]));
                     connection.close(CloseCode::NORMAL, "", &mut close).unwrap();
+                    close.consume(close.as_bytes().len());
                 }
                 let before = connection.status();
                 // Nothing goes out behind a Close frame.

@@ -2,11 +2,11 @@
 
 use super::ROLES;
 use rustix::event::{PollFd, PollFlags, poll};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
-use websocket_stream::frame::Header;
+use websocket_stream::frame::{Header, mask};
 use websocket_stream::{
     Cause, CloseCode, Config, End, Endpoint, Event, Fault, Limits, OpCode, Ready, Role, Scratch,
     WebSocketStream,
@@ -16,7 +16,7 @@ use websocket_stream::{
 const HANG: Duration = Duration::from_secs(60);
 
 /// The peer of this role's end.
-struct Peer(Role, TcpStream);
+struct Peer(Role, BufReader<TcpStream>);
 
 impl Peer {
     fn frame(&self, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
@@ -26,7 +26,7 @@ impl Peer {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        self.1.write_all(bytes).unwrap();
+        self.1.get_mut().write_all(bytes).unwrap();
     }
 
     /// The next frame that our end sent, without its mask.
@@ -52,7 +52,7 @@ impl Peer {
         }
         let mut payload = vec![0; len];
         self.1.read_exact(&mut payload).unwrap();
-        payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+        mask(&mut payload, key, 0);
         (first, payload)
     }
 
@@ -64,7 +64,7 @@ impl Peer {
 
     /// Breaks off with a reset.
     fn reset(self) {
-        rustix::net::sockopt::set_socket_linger(&self.1, Some(Duration::ZERO)).unwrap();
+        rustix::net::sockopt::set_socket_linger(self.1.get_ref(), Some(Duration::ZERO)).unwrap();
     }
 }
 
@@ -80,7 +80,7 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, us
     let mut scratch = Scratch::new();
     let (mut ended, mut held) = (None, 0);
     std::thread::scope(|scope| {
-        let peer = scope.spawn(move || peer(Peer(role, other)));
+        let peer = scope.spawn(move || peer(Peer(role, BufReader::new(other))));
         let mut ready = Ready::ALL;
         loop {
             // A reset is told as an end and as an error.
@@ -112,6 +112,7 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, us
                 };
             }
         }
+        assert_eq!(stream.held(), 0, "nothing is left of what was unfinished");
         drop(stream);
         peer.join().unwrap();
     });
@@ -186,10 +187,10 @@ fn over_tcp_a_peer_that_asks_for_much_and_does_not_read_costs_the_bound_and_gets
                 (0..MESSAGES).map(|n| peer.frame(OpCode::Binary, &n.to_be_bytes().repeat(2500))).collect();
             let bytes = frames.concat();
             let mut at = 0;
-            peer.1.set_nonblocking(true).unwrap();
+            peer.1.get_ref().set_nonblocking(true).unwrap();
             let mut refused = 0;
             while refused < 1000 {
-                match peer.1.write(&bytes[at..]) {
+                match peer.1.get_mut().write(&bytes[at..]) {
                     Ok(n) => (at, refused) = (at + n, 0),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         refused += 1;
@@ -199,9 +200,9 @@ fn over_tcp_a_peer_that_asks_for_much_and_does_not_read_costs_the_bound_and_gets
                 }
                 assert!(at < bytes.len(), "our end reads on");
             }
-            peer.1.set_nonblocking(false).unwrap();
+            peer.1.get_ref().set_nonblocking(false).unwrap();
             // Now it reads, while the rest goes out.
-            let mut writer = peer.1.try_clone().unwrap();
+            let mut writer = peer.1.get_ref().try_clone().unwrap();
             std::thread::scope(|scope| {
                 scope.spawn(|| writer.write_all(&bytes[at..]).unwrap());
                 for n in 0..MESSAGES {
@@ -225,7 +226,7 @@ fn over_tcp_ten_pings_in_one_write_and_a_hundred_thousand_are_answered_in_order(
             for count in [10_u32, 100_000] {
                 let pings: Vec<u8> =
                     (0..count).flat_map(|n| peer.frame(OpCode::Ping, &n.to_be_bytes())).collect();
-                let mut writer = peer.1.try_clone().unwrap();
+                let mut writer = peer.1.get_ref().try_clone().unwrap();
                 let mut next = 0;
                 std::thread::scope(|scope| {
                     scope.spawn(|| writer.write_all(&pings).unwrap());
