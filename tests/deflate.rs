@@ -5,7 +5,7 @@
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
 use std::sync::Arc;
-use websocket_stream::deflate::{Agreed, Context, Deflate, Deflaters, Takeover, WindowBits};
+use websocket_stream::deflate::{Agreed, Context, Deflate, Deflaters, History, Takeover, WindowBits};
 use websocket_stream::frame::{Decoded, Header, mask};
 use websocket_stream::handshake::{ClientRequest, Response, ResponseFault};
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
@@ -685,4 +685,125 @@ fn any_message_through_any_parameters_fragments_and_splits_comes_back() {
         }
     }
     QuickCheck::new().rng(Gen::new(40)).tests(200).quickcheck(prop as fn(Talk, Vec<usize>));
+}
+
+/// A compressed message of several of the chunks in which such messages are inflated, with a byte changed or
+/// not; and where it is cut.
+#[derive(Debug, Clone)]
+struct Large {
+    seed: u64,
+    len: usize,
+    is_text: bool,
+    /// It may refer to an earlier message.
+    refers: bool,
+    change: Option<(usize, u8)>,
+    /// So many bytes over what it is as it came.
+    limit: Option<usize>,
+    fragments: Vec<usize>,
+    splits: [Vec<usize>; 2],
+}
+
+impl Arbitrary for Large {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let len = 50_000 + usize::arbitrary(g) % 250_000;
+        Self {
+            seed: u64::arbitrary(g),
+            len,
+            is_text: bool::arbitrary(g),
+            refers: bool::arbitrary(g),
+            change: Option::arbitrary(g),
+            limit: bool::arbitrary(g).then(|| usize::arbitrary(g) % len),
+            fragments: Vec::arbitrary(g),
+            splits: [Vec::arbitrary(g), Vec::arbitrary(g)],
+        }
+    }
+}
+
+impl Large {
+    /// The message, which compresses to half of it or so.
+    fn message(&self) -> String {
+        let mut random = self.seed;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random >> 56
+        };
+        let mut message = String::new();
+        while message.len() < self.len {
+            message += &format!("{{\"é\":{},\"n\":\"{:x}{:x}\"}},", next(), next(), next());
+        }
+        message
+    }
+
+    /// The payloads of the message before it, if there is one, and of itself.
+    fn payloads(&self, message: &str) -> (Option<Vec<u8>>, Vec<u8>) {
+        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
+        let mut deflate =
+            |message: &str| deflaters.deflate_after(message.as_bytes(), &mut sent, 6).unwrap().to_vec();
+        let before = self.refers.then(|| deflate(&message.chars().skip(9).take(9000).collect::<String>()));
+        let mut payload = deflate(message);
+        if let Some((at, byte)) = self.change {
+            let at = at % payload.len();
+            payload[at] ^= byte;
+        }
+        (before, payload)
+    }
+}
+
+/// Places in so many bytes, in order, the first and the last among them.
+fn places(len: usize, choices: &[usize]) -> Vec<usize> {
+    let mut places: Vec<usize> = choices.iter().map(|choice| choice % (len + 1)).collect();
+    places.extend([0, len]);
+    places.sort_unstable();
+    places
+}
+
+#[test]
+fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and_split() {
+    fn prop(large: Large) {
+        let message = large.message();
+        let (before, payload) = large.payloads(&message);
+        // As it came, it is within the limit.
+        let limit = large.limit.map_or(usize::MAX, |over| payload.len().max(9000) + over);
+        let opcode = if large.is_text { OpCode::Text } else { OpCode::Binary };
+        let mut outcomes = Vec::new();
+        // In one piece, too, so that it lies whole in the input.
+        for (fragments, splits) in [(&[][..], &[][..]), (&[], &large.splits[0]), (&large.fragments, &[])]
+            .into_iter()
+            .chain([(&large.fragments[..], &large.splits[1][..])])
+        {
+            let limits = Limits { message: limit, ..Limits::default() };
+            let mut connection =
+                Connection::with_config(Role::Server, config(limits, 0)).with_deflate(both(15, large.refers));
+            let mut bytes = Vec::new();
+            if let Some(before) = &before {
+                bytes.extend(frame(OpCode::Text, true, COMPRESSED, before));
+            }
+            let ends = places(payload.len(), fragments);
+            for (index, piece) in ends.windows(2).enumerate() {
+                let (opcode, rsv) = if index == 0 { (opcode, COMPRESSED) } else { (OpCode::Continuation, 0) };
+                bytes.extend(frame(opcode, index + 2 == ends.len(), rsv, &payload[piece[0]..piece[1]]));
+            }
+            // Goes on behind it.
+            bytes.extend(frame(OpCode::Binary, true, 0, b"after"));
+            let (mut input, mut output) = (Input::default(), output());
+            let mut heard = Vec::new();
+            for piece in places(bytes.len(), splits).windows(2) {
+                input.extend(&bytes[piece[0]..piece[1]]);
+                while let Some(event) = connection.receive(&mut input, &mut output) {
+                    let Event::Message(message) = event else { panic!("no other event") };
+                    heard.push(message.as_bytes().to_vec());
+                }
+            }
+            if large.change.is_none_or(|(_, byte)| byte == 0) && limit >= message.len() {
+                assert_eq!((connection.status(), heard.len()), (Status::Open, 2 + before.iter().len()));
+                assert!(heard[heard.len() - 2] == message.as_bytes(), "another message");
+            }
+            outcomes.push((connection.status(), output.as_bytes().to_vec(), heard));
+        }
+        for outcome in &outcomes {
+            assert_eq!((outcome.0, &outcome.1), (outcomes[0].0, &outcomes[0].1));
+            assert!(outcome.2 == outcomes[0].2, "other messages");
+        }
+    }
+    QuickCheck::new().tests(100).quickcheck(prop as fn(Large));
 }

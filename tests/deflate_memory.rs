@@ -4,11 +4,15 @@
 mod counting;
 
 use counting::{LIVE, PEAK};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use websocket_stream::deflate::{Agreed, Context, Deflaters, WindowBits};
 use websocket_stream::frame::Header;
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
-use websocket_stream::{Cause, Config, End, Fault, Limits, Message, OpCode, Status};
+use websocket_stream::{
+    Cause, Config, End, Fault, Limits, Message, NonBlockingTransport, OpCode, Ready, Scratch, Status,
+    WebSocketStream,
+};
 
 fn both(bits: u8, takeover: bool) -> Agreed {
     let context = Context::new(WindowBits::new(bits).unwrap(), takeover);
@@ -114,45 +118,207 @@ fn windows_cost_what_the_documentation_says_active_and_parked() {
     }
 }
 
+/// So much of a message is kept compressed, at the most: as much as a window.
+const CHUNK: usize = 32 << 10;
+/// An inflater, of which a window is the most.
+const INFLATER: usize = 48 << 10;
+/// What is told of the fault, and where the parts of a message are noted.
+const BESIDE: usize = 1 << 10;
+
+/// About 6 MiB that would become so many times as much, at the least.
+fn bomb(times: usize) -> Vec<u8> {
+    let mut random = 1_u64;
+    let mut noise = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random.to_be_bytes()[0]
+    };
+    // Zeros become a thousandth. Noise is what it was.
+    let noisy = (1_100_000 / times - 1_100).min(1 << 20);
+    let block: Vec<u8> = (0..1 << 20).map(|at| if at < noisy { noise() } else { 0 }).collect();
+    let mut deflaters = Deflaters::new();
+    let alone = Context::new(WindowBits::MAX, false);
+    let payload = deflaters.deflate(&block, alone, 9).unwrap();
+    let block = [payload, &[0x00, 0x00, 0xFF, 0xFF]].concat();
+    let bomb = block.repeat((6 << 20) / block.len());
+    assert!(bomb.len() / block.len() > 5 * times);
+    bomb
+}
+
+/// The frames of a compressed message to a client, in fragments of at most so many bytes.
+fn frames(payload: &[u8], fragment: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let count = payload.len().div_ceil(fragment);
+    for (index, piece) in payload.chunks(fragment).enumerate() {
+        let (opcode, rsv) = if index == 0 { (OpCode::Binary, 4) } else { (OpCode::Continuation, 0) };
+        let fin = index + 1 == count;
+        bytes.extend_from_slice(&Header { fin, rsv, ..Header::new(opcode, piece.len() as u64) }.encode());
+        bytes.extend_from_slice(piece);
+    }
+    bytes
+}
+
+fn limited(message: usize) -> Arc<Config> {
+    let limits = Limits { message, frame: u64::MAX, ..Limits::default() };
+    Arc::new(Config { limits, ..Config::default() })
+}
+
+fn assert_too_long(status: Status) {
+    let Status::Finishing(End { cause: Cause::Fault(fault), code, .. }) = status else {
+        panic!("{status:?}");
+    };
+    assert_eq!((fault, code.get()), (Fault::MessageTooLong, 1009));
+}
+
 #[test]
 fn a_bomb_makes_no_more_than_the_limit_and_a_window_of_memory() {
-    const LIMIT: usize = 8 << 20;
-    const WINDOW: usize = 1 << 15;
-    // What a thread's inflater is, beside its window.
-    const INFLATER: usize = 16 << 10;
-    // 6 MiB that would become more than 6 GiB.
-    let block = {
-        let mut deflaters = Deflaters::new();
-        let alone = Context::new(WindowBits::MAX, false);
-        let payload = deflaters.deflate(&[0; 1 << 20], alone, 9).unwrap();
-        [payload, &[0x00, 0x00, 0xFF, 0xFF]].concat()
-    };
-    let bomb = block.repeat((6 << 20) / block.len());
-    assert!((bomb.len() / block.len()) << 20 > 5 << 30);
-    let limits = Limits { message: LIMIT, frame: LIMIT as u64, ..Limits::default() };
-    let config = Arc::new(Config { limits, ..Config::default() });
-    for piece in [bomb.len(), 100_000] {
+    for (times, limit, fragment, piece) in [
+        (1000, 16 << 20, usize::MAX, 1 << 16),
+        (1000, 16 << 20, usize::MAX, usize::MAX),
+        (1000, 16 << 20, 100_000, 1 << 14),
+        (1000, 16 << 20, 1000, 1 << 16),
+        (1000, 1 << 20, usize::MAX, 1 << 16),
+        (1000, 1 << 20, 100_000, 1 << 16),
+        (1000, 1 << 20, 100_000, usize::MAX),
+        (1000, 1 << 20, 1000, 1 << 10),
+        (100, 16 << 20, usize::MAX, 1 << 16),
+        (100, 16 << 20, 100_000, 1 << 16),
+        (5, 16 << 20, usize::MAX, 1 << 16),
+        (5, 16 << 20, 100_000, 1 << 14),
+        (5, 1 << 20, 10_000, 1 << 16),
+    ] {
+        let bytes = frames(&bomb(times), fragment.min(6 << 20));
         let mut connection =
-            Connection::with_config(Role::Client, config.clone()).with_deflate(both(15, true));
-        let (mut input, mut output) = (Input::default(), Output::new());
-        let pieces: Vec<&[u8]> = bomb.chunks(piece).collect();
-        for (index, piece) in pieces.iter().enumerate() {
-            let (opcode, rsv) = if index == 0 { (OpCode::Binary, 4) } else { (OpCode::Continuation, 0) };
-            let fin = index + 1 == pieces.len();
-            input.extend(&Header { fin, rsv, ..Header::new(opcode, piece.len() as u64) }.encode());
+            Connection::with_config(Role::Client, limited(limit)).with_deflate(both(15, true));
+        // What is received with belongs to the caller.
+        let mut input = Input::with_capacity(piece.min(bytes.len()));
+        let mut output = Output::new();
+        let before = LIVE.get();
+        PEAK.set(before);
+        for piece in bytes.chunks(piece.min(bytes.len())) {
             input.extend(piece);
-            // Beside what has come.
-            PEAK.set(LIVE.get());
-            let before = LIVE.get() - connection.held();
-            let collected = connection.held().max(if fin { 0 } else { LIMIT });
             assert_eq!(connection.receive(&mut input, &mut output), None);
-            let most = before + collected + LIMIT + 1 + WINDOW + INFLATER;
-            assert!(PEAK.get() <= most, "{} over it", PEAK.get() - most);
+            assert!(input.unread().is_empty());
+            if connection.status() != Status::Open {
+                break;
+            }
         }
-        let Status::Finishing(End { cause: Cause::Fault(fault), code, .. }) = connection.status() else {
-            panic!("{:?}", connection.status());
-        };
-        assert_eq!((fault, code.get()), (Fault::MessageTooLong, 1009));
-        assert_eq!(connection.held(), 0);
+        let case = format!("{times} times, in fragments of {fragment} and pieces of {piece} bytes");
+        assert_too_long(connection.status());
+        assert_eq!(connection.held(), 0, "{case}");
+        let (grown, most) = (PEAK.get() - before, limit + CHUNK + INFLATER + BESIDE);
+        assert!(grown <= most, "{} over it: {case}", grown - most);
+        // And to where it was, but for what the input keeps for other messages.
+        let kept = LIVE.get() - before;
+        assert!(kept <= (8 << 20) + INFLATER + BESIDE, "{kept}: {case}");
     }
+}
+
+/// Bytes to be received, so many at a time.
+struct Wire {
+    bytes: Vec<u8>,
+    at: usize,
+    most: usize,
+}
+
+impl NonBlockingTransport for Wire {
+    fn set_nonblocking(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = buffer.len().min(self.bytes.len() - self.at).min(self.most);
+        buffer[..n].copy_from_slice(&self.bytes[self.at..self.at + n]);
+        self.at += n;
+        if n == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(n) }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn shutdown_write(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A stream that receives this message, so many bytes at a time.
+fn stream(payload: &[u8], fragment: usize, most: usize, limit: usize) -> WebSocketStream<Wire> {
+    let wire = Wire { bytes: frames(payload, fragment), at: 0, most };
+    WebSocketStream::with_config(wire, Role::Client, limited(limit)).unwrap().with_deflate(both(15, true))
+}
+
+#[test]
+fn a_bomb_makes_no_more_than_that_of_a_stream() {
+    for (times, limit, fragment, most) in [
+        (1000, 16 << 20, 6 << 20, usize::MAX),
+        (1000, 16 << 20, 100_000, 1460),
+        (1000, 1 << 20, 10_000, usize::MAX),
+        (100, 16 << 20, 100_000, usize::MAX),
+        (5, 16 << 20, 6 << 20, 10_000),
+        (5, 1 << 20, 10_000, usize::MAX),
+    ] {
+        let mut stream = stream(&bomb(times), fragment, most, limit);
+        let mut scratch = Scratch::new();
+        let before = LIVE.get();
+        PEAK.set(before);
+        while stream.status() == Status::Open {
+            let interest =
+                stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| panic!("{event:?}")).unwrap();
+            assert!(!interest.over);
+        }
+        let case = format!("{times} times, in fragments of {fragment} bytes, {most} at a time");
+        assert_too_long(stream.status());
+        assert_eq!(stream.held(), 0, "{case}");
+        let (grown, most) = (PEAK.get() - before, limit + CHUNK + INFLATER + BESIDE);
+        assert!(grown <= most, "{} over it: {case}", grown - most);
+    }
+}
+
+#[test]
+fn a_call_inflates_no_more_than_its_budget_and_what_it_has_received_at_once() {
+    // The budget is 256 KiB, what is received at once 64 KiB, and the message 600 MiB.
+    let (once, limit) = (64 << 10, 1 << 30);
+    let mut stream = stream(&bomb(100), 6 << 20, usize::MAX, limit);
+    let mut scratch = Scratch::new();
+    let mut calls = 0;
+    while calls < 20 {
+        let before = (stream.get_ref().at, stream.held());
+        let interest =
+            stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| panic!("{event:?}")).unwrap();
+        assert!(interest.again);
+        let received = stream.get_ref().at - before.0;
+        assert!(received <= once, "{received} in the call {calls}, {before:?}");
+        calls += 1;
+    }
+    assert!(stream.held() > 64 << 20, "{}", stream.held());
+}
+
+#[test]
+fn a_slow_peer_keeps_no_inflater_before_the_chunk_and_what_is_said_of_it_afterwards() {
+    let payload = bomb(5);
+    let bytes = frames(&payload, payload.len());
+    let mut connections: Vec<Connection> =
+        (0..100).map(|_| Connection::new(Role::Client).with_deflate(both(15, false))).collect();
+    let (mut input, mut output) = (Input::with_capacity(64 << 10), Output::new());
+    let before = LIVE.get();
+    let mut say = |connection: &mut Connection, bytes: &[u8]| {
+        for piece in bytes.chunks(1000) {
+            input.extend(piece);
+            assert_eq!(connection.receive(&mut input, &mut output), None);
+        }
+        connection.held()
+    };
+    for connection in &mut connections {
+        assert!(say(connection, &bytes[..31 << 10]) <= CHUNK + 512);
+    }
+    assert_eq!(LIVE.get() - before, connections.iter().map(Connection::held).sum::<usize>());
+    // One goes on: it has an inflater now, and what has become of its message, which is counted.
+    let beside: usize = connections.iter().skip(1).map(Connection::held).sum();
+    let held = say(&mut connections[0], &bytes[31 << 10..64 << 10]);
+    assert!(held <= 2 * 64 * 5 * 1024 + INFLATER + 512, "{held}");
+    let really = LIVE.get() - before - beside;
+    assert!(really <= held && held <= really + (4 << 10), "{held}, and really {really}");
+    // With the connections all of it goes.
+    connections.clear();
+    assert_eq!(LIVE.get(), before);
 }

@@ -219,6 +219,65 @@ fn receive_holds_on_compressed_messages_in_fragments_with_any_byte_changed() {
     QuickCheck::new().rng(Gen::new(40)).tests(1_000).quickcheck(prop as fn(AsDrawn<Drawn>) -> bool);
 }
 
+/// Behind a message of several chunks, in fragments with pings between them, the end may be missing.
+#[cfg(feature = "deflate")]
+#[test]
+fn receive_holds_on_compressed_messages_of_several_chunks_with_any_byte_changed_or_the_end_cut_off() {
+    use websocket_stream::deflate::{Deflaters, History, WindowBits};
+    type Drawn = ([u8; 4], (u64, u32), Vec<usize>, Option<(usize, u8)>, Option<usize>);
+    fn prop(AsDrawn((head, (seed, len), cuts, change, end)): AsDrawn<Drawn>) -> bool {
+        let [first, small, window, kind] = head;
+        // No small limits, and pieces of 128 bytes and more in turn with small ones.
+        let mut bytes = vec![first & !2 | 4, small | 0x80, 255, window << 4 | 15];
+        let mut random = seed | 1;
+        let mut message = Vec::new();
+        while message.len() < 40_000 + usize::try_from(len % 200_000).unwrap() {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            message.extend(format!("{{\"é\":{}}},", random >> 32).into_bytes());
+        }
+        let bits = WindowBits::new(8 + window % 8).unwrap();
+        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(bits));
+        let payload = deflaters.deflate_after(&message, &mut sent, 6).unwrap().to_vec();
+        let masked = if first & 1 == 0 { 0x80 } else { 0 };
+        let mut ends: Vec<usize> = cuts.iter().take(6).map(|cut| cut % (payload.len() + 1)).collect();
+        ends.push(payload.len());
+        ends.sort_unstable();
+        let mut start = 0;
+        for (index, &end) in ends.iter().enumerate() {
+            let opcode = if index > 0 { 0 } else { 0x41 + kind % 2 };
+            let fin = if index + 1 == ends.len() { 0x80 } else { 0 };
+            let len = end - start;
+            match len {
+                0..126 => bytes.extend([fin | opcode, masked | u8::try_from(len).unwrap()]),
+                126..0x1_0000 => {
+                    bytes.extend([fin | opcode, masked | 126]);
+                    bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
+                }
+                _ => {
+                    bytes.extend([fin | opcode, masked | 127]);
+                    bytes.extend(u64::try_from(len).unwrap().to_be_bytes());
+                }
+            }
+            bytes.extend(vec![0; usize::from(masked / 32)]);
+            bytes.extend(&payload[start..end]);
+            start = end;
+            // A ping.
+            bytes.extend([0x89, masked]);
+            bytes.extend(vec![0; usize::from(masked / 32)]);
+        }
+        if let Some((at, byte)) = change {
+            let at = 4 + at % (bytes.len() - 4);
+            bytes[at] = byte;
+        }
+        if let Some(end) = end {
+            bytes.truncate(4 + end % (bytes.len() - 4));
+        }
+        receive::body(&bytes);
+        true
+    }
+    QuickCheck::new().tests(200).quickcheck(prop as fn(AsDrawn<Drawn>) -> bool);
+}
+
 #[test]
 fn tungstenite_hears_the_same_on_frames_with_any_byte_changed() {
     fn prop(frames: Frames) -> bool {

@@ -69,6 +69,18 @@ fn each_limit_is_there_with_its_default() {
     assert_eq!(defaults("What is bounded"), fields(&format!("{:?}", Limits::default())));
 }
 
+#[cfg(feature = "deflate")]
+#[test]
+fn what_a_compressed_message_costs_beside_itself_is_there() {
+    use websocket_stream::deflate::{Inflater, WindowBits};
+    let inflater = Inflater::new().held() >> 10;
+    let window = WindowBits::MAX.size() >> 10;
+    let told = format!(
+        "at most {window} KiB of it, the same of earlier messages, and an inflater of {inflater} KiB"
+    );
+    assert!(TEXT.replace('\n', " ").contains(&told), "{told}");
+}
+
 #[test]
 fn each_deadline_is_there_with_its_default() {
     assert_eq!(defaults("What time does"), fields(&format!("{:?}", Deadlines::default())));

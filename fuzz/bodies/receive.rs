@@ -1,6 +1,7 @@
 //! Any bytes, in both roles, under limits and in pieces drawn from the input: what is heard, answered
 //! and judged is what a naive reading of RFC 6455 says, with and without compression, wherever the bytes
 //! are cut; and nothing but a window is held when nothing is unfinished.
+//! Compressed messages of more than a chunk are judged before they are whole.
 
 use super::reference::{Compression, Rules, Said, Stop, read};
 use std::sync::Arc;
@@ -36,8 +37,7 @@ pub(crate) fn body(bytes: &[u8]) {
         }
     };
 
-    let takeover = rules.compression.is_some_and(|compression| compression.window.is_some());
-    let heard = hear(end(), takeover, [stream]);
+    let heard = hear(end(), rules, [stream]);
     heard.check(stream, rules);
     // Two sizes in turn, one of them often a single byte.
     let sizes = [usize::from(first >> 4) + 1, usize::from(small) + 1];
@@ -49,7 +49,7 @@ pub(crate) fn body(bytes: &[u8]) {
         rest = behind;
         (!piece.is_empty()).then_some(piece)
     });
-    assert_eq!(heard, hear(end(), takeover, pieces));
+    assert_eq!(heard, hear(end(), rules, pieces));
 }
 
 /// What came of a stream.
@@ -74,11 +74,17 @@ fn agreed(connection: Connection, _: Compression) -> Connection {
     connection
 }
 
-fn hear<'a>(mut connection: Connection, takeover: bool, pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
+fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
     let mut input = Input::default();
     let mut output = Output::with_keys(Box::new(|| [1, 2, 3, 4]));
     let mut said = Vec::new();
+    let takeover = rules.compression.is_some_and(|compression| compression.window.is_some());
     let window = if takeover { 33 << 10 } else { 0 };
+    // What was compressed has become at most a message.
+    let unfinished = match rules.compression {
+        Some(_) => usize::try_from(rules.message).expect("it was one") + (64 << 10),
+        None => 64 << 10,
+    };
     for piece in pieces {
         input.extend(piece);
         while let Some(event) = connection.receive(&mut input, &mut output) {
@@ -96,7 +102,7 @@ fn hear<'a>(mut connection: Connection, takeover: bool, pieces: impl IntoIterato
         }
         assert!(input.unread().is_empty());
         assert!(connection.is_receiving() || connection.held() <= window);
-        assert!(connection.held() < window + (64 << 10));
+        assert!(connection.held() < window + unfinished);
     }
     input.end_of_stream();
     let end = match connection.receive(&mut input, &mut output) {

@@ -68,13 +68,28 @@ impl Inflation {
 
     fn inflate(&mut self, payload: &[u8], text: bool) -> Result<Vec<u8>, Stop> {
         let mut message = MessageBuffer::new(text, Vec::new());
-        match Inflater::new().inflate(payload, self.history.as_mut(), self.limit, &mut message) {
-            Ok(()) if message.is_complete() => Ok(message.as_bytes().to_vec()),
-            Err(InflateError::TooLong) => Err(Stop::Wrong(1009)),
-            _ => Err(Stop::Wrong(1007)),
+        Inflater::new().inflate(payload, self.history.as_mut(), self.limit, &mut message).map_err(stop)?;
+        Ok(message.as_bytes().to_vec())
+    }
+
+    /// Judges what has come of a message that is not whole.
+    fn judge_part(&self, payload: &[u8], text: bool) -> Result<(), Stop> {
+        if payload.len() < CHUNK {
+            return Ok(());
         }
+        let mut message = MessageBuffer::new(text, Vec::new());
+        Inflater::new().feed(payload, self.history.as_ref(), self.limit, &mut message).map_err(stop)
     }
 }
+
+#[cfg(feature = "deflate")]
+fn stop(error: InflateError) -> Stop {
+    Stop::Wrong(if error == InflateError::TooLong { 1009 } else { 1007 })
+}
+
+/// From so many bytes on, a compressed message is inflated before it is whole.
+#[cfg(feature = "deflate")]
+const CHUNK: usize = 32 << 10;
 
 /// Without the feature nothing is agreed on.
 #[cfg(not(feature = "deflate"))]
@@ -88,6 +103,10 @@ impl Inflation {
     }
 
     fn inflate(&mut self, _: &[u8], _: bool) -> Result<Vec<u8>, Stop> {
+        Err(Stop::Wrong(1002))
+    }
+
+    fn judge_part(&self, _: &[u8], _: bool) -> Result<(), Stop> {
         Err(Stop::Wrong(1002))
     }
 }
@@ -184,6 +203,12 @@ fn read_into(mut rest: &[u8], rules: Rules, said: &mut Vec<Said>) -> Stop {
             && (error.error_len().is_some() || whole && fin)
         {
             return Stop::Wrong(1007);
+        }
+        if message.compressed
+            && !(whole && fin)
+            && let Err(stop) = inflation.judge_part(&message.bytes, message.text)
+        {
+            return stop;
         }
         if !whole {
             return Stop::More { in_header: false };

@@ -10,16 +10,42 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 /// that the message was whole.
 const TAIL: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x01, 0x00, 0x00, 0xFF, 0xFF];
 
-/// How often a message may end its stream and begin a new one (blocks with `BFINAL` set). Each time
-/// costs as much as a window, whatever is in between.
+/// How many streams a message may be made of (blocks with `BFINAL` set end one). Each costs as much as a
+/// window, whatever is in it.
 const MAX_STREAMS: usize = 1024;
+
+/// The heap bytes of zlib-rs's engine: its window, its tables and the rest, rounded up.
+const ENGINE: usize = 48 << 10;
 
 /// Room for the first piece of a message, in bytes; it grows by doubling.
 const FIRST_ROOM: usize = 4 << 10;
 
 /// Inflates messages, of any number of connections: nothing stays in it from one to the next.
+///
+/// A message that comes in pieces is [begun](Self::begin), [fed](Self::feed) with each of them, and
+/// [finished](Self::finish). Where it is cut changes nothing: what becomes of it, and what is wrong with
+/// what has come, is the same.
+///
+/// ```
+/// use websocket_stream::deflate::Inflater;
+/// use websocket_stream::frame::utf8::MessageBuffer;
+///
+/// // RFC 7692, section 7.2.3.1.
+/// let (mut inflater, mut message) = (Inflater::new(), MessageBuffer::new(true, Vec::new()));
+/// inflater.begin();
+/// for piece in [&[0xF2, 0x48, 0xCD][..], &[0xC9, 0xC9, 0x07, 0x00]] {
+///     inflater.feed(piece, None, 4096, &mut message)?;
+/// }
+/// inflater.finish(None, 4096, &mut message)?;
+/// assert_eq!(message.as_str(), Some("Hello"));
+/// # Ok::<(), websocket_stream::deflate::InflateError>(())
+/// ```
 pub struct Inflater {
     engine: Inflate,
+    /// A stream has begun and not ended.
+    open: bool,
+    /// How many the message has begun.
+    streams: usize,
 }
 
 /// Why a payload was not inflated.
@@ -46,17 +72,17 @@ impl fmt::Display for InflateError {
 impl core::error::Error for InflateError {}
 
 /// How far a stretch of input went.
-enum Fed {
+enum Ran {
     /// To its end.
-    All,
+    Through,
     /// To the end of a block with `BFINAL` set, behind so many bytes.
-    Ended(usize),
+    ToEnd(usize),
 }
 
 impl Inflater {
     /// An inflater for any window.
     pub fn new() -> Self {
-        Self { engine: Inflate::new(false, 15) }
+        Self { engine: Inflate::new(false, 15), open: false, streams: 0 }
     }
 
     /// Inflates the whole payload of a message into an empty buffer, as far as `limit` bytes, and
@@ -64,7 +90,7 @@ impl Inflater {
     /// and gets this one.
     ///
     /// At most one byte more than the limit is written, and the buffer is at most twice as large as
-    /// what is in it.
+    /// what is in it, or as it was.
     ///
     /// # Errors
     ///
@@ -76,35 +102,85 @@ impl Inflater {
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
-        let mut rest = payload;
-        for _ in 0..MAX_STREAMS {
-            // Nothing, or an empty block whose tail was left out (sections 7.2.3.4 and 7.2.3.6).
-            if matches!(rest, [] | [0x00]) {
-                if let Some(history) = history {
-                    history.push(message.as_bytes());
-                }
-                return Ok(());
+        self.begin();
+        self.feed(payload, history.as_deref(), limit, message)?;
+        self.finish(history, limit, message)
+    }
+
+    /// Begins a message; of the one before it, nothing is left.
+    pub fn begin(&mut self) {
+        self.open = false;
+        self.streams = 0;
+    }
+
+    /// Inflates the next piece of the message's payload; the buffer has what the others became. All
+    /// else is as with [`inflate`](Self::inflate).
+    ///
+    /// # Errors
+    ///
+    /// [`InflateError`], as soon as it shows. The message cannot go on then.
+    pub fn feed(
+        &mut self,
+        piece: &[u8],
+        history: Option<&History>,
+        limit: usize,
+        message: &mut MessageBuffer,
+    ) -> Result<(), InflateError> {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            if !self.open {
+                self.open(history, message.as_bytes())?;
             }
-            self.begin(history.as_deref(), message.as_bytes())?;
-            rest = match self.feed(rest, limit, message)? {
-                Fed::Ended(used) => &rest[used..],
-                Fed::All => {
-                    let before = message.len();
-                    // A last block whose own tail was left out ends with it.
-                    let ended = matches!(self.feed(&TAIL, limit, message)?, Fed::Ended(4 | 9));
-                    // What the tail makes would be the rest of a block that was cut off.
-                    if !ended || message.len() != before {
-                        return Err(InflateError::Corrupt);
-                    }
-                    &[]
-                }
+            rest = match self.run(rest, limit, message)? {
+                Ran::Through => &[],
+                Ran::ToEnd(used) => &rest[used..],
             };
         }
-        Err(InflateError::Corrupt)
+        Ok(())
+    }
+
+    /// Ends the message, and adds it to the history.
+    ///
+    /// # Errors
+    ///
+    /// [`InflateError`], where the message is not whole.
+    pub fn finish(
+        &mut self,
+        history: Option<&mut History>,
+        limit: usize,
+        message: &mut MessageBuffer,
+    ) -> Result<(), InflateError> {
+        // A last block may have been the end (section 7.2.3.4).
+        if self.open {
+            let before = message.len();
+            // A last block whose own tail was left out ends with it.
+            let ended = matches!(self.run(&TAIL, limit, message)?, Ran::ToEnd(4 | 9));
+            // What the tail makes would be the rest of a block that was cut off.
+            if !ended || message.len() != before {
+                return Err(InflateError::Corrupt);
+            }
+        }
+        if !message.is_complete() {
+            return Err(InflateError::NotUtf8);
+        }
+        if let Some(history) = history {
+            history.push(message.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// The heap bytes it holds, about.
+    pub const fn held(&self) -> usize {
+        ENGINE
     }
 
     /// Begins a stream that may refer to earlier messages and to the beginning of this one.
-    fn begin(&mut self, history: Option<&History>, message: &[u8]) -> Result<(), InflateError> {
+    fn open(&mut self, history: Option<&History>, message: &[u8]) -> Result<(), InflateError> {
+        if self.streams == MAX_STREAMS {
+            return Err(InflateError::Corrupt);
+        }
+        self.streams += 1;
+        self.open = true;
         self.engine.reset(false);
         let (first, second) = history.map_or((&[][..], &[][..]), History::as_slices);
         for bytes in [first, second, message] {
@@ -115,7 +191,8 @@ impl Inflater {
         Ok(())
     }
 
-    fn feed(&mut self, input: &[u8], limit: usize, message: &mut MessageBuffer) -> Result<Fed, InflateError> {
+    /// Inflates a stretch of input.
+    fn run(&mut self, input: &[u8], limit: usize, message: &mut MessageBuffer) -> Result<Ran, InflateError> {
         let mut used = 0;
         loop {
             // One byte more shows that there is more.
@@ -138,9 +215,12 @@ impl Inflater {
                 return Err(InflateError::TooLong);
             }
             match status.map_err(|_| InflateError::Corrupt)? {
-                Status::StreamEnd => return Ok(Fed::Ended(used)),
+                Status::StreamEnd => {
+                    self.open = false;
+                    return Ok(Ran::ToEnd(used));
+                }
                 _ if made == room => {}
-                _ if used == input.len() => return Ok(Fed::All),
+                _ if used == input.len() => return Ok(Ran::Through),
                 _ if took == 0 && made == 0 => return Err(InflateError::Corrupt),
                 _ => {}
             }

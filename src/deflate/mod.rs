@@ -10,8 +10,8 @@
 //! # What it costs
 //!
 //! Compressors and decompressors belong to the thread: up to 0.3 MiB for each size of window in use,
-//! whatever the number of connections. A connection owns only what it must remember, from the first message on that makes it
-//! so: the last bytes of what it sent with takeover, and of what it received, as many as there were and
+//! whatever the number of connections. A connection owns only what it must remember, from the first message
+//! on that makes it so: the last bytes of what it sent with takeover, and of what it received, as many as there were and
 //! at most a window.
 //!
 //! | window bits | sending with takeover, at most | receiving with takeover, at most | parked |
@@ -28,6 +28,10 @@
 //! Active, a connection has both windows, and 88 bytes beside. Parked, on request or after
 //! [`Deflate::idle`], only the receiving one is left: the peer may still refer to it.
 //!
+//! A message of which 32 KiB have come, compressed, and which is not whole, is inflated as it comes: until
+//! its end, the connection then has a decompressor of its own, 48 KiB, and what the message has become. Less
+//! than that is kept as it came.
+//!
 //! So a compressor that was another connection's first looks through what a message may refer to:
 //! of 32 KiB, at most 12 KiB and as much as the message is long. With many connections that costs less
 //! than to have compressors of their own (200 KiB and more each) come back into the processor's cache.
@@ -35,7 +39,7 @@
 //! # Laws
 //!
 //! 1. What is inflated is bounded while it is inflated, by [`Limits::message`](crate::Limits::message):
-//!    at most one byte more is made. Until a message is whole it is kept as it came, within the same limit.
+//!    at most one byte more is made. What of an unfinished message is not inflated is at most a chunk, 32 KiB.
 //! 2. A message that was not sent compressed leaves no trace in what later messages refer to.
 //! 3. No message refers to one of another connection.
 //!

@@ -1,11 +1,11 @@
-//! Compressed messages (RFC 7692): between messages and frames, in both directions.
+//! Compressed messages on their way out (RFC 7692): between messages and frames.
 #![forbid(unsafe_code)]
 
 use super::contexts::{COMPRESSED, Compressor, Directions};
 use super::send::Planned;
 use super::stamp::Stamp;
-use super::{Connection, Fault, Input, Output, SendError};
-use crate::deflate::{Agreed, Deflate, Deflaters, History, InflateError, WindowBits};
+use super::{Connection, Output, SendError};
+use crate::deflate::{Agreed, Deflate, Deflaters, History, WindowBits};
 use crate::frame::OpCode;
 
 impl Connection {
@@ -75,24 +75,6 @@ impl Connection {
 
     fn policy(&self) -> &Deflate {
         self.config().deflate.as_ref().unwrap_or(&Deflate::DEFAULT)
-    }
-
-    /// Inflates the message that was just received, if it is compressed.
-    pub(super) fn inflate(&mut self, input: &mut Input) -> Result<(), Fault> {
-        if !input.is_compressed() {
-            return Ok(());
-        }
-        let limit = self.config().limits.message;
-        let window = self.directions.and_then(Directions::receiving);
-        let history = window.map(|bits| {
-            let contexts = self.contexts.get_or_insert_default();
-            contexts.received.get_or_insert_with(|| History::new(bits))
-        });
-        input.inflate(history, limit).map_err(|error| match error {
-            InflateError::Corrupt => Fault::InvalidDeflate,
-            InflateError::TooLong => Fault::MessageTooLong,
-            InflateError::NotUtf8 => Fault::InvalidUtf8,
-        })
     }
 
     /// Whether a message of this length is sent compressed.

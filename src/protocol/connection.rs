@@ -4,8 +4,10 @@
 use super::check::Expected;
 use super::closing::{self, Closing};
 use super::config::SharedConfig;
+#[cfg(feature = "deflate")]
+use super::inflation::Earlier;
 use super::input::Rest;
-use super::receive::{Found, Receiver, Whole};
+use super::receive::{Found, Given, Receiver, Whole};
 use super::stamp::Stamp;
 use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Role};
 #[cfg(feature = "std")]
@@ -204,9 +206,12 @@ impl Connection {
         }
         let (limits, extension_bits) = (&self.config.get().limits, self.extension_bits());
         let expected = Expected { role: self.role, message: None, limits, extension_bits };
-        let found = self.receiver.next(input, expected);
-        #[cfg(feature = "deflate")]
-        let found = found.and_then(|found| self.inflate(input).map(|()| found));
+        let given = Given {
+            expected,
+            #[cfg(feature = "deflate")]
+            earlier: Earlier::new(&mut self.contexts, self.directions),
+        };
+        let found = self.receiver.next(input, given);
         let parts = input.parts();
         let event = match found {
             Ok(Found::Nothing) if parts.rest.end_of_stream => return self.end_of_stream(output.now()),
@@ -244,7 +249,7 @@ impl Connection {
         matches!(self.closing, Closing::Open | Closing::CloseSent(_))
     }
 
-    /// The payload so far of a message that is unfinished.
+    /// The payload so far of a message that is unfinished; nothing of one that is compressed.
     pub fn partial(&self) -> Option<&[u8]> {
         self.receiver.partial()
     }

@@ -1,11 +1,11 @@
 //! The received bytes that a connection has not used yet.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "deflate")]
+use super::Fault;
 use super::Message;
 #[cfg(feature = "deflate")]
-use crate::deflate::{History, InflateError, Inflater};
-#[cfg(feature = "deflate")]
-use crate::frame::OpCode;
+use super::inflation::{Compressed, Earlier, Inflation};
 use crate::frame::{MAX_HEADER_SIZE, utf8::MessageBuffer};
 use alloc::{vec, vec::Vec};
 use core::fmt;
@@ -41,29 +41,7 @@ pub struct Input {
     lent: bool,
     pool: Vec<Vec<u8>>,
     #[cfg(feature = "deflate")]
-    inflation: Inflation,
-}
-
-/// What is needed to inflate.
-#[cfg(feature = "deflate")]
-#[derive(Debug, Default)]
-struct Inflation {
-    /// The compressed message that was received last, until it is inflated.
-    compressed: Option<(OpCode, CompressedPayload)>,
-    /// Made for the first compressed message.
-    inflater: Option<Inflater>,
-    /// How many bytes were inflated since it was last asked.
-    inflated: usize,
-}
-
-/// Where the payload of a compressed message is.
-#[cfg(feature = "deflate")]
-#[derive(Debug)]
-pub(super) enum CompressedPayload {
-    /// In the input, unmasked.
-    Whole { at: usize, len: usize },
-    /// Here: it came in pieces.
-    Collected(MessageBuffer),
+    pub(super) inflation: Inflation,
 }
 
 /// The payload of a control frame that came in pieces.
@@ -236,52 +214,37 @@ impl Input {
         self.finished = Some(message);
     }
 
-    /// Takes a compressed message, to inflate it.
-    #[cfg(feature = "deflate")]
-    pub(super) fn finish_compressed(&mut self, opcode: OpCode, payload: CompressedPayload) {
-        self.inflation.compressed = Some((opcode, payload));
-    }
-
-    /// Whether a compressed message is to be inflated.
-    #[cfg(feature = "deflate")]
-    pub(super) fn is_compressed(&self) -> bool {
-        self.inflation.compressed.is_some()
-    }
-
-    /// Inflates the compressed message, if there is one, to lend it.
+    /// Inflates a compressed message that is whole, to lend it.
     #[cfg(feature = "deflate")]
     pub(super) fn inflate(
         &mut self,
-        history: Option<&mut History>,
+        is_text: bool,
+        payload: Compressed,
+        earlier: &mut Earlier<'_>,
         limit: usize,
-    ) -> Result<(), InflateError> {
-        let Some((opcode, payload)) = self.inflation.compressed.take() else { return Ok(()) };
+    ) -> Result<(), Fault> {
         // It is lent from here and comes back, so that any size will do.
         let storage = self.pool.pop().unwrap_or_default();
-        let mut message = MessageBuffer::new(opcode == OpCode::Text, storage);
+        let mut message = MessageBuffer::new(is_text, storage);
         let compressed = match &payload {
-            CompressedPayload::Whole { at, len } => &self.buffer[*at..*at + *len],
-            CompressedPayload::Collected(buffer) => buffer.as_bytes(),
+            Compressed::Whole { at, len } => &self.buffer[*at..*at + *len],
+            Compressed::Collected(buffer) => buffer.as_bytes(),
         };
-        let inflater = self.inflation.inflater.get_or_insert_default();
-        let result = inflater.inflate(compressed, history, limit, &mut message);
-        self.inflation.inflated += message.len();
-        if let CompressedPayload::Collected(buffer) = payload {
+        let result = self.inflation.inflate(compressed, &mut message, earlier, limit);
+        if let Compressed::Collected(buffer) = payload {
             self.pool(buffer.into_storage());
         }
-        // A message that is at fault waits for its next use, too.
-        let whole = message.is_complete();
-        self.finish(message);
         match result {
-            Ok(()) if !whole => Err(InflateError::NotUtf8),
-            other => other,
+            Ok(()) => self.finish(message),
+            Err(_) => self.pool(message.into_storage()),
         }
+        result
     }
 
-    /// How many bytes were inflated since the last call of this.
+    /// The next `n` unread bytes, and what to inflate them with.
     #[cfg(feature = "deflate")]
-    pub(crate) fn take_inflated(&mut self) -> usize {
-        core::mem::take(&mut self.inflation.inflated)
+    pub(super) fn piece(&mut self, n: usize) -> (&mut [u8], &mut Inflation) {
+        (&mut self.buffer[self.start..self.start + n], &mut self.inflation)
     }
 
     pub(super) fn finish_control(&mut self, control: &ControlBuffer) {
@@ -310,15 +273,16 @@ impl Input {
     }
 
     /// Makes room in a message for `least` more bytes, of `wanted` in all: where it has to grow, in a
-    /// used buffer if one fits. What is announced and has not come takes none.
+    /// used buffer if one fits, the smallest. What is announced and has not come takes none.
     pub(super) fn make_room(&mut self, message: &mut MessageBuffer, least: usize, wanted: usize) {
         if message.spare().len() >= least {
             return;
         }
         let needed = message.len().saturating_add(least);
         let most = message.len().saturating_add(self.unread().len()).saturating_mul(POOLED_TIMES);
-        let fits = |storage: &Vec<u8>| (needed..=most).contains(&storage.len());
-        if let Some(index) = self.pool.iter().position(fits) {
+        let lengths = self.pool.iter().map(Vec::len).enumerate();
+        let fitting = lengths.filter(|(_, len)| (needed..=most).contains(len));
+        if let Some((index, _)) = fitting.min_by_key(|&(_, len)| len) {
             let storage = message.move_to(self.pool.swap_remove(index));
             self.pool(storage);
         }

@@ -21,6 +21,9 @@ mod deadlines;
 mod end;
 mod error;
 mod event;
+mod fragments;
+#[cfg(feature = "deflate")]
+mod inflation;
 mod input;
 mod keys;
 mod output;

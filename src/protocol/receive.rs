@@ -5,14 +5,16 @@
 //! unfinished: an idle receiver is one null pointer.
 #![forbid(unsafe_code)]
 
-use super::check::{Expected, Progress, check, check_start, no_header};
+use super::check::{Expected, check, check_start, no_header};
+use super::fragments::{Fragments, left};
 #[cfg(feature = "deflate")]
-use super::input::CompressedPayload;
+use super::inflation::{Compressed, Earlier};
 use super::input::ControlBuffer;
 use super::{Fault, Input, Role};
+#[cfg(feature = "std")]
 use crate::Limits;
-use crate::frame::{Decoded, Extent, Header, MAX_HEADER_SIZE, OpCode, mask, utf8::MessageBuffer};
-use alloc::{boxed::Box, vec::Vec};
+use crate::frame::{Decoded, Extent, Header, MAX_HEADER_SIZE, OpCode, mask};
+use alloc::boxed::Box;
 
 /// The receiving half of a connection.
 #[derive(Debug, Default)]
@@ -41,14 +43,12 @@ enum Unfinished {
     Control { header: Header, payload: ControlBuffer },
 }
 
-/// A message that comes in pieces.
+/// What a receiver needs of the connection's.
 #[derive(Debug)]
-struct Fragments {
-    buffer: MessageBuffer,
-    count: u32,
-    /// What the message is; what its payload is, shows when it is inflated.
+pub(super) struct Given<'a> {
+    pub(super) expected: Expected<'a>,
     #[cfg(feature = "deflate")]
-    compressed: Option<OpCode>,
+    pub(super) earlier: Earlier<'a>,
 }
 
 /// A message in one frame.
@@ -67,8 +67,7 @@ pub(super) struct Whole {
 pub(super) enum Found {
     /// All input is used; what is unfinished waits for more.
     Nothing,
-    /// A message that came in pieces; it was moved to [`Input::finish`], or compressed, to
-    /// `Input::finish_compressed`.
+    /// A message that came in pieces, or compressed; it was moved to [`Input::finish`].
     Finished,
     /// A control frame whose unmasked payload lies in the input.
     Control { opcode: OpCode, at: usize, len: usize },
@@ -102,36 +101,34 @@ impl Receiver {
 
     /// Moves through the input up to the next control frame, or message that came in pieces or is
     /// compressed.
-    pub(super) fn next(&mut self, input: &mut Input, expected: Expected<'_>) -> Result<Found, Fault> {
+    pub(super) fn next(&mut self, input: &mut Input, mut given: Given<'_>) -> Result<Found, Fault> {
         if self.pending.is_none() {
             let unread = input.unread();
             if unread.is_empty() {
                 return Ok(Found::Nothing);
             }
+            let expected = given.expected;
             let decoded = Header::decode(unread).map_err(|error| no_header(unread, error, expected))?;
             if let Decoded::Complete { header, size } = decoded {
                 check(&header, expected)?;
-                if let Some(found) = whole(&header, size, input) {
+                if let Some(found) = whole(&header, size, input, &mut given)? {
                     return Ok(found);
                 }
             }
         }
-        self.collect(input, expected)
+        self.collect(input, given)
     }
 
     /// The same, where a frame or a message is unfinished, or will be.
-    fn collect(&mut self, input: &mut Input, expected: Expected<'_>) -> Result<Found, Fault> {
+    fn collect(&mut self, input: &mut Input, mut given: Given<'_>) -> Result<Found, Fault> {
         loop {
             let pending = self
                 .pending
                 .get_or_insert_with(|| Box::new(Pending { frame: Unfinished::Nothing, message: None }));
             match &mut pending.frame {
                 Unfinished::Nothing | Unfinished::Header { .. } => {
-                    let message = pending
-                        .message
-                        .as_ref()
-                        .map(|message| Progress { len: message.buffer.len(), fragments: message.count });
-                    let expected = Expected { message, ..expected };
+                    let message = pending.message.as_ref().map(Fragments::progress);
+                    let expected = Expected { message, ..given.expected };
                     let Some(header) = pending.frame.read_header(input, expected)? else {
                         if matches!(pending.frame, Unfinished::Nothing) && pending.message.is_none() {
                             self.pending = None;
@@ -141,44 +138,28 @@ impl Receiver {
                     pending.begin(header);
                 }
                 Unfinished::Data { header, received } => {
-                    let header = *header;
-                    // Judged against `Limits::frame` and `Limits::message`, so it fits a `usize`.
-                    let left = usize::try_from(header.len).unwrap_or(usize::MAX) - *received;
-                    let n = left.min(input.unread().len());
-                    if let Some(Fragments { buffer, .. }) = &mut pending.message {
-                        let wanted = wanted(&header, left, buffer, expected.limits);
-                        input.make_room(buffer, n, wanted);
-                        buffer
-                            .append(&input.unread()[..n], wanted, header.mask, *received)
-                            .map_err(|_| Fault::InvalidUtf8)?;
-                    }
+                    let here = left(header, *received).min(input.unread().len());
+                    let n = match &mut pending.message {
+                        Some(message) => message.append(here, header, *received, input, &mut given)?,
+                        None => here,
+                    };
                     input.consume(n);
                     *received += n;
-                    if n < left {
+                    if left(header, *received) > 0 {
+                        if n < here {
+                            continue;
+                        }
                         return Ok(Found::Nothing);
                     }
+                    let fin = header.fin;
                     pending.frame = Unfinished::Nothing;
-                    if !header.fin {
-                        continue;
-                    }
-                    let Some(message) = self.pending.take().and_then(|pending| pending.message) else {
-                        continue;
-                    };
-                    #[cfg(feature = "deflate")]
-                    if let Some(opcode) = message.compressed {
-                        input.finish_compressed(opcode, CompressedPayload::Collected(message.buffer));
+                    if fin && let Some(message) = self.pending.take().and_then(|pending| pending.message) {
+                        message.finish(input, &mut given)?;
                         return Ok(Found::Finished);
                     }
-                    // "the endpoint MUST _Fail the WebSocket Connection_" where text is not UTF-8,
-                    // also where it ends inside a character.
-                    if !message.buffer.is_complete() {
-                        return Err(Fault::InvalidUtf8);
-                    }
-                    input.finish(message.buffer);
-                    return Ok(Found::Finished);
                 }
                 Unfinished::Control { header, payload } => {
-                    let left = usize::try_from(header.len).unwrap_or(usize::MAX) - payload.as_bytes().len();
+                    let left = left(header, payload.as_bytes().len());
                     let n = left.min(input.unread().len());
                     payload.append(&input.unread()[..n], header.mask);
                     input.consume(n);
@@ -199,12 +180,7 @@ impl Receiver {
 
     /// The payload so far of a message that is unfinished, unless it is compressed.
     pub(super) fn partial(&self) -> Option<&[u8]> {
-        let message = self.pending.as_ref()?.message.as_ref()?;
-        #[cfg(feature = "deflate")]
-        if message.compressed.is_some() {
-            return None;
-        }
-        Some(message.buffer.as_bytes())
+        self.pending.as_ref()?.message.as_ref()?.plain()
     }
 
     /// Whether a frame or a message is unfinished.
@@ -216,7 +192,7 @@ impl Receiver {
     /// Heap bytes held.
     pub(super) fn held(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| {
-            let message = pending.message.as_ref().map_or(0, |message| message.buffer.capacity());
+            let message = pending.message.as_ref().map_or(0, Fragments::held);
             size_of::<Pending>() + message
         })
     }
@@ -232,16 +208,7 @@ impl Receiver {
     ) -> Option<&mut [u8]> {
         let pending = self.pending.as_mut()?;
         let Unfinished::Data { header, received } = &pending.frame else { return None };
-        let left = usize::try_from(header.len).unwrap_or(usize::MAX) - *received;
-        let buffer = &mut pending.message.as_mut()?.buffer;
-        // Grows with what has come, not with what the header claims.
-        if left.min(buffer.len()) < least {
-            return None;
-        }
-        input.make_room(buffer, least, wanted(header, left, buffer, limits));
-        let spare = buffer.spare();
-        let n = spare.len().min(left);
-        Some(&mut spare[..n])
+        pending.message.as_mut()?.direct_room(least, header, *received, input, limits)
     }
 
     /// The first `n` bytes of [`direct_room`](Self::direct_room) were received.
@@ -251,7 +218,7 @@ impl Receiver {
         if let (Unfinished::Data { header, received }, Some(message)) =
             (&mut pending.frame, &mut pending.message)
         {
-            message.buffer.commit(n, header.mask, *received).map_err(|_| Fault::InvalidUtf8)?;
+            message.direct_filled(n, header, *received)?;
             *received += n;
         }
         Ok(())
@@ -270,17 +237,7 @@ impl Pending {
             self.frame = Unfinished::Control { header, payload: ControlBuffer::default() };
             return;
         }
-        let message = self.message.get_or_insert_with(|| {
-            // What is compressed is no text yet.
-            let payload = if header.rsv == 0 { header.opcode } else { OpCode::Binary };
-            Fragments {
-                buffer: MessageBuffer::new(payload == OpCode::Text, Vec::new()),
-                count: 0,
-                #[cfg(feature = "deflate")]
-                compressed: (header.rsv != 0).then_some(header.opcode),
-            }
-        });
-        message.count += 1;
+        self.message.get_or_insert_with(|| Fragments::new(&header)).begin_fragment();
         self.frame = Unfinished::Data { header, received: 0 };
     }
 }
@@ -317,19 +274,20 @@ impl Unfinished {
     }
 }
 
-/// The bytes that a message can come to have, of whose current frame so many are missing.
-fn wanted(header: &Header, left: usize, buffer: &MessageBuffer, limits: &Limits) -> usize {
-    if header.fin { buffer.len() + left } else { limits.message }
-}
-
 /// The frame at the start of the input, where it is whole and either a control frame or a compressed
 /// message.
-fn whole(header: &Header, size: usize, input: &mut Input) -> Option<Found> {
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing is inflated"))]
+fn whole(
+    header: &Header,
+    size: usize,
+    input: &mut Input,
+    given: &mut Given<'_>,
+) -> Result<Option<Found>, Fault> {
     let Header { fin, rsv, opcode, .. } = *header;
-    let len = usize::try_from(header.len).ok()?;
+    let len = left(header, 0);
     let compressed = fin && rsv != 0;
     if !(opcode.is_control() || compressed) || len > input.unread().len() - size {
-        return None;
+        return Ok(None);
     }
     let at = input.position() + size;
     input.consume(size + len);
@@ -338,8 +296,10 @@ fn whole(header: &Header, size: usize, input: &mut Input) -> Option<Found> {
     }
     #[cfg(feature = "deflate")]
     if compressed {
-        input.finish_compressed(opcode, CompressedPayload::Whole { at, len });
-        return Some(Found::Finished);
+        let payload = Compressed::Whole { at, len };
+        let limit = given.expected.limits.message;
+        input.inflate(opcode == OpCode::Text, payload, &mut given.earlier, limit)?;
+        return Ok(Some(Found::Finished));
     }
-    Some(Found::Control { opcode, at, len })
+    Ok(Some(Found::Control { opcode, at, len }))
 }

@@ -109,6 +109,9 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             } else if let Some(event) = out.connection.receive_rest(input, out.output) {
                 event
             } else {
+                // Also of a message that is not finished.
+                #[cfg(feature = "deflate")]
+                budget.count_inflated(input.take_inflated());
                 return Handed::All;
             };
             if let Err(error) = handler(event, &mut out) {

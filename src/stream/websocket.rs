@@ -368,7 +368,7 @@ impl<T> WebSocketStream<T> {
         self.connection.status()
     }
 
-    /// The payload so far of a message of which only a part is there.
+    /// The payload so far of a message of which only a part is there; nothing of one that is compressed.
     pub fn partial(&self) -> Option<&[u8]> {
         self.connection.partial()
     }

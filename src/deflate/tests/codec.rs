@@ -228,6 +228,79 @@ fn the_first_thing_that_is_wrong_is_named_however_much_room_there_was() {
     }
 }
 
+/// What comes of these pieces of a message, and of the part of it that they are.
+fn inflate_pieces<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    text: bool,
+    history: Option<&mut History>,
+    limit: usize,
+) -> (Result<Vec<u8>, InflateError>, Result<Vec<u8>, InflateError>) {
+    let mut inflater = Inflater::new();
+    // Left half-way by another message.
+    let mut other = MessageBuffer::new(false, Vec::new());
+    assert_eq!(inflater.feed(&[0x03, 0x00, 0xf2, 0x48], None, LIMIT, &mut other), Ok(()));
+    inflater.begin();
+    let mut message = MessageBuffer::new(text, Vec::new());
+    for piece in pieces {
+        if let Err(error) = inflater.feed(piece, history.as_deref(), limit, &mut message) {
+            return (Err(error), Err(error));
+        }
+    }
+    let part = message.as_bytes().to_vec();
+    let whole = inflater.finish(history, limit, &mut message).map(|()| message.as_bytes().to_vec());
+    (Ok(part), whole)
+}
+
+#[test]
+fn a_message_in_pieces_has_the_same_outcome_after_each_prefix_wherever_it_is_cut() {
+    type Choices = (bool, bool, Option<u16>);
+    fn prop(
+        messages: (Repetitive, Repetitive),
+        (dynamic, text, limit): Choices,
+        changes: Vec<(usize, u8)>,
+        cuts: Vec<usize>,
+    ) {
+        let level = if dynamic { 6 } else { 1 };
+        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
+        let mut history = History::new(WindowBits::MAX);
+        if let Some(payload) = deflaters.deflate_after(&messages.0.0, &mut sent, level) {
+            assert!(inflate(payload, Some(&mut history), LIMIT).is_ok());
+        }
+        let Some(payload) = deflaters.deflate_after(&messages.1.0, &mut sent, level) else { return };
+        // Twice, with a stream that ends between them.
+        let mut payload = [payload, &[0x00, 0x00, 0xFF, 0xFF, 0x03, 0x00], payload].concat();
+        for (at, byte) in changes.into_iter().take(2) {
+            let at = at % payload.len();
+            payload[at] = byte;
+        }
+        let limit = limit.map_or(LIMIT, usize::from);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (payload.len() + 1)).collect();
+        cuts.sort_unstable();
+        let again = |history: &History| {
+            let mut copy = History::new(WindowBits::MAX);
+            let (first, second) = history.as_slices();
+            copy.push(&[first, second].concat());
+            copy
+        };
+        for &end in cuts.iter().take(3).chain([&payload.len()]) {
+            let prefix = &payload[..end];
+            let at_once = inflate_pieces([prefix], text, Some(&mut again(&history)), limit);
+            let by_byte = inflate_pieces(prefix.chunks(1), text, Some(&mut again(&history)), limit);
+            assert_eq!(at_once, by_byte, "{prefix:x?}");
+            let ends = cuts.iter().copied().filter(|&cut| cut < end).chain([end]);
+            let starts = [0].into_iter().chain(ends.clone());
+            let pieces = starts.zip(ends).map(|(from, to)| &prefix[from..to]);
+            assert_eq!(at_once, inflate_pieces(pieces, text, Some(&mut again(&history)), limit));
+            let mut message = MessageBuffer::new(text, Vec::new());
+            let whole = Inflater::new().inflate(prefix, Some(&mut again(&history)), limit, &mut message);
+            assert_eq!(at_once.1, whole.map(|()| message.as_bytes().to_vec()));
+        }
+    }
+    QuickCheck::new()
+        .tests(500)
+        .quickcheck(prop as fn((Repetitive, Repetitive), Choices, Vec<(usize, u8)>, Vec<usize>));
+}
+
 #[test]
 fn text_is_judged_as_it_comes() {
     let mut bytes = vec![b'a'; 1 << 20];
