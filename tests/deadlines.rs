@@ -316,6 +316,24 @@ fn an_opening_handshake_has_its_time_however_slowly_its_bytes_come() {
 }
 
 #[test]
+fn an_opening_that_is_open_is_never_late() {
+    let (a, b) = memory::pair(4096);
+    let mut scratch = Scratch::new();
+    let mut server = ServerOpening::new(a).unwrap();
+    let mut client = ClientOpening::new(b, ClientRequest::new("a", "/")).unwrap();
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Decide(_))));
+    server.answer(&Response::accept()).unwrap();
+    // The answer may still be on its way.
+    assert_eq!(server.next_deadline(0), Some(10_000));
+    assert!(matches!(server.advance(&mut scratch.at(9_999), Ready::ALL), Ok(Progress::Open)));
+    assert!(matches!(client.advance(&mut scratch.at(9_999), Ready::ALL), Ok(Progress::Open)));
+    assert_eq!((server.next_deadline(9_999), client.next_deadline(9_999)), (None, None));
+    assert!(matches!(server.advance(&mut scratch.at(20_000), Ready::NONE), Ok(Progress::Open)));
+    assert!(matches!(client.advance(&mut scratch.at(20_000), Ready::NONE), Ok(Progress::Open)));
+}
+
+#[test]
 fn a_stream_does_not_inherit_the_time_that_its_opening_took() {
     let deadlines = Deadlines { silence: Some(100), ..Deadlines::default() };
     let (a, b) = memory::pair(4096);

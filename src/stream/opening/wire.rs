@@ -66,7 +66,11 @@ impl<T: NonBlockingTransport> Wire<T> {
         })
     }
 
+    /// None for a handshake that is made.
     pub(super) fn deadline(&self, now: u64) -> Option<u64> {
+        if self.open {
+            return None;
+        }
         let handshake = self.config.get().deadlines.handshake?;
         Some(self.began.map_or(now, |began| began.saturating_add(handshake.into())))
     }
