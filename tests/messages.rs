@@ -5,7 +5,8 @@ use std::error::Error as _;
 use std::io::ErrorKind;
 use websocket_stream::frame::HeaderError;
 use websocket_stream::handshake::{
-    ClientRequest, HeadLimits, RequestError, Response, ResponseError, ResponseFault, ServerHandshake,
+    ClientRequest, HeadLimits, RequestError, RequestFault, Response, ResponseError, ResponseFault,
+    ServerHandshake,
 };
 use websocket_stream::transport::memory;
 use websocket_stream::{
@@ -139,6 +140,9 @@ fn an_error_says_what_failed_and_keeps_its_cause() {
         WriteError::from(Error::System(broken())).source(),
         WriteError::from(Error::Send(SendError::Full)).source(),
         WriteError::from(SendError::Closed).source(),
+        OpeningError::from(broken()).source(),
+        OpeningError::Request(RequestFault::Host).source(),
+        OpeningError::Response(ResponseFault::Accept).source(),
     ] {
         assert!(source.is_some());
     }

@@ -31,7 +31,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(error) => write!(f, "the transport failed: {error}"),
-            Self::Send(error) => write!(f, "nothing was sent: {error}"),
+            Self::Send(error) => write!(f, "not accepted: {error}"),
         }
     }
 }

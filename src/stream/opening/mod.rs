@@ -8,7 +8,7 @@ macro_rules! shared_methods {
         impl<T: NonBlockingTransport> $opening<T> {
             /// When [`advance`](Self::advance) next wants to be called though nothing is ready, in the
             /// caller's milliseconds: then the handshake has taken too long. `None` where that deadline
-            /// is off. It counts from the first `advance`; before that it is `now`.
+            /// is off, and once it is open. It counts from the first `advance`; before that it is `now`.
             pub fn next_deadline(&self, now: u64) -> Option<u64> {
                 self.wire.deadline(now)
             }
@@ -110,7 +110,16 @@ impl fmt::Display for OpeningError {
     }
 }
 
-impl std::error::Error for OpeningError {}
+impl std::error::Error for OpeningError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Request(fault) => Some(fault),
+            Self::Response(fault) => Some(fault),
+            Self::System(error) => Some(error),
+            Self::Answered { .. } | Self::EndOfStream | Self::Deadline => None,
+        }
+    }
+}
 
 /// An opening taken apart.
 pub struct OpeningParts<T> {
