@@ -19,6 +19,7 @@ fn a_prepared_message_arrives_as_the_message_itself_from_either_end() {
             [(Prepared::new(text), OpCode::Text), (Prepared::new(&payload[..]), OpCode::Binary)]
         {
             assert_eq!(prepared.payload(), payload);
+            assert_eq!((prepared.message().as_bytes(), prepared.message().opcode()), (&payload[..], opcode));
             assert_eq!(prepared.is_text(), opcode == OpCode::Text);
             let (a, b) = memory::pair(1 << 20);
             let (mut server, mut client) =

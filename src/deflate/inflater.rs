@@ -50,6 +50,7 @@ pub struct Inflater {
 
 /// Why a payload was not inflated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum InflateError {
     /// It is not what a compressor makes, or not all of it.
     Corrupt,

@@ -17,6 +17,7 @@ use super::response::Response;
 /// kind of program, which could write there what it likes, and is let in by every policy: this
 /// protects users of browsers and is no authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum OriginPolicy<'a> {
     /// Pages of any site. Right where a connection gives nothing that its sender was not given.
     Any,

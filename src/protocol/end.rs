@@ -18,6 +18,7 @@ pub enum Endpoint {
 
 /// A deadline that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Deadline {
     /// [`Deadlines::silence`](super::Deadlines::silence).
     Silence,

@@ -24,6 +24,28 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether it is a text message.
+    #[inline]
+    pub const fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    /// The text, where it is a text message.
+    ///
+    /// ```
+    /// use websocket_stream::Message;
+    ///
+    /// assert_eq!(Message::Text("Hello").as_text(), Some("Hello"));
+    /// assert_eq!(Message::Binary(b"Hello").as_text(), None);
+    /// ```
+    #[inline]
+    pub const fn as_text(&self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
     /// [`OpCode::Text`] or [`OpCode::Binary`].
     #[inline]
     pub const fn opcode(&self) -> OpCode {

@@ -4,7 +4,7 @@
 use super::{Error, Outgoing, Sent, Turn, WebSocketStream};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Context, Deflate, WindowBits};
-use crate::frame::{Header, OpCode};
+use crate::frame::{Header, OpCode, utf8};
 use crate::protocol::{Message, Role, SendError};
 use crate::transport::NonBlockingTransport;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ pub struct Prepared(Arc<Encoded>);
 
 /// What to do with a message for which a connection has no place left, because its peer is slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IfFull {
     /// Refuse it with [`SendError::Full`].
     Refuse,
@@ -109,6 +110,19 @@ impl Prepared {
         Self(Arc::new(encoded))
     }
 
+    /// The message. The bytes of a text message are validated again for it; [`payload`](Self::payload)
+    /// lends them as they are.
+    ///
+    /// ```
+    /// use websocket_stream::{Message, Prepared};
+    ///
+    /// assert_eq!(Prepared::new("tick").message(), Message::Text("tick"));
+    /// ```
+    pub fn message(&self) -> Message<'_> {
+        let text = self.is_text().then(|| utf8::validate(self.payload()).ok()).flatten();
+        text.map_or(Message::Binary(self.payload()), Message::Text)
+    }
+
     /// The message's payload.
     pub fn payload(&self) -> &[u8] {
         &self.0.frame[self.0.header..]
@@ -129,11 +143,10 @@ impl Encoded {
         let payload = message.as_bytes();
         let header = Header::new(message.opcode(), payload.len() as u64).encode();
         let frame = [&header, payload].concat().into_boxed_slice();
-        let is_text = matches!(message, Message::Text(_));
         Self {
             frame,
             header: header.len(),
-            is_text,
+            is_text: message.is_text(),
             #[cfg(feature = "deflate")]
             compressed: None,
         }
