@@ -150,7 +150,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         Self::open(transport, Role::Client, SharedConfig::default())
     }
 
-    /// Either end, with a configuration that others may share.
+    /// Either end, with a configuration that others may share. Its `deflate` counts only where an opening
+    /// handshake has agreed on it: see `with_deflate`.
     ///
     /// # Errors
     ///
@@ -363,6 +364,11 @@ impl<T> WebSocketStream<T> {
 }
 
 impl<T> WebSocketStream<T> {
+    /// Which end of the connection it is.
+    pub fn role(&self) -> Role {
+        self.connection.role()
+    }
+
     /// What the connection is doing; how it ended, if it has.
     pub fn status(&self) -> Status {
         self.connection.status()
@@ -395,7 +401,7 @@ impl<T> WebSocketStream<T> {
         self.connection.config()
     }
 
-    /// The transport.
+    /// The transport; a socket's descriptor is the stream's own, too (`AsFd`, `AsRawFd`).
     pub fn get_ref(&self) -> &T {
         &self.transport
     }
