@@ -1,20 +1,18 @@
 //! A chat room: what one says, all hear.
 //!
 //! ```text
-//! cargo run --example chat [ADDRESS]
+//! cargo run --features mio --example chat [ADDRESS]
 //! ```
 //!
 //! Each message is encoded once and shared. What a member does not take waits for it, up to a bound; then
 //! it misses messages and is told how many, and one that takes nothing for long is sent away. Nobody
 //! waits for it.
 
-use mio::unix::SourceFd;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use std::error::Error;
 use std::io::{self, ErrorKind};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::handshake::Response;
@@ -24,6 +22,9 @@ use websocket_stream::{
 };
 
 const LISTENER: Token = Token(usize::MAX);
+
+/// After how many milliseconds it is tried again to accept, where the system could not.
+const RETRY: u64 = 1000;
 
 /// One who is connected: in the opening handshake, or in the room.
 struct Member {
@@ -42,13 +43,16 @@ struct Room {
     said: Vec<Prepared>,
     /// Who wants another turn though no poller says so.
     again: Vec<usize>,
+    /// When to accept, where that is not left to the poller.
+    accept_at: Option<u64>,
     start: Instant,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9002".to_owned());
-    let listener = TcpListener::bind(address)?;
+    let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
+    let mut listener = TcpListener::from_std(listener);
     println!("listening on ws://{}", listener.local_addr()?);
     let limits = Limits { message: 64 << 10, frame: 64 << 10, unsent: 256 << 10, ..Limits::default() };
     let deadlines =
@@ -60,21 +64,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         scratch: Scratch::new(),
         said: Vec::new(),
         again: Vec::new(),
+        accept_at: None,
         start: Instant::now(),
     };
     let mut events = Events::with_capacity(1024);
-    room.poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, Interest::READABLE)?;
+    room.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     loop {
         room.wait(&mut events)?;
         let mut turns: Vec<_> = room.again.drain(..).map(|index| (index, Ready::READABLE)).collect();
         for event in &events {
-            if event.token() == LISTENER {
-                room.accept(&listener)?;
-                continue;
+            match event.token() {
+                LISTENER => room.accept_at = Some(0),
+                Token(index) => turns.push((index, Ready::from(event))),
             }
-            let (readable, writable) = (event.is_readable(), event.is_writable());
-            let closed = event.is_read_closed() || event.is_error();
-            turns.push((event.token().0, Ready { readable, writable, closed }));
         }
         let now = room.now();
         let due = room.members.iter().filter(|(_, member)| member.deadline(now).is_some_and(|at| at <= now));
@@ -86,6 +88,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         room.tell();
+        if room.accept_at.is_some_and(|at| at <= now) {
+            room.accept_at = room.accept(&listener);
+        }
     }
 }
 
@@ -104,7 +109,8 @@ impl Room {
     /// With very many members, a `Wheel` keeps their deadlines.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let now = self.now();
-        let next = self.members.iter().filter_map(|(_, member)| member.deadline(now)).min();
+        let deadlines = self.members.iter().filter_map(|(_, member)| member.deadline(now));
+        let next = deadlines.chain(self.accept_at).min();
         let next = if self.again.is_empty() { next } else { Some(now) };
         match self.poll.poll(events, next.map(|at| Duration::from_millis(at.saturating_sub(now)))) {
             Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),
@@ -112,20 +118,34 @@ impl Room {
         }
     }
 
-    fn accept(&mut self, listener: &TcpListener) -> io::Result<()> {
+    /// Lets in those who wait, and says when to try again.
+    fn accept(&mut self, listener: &TcpListener) -> Option<u64> {
         loop {
-            let socket = match listener.accept() {
-                Ok((socket, _)) => socket,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
-                Err(error) => return Err(error),
+            // An error of one socket is that one's only.
+            let error = match listener.accept() {
+                Ok((socket, _)) => match self.admit(socket) {
+                    Ok(()) => continue,
+                    Err(error) => error,
+                },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => error,
+                // Out of descriptors, most likely. The poller does not tell again of those who wait.
+                Err(error) => {
+                    eprintln!("chat: {error}");
+                    return Some(self.now() + RETRY);
+                }
             };
-            let entry = self.members.vacant_entry();
-            let both = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(entry.key()), both)?;
-            let opening = Some(ServerOpening::with_config(socket, Arc::clone(&self.config))?);
-            entry.insert(Member { opening, stream: None, missed: 0 });
+            eprintln!("chat: {error}");
         }
+    }
+
+    fn admit(&mut self, mut socket: TcpStream) -> io::Result<()> {
+        let entry = self.members.vacant_entry();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut socket, Token(entry.key()), both)?;
+        let opening = Some(ServerOpening::with_config(socket, Arc::clone(&self.config))?);
+        entry.insert(Member { opening, stream: None, missed: 0 });
+        Ok(())
     }
 
     /// Does what there is to do for one member. Tells whether it is gone.

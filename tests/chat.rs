@@ -2,8 +2,9 @@
 
 mod programs;
 
-use programs::{EchoServer, example};
+use programs::{EchoServer, example, limit_descriptors};
 use std::net::TcpStream;
+use std::process::Stdio;
 use tungstenite::{Message, WebSocket};
 
 fn join(server: &EchoServer) -> WebSocket<TcpStream> {
@@ -24,6 +25,8 @@ fn hear(member: &mut WebSocket<TcpStream>) -> String {
 fn what_one_says_all_hear_and_one_who_is_too_slow_is_told_what_it_missed() {
     let server = EchoServer::spawn(example("chat").arg("127.0.0.1:0"));
     let [mut ann, mut ben, mut slow] = [(); 3].map(|()| join(&server));
+    // What its system holds for the slow one does not grow.
+    rustix::net::sockopt::set_socket_recv_buffer_size(slow.get_ref(), 128 << 10).unwrap();
     // So that all are in the room, however slowly the third one came.
     for member in [&mut ann, &mut ben, &mut slow] {
         member.send(Message::text("here")).unwrap();
@@ -59,4 +62,22 @@ fn what_one_says_all_hear_and_one_who_is_too_slow_is_told_what_it_missed() {
     drop(ben);
     ann.send(Message::text("end")).unwrap();
     assert_eq!(hear(&mut slow), "end");
+}
+
+#[test]
+fn who_comes_while_no_descriptor_is_free_waits_and_the_room_goes_on() {
+    let few = 40;
+    let mut command = example("chat");
+    limit_descriptors(&mut command, few);
+    // It tells of each time that it has none.
+    let server = EchoServer::spawn(command.arg("127.0.0.1:0").stderr(Stdio::null()));
+    let [mut ann, mut ben] = [(); 2].map(|()| join(&server));
+    // More than it can have, who say nothing.
+    let idle: Vec<_> = (0..few).map(|_| server.connect()).collect();
+    ann.send(Message::text("here")).unwrap();
+    assert_eq!(hear(&mut ben), "here");
+    drop(idle);
+    let mut late = join(&server);
+    late.send(Message::text("late")).unwrap();
+    assert_eq!(hear(&mut ben), "late");
 }

@@ -3,12 +3,11 @@
 
 mod programs;
 
-use programs::{EchoServer, Program, SocketPath, example};
+use programs::{EchoServer, Program, SocketPath, example, limit_descriptors};
 use rustix::process::{Resource, Rlimit, Signal};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 /// A client of the simplest kind, with blocking calls.
@@ -168,15 +167,7 @@ const FEW: u64 = 40;
 #[test]
 fn connections_that_come_while_no_descriptor_is_free_are_accepted_when_one_is() {
     let mut command = example("echo_server");
-    let limit = || {
-        let few = Rlimit { current: Some(FEW), maximum: Some(FEW) };
-        Ok(rustix::process::setrlimit(Resource::Nofile, few)?)
-    };
-    #[expect(unsafe_code, reason = "a limit for the child alone can be had no other way")]
-    // SAFETY: between fork and exec only one system call is made, on plain values.
-    unsafe {
-        command.pre_exec(limit);
-    }
+    limit_descriptors(&mut command, FEW);
     let server = EchoServer::spawn(command.arg("127.0.0.1:0"));
 
     // More than it can have: the rest waits in the listener's queue.

@@ -174,6 +174,44 @@ mod sockets {
     }
 
     #[test]
+    #[cfg(feature = "mio")]
+    fn what_mio_tells_is_what_a_stream_is_ready_for() {
+        use mio::{Events, Interest, Poll, Token};
+        use std::time::Duration;
+        use websocket_stream::Ready;
+
+        let (mut poll, mut events) = (Poll::new().unwrap(), Events::with_capacity(4));
+        let (mut here, mut peer) = mio::net::UnixStream::pair().unwrap();
+        poll.registry().register(&mut here, Token(0), Interest::READABLE | Interest::WRITABLE).unwrap();
+        let mut told = || {
+            poll.poll(&mut events, Some(Duration::from_secs(120))).unwrap();
+            events.iter().map(Ready::from).fold(Ready::NONE, |one, other| one | other)
+        };
+        assert_eq!(told(), Ready::WRITABLE);
+        peer.send(&[1]).unwrap();
+        let ready = told();
+        assert!(ready.readable && !ready.closed);
+        peer.shutdown_write().unwrap();
+        assert!(told().closed);
+    }
+
+    #[test]
+    fn a_stream_and_an_opening_have_the_descriptor_of_their_socket() {
+        use std::os::fd::{AsFd, AsRawFd};
+        use websocket_stream::handshake::ClientRequest;
+        use websocket_stream::{ClientOpening, ServerOpening, WebSocketStream};
+
+        let (a, b) = UnixStream::pair().unwrap();
+        let (a_fd, b_fd) = (a.as_raw_fd(), b.as_raw_fd());
+        let server = ServerOpening::new(a).unwrap();
+        assert_eq!((server.as_raw_fd(), server.as_fd().as_raw_fd()), (a_fd, a_fd));
+        let client = ClientOpening::new(b, ClientRequest::new("a", "/")).unwrap();
+        assert_eq!((client.as_raw_fd(), client.as_fd().as_raw_fd()), (b_fd, b_fd));
+        let stream = WebSocketStream::new(server.into_parts().transport).unwrap();
+        assert_eq!((stream.as_raw_fd(), stream.as_fd().as_raw_fd()), (a_fd, a_fd));
+    }
+
+    #[test]
     fn small_pieces_are_not_delayed() {
         let (mut stream, peer) = tcp_pair().unwrap();
         assert!(!stream.nodelay().unwrap());

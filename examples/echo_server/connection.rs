@@ -85,8 +85,8 @@ impl Connection {
 impl AsRawFd for Connection {
     fn as_raw_fd(&self) -> RawFd {
         match self {
-            Self::Opening(opening) => opening.get_ref().as_raw_fd(),
-            Self::Open(stream) => stream.get_ref().as_raw_fd(),
+            Self::Opening(opening) => opening.as_raw_fd(),
+            Self::Open(stream) => stream.as_raw_fd(),
             Self::Gone => -1,
         }
     }

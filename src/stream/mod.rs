@@ -13,6 +13,7 @@
 //! ```
 
 mod call;
+mod descriptor;
 mod driving;
 mod ending;
 mod error;

@@ -49,6 +49,37 @@ impl BitOr for Ready {
     }
 }
 
+/// What mio tells of a socket.
+///
+/// ```no_run
+/// use mio::net::TcpStream;
+/// use mio::{Events, Interest, Poll, Token};
+/// use websocket_stream::{Ready, Scratch, WebSocketStream};
+///
+/// let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(1024));
+/// let mut socket = TcpStream::connect("127.0.0.1:9001".parse()?)?;
+/// poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
+/// # let mut scratch = Scratch::new();
+/// # let now = 0;
+/// # let mut stream = WebSocketStream::client(socket)?; // an opening comes before it
+/// poll.poll(&mut events, None)?;
+/// for event in &events {
+///     let interest = stream.drive(&mut scratch.at(now), Ready::from(event), |_, _| Ok(()))?;
+/// #    let _ = interest;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(feature = "mio")]
+impl From<&mio::event::Event> for Ready {
+    fn from(event: &mio::event::Event) -> Self {
+        Self {
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            closed: event.is_read_closed() || event.is_error(),
+        }
+    }
+}
+
 /// What a stream wants of the event loop now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,6 +21,20 @@ pub(crate) fn example(name: &str) -> Command {
     let missing = "`cargo test` builds it; with `--test`, say `cargo build --examples` before";
     assert!(path.exists(), "{} is missing: {missing}", path.display());
     Command::new(path)
+}
+
+/// Lets the program have so many descriptors and no more.
+pub(crate) fn limit_descriptors(command: &mut Command, few: u64) {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let limit = move || {
+        let few = Rlimit { current: Some(few), maximum: Some(few) };
+        Ok(setrlimit(Resource::Nofile, few)?)
+    };
+    #[expect(unsafe_code, reason = "a limit for the child alone can be had no other way")]
+    // SAFETY: between fork and exec only one system call is made, on plain values.
+    unsafe {
+        command.pre_exec(limit);
+    }
 }
 
 /// A program that is killed where the test fails before its end.
