@@ -339,6 +339,50 @@ fn statuses_without_a_body_have_none() {
     }
 }
 
+/// The phrases are those of RFC 9110, section 15, and RFC 6585.
+#[test]
+fn each_status_is_written_with_its_phrase_and_one_without_is_valid_too() {
+    for (status, phrase) in [
+        (200, "OK"),
+        (201, "Created"),
+        (202, "Accepted"),
+        (204, "No Content"),
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (304, "Not Modified"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (408, "Request Timeout"),
+        (409, "Conflict"),
+        (410, "Gone"),
+        (421, "Misdirected Request"),
+        (426, "Upgrade Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (501, "Not Implemented"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (504, "Gateway Timeout"),
+        (505, "HTTP Version Not Supported"),
+        (599, ""),
+    ] {
+        let (mut server, _) = serve(&request_with("X", &[]));
+        let mut out = Vec::new();
+        server.answer(&Response::new(status), &mut out).unwrap();
+        assert!(text(&out).starts_with(&format!("HTTP/1.1 {status} {phrase}\r\n")), "{}", text(&out));
+        let (client, received) = ask(plain(), &out);
+        assert_eq!(received, Err(ResponseFault::Refused { status, used: out.len() }));
+        assert_eq!(client.response().unwrap().reason(), phrase);
+    }
+}
+
 #[test]
 fn a_whole_uri_as_target_says_which_host_is_meant() {
     let (handshake, _) = serve(&head("GET ws://other.example.com:81/chat HTTP/1.1", &REQUEST));
@@ -1037,4 +1081,25 @@ fn no_secret_of_a_header_is_shown_by_debug() {
         server.request().unwrap()
     );
     assert!(shown.contains("/chat") && !shown.contains(secret), "{shown}");
+}
+
+#[test]
+fn a_handshake_shows_how_far_it_is() {
+    let mut client = ClientHandshake::new(plain(), NONCE, WIDE).unwrap();
+    let mut server = ServerHandshake::new(WIDE);
+    assert!(format!("{client:?}").contains("receiving") && format!("{server:?}").contains("receiving"));
+    assert!(client.response().is_none() && server.request().is_none());
+    server.receive(&written(&client)).unwrap();
+    assert!(format!("{server:?}").contains("asked"));
+    let mut out = Vec::new();
+    server.answer(&Response::accept(), &mut out).unwrap();
+    client.receive(&out).unwrap();
+    assert!(format!("{client:?}").contains("open") && format!("{server:?}").contains("answered"));
+    // What comes behind its head is none of its bytes.
+    assert_eq!(client.receive(b"\x81\x00"), Ok(Received::Complete { used: 0 }));
+
+    let (client, fault) = ask(plain(), b"SMTP 1\r\n\r\n");
+    assert!(format!("{client:?}").contains(&format!("{:?}", fault.unwrap_err())), "{client:?}");
+    let (server, fault) = serve(b"SMTP 1\r\n\r\n");
+    assert!(format!("{server:?}").contains(&format!("{:?}", fault.unwrap_err())), "{server:?}");
 }

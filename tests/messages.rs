@@ -10,8 +10,8 @@ use websocket_stream::handshake::{
 };
 use websocket_stream::transport::memory;
 use websocket_stream::{
-    Cause, ClientOpening, CloseCode, Deadline, End, Endpoint, Error, Fault, OpeningError, Progress,
-    ReadError, Ready, Scratch, SendError, ServerOpening, WriteError,
+    Cause, ClientOpening, CloseCode, Deadline, End, Endpoint, Error, Fault, OpCode, OpeningError, Outgoing,
+    Progress, ReadError, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream, WriteError,
 };
 
 /// Each is said in words of its own, on one line, without a full stop.
@@ -41,6 +41,7 @@ fn each_fault_and_each_error_is_told_in_words_of_its_own() {
         F::TruncatedCloseCode,
         F::InvalidCloseCode,
         F::InvalidUtf8,
+        F::InvalidDeflate,
         F::FrameTooLong,
         F::MessageTooLong,
         F::TooManyFragments,
@@ -129,7 +130,12 @@ fn an_error_says_what_failed_and_keeps_its_cause() {
         OpeningError::EndOfStream.to_string(),
         OpeningError::Deadline.to_string(),
         OpeningError::Response(ResponseFault::Accept).to_string(),
+        OpeningError::Request(RequestFault::TooLarge).to_string(),
     ]);
+    assert_eq!(WriteError::Refused(SendError::Full).to_string(), Error::Send(SendError::Full).to_string());
+    let (server, _client) = asked(&mut Scratch::new());
+    let early = server.into_stream().unwrap_err();
+    differ([early.to_string(), format!("{early:?}")]);
     let end = End { code: CloseCode::NORMAL, by: Endpoint::Peer, cause: Cause::Handshake };
     let closed = ReadError::Closed(end);
     assert!(closed.to_string().ends_with(&end.to_string()) && closed.source().is_none());
@@ -188,6 +194,8 @@ fn an_accepted_opening_tells_its_subprotocol_and_gives_its_stream() {
     assert_eq!(server.answer(&Response::accept()), Err(ResponseError::Answered));
     assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
     assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
+    // It stays so.
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
     assert_eq!(client.subprotocol(), Some("chat"));
     assert!(server.get_ref().is_writable() && server.get_mut().is_writable());
     let (server, client) = (server.into_stream().unwrap(), client.into_stream().unwrap());
@@ -226,4 +234,80 @@ fn an_end_of_stream_or_a_broken_transport_ends_an_opening() {
     drop(b);
     let broken = client.advance(&mut scratch.at(0), Ready::ALL);
     assert!(matches!(broken, Err(OpeningError::System(_))), "{broken:?}");
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn what_does_not_inflate_is_told_in_words_of_its_own() {
+    use websocket_stream::deflate::{InflateError, InvalidAnswer};
+    differ([
+        InflateError::Corrupt.to_string(),
+        InflateError::TooLong.to_string(),
+        InflateError::NotUtf8.to_string(),
+        InvalidAnswer.to_string(),
+    ]);
+}
+
+#[test]
+fn what_an_application_may_not_send_is_refused_with_its_reason_and_leaves_nothing() {
+    let (a, b) = memory::pair(4096);
+    let mut stream = WebSocketStream::new(a).unwrap();
+    let mut scratch = Scratch::new();
+    let cases: [(Send, SendError); 8] = [
+        (|out| out.send_fragment(OpCode::Ping, b"", true), SendError::NoMessageBegun),
+        (|out| out.send_fragment(OpCode::Close, b"", true), SendError::NoMessageBegun),
+        (|out| out.send_fragment(OpCode::Continuation, b"x", true), SendError::NoMessageBegun),
+        (|out| out.ping(&[0; 126]), SendError::ControlTooLong),
+        (|out| out.pong(&[0; 126]), SendError::ControlTooLong),
+        (|out| out.close(CloseCode::NORMAL, &"x".repeat(124)), SendError::ControlTooLong),
+        (|out| out.close(CloseCode::ABNORMAL, ""), SendError::InvalidCloseCode),
+        (|out| out.close(CloseCode::NO_STATUS, "why"), SendError::InvalidCloseCode),
+    ];
+    for (send, refused) in cases {
+        match stream.send_with(&mut scratch.at(0), send) {
+            Err(Error::Send(error)) => assert_eq!(error, refused),
+            other => panic!("{other:?} for {refused:?}"),
+        }
+        assert_eq!((b.unread(), stream.unsent(), stream.status()), (0, 0, Status::Open));
+    }
+    stream.send_with(&mut scratch.at(0), |out| out.close(CloseCode::NORMAL, &"x".repeat(123))).unwrap();
+    assert_eq!(b.unread(), 2 + 125);
+}
+
+/// Something that is sent.
+type Send = fn(&mut Outgoing<'_>) -> Result<(), SendError>;
+
+#[test]
+fn a_request_and_a_refusal_that_are_taken_in_parts_are_finished_and_told_in_between() {
+    let mut scratch = Scratch::new();
+    let (a, b) = memory::pair(4096);
+    let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/chat")).unwrap();
+    client.get_ref().limit_send(0);
+    for _ in 0..2 {
+        match client.advance(&mut scratch.at(0), Ready::ALL).unwrap() {
+            Progress::Pending(interest) => assert!(interest.writable),
+            other => panic!("{other:?}"),
+        }
+    }
+    client.get_ref().limit_send(usize::MAX);
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::WRITABLE), Ok(Progress::Pending(_))));
+
+    let mut server = ServerOpening::new(a).unwrap();
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Decide(_))));
+    // The request is asked about until it is answered.
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Decide(_))));
+    server.answer(&Response::forbidden()).unwrap();
+    server.get_ref().limit_send(0);
+    match server.advance(&mut scratch.at(0), Ready::ALL).unwrap() {
+        Progress::Pending(interest) => assert!(interest.writable),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    server.get_ref().limit_send(usize::MAX);
+    assert!(matches!(server.advance(&mut scratch.at(0), Ready::WRITABLE), Ok(Progress::Pending(_))));
+    let refused = client.advance(&mut scratch.at(0), Ready::ALL);
+    assert!(
+        matches!(refused, Err(OpeningError::Response(ResponseFault::Refused { status: 403, .. }))),
+        "{refused:?}"
+    );
 }

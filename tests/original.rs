@@ -98,3 +98,24 @@ fn many_messages_of_one_read_come_one_by_one() {
     assert!(matches!(ws.read(), Err(ReadError::NoData)));
     assert_eq!(ws.held(), 0);
 }
+
+#[test]
+fn every_opcode_can_be_written_but_a_continuation_of_nothing() {
+    let (stream, peer) = UnixStream::pair().unwrap();
+    let mut ws = WebSocketStream::new(stream).unwrap();
+    let mut peer = WebSocketStream::client(peer).unwrap();
+    for opcode in [OpCode::Text, OpCode::Binary, OpCode::Ping, OpCode::Pong] {
+        assert_eq!(ws.write(opcode, b"thing").unwrap(), 2 + 5);
+        assert_eq!(peer.read().unwrap(), (opcode, b"thing".to_vec()));
+    }
+    let refused = ws.write(OpCode::Continuation, b"thing");
+    assert!(matches!(refused, Err(WriteError::Refused(_))), "{refused:?}");
+    assert!(matches!(ws.write(OpCode::Close, b"\x03"), Err(WriteError::Refused(_))));
+    // Without a code: so it is read.
+    assert_eq!(ws.write(OpCode::Close, b"").unwrap(), 2);
+    assert_eq!(peer.read().unwrap(), (OpCode::Close, Vec::new()));
+    // The ping was answered, and the Close frame likewise.
+    assert_eq!(ws.read().unwrap(), (OpCode::Pong, b"thing".to_vec()));
+    assert_eq!(ws.read().unwrap(), (OpCode::Close, Vec::new()));
+    assert!(matches!(ws.read(), Err(ReadError::Closed(end)) if end.is_clean()));
+}

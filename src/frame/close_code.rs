@@ -169,6 +169,13 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_its_number_there_and_back() {
+        for code in 0..=u16::MAX {
+            assert_eq!(u16::from(CloseCode::from(code)), code);
+        }
+    }
+
+    #[test]
     fn a_code_prints_its_number_and_its_meaning() {
         assert_eq!(CloseCode::NORMAL.to_string(), "1000 (normal closure)");
         assert_eq!(format!("{:?}", CloseCode::new(4321)), "CloseCode(4321 (private code))");

@@ -58,16 +58,16 @@ impl OriginPolicy<'_> {
     /// Whether a request may have its connection.
     pub fn allows(&self, request: &Request<'_>) -> bool {
         let mut origins = request.values("Origin");
-        let origin = match (self, origins.next(), origins.next()) {
-            (Self::Any, ..) | (_, None, _) => return true,
-            (_, Some(origin), None) => str::from_utf8(origin),
-            (_, Some(_), Some(_)) => return false,
-        };
-        match (self, origin) {
-            (Self::Any, _) => true,
-            (_, Err(_)) => false,
-            (Self::Same, Ok(origin)) => request.host().is_some_and(|host| is_same(origin, host)),
-            (Self::List(list), Ok(origin)) => list.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)),
+        match (self, origins.next(), origins.next()) {
+            (Self::Any, ..) | (_, None, _) => true,
+            (_, Some(_), Some(_)) => false,
+            (Self::Same, Some(origin), None) => match (str::from_utf8(origin), request.host()) {
+                (Ok(origin), Some(host)) => is_same(origin, host),
+                _ => false,
+            },
+            (Self::List(list), Some(origin), None) => {
+                list.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
+            }
         }
     }
 }

@@ -297,6 +297,25 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_buffer_moves_nothing_and_takes_no_step() {
+        let mut script = Scripted::new([Step::FailRecv(ErrorKind::WouldBlock), Step::Expect(vec![1])]);
+        assert_eq!(script.recv(&mut []).unwrap(), 0);
+        assert_eq!(script.recv(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(script.send(&[]).unwrap(), 0);
+        assert_eq!(script.send_vectored(&[IoSlice::new(b"")]).unwrap(), 0);
+        assert_eq!(script.send(&[1]).unwrap(), 1);
+        assert_eq!(script.finish(), Ok(()));
+    }
+
+    #[test]
+    fn what_broke_a_script_is_told_with_its_step() {
+        let called = ScriptBroken::UnexpectedCall { method: "recv", step: 3 };
+        assert_eq!(called.to_string(), "recv was called, which step 3 of the script is not");
+        let other = ScriptBroken::UnexpectedBytes { step: 0, at: 7 };
+        assert_eq!(other.to_string(), "byte 7 sent for step 0 of the script is not the one expected");
+    }
+
+    #[test]
     fn a_script_that_is_not_used_up_is_told_by_finish_or_else_by_a_panic() {
         let script = || Scripted::new([Step::End]);
         assert_eq!(script().finish(), Err(ScriptBroken::Unused { step: 0 }));

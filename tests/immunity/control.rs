@@ -1,7 +1,7 @@
 //! Pings and pongs in floods and out of turn, and peers that do not read.
 
 use super::{ROLES, Side};
-use websocket_stream::{CloseCode, Error, Limits, OpCode, Ready, Role, SendError, Status};
+use websocket_stream::{CloseCode, Error, Limits, OpCode, Ready, Role, SendError, Status, WebSocketStream};
 
 #[test]
 fn a_pong_that_nobody_asked_for_or_that_comes_twice_or_while_much_is_unsent_changes_nothing() {
@@ -109,5 +109,28 @@ fn what_an_application_sends_to_a_peer_that_never_reads_is_refused_at_the_bound_
         side.stream.get_ref().limit_send(usize::MAX);
         let _ = side.drive(Ready::WRITABLE);
         assert_eq!(side.sent(), vec![(0x82, vec![7; 100]); accepted]);
+    }
+}
+
+#[test]
+fn a_pong_that_waits_goes_out_though_the_stream_is_taken_apart_before() {
+    for role in ROLES {
+        let mut side = Side::new(role, Limits::default());
+        side.stream.get_ref().limit_send(0);
+        side.stream.send(&mut side.scratch.at(0), "unsent").unwrap();
+        for payload in [&b"older"[..], b"newest"] {
+            let ping = side.frame(OpCode::Ping, true, payload);
+            let _ = side.receive(&ping);
+        }
+        let unsent = side.stream.unsent();
+        let parts = side.stream.into_parts();
+        assert_eq!(parts.unsent.len(), unsent);
+        // Only lengths are shown of what it holds.
+        assert!(format!("{parts:?}").contains(&format!("unsent: {unsent}")), "{parts:?}");
+        parts.transport.limit_send(usize::MAX);
+        side.stream = WebSocketStream::from_parts(parts).unwrap();
+        let _ = side.drive(Ready::WRITABLE);
+        assert_eq!(side.sent(), [(0x81, b"unsent".to_vec()), (0x8a, b"newest".to_vec())]);
+        assert_eq!(side.stream.held(), 0);
     }
 }

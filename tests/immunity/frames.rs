@@ -90,6 +90,17 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_byte_that_cannot_be_right() {
                 side.check_failed(Fault::InvalidUtf8, CloseCode::INVALID_PAYLOAD);
             }
         }
+        // So in a large message, of which later bytes are received where they will stay.
+        for wrong in [0, 40_000, 99_999] {
+            let mut side = Side::new(role, Limits::default());
+            let header = side.header(OpCode::Text, true, 10 << 20);
+            let _ = side.receive(&[header, vec![b'a'; 200_000]].concat());
+            let mut more = vec![b'a'; 100_000];
+            more[wrong] = 0xff;
+            assert_eq!((side.stream.status(), side.sent()), (Status::Open, vec![]));
+            let _ = side.receive(&more);
+            side.check_failed(Fault::InvalidUtf8, CloseCode::INVALID_PAYLOAD);
+        }
         // A character that the message's end cuts off, in one frame, and over fragments.
         for cut in ["é", "€", "😀"] {
             let bytes = &cut.as_bytes()[..cut.len() - 1];

@@ -214,3 +214,14 @@ fn what_is_agreed_on_fits_two_bytes() {
         }
     }
 }
+
+#[test]
+fn a_context_says_how_far_back_its_messages_refer() {
+    for takeover in [false, true] {
+        for (n, expected) in (9..=15).map(|n| (n, if takeover { "Takeover" } else { "Alone" })) {
+            let context = Context::new(bits(n), takeover);
+            assert_eq!((context.bits(), context.takeover()), (bits(n), takeover));
+            assert_eq!(format!("{context:?}"), format!("{expected}({n})"));
+        }
+    }
+}

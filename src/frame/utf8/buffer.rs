@@ -175,7 +175,10 @@ mod tests {
     #[test]
     fn text_that_was_refused_leaves_no_trace() {
         let mut text = MessageBuffer::new(true, Vec::new());
+        text.append(b"\xff", 9, None, 0).unwrap_err();
+        assert!(text.is_empty());
         text.append(b"\xe2\x82", 9, None, 0).unwrap();
+        assert!(!text.is_empty());
         text.append(b"\xac\xff", 9, None, 2).unwrap_err();
         assert_eq!((text.as_bytes(), text.as_str()), (&b"\xe2\x82"[..], None));
         text.append(b"\xac", 9, None, 2).unwrap();
