@@ -183,26 +183,35 @@ impl Output {
     /// Adds a frame: one copy of its payload, masked on the way where there is a key.
     #[inline]
     pub(crate) fn push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
-        let flat = header.to_array();
-        loop {
-            // The header is copied with the zeros behind it, in one size; they are covered by what
-            // comes next.
-            if let Some(room) = self.buffer.get_mut(self.end..)
-                && let Some(start) = room.first_chunk_mut()
-            {
-                *start = flat;
-                if let Some(behind) = room.get_mut(header.len()..)
-                    && let Some(to) = behind.get_mut(..payload.len())
-                {
-                    match key {
-                        None => copy(to, payload),
-                        Some(key) => mask_into(to, payload, key, 0),
-                    }
-                    self.end += header.len() + payload.len();
-                    return;
-                }
-            }
-            self.make_room(flat.len() + payload.len());
+        if !self.try_push(header, payload, key) {
+            self.push_after_making_room(header, payload, key);
+        }
+    }
+
+    /// The same, where there is room.
+    #[inline(always)]
+    fn try_push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) -> bool {
+        let Some(room) = self.buffer.get_mut(self.end..) else { return false };
+        // The header is copied with the zeros behind it, in one size; they are covered by what comes
+        // next.
+        let Some(start) = room.first_chunk_mut() else { return false };
+        *start = header.to_array();
+        let Some(behind) = room.get_mut(header.len()..) else { return false };
+        let Some(to) = behind.get_mut(..payload.len()) else { return false };
+        match key {
+            None => copy(to, payload),
+            Some(key) => mask_into(to, payload, key, 0),
+        }
+        self.end += header.len() + payload.len();
+        true
+    }
+
+    /// Out of the way of those that fit.
+    #[cold]
+    #[inline(never)]
+    fn push_after_making_room(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
+        while !self.try_push(header, payload, key) {
+            self.make_room(header.to_array().len() + payload.len());
         }
     }
 

@@ -188,7 +188,7 @@ impl Connection {
         if room.is_none_or(|room| len > room) {
             return Err(SendError::Full);
         }
-        if !opcode.is_control() {
+        if !fin || opcode == OpCode::Continuation {
             self.fragmenting = !fin;
         }
         Ok(())

@@ -87,8 +87,8 @@ enum Next {
 }
 
 impl<T: NonBlockingTransport> Call<'_, T> {
-    /// Gives the handler what was told, if anything, and what the input has, until that is used up or
-    /// it is time to look at the budget.
+    /// Gives the handler what the input has, and the end that was told, if any, until that is used up
+    /// or it is time to look at the budget.
     ///
     /// The handler is called in one place, so that it is compiled into the loop.
     #[inline(always)]
@@ -100,30 +100,34 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     ) -> Handed<E> {
         let most = self.stream.connection.config().limits.whole_message();
         let (input, mut out) = self.split();
-        loop {
+        // Beside the budget, so that it need not be in memory.
+        let mut given = budget.given;
+        let handed = loop {
             // What almost all of it is: messages that lie whole in the input.
-            let event = if let Some(end) = told.take() {
-                end
-            } else if let Some(message) = out.connection.receive_whole(input, out.output, most) {
+            let event = if let Some(message) = out.connection.receive_whole(input, out.output, most) {
                 Event::Message(message)
             } else if let Some(event) = out.connection.receive_rest(input, out.output) {
                 event
+            } else if let Some(end) = told.take() {
+                end
             } else {
                 // Also of a message that is not finished.
                 #[cfg(feature = "deflate")]
                 budget.count_inflated(input.take_inflated());
-                return Handed::All;
+                break Handed::All;
             };
             if let Err(error) = handler(event, &mut out) {
-                return Handed::Refused(error);
+                break Handed::Refused(error);
             }
-            budget.given += 1;
+            given += 1;
             #[cfg(feature = "deflate")]
             budget.count_inflated(input.take_inflated());
-            if out.output.gathered() >= budget.gather || budget.given >= budget.events {
-                return Handed::Some;
+            if out.output.gathered() >= budget.gather || given >= budget.events {
+                break Handed::Some;
             }
-        }
+        };
+        budget.given = given;
+        handed
     }
 
     /// Everything a readiness asks for, in one call.
