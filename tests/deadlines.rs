@@ -97,6 +97,25 @@ fn a_silent_peer_is_pinged_once_and_then_given_up() {
 }
 
 #[test]
+fn a_peer_is_asked_before_it_is_given_up_however_late_the_loop_is() {
+    for role in ROLES {
+        // As after a pause of the whole machine.
+        let mut late = side(role, Deadlines { ping: Some(120), silence: Some(180), ..OFF }, 4096);
+        let _ = late.drive(1_000, Ready::ALL);
+        assert!(!late.drive(301_000, Ready::NONE).over);
+        assert_eq!(late.sent(), ping(role));
+        assert_eq!(late.stream.next_deadline(301_000), Some(301_060));
+        assert!(!late.drive(301_059, Ready::NONE).over);
+        assert!(late.drive(301_060, Ready::NONE).over);
+        // Where the ping would come later, it is not waited for.
+        let mut other = side(role, Deadlines { ping: Some(180), silence: Some(180), ..OFF }, 4096);
+        let _ = other.drive(1_000, Ready::ALL);
+        assert!(other.drive(301_000, Ready::NONE).over);
+        assert_eq!(other.sent(), b"");
+    }
+}
+
+#[test]
 fn any_byte_is_life_and_not_only_a_pong() {
     for role in ROLES {
         for bytes in &from_peer(role)[..2] {

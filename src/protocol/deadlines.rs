@@ -81,12 +81,17 @@ impl Connection {
     fn do_what_is_due(&mut self, age: u32, output: &mut Output) -> Option<Event<'static>> {
         let due = |deadline: Option<u32>| deadline.is_some_and(|deadline| age >= deadline);
         let deadlines = &self.config().deadlines;
+        let ping = deadlines.ping.filter(|_| !self.pinged);
+        // However late this call is, a peer is first asked where that comes first.
+        let asks_first = ping.is_some_and(|ping| deadlines.silence.is_some_and(|silence| ping < silence));
         match self.closing {
-            Closing::Open if due(deadlines.silence) => {
+            Closing::Open if due(deadlines.silence) && !asks_first => {
                 Some(self.over(End::abnormal(Endpoint::Local, Cause::Deadline(Deadline::Silence))))
             }
-            Closing::Open if due(deadlines.ping) && !self.pinged => {
+            Closing::Open if due(ping) => {
                 self.pinged = true;
+                // It has what is between the two to answer, from now.
+                self.stamp = output.now().map(|now| Stamp::at(now.saturating_sub(ping.map_or(0, u64::from))));
                 // A full output is a reason not to ping, not to end: the peer's silence decides.
                 let _ = self.ping(b"", output);
                 None

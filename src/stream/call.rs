@@ -22,7 +22,8 @@ pub(super) struct Call<'a, T> {
 impl<T> Drop for Call<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.stream.spill.is_some() || !self.scratch.input.is_clean() || !self.scratch.output.is_clean() {
+        let is_clean = self.scratch.input.is_clean() && self.scratch.output.is_clean();
+        if self.stream.spill.is_some() || self.failed.is_some() || !is_clean {
             self.stow();
         }
     }
@@ -94,6 +95,10 @@ impl<T> Call<'_, T> {
     /// Gives the connection what it has to keep, and leaves the scratch clean.
     #[cold]
     fn stow(&mut self) {
+        // That of a call which a handler left by a panic.
+        if let Some(error) = &self.failed {
+            self.stream.state.fail(error);
+        }
         self.restore();
         let WebSocketStream { connection, state, spill, .. } = &mut *self.stream;
         let unread = self.scratch.input.unread();

@@ -152,6 +152,9 @@ impl<T: NonBlockingTransport> Call<'_, T> {
                         continue;
                     }
                     Handed::Refused(error) => {
+                        if budget.more {
+                            self.stream.state.receive_to_the_end();
+                        }
                         self.flush_unblocked();
                         return Err(Stopped::Handler(error));
                     }
@@ -185,6 +188,9 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     fn next_stage(&mut self, stage: &mut Stage, budget: &mut Budget, spent: bool) -> Next {
         if let Stage::Receiving = stage {
             *stage = Stage::Sending { again: spent };
+            if spent && budget.more {
+                self.stream.state.receive_to_the_end();
+            }
             budget.more = false;
             if self.failed.is_none()
                 && let Some(end) = self.on_deadline()
@@ -195,7 +201,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         if let Stage::Sending { mut again } = *stage {
             self.flush_at_end();
             if self.stream.state.paused {
-                again = !self.is_too_full();
+                again = !self.pause_if_too_full();
             }
             if again || !self.has_failed() {
                 return Next::Done { again };

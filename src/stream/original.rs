@@ -6,7 +6,7 @@
 
 use super::call::Call;
 use super::driving::Stopped;
-use super::{Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, WebSocketStream, WriteResult};
+use super::{Interest, Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, WebSocketStream, WriteResult};
 use crate::frame::{CloseCode, OpCode, utf8};
 use crate::protocol::{Event, Message, SendError, Status};
 use crate::transport::NonBlockingTransport;
@@ -38,24 +38,32 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// says so again), or a system call failed.
     pub fn read(&mut self) -> ReadResult {
         let mut found = None;
+        let mut ready = Ready::ALL;
         let result = with_scratch(|scratch| {
-            Call::begin(self, &mut scratch.untimed()).run(Ready::ALL, |event, _| {
-                found = match event {
-                    Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
-                    Event::Ping(payload) => Some((OpCode::Ping, payload.to_vec())),
-                    Event::Pong(payload) => Some((OpCode::Pong, payload.to_vec())),
-                    Event::Close(frame) if frame.code == CloseCode::NO_STATUS => {
-                        Some((OpCode::Close, Vec::new()))
-                    }
-                    Event::Close(frame) => {
-                        let mut payload = frame.code.get().to_be_bytes().to_vec();
-                        payload.extend_from_slice(frame.reason.as_bytes());
-                        Some((OpCode::Close, payload))
-                    }
-                    Event::End(_) => return Ok(()),
-                };
-                Err(())
-            })
+            loop {
+                let result = Call::begin(self, &mut scratch.untimed()).run(ready, |event, _| {
+                    found = match event {
+                        Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
+                        Event::Ping(payload) => Some((OpCode::Ping, payload.to_vec())),
+                        Event::Pong(payload) => Some((OpCode::Pong, payload.to_vec())),
+                        Event::Close(frame) if frame.code == CloseCode::NO_STATUS => {
+                            Some((OpCode::Close, Vec::new()))
+                        }
+                        Event::Close(frame) => {
+                            let mut payload = frame.code.get().to_be_bytes().to_vec();
+                            payload.extend_from_slice(frame.reason.as_bytes());
+                            Some((OpCode::Close, payload))
+                        }
+                        Event::End(_) => return Ok(()),
+                    };
+                    Err(())
+                });
+                // A call takes so much at most: a message may be longer.
+                match result {
+                    Ok(Interest { again: true, .. }) if self.connection.goes_on() => ready = Ready::READABLE,
+                    result => break result,
+                }
+            }
         });
         if let Some(found) = found {
             return Ok(found);

@@ -76,7 +76,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     }
 
     /// Whether nothing may be received because too much is unsent.
-    pub(super) fn is_too_full(&self) -> bool {
+    fn is_too_full(&self) -> bool {
         let pause = self.stream.connection.config().limits.pause_reading;
         pause.is_some_and(|pause| self.scratch.output.len() > pause)
             && self.stream.connection.status() == Status::Open
@@ -89,12 +89,18 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         self.stream.connection.config().limits.pause_reading.is_some() && self.pause_if_too_full()
     }
 
+    /// The same where it may be that it stopped before: whether it stops now.
     #[cold]
-    fn pause_if_too_full(&mut self) -> bool {
-        self.stream.state.paused = self.is_too_full();
-        if self.stream.state.paused {
-            self.stream.state.receive_to_the_end();
+    pub(super) fn pause_if_too_full(&mut self) -> bool {
+        let paused = self.is_too_full();
+        let state = &mut self.stream.state;
+        if paused {
+            state.receive_to_the_end();
+        } else if state.paused {
+            // Nobody listened to the peer until now.
+            self.stream.connection.excuse_silence(&self.scratch.output);
         }
-        self.stream.state.paused
+        state.paused = paused;
+        paused
     }
 }

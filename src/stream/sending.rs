@@ -103,8 +103,14 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         Ok(())
     }
 
-    /// What became of what was sent in this call.
+    /// Ends a call that only sent: what follows from it, and what became of what was sent.
     pub(super) fn sent(&mut self, result: Result<(), SendError>) -> Result<Sent, Error> {
+        if self.stream.state.paused {
+            self.pause_if_too_full();
+        }
+        if !self.stream.connection.goes_on() {
+            self.half_close();
+        }
         if let Some(error) = self.failed.take() {
             return Err(Error::System(error));
         }

@@ -24,8 +24,9 @@ pub(super) enum Incoming {
     /// What comes is announced by a readiness.
     #[default]
     Announced,
-    /// The poller said that the peer ended its direction. An edge-triggered one says so only once, so
-    /// what comes is received until nothing is left, over as many calls as that takes.
+    /// The poller said that the peer ended its direction, or a call left something behind in the
+    /// transport. An edge-triggered one says so only once, so what comes is received until nothing is
+    /// left, over as many calls as that takes.
     ToTheEnd,
     /// The end of the stream was received.
     Ended,

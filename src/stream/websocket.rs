@@ -314,9 +314,6 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     }
 
     /// What it wants of the event loop now, after a call other than [`drive`](Self::drive), say.
-    ///
-    /// `again` says that something waits inside. That bytes are left in the transport, because the
-    /// budget of the last `drive` was used up, is known only to the `again` that it gave.
     pub fn interest(&self) -> Interest {
         let unsent = self.unsent() > 0 || self.transport.wants_write();
         let unread = self.spill.as_ref().is_some_and(|spill| !spill.unread.as_bytes().is_empty());

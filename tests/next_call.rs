@@ -1,0 +1,153 @@
+//! What a call leaves behind, the next one goes on with, whichever of them it is: no wake-up is lost
+//! between `drive`, `flush`, `send` and `read`.
+
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{
+    Cause, Config, Event, Interest, Limits, Message, NonBlockingTransport, OpCode, ReadError, Ready, Role,
+    Scratch, SendError, Status, WebSocketStream,
+};
+
+/// A message of 100 bytes from a client, masked with zeros.
+fn message() -> Vec<u8> {
+    [&[0x82, 0x80 | 100, 0, 0, 0, 0][..], &[7; 100]].concat()
+}
+
+fn server(transport: MemoryStream, limits: Limits) -> WebSocketStream<MemoryStream> {
+    let config = Arc::new(Config { limits, ..Config::default() });
+    WebSocketStream::with_config(transport, Role::Server, config).unwrap()
+}
+
+/// Echoes, and counts.
+fn echo(stream: &mut WebSocketStream<MemoryStream>, ready: Ready, count: &mut usize) -> Interest {
+    let handler = |event: Event<'_>, out: &mut websocket_stream::Outgoing<'_>| match event {
+        Event::Message(message) => {
+            *count += 1;
+            out.send(message)
+        }
+        _ => Ok(()),
+    };
+    stream.drive(&mut Scratch::new().at(0), ready, handler).unwrap()
+}
+
+/// Takes all that there is.
+fn take(peer: &mut MemoryStream) -> usize {
+    let mut taken = 0;
+    while let Ok(n @ 1..) = peer.recv(&mut [0; 4096]) {
+        taken += n;
+    }
+    taken
+}
+
+#[test]
+fn a_stream_that_stopped_reading_goes_on_after_a_flush_that_sent_all() {
+    let (transport, mut peer) = memory::pair(1000);
+    let mut stream = server(transport, Limits { pause_reading: Some(500), ..Limits::default() });
+    let (mut sending, mut heard) = (message().repeat(40), 0);
+    let mut arrives = |peer: &mut MemoryStream| {
+        let n = peer.send(&sending).unwrap_or(0);
+        sending.drain(..n);
+    };
+    while stream.interest().readable {
+        arrives(&mut peer);
+        let _ = echo(&mut stream, Ready::READABLE, &mut heard);
+    }
+    // More arrives, which an edge-triggered poller tells now, and never again.
+    arrives(&mut peer);
+    assert!(!echo(&mut stream, Ready::READABLE, &mut heard).again);
+    while stream.unsent() > 0 {
+        take(&mut peer);
+        stream.flush(&mut Scratch::new().at(0)).unwrap();
+    }
+    assert!(stream.interest().again && stream.interest().readable);
+    let before = heard;
+    let _ = echo(&mut stream, Ready::NONE, &mut heard);
+    assert!(heard > before);
+}
+
+#[test]
+fn a_flush_that_sends_the_last_frame_ends_the_direction() {
+    let (transport, mut peer) = memory::pair(50);
+    let mut stream = server(transport, Limits::default());
+    stream.send(&mut Scratch::new().at(0), &[7; 100]).unwrap();
+    peer.send(b"\x88\x82\0\0\0\0\x03\xe8").unwrap();
+    let interest = echo(&mut stream, Ready::READABLE, &mut 0);
+    assert!(interest.writable && !interest.over);
+    assert!(matches!(stream.status(), Status::Finishing(_)));
+    let mut taken = 0;
+    while stream.unsent() > 0 {
+        taken += take(&mut peer);
+        stream.flush(&mut Scratch::new().at(0)).unwrap();
+    }
+    taken += take(&mut peer);
+    assert_eq!(taken, 102 + 4);
+    assert_eq!(peer.recv(&mut [0]).unwrap(), 0, "the end of the stream");
+}
+
+#[test]
+fn a_budget_that_was_used_up_or_a_handler_that_failed_is_gone_on_with_in_any_call() {
+    for limits in
+        [Limits { call_bytes: 100, ..Limits::default() }, Limits { call_events: 1, ..Limits::default() }]
+    {
+        let (transport, mut peer) = memory::pair(4000);
+        let mut stream = server(transport, limits);
+        peer.send(&message().repeat(10)).unwrap();
+        let mut heard = 0;
+        let mut interest = echo(&mut stream, Ready::READABLE, &mut heard);
+        assert!(interest.again && heard < 10);
+        while interest.again {
+            assert_eq!(stream.interest(), interest);
+            interest = echo(&mut stream, Ready::NONE, &mut heard);
+        }
+        assert_eq!(heard, 10);
+    }
+    let (transport, mut peer) = memory::pair(200_000);
+    let mut stream = server(transport, Limits::default());
+    peer.send(&message().repeat(1500)).unwrap();
+    let refused = stream.drive(&mut Scratch::new().at(0), Ready::READABLE, |_, _| Err(SendError::Full));
+    assert!(refused.is_err());
+    let mut heard = 0;
+    while stream.interest().again {
+        let _ = echo(&mut stream, Ready::NONE, &mut heard);
+    }
+    assert_eq!(heard, 1499);
+}
+
+#[test]
+fn a_message_that_is_longer_than_a_calls_budget_is_read_in_one() {
+    let (a, b) = memory::pair(2 << 20);
+    let (mut server, mut client) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
+    let message = vec![7; 1 << 20];
+    client.write(OpCode::Binary, &message).unwrap();
+    let (opcode, payload) = server.read().unwrap();
+    assert!(opcode == OpCode::Binary && payload == message);
+    assert!(matches!(server.read(), Err(ReadError::NoData)));
+}
+
+#[test]
+fn a_transport_that_failed_before_its_handler_panicked_is_known_to_have_failed() {
+    let (transport, mut peer) = memory::pair(1 << 20);
+    transport.plan_send([Err(ErrorKind::BrokenPipe)]);
+    let mut stream = server(transport, Limits::default());
+    peer.send(&message()).unwrap();
+    let mut scratch = Scratch::new();
+    let panics = catch_unwind(AssertUnwindSafe(|| {
+        stream.drive(&mut scratch.at(0), Ready::READABLE, |_, out| {
+            out.send(Message::Binary(&[7; 10_000]))?;
+            std::panic::resume_unwind(Box::new(()))
+        })
+    }));
+    assert!(panics.is_err());
+    let mut end = None;
+    let told = stream.drive(&mut scratch.at(0), Ready::NONE, |event, _| {
+        if let Event::End(told) = event {
+            end = Some(told);
+        }
+        Ok(())
+    });
+    assert!(told.is_err());
+    assert!(end.is_some_and(|end| matches!(end.cause, Cause::System(_))), "{end:?}");
+    assert_eq!(take(&mut peer), 0);
+}
