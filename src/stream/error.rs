@@ -125,7 +125,7 @@ impl From<SendError> for WriteError {
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(error) => write!(f, "nothing was sent: {error}"),
+            Self::Refused(error) => write!(f, "not accepted: {error}"),
             Self::System(error) => write!(f, "sending failed: {error}"),
         }
     }
