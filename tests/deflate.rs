@@ -205,6 +205,21 @@ fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
 }
 
 #[test]
+fn blocks_that_become_nothing_end_at_the_limit_too() {
+    let limits = Limits { message: 100_000, ..Limits::default() };
+    let mut connection =
+        Connection::with_config(Role::Server, config(limits, 0)).with_deflate(both(15, false));
+    let blocks = [0x00, 0x00, 0x00, 0xFF, 0xFF].repeat(2_000);
+    for index in 0..11 {
+        let (opcode, rsv) = if index == 0 { (OpCode::Text, COMPRESSED) } else { (OpCode::Continuation, 0) };
+        let expected = (index == 10).then_some(Fault::MessageTooLong);
+        let bytes = frame(opcode, false, rsv, &blocks);
+        assert_eq!(receive(&mut connection, &bytes), (vec![], expected), "{index}");
+        assert_eq!(connection.partial(), None);
+    }
+}
+
+#[test]
 fn what_was_refused_or_sent_plain_leaves_no_trace_in_the_window() {
     let limits = Limits { unsent: 4096, ..Limits::default() };
     let mut server = Connection::with_config(Role::Server, config(limits, 16)).with_deflate(both(15, true));
@@ -797,6 +812,9 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
             if large.change.is_none_or(|(_, byte)| byte == 0) && limit >= message.len() {
                 assert_eq!((connection.status(), heard.len()), (Status::Open, 2 + before.iter().len()));
                 assert!(heard[heard.len() - 2] == message.as_bytes(), "another message");
+            }
+            if !large.refers || connection.status() != Status::Open {
+                assert_eq!(connection.held(), 0);
             }
             outcomes.push((connection.status(), output.as_bytes().to_vec(), heard));
         }

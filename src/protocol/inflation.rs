@@ -123,11 +123,12 @@ impl Inflating {
         self.feed(piece, inflation, earlier, limit)
     }
 
-    /// Room for what so many bytes become if they are like those before, in a used buffer if one fits.
+    /// Room for what so many bytes become if they are like those before, but for no more than has come; in
+    /// a used buffer if one fits.
     fn make_room(&mut self, n: usize, input: &mut Input, limit: usize) {
         let before = self.message.len();
         let likely = n.saturating_mul(before) / self.came.max(1);
-        let least = likely.max(n).min(limit.saturating_sub(before));
+        let least = likely.min(before).max(n).min(limit.saturating_sub(before));
         input.make_room(&mut self.message, least, limit);
     }
 
