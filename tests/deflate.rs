@@ -205,6 +205,24 @@ fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
 }
 
 #[test]
+fn what_is_wrong_in_the_first_chunk_shows_with_its_last_byte_or_with_the_message() {
+    const CHUNK: usize = 32 << 10;
+    let wrong = vec![0x07; CHUNK + 1];
+    for (fin, len, shows_at) in
+        [(false, CHUNK, CHUNK), (true, CHUNK + 1, CHUNK), (true, CHUNK, CHUNK), (true, 1000, 1000)]
+    {
+        let bytes = frame(OpCode::Binary, fin, COMPRESSED, &wrong[..len]);
+        let header = bytes.len() - len;
+        for split in [0, header + 1, header + shows_at - 1] {
+            let mut connection = server(both(15, false));
+            let (before, rest) = bytes[..header + shows_at].split_at(split);
+            assert_eq!(receive(&mut connection, before), (vec![], None), "{split} of {len}");
+            assert_eq!(receive(&mut connection, rest), (vec![], Some(Fault::InvalidDeflate)));
+        }
+    }
+}
+
+#[test]
 fn blocks_that_become_nothing_end_at_the_limit_too() {
     let limits = Limits { message: 100_000, ..Limits::default() };
     let mut connection =
