@@ -54,7 +54,9 @@ impl Limits {
     /// pong, a ping and the closing frame, so that a closing frame always gets its place.
     ///
     /// A control frame is at most 131 bytes (2 of header, 4 of mask, 125 of payload). Pings may fill
-    /// the first half; the second half is for one pong and one Close frame.
+    /// the first half; the second half is for one pong and one Close frame. Those two can be 262 bytes,
+    /// six more than it: they fit because a ping is let into the first half with room for the longest
+    /// header, 14 bytes, where it has at most 6.
     pub const CONTROL_ROOM: usize = 512;
 
     /// The defaults that the fields name.
