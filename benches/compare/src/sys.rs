@@ -6,8 +6,9 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// What a descriptor is registered for: told once when it becomes readable, writable or closed.
-const EDGES: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
+/// What a descriptor is registered for: told once when it becomes readable or closed. A new one is
+/// writable, and that would be told at once: it is asked for where a socket has taken not all.
+const EDGES: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
 
 /// What a poll saw of one descriptor.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +34,20 @@ impl Epoll {
         Ok(Self { fd, events: vec![libc::epoll_event { events: 0, u64: 0 }; 1024] })
     }
 
-    /// Registers a socket, edge-triggered.
+    /// Registers a socket, edge-triggered, to be told when it is readable.
     pub fn add(&self, socket: &impl AsRawFd, key: usize) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: EDGES, u64: key as u64 };
-        let (epoll, socket) = (self.fd.as_raw_fd(), socket.as_raw_fd());
+        self.control(libc::EPOLL_CTL_ADD, socket, key, EDGES)
+    }
+
+    /// From now on to be told when it becomes writable, too.
+    pub fn watch_writable(&self, socket: &impl AsRawFd, key: usize) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, socket, key, EDGES | libc::EPOLLOUT as u32)
+    }
+
+    fn control(&self, what: libc::c_int, socket: &impl AsRawFd, key: usize, events: u32) -> io::Result<()> {
+        let mut event = libc::epoll_event { events, u64: key as u64 };
         // SAFETY: the kernel reads the event, which lives through the call.
-        checked(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, socket, &raw mut event) })?;
+        checked(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), what, socket.as_raw_fd(), &raw mut event) })?;
         Ok(())
     }
 

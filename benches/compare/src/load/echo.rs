@@ -40,6 +40,7 @@ impl Load {
         for (index, socket) in sockets.into_iter().enumerate() {
             socket.set_nonblocking(true)?;
             epoll.add(&socket, index)?;
+            epoll.watch_writable(&socket, index)?;
             let script = script(index);
             connections.push(Connection { socket, script, sent: 0, began: None, left: 0 });
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, ServerOpening,
+    Config, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, Sent, ServerOpening,
     WebSocketStream,
 };
 
@@ -21,6 +21,27 @@ enum Connection {
     Open(WebSocketStream<TcpStream>),
     /// Only for the moment in which one becomes the other.
     Gone,
+}
+
+struct Entry {
+    connection: Connection,
+    watches_writable: bool,
+}
+
+impl Entry {
+    /// Waits for the socket to take more, where it has not taken all.
+    #[inline]
+    fn watch(&mut self, epoll: &Epoll, key: usize, writable: bool) -> io::Result<()> {
+        if !writable || self.watches_writable {
+            return Ok(());
+        }
+        self.watches_writable = true;
+        match &self.connection {
+            Connection::Opening(opening) => epoll.watch_writable(opening.get_ref(), key),
+            Connection::Open(stream) => epoll.watch_writable(stream.get_ref(), key),
+            Connection::Gone => Ok(()),
+        }
+    }
 }
 
 pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
@@ -46,20 +67,21 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
             if seen.key == listen::KEY {
                 listen::accept_all(&listener, |socket| server.add(&epoll, socket))?;
             } else {
-                server.advance(seen, now);
+                server.advance(&epoll, seen, now);
             }
         }
         // One turn each, behind the others.
         for _ in 0..server.again.len() {
             if let Some(key) = server.again.pop_front() {
-                server.advance(Seen { key, readable: true, writable: false, closed: false }, now);
+                let seen = Seen { key, readable: true, writable: false, closed: false };
+                server.advance(&epoll, seen, now);
             }
         }
     }
 }
 
 struct Server {
-    connections: Slab<Connection>,
+    connections: Slab<Entry>,
     /// Connections that said "again".
     again: VecDeque<usize>,
     scratch: Scratch,
@@ -99,36 +121,39 @@ impl Server {
             None => ServerOpening::new(socket)?,
             Some(config) => ServerOpening::with_config(socket, Arc::clone(config))?,
         };
-        entry.insert(Connection::Opening(Box::new(opening)));
+        let connection = Connection::Opening(Box::new(opening));
+        entry.insert(Entry { connection, watches_writable: false });
         Ok(())
     }
 
     #[inline]
-    fn advance(&mut self, seen: Seen, now: u64) {
-        let Some(connection) = self.connections.get_mut(seen.key) else { return };
+    fn advance(&mut self, epoll: &Epoll, seen: Seen, now: u64) {
+        let Some(entry) = self.connections.get_mut(seen.key) else { return };
         let ready = Ready { readable: seen.readable, writable: seen.writable, closed: seen.closed };
-        let interest = match connection {
+        let interest = match &mut entry.connection {
             Connection::Open(stream) => {
                 drive(stream, &mut self.scratch, now, ready, self.mode, &mut self.said)
             }
-            _ => open(connection, &mut self.scratch, now, ready),
+            connection => open(connection, &mut self.scratch, now, ready),
         };
-        match interest {
+        let watched = |interest: &Interest| entry.watch(epoll, seen.key, interest.writable).is_ok();
+        match interest.filter(watched) {
             Some(Interest { again: true, .. }) => self.again.push_back(seen.key),
             Some(_) => {}
             None => drop(self.connections.remove(seen.key)),
         }
         if !self.said.is_empty() {
-            self.broadcast(now);
+            self.broadcast(epoll, now);
         }
     }
 
-    fn broadcast(&mut self, now: u64) {
+    fn broadcast(&mut self, epoll: &Epoll, now: u64) {
         let message = Prepared::new(Message::Binary(&self.said));
-        for (_, connection) in &mut self.connections {
-            if let Connection::Open(stream) = connection {
+        for (key, entry) in &mut self.connections {
+            if let Connection::Open(stream) = &mut entry.connection {
                 // One that failed says so when it is driven.
-                let _ = stream.send_prepared(&mut self.scratch.at(now), &message, IfFull::Drop);
+                let sent = stream.send_prepared(&mut self.scratch.at(now), &message, IfFull::Drop);
+                let _ = entry.watch(epoll, key, matches!(sent, Ok(Sent::Queued(_))));
             }
         }
         self.said.clear();
@@ -159,8 +184,10 @@ fn drive(
 #[cold]
 fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64, ready: Ready) -> Option<Interest> {
     let Connection::Opening(opening) = connection else { return None };
-    if let Progress::Decide(_) = opening.advance(&mut scratch.at(now), ready).ok()? {
-        opening.answer(&Response::accept()).ok()?;
+    match opening.advance(&mut scratch.at(now), ready).ok()? {
+        Progress::Decide(_) => opening.answer(&Response::accept()).ok()?,
+        Progress::Pending(interest) => return Some(interest),
+        Progress::Open => {}
     }
     if let Progress::Pending(interest) = opening.advance(&mut scratch.at(now), ready).ok()? {
         return Some(interest);

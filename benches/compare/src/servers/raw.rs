@@ -13,6 +13,7 @@ struct Connection {
     socket: TcpStream,
     /// What the socket has not taken; nothing is read before it is gone.
     unsent: Vec<u8>,
+    watches_writable: bool,
 }
 
 pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
@@ -29,14 +30,14 @@ pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
                     let entry = connections.vacant_entry();
                     socket.set_nodelay(true)?;
                     epoll.add(&socket, entry.key())?;
-                    entry.insert(Connection { socket, unsent: Vec::new() });
+                    entry.insert(Connection { socket, unsent: Vec::new(), watches_writable: false });
                     Ok(())
                 })?;
                 continue;
             }
             let Some(connection) = connections.get_mut(seen.key) else { continue };
             let outcome = match mode {
-                Mode::Echo => echo(connection, &mut buffer),
+                Mode::Echo => echo(connection, &mut buffer).and_then(|()| connection.watch(&epoll, seen.key)),
                 Mode::Broadcast => broadcast(&mut connections, seen.key, &mut buffer),
             };
             if outcome.is_err() {
@@ -46,9 +47,20 @@ pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
     }
 }
 
+impl Connection {
+    /// Waits for the socket to take more, where it has not taken all.
+    fn watch(&mut self, epoll: &Epoll, key: usize) -> io::Result<()> {
+        if !self.unsent.is_empty() && !self.watches_writable {
+            self.watches_writable = true;
+            epoll.watch_writable(&self.socket, key)?;
+        }
+        Ok(())
+    }
+}
+
 /// Everything that is there, until the socket is drained or takes no more.
 fn echo(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<()> {
-    let Connection { socket, unsent } = connection;
+    let Connection { socket, unsent, .. } = connection;
     if !unsent.is_empty() {
         let sent = some(sys::send(socket, unsent))?;
         unsent.drain(..sent);
