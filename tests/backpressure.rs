@@ -563,3 +563,37 @@ fn a_tcp_peer_that_stops_and_goes_on_gets_all_in_order() {
     }
     assert_eq!((server.unsent(), server.held()), (0, 0));
 }
+
+#[test]
+fn without_a_socket_too_the_newest_pong_waits_behind_what_was_not_taken() {
+    for role in [Role::Server, Role::Client] {
+        let other = if role == Role::Server { Role::Client } else { Role::Server };
+        let pong = |payload: &[u8]| frame(other, 0xA, payload);
+        let mut connection = Connection::new(role);
+        let (mut input, mut output) = (Input::default(), Output::with_keys(Box::new(|| [0; 4])));
+        let mut pinged = |payload: &[u8; 2], connection: &mut Connection, output: &mut Output| {
+            input.extend(&frame(role, 0x9, payload));
+            assert_eq!(connection.receive(&mut input, output), Some(Event::Ping(payload)));
+            assert_eq!(connection.receive(&mut input, output), None);
+        };
+
+        connection.send(Message::Binary(&[7; 100]), &mut output).unwrap();
+        let all = output.as_bytes().to_vec();
+        output.consume(40);
+        assert_eq!((output.as_bytes(), output.len()), (&all[40..], all.len() - 40));
+        pinged(b"p1", &mut connection, &mut output);
+        pinged(b"p2", &mut connection, &mut output);
+        let newest = pong(b"p2");
+        assert_eq!((output.as_bytes(), output.len()), (&all[40..], all.len() - 40 + newest.len()));
+        output.consume(10);
+        assert_eq!((output.as_bytes(), output.len()), (&all[50..], all.len() - 50 + newest.len()));
+        output.consume(all.len() - 50);
+        assert_eq!((output.as_bytes(), output.len()), (&newest[..], newest.len()));
+        // The way is free: each is answered.
+        pinged(b"p3", &mut connection, &mut output);
+        pinged(b"p4", &mut connection, &mut output);
+        assert_eq!(output.as_bytes(), [newest, pong(b"p3"), pong(b"p4")].concat());
+        output.consume(usize::MAX);
+        assert!(output.is_empty() && output.as_bytes().is_empty());
+    }
+}
