@@ -396,6 +396,12 @@ fn a_clock_that_steps_back_ends_no_connection() {
     assert!(!side.drive(4_000, Ready::NONE).over);
     assert_eq!(side.stream.next_deadline(4_000), Some(4_100));
     assert!(side.drive(5_100, Ready::NONE).over);
+    // The longest deadline that can be told from a step back: 24 days.
+    let longest = u32::MAX / 2;
+    let mut side = self::side(Role::Server, Deadlines { silence: Some(longest), ..OFF }, 4096);
+    let _ = side.drive(5_000, Ready::ALL);
+    assert!(!side.drive(4_999 + u64::from(longest), Ready::NONE).over);
+    assert!(side.drive(5_000 + u64::from(longest), Ready::NONE).over);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! RFC 6455 as examples and as an oracle: section 5.7, every pair of first two bytes, every fault.
 
+use std::sync::Arc;
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role, Status};
-use websocket_stream::{Cause, CloseCode, Fault, Message};
+use websocket_stream::{Cause, CloseCode, Config, Fault, Limits, Message, OpCode, SendError};
 
 /// What a connection makes of some bytes: its events as text, its answer, its status.
 fn receive(connection: &mut Connection, bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
@@ -173,4 +174,132 @@ fn what_was_accepted_before_a_fault_is_sent_before_the_failing_close() {
         }
     }
     assert_eq!(output.as_bytes(), b"\x81\x82\0\0\0\0hi\x88\x82\0\0\0\0\x03\xea");
+}
+
+/// What is sent where nothing is refused.
+fn sent(role: Role, send: impl FnOnce(&mut Connection, &mut Output) -> Result<(), SendError>) -> Vec<u8> {
+    let mut output = Output::with_keys(Box::new(|| [0; 4]));
+    send(&mut Connection::new(role), &mut output).unwrap();
+    output.as_bytes().to_vec()
+}
+
+/// What is refused, of which nothing is sent.
+fn refused(send: impl FnOnce(&mut Connection, &mut Output) -> Result<(), SendError>) -> SendError {
+    let mut connection = Connection::new(Role::Server);
+    let mut output = Output::new();
+    let error = send(&mut connection, &mut output).unwrap_err();
+    assert!(output.is_empty());
+    assert_eq!(connection.status(), Status::Open);
+    error
+}
+
+#[test]
+fn a_client_masks_each_frame_with_the_next_key() {
+    let mut key = 0;
+    let keys = move || {
+        key += 1;
+        [key; 4]
+    };
+    let mut output = Output::with_keys(Box::new(keys));
+    let mut client = Connection::new(Role::Client);
+    client.send(Message::Binary(b"\x10"), &mut output).unwrap();
+    client.ping(b"\x20", &mut output).unwrap();
+    client.send_fragment(OpCode::Binary, b"\x30", false, &mut output).unwrap();
+    let expected = b"\x82\x81\x01\x01\x01\x01\x11\x89\x81\x02\x02\x02\x02\x22\x02\x81\x03\x03\x03\x03\x33";
+    assert_eq!(output.as_bytes(), expected);
+}
+
+#[test]
+fn a_message_is_sent_in_fragments_with_control_frames_between_and_nothing_else() {
+    let mut server = Connection::new(Role::Server);
+    let mut output = Output::new();
+    let mut fragment = |opcode, payload: &[u8], fin| server.send_fragment(opcode, payload, fin, &mut output);
+    assert_eq!(fragment(OpCode::Continuation, b"-", true), Err(SendError::NoMessageBegun));
+    assert_eq!(fragment(OpCode::Ping, b"-", true), Err(SendError::NoMessageBegun));
+    fragment(OpCode::Text, b"Hel", false).unwrap();
+    assert_eq!(fragment(OpCode::Text, b"-", true), Err(SendError::MessageUnfinished));
+    fragment(OpCode::Continuation, b"l", false).unwrap();
+    assert_eq!(server.send(Message::Text("-"), &mut output), Err(SendError::MessageUnfinished));
+    server.ping(b"?", &mut output).unwrap();
+    server.pong(b"!", &mut output).unwrap();
+    server.send_fragment(OpCode::Continuation, b"o", true, &mut output).unwrap();
+    let again = server.send_fragment(OpCode::Continuation, b"-", true, &mut output);
+    assert_eq!(again, Err(SendError::NoMessageBegun));
+    server.send_fragment(OpCode::Binary, b".", true, &mut output).unwrap();
+    assert_eq!(output.as_bytes(), b"\x01\x03Hel\x00\x01l\x89\x01?\x8a\x01!\x80\x01o\x82\x01.");
+}
+
+#[test]
+fn a_control_frame_has_at_most_125_bytes() {
+    let (most, more) = ([7; 125], [7; 126]);
+    assert_eq!(sent(Role::Server, |end, output| end.ping(&most, output)), [b"\x89\x7d", &most[..]].concat());
+    assert_eq!(sent(Role::Server, |end, output| end.pong(&most, output)), [b"\x8a\x7d", &most[..]].concat());
+    assert_eq!(refused(|end, output| end.ping(&more, output)), SendError::ControlTooLong);
+    assert_eq!(refused(|end, output| end.pong(&more, output)), SendError::ControlTooLong);
+    // Two of them are the code.
+    let reason = "r".repeat(124);
+    let close = sent(Role::Server, |end, output| end.close(CloseCode::NORMAL, &reason[1..], output));
+    assert_eq!(close, [b"\x88\x7d\x03\xe8", &reason.as_bytes()[1..]].concat());
+    let error = refused(|end, output| end.close(CloseCode::NORMAL, &reason, output));
+    assert_eq!(error, SendError::ControlTooLong);
+}
+
+#[test]
+fn a_close_frame_has_a_code_that_may_be_sent_or_is_empty() {
+    let close = |code, reason: &'static str| {
+        move |end: &mut Connection, output: &mut Output| end.close(code, reason, output)
+    };
+    assert_eq!(sent(Role::Server, close(CloseCode::NO_STATUS, "")), b"\x88\x00");
+    assert_eq!(sent(Role::Server, close(CloseCode::GOING_AWAY, "")), b"\x88\x02\x03\xe9");
+    assert_eq!(sent(Role::Client, close(CloseCode::new(4000), "why")), b"\x88\x85\0\0\0\0\x0f\xa0why");
+    assert_eq!(refused(close(CloseCode::NO_STATUS, "why")), SendError::InvalidCloseCode);
+    for code in [CloseCode::new(999), CloseCode::ABNORMAL, CloseCode::TLS_HANDSHAKE] {
+        assert_eq!(refused(close(code, "")), SendError::InvalidCloseCode);
+        assert_eq!(refused(close(code, "why")), SendError::InvalidCloseCode);
+    }
+    let mut server = Connection::new(Role::Server);
+    let mut output = Output::new();
+    server.close(CloseCode::NORMAL, "", &mut output).unwrap();
+    assert_eq!(server.close(CloseCode::NORMAL, "", &mut output), Err(SendError::Closed));
+    assert_eq!(server.send(Message::Text(""), &mut output), Err(SendError::Closed));
+    assert_eq!(server.ping(b"", &mut output), Err(SendError::Closed));
+    assert_eq!(output.as_bytes(), b"\x88\x02\x03\xe8");
+}
+
+#[test]
+fn messages_fill_what_may_be_unsent_but_the_room_of_control_frames_and_pings_half_of_that() {
+    // A frame is judged with the longest header there is.
+    const HEADER: usize = 14;
+    let limits = Limits { unsent: Limits::CONTROL_ROOM + 1000, ..Limits::default() };
+    let config = Arc::new(Config { limits, ..Config::default() });
+    for before in [0, 1, 100] {
+        let begun = || {
+            let mut server = Connection::with_config(Role::Server, Arc::clone(&config));
+            let mut output = Output::new();
+            if before > 0 {
+                server.send(Message::Binary(&vec![7; before]), &mut output).unwrap();
+            }
+            (server, output)
+        };
+        let (mut server, mut output) = begun();
+        let most = 1000 - HEADER - output.len();
+        let unsent = output.as_bytes().to_vec();
+        assert_eq!(server.send(Message::Binary(&vec![7; most + 1]), &mut output), Err(SendError::Full));
+        assert_eq!(output.as_bytes(), unsent);
+        server.send(Message::Binary(&vec![7; most]), &mut output).unwrap();
+        assert_eq!(server.send(Message::Binary(&vec![7; 20]), &mut output), Err(SendError::Full));
+
+        // Pings go on to the middle of the room, to the byte.
+        let bound = 1000 + Limits::CONTROL_ROOM / 2;
+        while bound - HEADER - output.len() >= 125 {
+            server.ping(&[7; 100], &mut output).unwrap();
+        }
+        let room = bound - HEADER - output.len();
+        assert_eq!(server.ping(&vec![7; room + 1], &mut output), Err(SendError::Full));
+        server.ping(&vec![7; room], &mut output).unwrap();
+        assert_eq!(server.ping(b"", &mut output), Err(SendError::Full));
+        // A Close frame always has its place.
+        server.close(CloseCode::NORMAL, &"r".repeat(123), &mut output).unwrap();
+        assert!(output.len() <= config.limits.unsent);
+    }
 }
