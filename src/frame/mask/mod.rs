@@ -230,4 +230,16 @@ mod tests {
             assert!(to[copied..].iter().all(|&byte| byte == AROUND));
         }
     }
+    #[test]
+    fn copying_without_a_key_takes_no_two_lengths() {
+        for (to_len, from_len) in [(12, 3), (2, 12), (40, 32), (32, 40)] {
+            let copied = std::panic::catch_unwind(|| copy(&mut vec![0; to_len], &vec![7; from_len]));
+            assert!(copied.is_err(), "{to_len} {from_len}");
+        }
+        for len in 0..70 {
+            let mut to = vec![0; len];
+            copy(&mut to, &bytes(len));
+            assert_eq!(to, bytes(len));
+        }
+    }
 }
