@@ -597,3 +597,24 @@ fn without_a_socket_too_the_newest_pong_waits_behind_what_was_not_taken() {
         assert!(output.is_empty() && output.as_bytes().is_empty());
     }
 }
+
+#[test]
+fn pongs_that_nothing_blocks_are_queued_up_to_the_bound_to_the_byte_and_then_only_the_newest_waits() {
+    let pong = |payload: &[u8]| frame(Role::Client, 0xA, payload);
+    for (room, queued) in [(0, 1), (126, 1), (127, 1), (253, 1), (254, 2), (1015, 7), (1016, 8), (1017, 8)] {
+        let config = with_limits(Limits { unsent: Limits::CONTROL_ROOM + room, ..Limits::default() });
+        let mut server = Connection::with_config(Role::Server, config);
+        let (mut input, mut output) = (Input::default(), Output::new());
+        for n in 0..20 {
+            input.extend(&frame(Role::Server, 0x9, &[n; 125]));
+        }
+        // Shorter, but its turn is behind those that wait.
+        input.extend(&frame(Role::Server, 0x9, b"newest"));
+        while server.receive(&mut input, &mut output).is_some() {}
+        let expected: Vec<u8> = (0..queued).flat_map(|n| pong(&[n; 125])).collect();
+        assert!(output.as_bytes() == expected, "{room}: {} bytes", output.as_bytes().len());
+        assert_eq!(output.len(), expected.len() + pong(b"newest").len(), "{room}");
+        output.consume(expected.len());
+        assert_eq!(output.as_bytes(), pong(b"newest"), "{room}");
+    }
+}

@@ -193,6 +193,19 @@ fn an_echo_allocates_nothing_makes_two_calls_and_copies_a_small_payload_once_and
 }
 
 #[test]
+fn a_call_that_is_told_of_no_input_receives_nothing() {
+    let mut stream = WebSocketStream::new(Descriptor(3)).unwrap();
+    let mut scratch = Scratch::new();
+    WIRE.set(masked(32));
+    for ready in [Ready::NONE, Ready::WRITABLE] {
+        SEEN.set(Seen::NOTHING);
+        let interest = stream.drive(&mut scratch.at(0), ready, |event, _| panic!("{event:?}")).unwrap();
+        assert!(!interest.again && !interest.over);
+        assert_eq!(SEEN.get(), Seen::NOTHING);
+    }
+}
+
+#[test]
 fn a_million_idle_connections_that_have_each_echoed_hold_at_most_80_megabytes() {
     const MANY: usize = 1_000_000;
     let (small, fragmented) = (masked(32), b"\x02\x82\0\0\0\0ab\x80\x81\0\0\0\0c");

@@ -4,14 +4,17 @@ use std::collections::HashSet;
 use std::error::Error as _;
 use std::io::ErrorKind;
 use websocket_stream::frame::HeaderError;
+use websocket_stream::frame::utf8::MessageBuffer;
 use websocket_stream::handshake::{
     ClientRequest, HeadLimits, RequestError, RequestFault, Response, ResponseError, ResponseFault,
     ServerHandshake,
 };
+use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory;
 use websocket_stream::{
-    Cause, ClientOpening, CloseCode, Deadline, End, Endpoint, Error, Fault, OpCode, OpeningError, Outgoing,
-    Progress, ReadError, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream, WriteError,
+    Cause, ClientOpening, CloseCode, Deadline, End, Endpoint, Error, Fault, Message, OpCode, OpeningError,
+    Outgoing, Progress, ReadError, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
+    WriteError,
 };
 
 /// Each is said in words of its own, on one line, without a full stop.
@@ -310,4 +313,29 @@ fn a_request_and_a_refusal_that_are_taken_in_parts_are_finished_and_told_in_betw
         matches!(refused, Err(OpeningError::Response(ResponseFault::Refused { status: 403, .. }))),
         "{refused:?}"
     );
+}
+
+#[test]
+fn what_holds_payloads_shows_their_lengths_and_nothing_of_them() {
+    let mut input = Input::with_capacity(100);
+    input.extend(b"secret");
+    input.end_of_stream();
+    let shown = format!("{input:?}");
+    assert!(shown.contains("unread: 6") && shown.contains("capacity: 100"), "{shown}");
+    assert!(shown.contains("end_of_stream: true"), "{shown}");
+
+    let mut output = Output::new();
+    Connection::new(Role::Server).send(Message::Text("secret"), &mut output).unwrap();
+    output.consume(1);
+    let shown = [shown, format!("{output:?}")];
+    assert!(shown[1].contains("len: 7") && shown[1].contains("blocked: true"), "{}", shown[1]);
+
+    let mut message = MessageBuffer::new(true, Vec::new());
+    message.append(b"secret", 6, None, 0).unwrap();
+    let message = format!("{message:?}");
+    assert!(message.contains("len: 6") && message.contains("text: true"), "{message}");
+    // Neither as text nor as bytes.
+    for shown in shown.iter().chain([&message]) {
+        assert!(!shown.contains("secret") && !shown.contains("101"), "{shown}");
+    }
 }

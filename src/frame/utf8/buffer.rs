@@ -184,4 +184,39 @@ mod tests {
         text.append(b"\xac", 9, None, 2).unwrap();
         assert_eq!(text.as_str(), Some("\u{20ac}"));
     }
+    #[test]
+    fn it_grows_as_asked_and_by_doubling_up_to_what_is_wanted() {
+        let mut buffer = MessageBuffer::new(false, Vec::new());
+        assert!(buffer.is_empty() && buffer.capacity() == 0);
+        buffer.grow(100);
+        buffer.spare().fill(7);
+        buffer.commit(100, None, 0).unwrap();
+        assert!(!buffer.is_empty() && buffer.as_bytes() == [7; 100]);
+        for (least, wanted, spare) in [(1, 1000, 100), (100, 1000, 100), (101, 1000, 300), (300, 400, 300)] {
+            buffer.make_room(least, wanted);
+            assert_eq!(buffer.spare().len(), spare, "{least} of {wanted}");
+            assert!((100 + spare..200 + spare).contains(&buffer.capacity()));
+        }
+        buffer.commit(300, None, 0).unwrap();
+        buffer.make_room(1, 450);
+        assert_eq!(buffer.spare().len(), 50, "no more than is wanted");
+        buffer.make_room(60, 450);
+        assert_eq!(buffer.spare().len(), 60, "but what is needed");
+        // More than is spare is not there.
+        buffer.commit(usize::MAX, None, 0).unwrap();
+        assert_eq!((buffer.len(), buffer.spare().len()), (460, 0));
+    }
+
+    #[test]
+    fn it_moves_only_to_a_larger_storage_and_gives_back_the_other() {
+        let mut buffer = MessageBuffer::new(false, Vec::new());
+        buffer.append(&[7; 100], 100, None, 0).unwrap();
+        for (offered, back) in [(99, 99), (100, 100), (101, 100), (300, 101), (300, 300)] {
+            let given = buffer.move_to(vec![9; offered]);
+            assert_eq!(given.len(), back);
+            assert!(buffer.as_bytes() == [7; 100]);
+        }
+        assert_eq!(buffer.spare().len(), 200);
+        assert_eq!(buffer.into_storage().len(), 300);
+    }
 }
