@@ -386,6 +386,24 @@ fn an_output_that_is_never_quite_empty_does_not_grow_and_keeps_its_order() {
 }
 
 #[test]
+fn an_output_takes_what_a_large_message_needs_and_doubles_for_small_ones() {
+    let mut server = Connection::new(Role::Server);
+    let (before, large) = (LIVE.get(), vec![7; 1 << 20]);
+    let mut output = Output::new();
+    server.send(Message::Binary(&large), &mut output).unwrap();
+    let taken = LIVE.get() - before - large.len();
+    assert!(taken <= (1 << 20) + 4096, "{taken} bytes");
+
+    let (before, mut output) = (ALLOCATIONS.get(), Output::new());
+    for _ in 0..10_000 {
+        server.send(Message::Binary(&[7; 100]), &mut output).unwrap();
+    }
+    // A mebibyte, from one kibibyte on.
+    let grown = ALLOCATIONS.get() - before;
+    assert!(grown <= 13, "{grown} allocations");
+}
+
+#[test]
 fn what_is_debugged_shows_no_payload() {
     let frame = |first, payload| [&[first, 0x84, 0, 0, 0, 0][..], payload].concat();
     // An unfinished message, and one that is unread behind a reply that is unsent.

@@ -287,7 +287,7 @@ fn messages_fill_what_may_be_unsent_but_the_room_of_control_frames_and_pings_hal
         assert_eq!(server.send(Message::Binary(&vec![7; most + 1]), &mut output), Err(SendError::Full));
         assert_eq!(output.as_bytes(), unsent);
         server.send(Message::Binary(&vec![7; most]), &mut output).unwrap();
-        assert_eq!(server.send(Message::Binary(&vec![7; 20]), &mut output), Err(SendError::Full));
+        assert_eq!(server.send(Message::Binary(&[7; 20]), &mut output), Err(SendError::Full));
 
         // Pings go on to the middle of the room, to the byte.
         let bound = 1000 + Limits::CONTROL_ROOM / 2;
