@@ -316,6 +316,23 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_one_byte_over_and_over_is_judged_as_std_judges_it() {
+        for byte in 0..=255 {
+            for len in 0..100 {
+                let bytes = vec![byte; len];
+                assert_eq!(
+                    validate(&bytes).is_ok(),
+                    std::str::from_utf8(&bytes).is_ok(),
+                    "{len} of {byte:#x}"
+                );
+                let mut masked = bytes.clone();
+                mask(&mut masked, [1, 2, 3, 0x84], 0);
+                assert_eq!(unmask_and_validate(&mut masked, [1, 2, 3, 0x84]).ok(), validate(&bytes).ok());
+            }
+        }
+    }
+
+    #[test]
     fn an_error_says_which_byte_is_wrong() {
         let error = validate(b"ab\xFF").unwrap_err();
         assert_eq!(error.to_string(), "the text is not UTF-8: byte 2 cannot be right");
