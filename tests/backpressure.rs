@@ -361,6 +361,30 @@ fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
     }
 }
 
+#[test]
+fn the_newest_pong_waits_until_all_before_it_is_taken_however_slowly_that_goes() {
+    let (transport, mut peer) = memory::pair(100);
+    let mut stream = WebSocketStream::new(transport).unwrap();
+    let mut scratch = Scratch::new();
+    stream.send(&mut scratch.at(0), &[7; 1000]).unwrap();
+    let mut received = Vec::new();
+    let mut pings = 0_u8;
+    while stream.unsent() > 0 || peer.unread() > 0 {
+        let mut buffer = [0; 50];
+        let n = peer.recv(&mut buffer).unwrap();
+        received.extend_from_slice(&buffer[..n]);
+        if received.len() < 900 {
+            pings += 1;
+            peer.send(&frame(Role::Server, 9, &[pings])).unwrap();
+        }
+        let _ = stream.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap();
+        assert!(pings == 0 || stream.unsent() <= 1004 + 3);
+    }
+    assert!(pings > 10);
+    assert_eq!(received.len(), 1004 + 3);
+    assert_eq!(received[1004..], [0x8a, 1, pings]);
+}
+
 // ---------------------------------------------------------------------------- to stop reading
 
 const MESSAGE: usize = 50_000;

@@ -2,15 +2,17 @@
 
 mod counting;
 
-use counting::{ALLOCATIONS, LIVE};
+use counting::{ALLOCATIONS, LIVE, PEAK};
 use std::cell::Cell;
 use std::io::{ErrorKind, IoSlice};
 use std::net::TcpStream;
+use std::sync::Arc;
 use websocket_stream::frame::Header;
 use websocket_stream::protocol::{Connection, Output};
 use websocket_stream::transport::memory;
 use websocket_stream::{
-    Event, Message, NonBlockingTransport, OpCode, Ready, Role, Scratch, Status, WebSocketStream,
+    Config, Event, Limits, Message, NonBlockingTransport, OpCode, Ready, Role, Scratch, Status,
+    WebSocketStream,
 };
 
 type Echo = WebSocketStream<memory::MemoryStream>;
@@ -354,12 +356,77 @@ fn a_large_message_that_is_unsent_is_held_once_and_leaves_nothing_in_the_scratch
     let mut client = WebSocketStream::client(a).unwrap();
     let mut scratch = Scratch::new();
     let before = LIVE.get();
+    PEAK.set(before);
     client.send(&mut scratch.at(0), &payload).unwrap();
     assert!(client.unsent() > 7 << 20);
-    let held = LIVE.get() - before;
+    // Nor was it ever there twice.
+    let held = PEAK.get() - before;
     assert!(held < 9 << 20, "{held} bytes");
     drop((client, peer));
     assert!(LIVE.get() < before + (1 << 20), "{} bytes stay", LIVE.get().wrapping_sub(before));
+}
+
+#[test]
+fn what_is_left_of_a_large_message_costs_what_is_left() {
+    let (a, _peer) = memory::pair(4_000_000);
+    let mut client = WebSocketStream::client(a).unwrap();
+    client.send(&mut Scratch::new().at(0), &[7; 4_100_000][..]).unwrap();
+    assert!(client.unsent() > 100_000);
+    assert!(client.held() < 200_000, "{} bytes", client.held());
+}
+
+#[test]
+fn a_buffer_that_doubled_past_the_bound_is_not_kept() {
+    let (a, _peer) = memory::pair(1);
+    let limits = Limits { unsent: 3 << 20, ..Limits::default() };
+    let config = Arc::new(Config { limits, ..Config::default() });
+    let mut client = WebSocketStream::with_config(a, Role::Client, config).unwrap();
+    let gathered = client.send_with(&mut Scratch::new().at(0), |out| {
+        for size in [1_200_000, 1_200_000, 500_000] {
+            out.send(&vec![7; size])?;
+        }
+        Ok(())
+    });
+    assert!(gathered.is_ok() && client.unsent() > 2_800_000, "{gathered:?}");
+    assert!(client.held() < (3 << 20) + 1024, "{} bytes", client.held());
+}
+
+/// Takes everything and gives nothing.
+struct Sink;
+
+impl NonBlockingTransport for Sink {
+    fn set_nonblocking(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn recv(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn shutdown_write(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_scratch_keeps_room_for_usual_messages_and_gives_back_that_of_large_ones() {
+    let mut client = WebSocketStream::client(Sink).unwrap();
+    let mut scratch = Scratch::new();
+    let payload = vec![7; 2 << 20];
+    let before = LIVE.get();
+    client.send(&mut scratch.at(0), &payload[..900_000]).unwrap();
+    let kept = LIVE.get() - before;
+    assert!((900_000..1 << 20).contains(&kept), "{kept} bytes");
+    PEAK.set(LIVE.get());
+    client.send(&mut scratch.at(0), &payload[..900_000]).unwrap();
+    assert!(PEAK.get() < before + kept + 1024, "nothing more for the second one");
+    client.send(&mut scratch.at(0), &payload[..]).unwrap();
+    assert!(PEAK.get() > before + payload.len());
+    assert!(LIVE.get() < before + 1024, "{} bytes stay", LIVE.get() - before);
 }
 
 #[test]
