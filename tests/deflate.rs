@@ -767,19 +767,24 @@ impl Large {
         message
     }
 
-    /// The payloads of the message before it, if there is one, and of itself.
-    fn payloads(&self, message: &str) -> (Option<Vec<u8>>, Vec<u8>) {
+    /// The payloads of the message before it, if there is one, of itself, and of one behind it.
+    fn payloads(&self, message: &str) -> (Option<Vec<u8>>, Vec<u8>, Option<Vec<u8>>) {
         let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
         let mut deflate =
             |message: &str| deflaters.deflate_after(message.as_bytes(), &mut sent, 6).unwrap().to_vec();
-        let before = self.refers.then(|| deflate(&message.chars().skip(9).take(9000).collect::<String>()));
+        let before = self.refers.then(|| deflate(&part(message, 9)));
         let mut payload = deflate(message);
+        let after = self.refers.then(|| deflate(&part(message, 30_000)));
         if let Some((at, byte)) = self.change {
             let at = at % payload.len();
             payload[at] ^= byte;
         }
-        (before, payload)
+        (before, payload, after)
     }
+}
+
+fn part(message: &str, from: usize) -> String {
+    message.chars().skip(from).take(9000).collect()
 }
 
 /// Places in so many bytes, in order, the first and the last among them.
@@ -794,7 +799,7 @@ fn places(len: usize, choices: &[usize]) -> Vec<usize> {
 fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and_split() {
     fn prop(large: Large) {
         let message = large.message();
-        let (before, payload) = large.payloads(&message);
+        let (before, payload, after) = large.payloads(&message);
         // As it came, it is within the limit.
         let limit = large.limit.map_or(usize::MAX, |over| payload.len().max(9000) + over);
         let opcode = if large.is_text { OpCode::Text } else { OpCode::Binary };
@@ -816,8 +821,11 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
                 let (opcode, rsv) = if index == 0 { (opcode, COMPRESSED) } else { (OpCode::Continuation, 0) };
                 bytes.extend(frame(opcode, index + 2 == ends.len(), rsv, &payload[piece[0]..piece[1]]));
             }
-            // Goes on behind it.
-            bytes.extend(frame(OpCode::Binary, true, 0, b"after"));
+            // Goes on behind it, where it may refer to it.
+            match &after {
+                Some(after) => bytes.extend(frame(OpCode::Text, true, COMPRESSED, after)),
+                None => bytes.extend(frame(OpCode::Binary, true, 0, b"after")),
+            }
             let (mut input, mut output) = (Input::default(), output());
             let mut heard = Vec::new();
             for piece in places(bytes.len(), splits).windows(2) {
@@ -830,6 +838,8 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
             if large.change.is_none_or(|(_, byte)| byte == 0) && limit >= message.len() {
                 assert_eq!((connection.status(), heard.len()), (Status::Open, 2 + before.iter().len()));
                 assert!(heard[heard.len() - 2] == message.as_bytes(), "another message");
+                let after = if large.refers { part(&message, 30_000) } else { "after".into() };
+                assert!(heard[heard.len() - 1] == after.as_bytes(), "another message behind it");
             }
             if !large.refers || connection.status() != Status::Open {
                 assert_eq!(connection.held(), 0);
@@ -842,4 +852,33 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
         }
     }
     QuickCheck::new().tests(100).quickcheck(prop as fn(Large));
+}
+
+#[test]
+fn a_message_of_several_chunks_that_is_cut_off_or_ends_within_a_character_is_refused() {
+    let large = Large {
+        seed: 1,
+        len: 500_000,
+        is_text: true,
+        refers: false,
+        change: None,
+        limit: None,
+        fragments: vec![],
+        splits: [vec![], vec![]],
+    };
+    let mut message = large.message().into_bytes();
+    let mut cut_off = compressed(&message);
+    cut_off.truncate(cut_off.len() - 20);
+    message.extend_from_slice(&"\u{e9}".as_bytes()[..1]);
+    for (payload, fault) in [(cut_off, Fault::InvalidDeflate), (compressed(&message), Fault::InvalidUtf8)] {
+        assert!(payload.len() > 64 << 10);
+        let mut connection = server(both(15, false));
+        let (mut input, mut output) = (Input::default(), output());
+        for piece in frame(OpCode::Text, true, COMPRESSED, &payload).chunks(10_000) {
+            input.extend(piece);
+            assert_eq!(connection.receive(&mut input, &mut output), None);
+        }
+        let Status::Finishing(End { cause, .. }) = connection.status() else { panic!("{fault}") };
+        assert_eq!(cause, Cause::Fault(fault));
+    }
 }

@@ -9,8 +9,8 @@ struct Counting;
 thread_local! {
     /// How often something was allocated.
     pub(crate) static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    /// In bytes; modulo the word where a thread frees what another one has allocated.
-    pub(crate) static LIVE: Cell<usize> = const { Cell::new(0) };
+    /// In bytes, from a gibibyte on: a thread may free what another one has allocated.
+    pub(crate) static LIVE: Cell<usize> = const { Cell::new(1 << 30) };
     /// The most that [`LIVE`] was.
     pub(crate) static PEAK: Cell<usize> = const { Cell::new(0) };
 }
