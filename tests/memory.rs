@@ -79,6 +79,8 @@ thread_local! {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Seen {
     recv: usize,
+    /// The most bytes that were received at once.
+    longest: usize,
     send: usize,
     send_vectored: usize,
     sent: usize,
@@ -88,7 +90,8 @@ struct Seen {
 }
 
 impl Seen {
-    const NOTHING: Self = Self { recv: 0, send: 0, send_vectored: 0, sent: 0, received_to: 0, sent_from: 0 };
+    const NOTHING: Self =
+        Self { recv: 0, longest: 0, send: 0, send_vectored: 0, sent: 0, received_to: 0, sent_from: 0 };
 
     fn note(change: impl FnOnce(&mut Self)) {
         let mut seen = SEEN.get();
@@ -113,6 +116,7 @@ impl NonBlockingTransport for Descriptor {
         WIRE.set(&wire[n..]);
         Seen::note(|seen| {
             seen.recv += 1;
+            seen.longest = seen.longest.max(n);
             seen.received_to = buffer.as_ptr().addr();
         });
         if n == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(n) }
@@ -142,9 +146,9 @@ impl NonBlockingTransport for Descriptor {
     }
 }
 
-/// A client's binary message, as it goes on the wire.
-fn masked(len: usize) -> &'static [u8] {
-    let header = Header { mask: Some([1, 2, 3, 4]), ..Header::new(OpCode::Binary, len as u64) };
+/// A client's message, as it goes on the wire.
+fn masked(opcode: OpCode, len: usize) -> &'static [u8] {
+    let header = Header { mask: Some([1, 2, 3, 4]), ..Header::new(opcode, len as u64) };
     let mut bytes = header.encode().to_vec();
     bytes.resize(bytes.len() + len, 7);
     bytes.leak()
@@ -170,8 +174,9 @@ fn echo_once(stream: &mut WebSocketStream<Descriptor>, scratch: &mut Scratch) ->
 fn an_echo_allocates_nothing_makes_two_calls_and_copies_a_small_payload_once_and_a_large_one_never() {
     let mut stream = WebSocketStream::new(Descriptor(3)).unwrap();
     let mut scratch = Scratch::new();
-    for len in [0, 32, 125, 126, 4095, 4096, 16 << 10, 60 << 10] {
-        let message = masked(len);
+    let lens = [0, 32, 125, 126, 4095, 4096, 16 << 10, 60 << 10];
+    for (opcode, len) in lens.into_iter().flat_map(|len| [(OpCode::Binary, len), (OpCode::Text, len)]) {
+        let message = masked(opcode, len);
         let header = if len < 126 { 6 } else { 8 };
         for round in 0..3 {
             WIRE.set(message);
@@ -195,10 +200,32 @@ fn an_echo_allocates_nothing_makes_two_calls_and_copies_a_small_payload_once_and
 }
 
 #[test]
+fn a_large_message_is_received_straight_into_its_place_and_not_through_the_scratch() {
+    let mut stream = WebSocketStream::new(Descriptor(3)).unwrap();
+    let mut scratch = Scratch::new();
+    for opcode in [OpCode::Binary, OpCode::Text] {
+        WIRE.set(masked(opcode, 1 << 20));
+        SEEN.set(Seen::NOTHING);
+        let mut heard = 0;
+        while stream
+            .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                heard += usize::from(matches!(event, Event::Message(_)));
+                Ok(())
+            })
+            .unwrap()
+            .again
+        {}
+        assert_eq!(heard, 1);
+        // The scratch has 64 KiB.
+        assert!(SEEN.get().longest > 64 << 10, "{:?}", SEEN.get());
+    }
+}
+
+#[test]
 fn a_call_that_is_told_of_no_input_receives_nothing() {
     let mut stream = WebSocketStream::new(Descriptor(3)).unwrap();
     let mut scratch = Scratch::new();
-    WIRE.set(masked(32));
+    WIRE.set(masked(OpCode::Binary, 32));
     for ready in [Ready::NONE, Ready::WRITABLE] {
         SEEN.set(Seen::NOTHING);
         let interest = stream.drive(&mut scratch.at(0), ready, |event, _| panic!("{event:?}")).unwrap();
@@ -210,7 +237,7 @@ fn a_call_that_is_told_of_no_input_receives_nothing() {
 #[test]
 fn a_million_idle_connections_that_have_each_echoed_hold_at_most_80_megabytes() {
     const MANY: usize = 1_000_000;
-    let (small, fragmented) = (masked(32), b"\x02\x82\0\0\0\0ab\x80\x81\0\0\0\0c");
+    let (small, fragmented) = (masked(OpCode::Binary, 32), b"\x02\x82\0\0\0\0ab\x80\x81\0\0\0\0c");
     let mut scratch = Scratch::new();
     let before = LIVE.with(Cell::get);
     let mut streams = Vec::with_capacity(MANY);
