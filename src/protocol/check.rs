@@ -6,7 +6,7 @@ use crate::Limits;
 use crate::frame::{Decoded, Header, HeaderError, OpCode};
 
 /// The most payload bytes of a control frame (RFC 6455, section 5.5).
-pub(super) const MAX_CONTROL_LEN: u64 = 125;
+pub(super) const MAX_CONTROL: usize = 125;
 
 /// What a header is judged against.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ pub(super) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(),
         if !header.fin {
             return Err(Fault::FragmentedControl);
         }
-        if header.len > MAX_CONTROL_LEN {
+        if header.len > MAX_CONTROL as u64 {
             return Err(Fault::ControlTooLong);
         }
         // "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer"

@@ -4,6 +4,7 @@
 #[cfg(feature = "deflate")]
 use super::Fault;
 use super::Message;
+use super::check::MAX_CONTROL;
 #[cfg(feature = "deflate")]
 use super::inflation::{Compressed, Earlier, Inflation};
 use crate::frame::{MAX_HEADER_SIZE, utf8::MessageBuffer};
@@ -47,7 +48,7 @@ pub struct Input {
 /// The payload of a control frame that came in pieces.
 #[derive(Clone)]
 pub(super) struct ControlBuffer {
-    bytes: [u8; 125],
+    bytes: [u8; MAX_CONTROL],
     len: usize,
 }
 
@@ -70,7 +71,7 @@ pub(super) struct Rest<'a> {
 
 impl Default for ControlBuffer {
     fn default() -> Self {
-        Self { bytes: [0; 125], len: 0 }
+        Self { bytes: [0; MAX_CONTROL], len: 0 }
     }
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::MaskKeys;
+use super::check::MAX_CONTROL;
 use crate::frame::{EncodedHeader, copy, mask_into};
 use alloc::{boxed::Box, vec::Vec};
 
@@ -45,7 +46,7 @@ pub struct Output {
 #[derive(Clone)]
 pub(crate) struct Pong {
     header: EncodedHeader,
-    payload: [u8; 125],
+    payload: [u8; MAX_CONTROL],
     len: u8,
     key: Option<[u8; 4]>,
 }
@@ -233,7 +234,7 @@ impl Output {
 
     /// Keeps a pong until the way is free; it takes the place of an older one.
     pub(super) fn hold_pong(&mut self, header: EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
-        let mut pong = Pong { header, payload: [0; 125], len: 0, key };
+        let mut pong = Pong { header, payload: [0; MAX_CONTROL], len: 0, key };
         let n = payload.len().min(pong.payload.len());
         pong.payload[..n].copy_from_slice(&payload[..n]);
         pong.len = u8::try_from(n).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! Messages to frames (RFC 6455, section 6.1).
 #![forbid(unsafe_code)]
 
+use super::check::MAX_CONTROL;
 use super::closing::Closing;
 use super::{Connection, Message, Output, Role, SendError};
 use crate::Limits;
@@ -13,9 +14,6 @@ pub(crate) struct Planned {
     /// The key to mask the payload with; servers have none.
     pub(crate) key: Option<[u8; 4]>,
 }
-
-/// The most bytes of a control frame's payload.
-const MAX_CONTROL: usize = 125;
 
 impl Connection {
     /// Sends a whole message; compressed, where that was agreed on and makes it smaller.

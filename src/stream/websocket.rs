@@ -103,31 +103,6 @@ pub enum Sent {
     Dropped,
 }
 
-/// A stream taken apart, with all that it had: see [`WebSocketStream::from_parts`].
-pub struct Parts<T> {
-    /// The transport, still non-blocking.
-    pub transport: T,
-    /// The protocol's state: a message of which only a part is there, a closing handshake under way,
-    /// what compression remembers.
-    pub connection: Connection,
-    /// Bytes that were received, and that the connection has not used.
-    pub unread: Vec<u8>,
-    /// Bytes that the connection has written, and that the transport did not take.
-    pub unsent: Vec<u8>,
-}
-
-/// Lengths only.
-impl<T: std::fmt::Debug> std::fmt::Debug for Parts<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts")
-            .field("transport", &self.transport)
-            .field("connection", &self.connection)
-            .field("unread", &self.unread.len())
-            .field("unsent", &self.unsent.len())
-            .finish()
-    }
-}
-
 impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// The server's end on a transport that is already upgraded. Sets it non-blocking, and
     /// `TCP_NODELAY`: what belongs together leaves in one call anyway, and Nagle's algorithm would only
@@ -166,41 +141,6 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         Ok(Self::from_opening(transport, role, config, &[], false))
     }
 
-    /// Puts a stream together that was [taken apart](Self::into_parts), on the same transport or on
-    /// another one that carries the same bytes: what was received and what is unsent is kept to the byte.
-    /// Sets the transport non-blocking; then drive it at once, with [`Ready::ALL`].
-    ///
-    /// ```
-    /// use websocket_stream::stream::Parts;
-    /// use websocket_stream::transport::memory;
-    /// use websocket_stream::{NonBlockingTransport, ReadError, WebSocketStream};
-    ///
-    /// let (a, mut peer) = memory::pair(4096);
-    /// let mut server = WebSocketStream::new(a)?;
-    /// peer.send(&[0x82, 0x84, 0, 0, 0, 0, 1, 2])?; // half of a message
-    /// assert!(matches!(server.read(), Err(ReadError::DataStop)));
-    ///
-    /// // For another kind of socket, say.
-    /// let Parts { transport, connection, unread, unsent } = server.into_parts();
-    /// let transport = Box::new(transport);
-    /// let mut server = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent })?;
-    ///
-    /// peer.send(&[3, 4])?;
-    /// assert_eq!(server.read()?.1, [1, 2, 3, 4]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn from_parts(parts: Parts<T>) -> io::Result<Self> {
-        let Parts { mut transport, connection, unread, unsent } = parts;
-        transport.set_nonblocking()?;
-        let mut spill = Spill { unread: UnreadBytes::new(&unread), ..Spill::default() };
-        spill.unsent.take(unsent, 0);
-        Ok(Self::assemble(transport, connection, spill, Incoming::ToTheEnd))
-    }
-
     /// A stream whose opening handshake has just been made; `unread` came behind its head.
     /// A poller may have said before that the peer has ended its direction.
     pub(super) fn from_opening(
@@ -216,7 +156,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         Self::assemble(transport, connection, spill, incoming)
     }
 
-    fn assemble(transport: T, connection: Connection, spill: Spill, incoming: Incoming) -> Self {
+    pub(super) fn assemble(transport: T, connection: Connection, spill: Spill, incoming: Incoming) -> Self {
         let state = TransportState { incoming, ..TransportState::default() };
         let spill = (!spill.is_empty()).then(|| Box::new(spill));
         Self { transport, connection, state, spill }
@@ -249,6 +189,42 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     /// [`drive`](Self::drive) for a handler with an error type of its own.
     ///
+    /// ```
+    /// use websocket_stream::transport::memory;
+    /// use websocket_stream::{Event, Ready, Scratch, SendError, WebSocketStream};
+    ///
+    /// #[derive(Debug)]
+    /// enum Failed {
+    ///     NotANumber,
+    ///     Sending(SendError),
+    ///     System(std::io::Error),
+    /// }
+    /// # impl From<SendError> for Failed {
+    /// #     fn from(error: SendError) -> Self { Self::Sending(error) }
+    /// # }
+    /// # impl From<std::io::Error> for Failed {
+    /// #     fn from(error: std::io::Error) -> Self { Self::System(error) }
+    /// # }
+    /// # let (a, b) = memory::pair(4096);
+    /// # let (mut stream, mut peer) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
+    /// # let mut scratch = Scratch::new();
+    /// # peer.send(&mut scratch.at(0), "41")?;
+    /// # peer.send(&mut scratch.at(0), "forty-one")?;
+    /// // `Failed` is made of a `SendError` and of an `io::Error` by `From`.
+    /// let outcome = stream.try_drive(&mut scratch.at(0), Ready::READABLE, |event, out| {
+    ///     if let Event::Message(message) = event {
+    ///         let text = message.as_text().ok_or(Failed::NotANumber)?;
+    ///         let number: u32 = text.parse().map_err(|_| Failed::NotANumber)?;
+    ///         out.send(&(number + 1).to_string())?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// assert!(matches!(outcome, Err(Failed::NotANumber)));
+    /// // What was answered before is sent.
+    /// assert_eq!(peer.read()?.1, b"42");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The handler's; a system's error is converted into it.
@@ -267,6 +243,19 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     /// Sends outside of a handler: whatever `f` does with the way out leaves in as few calls as
     /// possible.
+    ///
+    /// ```
+    /// # use websocket_stream::transport::memory;
+    /// # use websocket_stream::{CloseCode, Scratch, Sent, WebSocketStream};
+    /// # let (a, _peer) = memory::pair(4096);
+    /// # let (mut stream, mut scratch, now) = (WebSocketStream::new(a)?, Scratch::new(), 0);
+    /// let sent = stream.send_with(&mut scratch.at(now), |out| {
+    ///     out.send("the last words")?;
+    ///     out.close(CloseCode::GOING_AWAY, "")
+    /// })?;
+    /// assert_eq!(sent, Sent::Written);
+    /// # Ok::<(), websocket_stream::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -406,13 +395,5 @@ impl<T> WebSocketStream<T> {
     /// The transport. Sending or receiving on it directly tears the frames.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.transport
-    }
-
-    /// Takes the stream apart. Nothing is lost: [`from_parts`](Self::from_parts) puts it together again.
-    pub fn into_parts(self) -> Parts<T> {
-        let (unread, unsent) = self.spill.map_or_else(Default::default, |spill| {
-            (spill.unread.as_bytes().to_vec(), spill.unsent.into_vec())
-        });
-        Parts { transport: self.transport, connection: self.connection, unread, unsent }
     }
 }
