@@ -108,9 +108,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         if self.stream.state.paused {
             self.pause_if_too_full();
         }
-        if !self.stream.connection.goes_on() {
-            self.half_close();
-        }
+        self.half_close();
         if let Some(error) = self.failed.take() {
             return Err(Error::System(error));
         }
@@ -123,8 +121,10 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     /// Ends the sending direction once the last frame is out. The peer's end is then awaited: closing
     /// with unread input would reset the peer before it has read that frame.
+    #[inline]
     fn half_close(&mut self) {
-        if self.stream.state.broken.is_none() && !self.stream.state.shut && !self.needs_flush() {
+        let goes_on = self.stream.connection.goes_on();
+        if !goes_on && self.stream.state.broken.is_none() && !self.stream.state.shut && !self.needs_flush() {
             self.stream.state.shut = true;
             // A transport that is already disconnected says so at the next receive.
             let _ = self.stream.transport.shutdown_write();
@@ -134,9 +134,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// Ends the call: what the stream wants now.
     #[inline]
     pub(super) fn conclude(&mut self, again: bool) -> Interest {
-        if !self.stream.connection.goes_on() {
-            self.half_close();
-        }
+        self.half_close();
         self.stream.state.interest(&self.stream.connection, self.needs_flush(), again)
     }
 }
