@@ -75,9 +75,9 @@ impl Inflation {
         limit: usize,
     ) -> Result<(), Fault> {
         let inflater = self.inflater.get_or_insert_default();
-        let result = inflater.inflate(payload, earlier.history(), limit, message);
-        self.inflated += message.len();
-        Ok(result?)
+        counted(&mut self.inflated, message, |message| {
+            inflater.inflate(payload, earlier.history(), limit, message)
+        })
     }
 }
 
@@ -139,12 +139,10 @@ impl Inflating {
         earlier: &mut Earlier<'_>,
         limit: usize,
     ) -> Result<(), Fault> {
-        let before = self.message.len();
-        let history = earlier.history();
-        let result = self.inflater.feed(piece, history.as_deref(), limit, &mut self.message);
-        inflation.inflated += self.message.len() - before;
         self.came += piece.len();
-        Ok(result?)
+        counted(&mut inflation.inflated, &mut self.message, |message| {
+            self.inflater.feed(piece, earlier.history().as_deref(), limit, message)
+        })
     }
 
     /// The message is whole: it moves to the input, to be lent from there.
@@ -169,6 +167,18 @@ impl Inflating {
     pub(super) fn held(&self) -> usize {
         size_of::<Inflater>() + self.inflater.held() + self.message.capacity()
     }
+}
+
+/// Inflates into a message, and counts what that made, also where it fails.
+fn counted(
+    inflated: &mut usize,
+    message: &mut MessageBuffer,
+    inflate: impl FnOnce(&mut MessageBuffer) -> Result<(), InflateError>,
+) -> Result<(), Fault> {
+    let before = message.len();
+    let result = inflate(message);
+    *inflated += message.len() - before;
+    Ok(result?)
 }
 
 impl From<InflateError> for Fault {
