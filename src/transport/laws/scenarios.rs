@@ -175,14 +175,12 @@ where
     B: NonBlockingTransport,
 {
     let sent = pair.forth(|flow| flow.fill(Way::Single, 0, 10))?;
-    let mut patience = Patience::new();
-    while pair.a.wants_write() {
-        if pair.a.flush().is_ok() && pair.a.wants_write() {
+    until_nothing_is_held(&mut pair, |pair| {
+        if pair.a.wants_write() && pair.a.flush().is_ok() && pair.a.wants_write() {
             return Err(LawBroken::new(Law::SaysWhatItHolds, "flush left something, and gave Ok"));
         }
-        patience.lose(LawBroken::new(Law::SaysWhatItHolds, "what is held never leaves"))?;
-        pair.settle();
-    }
+        Ok(pair.a.wants_write())
+    })?;
     pair.forth(|flow| flow.receive(0..sent))
 }
 
@@ -224,11 +222,7 @@ where
 {
     let sent = pair.back(|flow| flow.fill(Way::Single, 0, 100))?;
     // What the peer holds inside must leave before it goes.
-    let mut patience = Patience::new();
-    while pair.b.wants_write() {
-        patience.lose(LawBroken::new(Law::SaysWhatItHolds, "what is held never leaves"))?;
-        pair.settle();
-    }
+    until_nothing_is_held(&mut pair, |pair| Ok(pair.b.wants_write()))?;
     let Pair { mut a, b, pattern, .. } = pair;
     drop(b);
     let (mut received, mut buffer) = (0, [0; 7]);
@@ -254,6 +248,22 @@ where
     let Pair { mut a, b, .. } = pair;
     drop(b);
     until_over(|| received_to_the_end(&mut a))
+}
+
+fn until_nothing_is_held<A, B>(
+    pair: &mut Pair<'_, A, B>,
+    mut is_held: impl FnMut(&mut Pair<'_, A, B>) -> Result<bool, LawBroken>,
+) -> Verdict
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    let mut patience = Patience::new();
+    while is_held(pair)? {
+        patience.lose(LawBroken::new(Law::SaysWhatItHolds, "what is held never leaves"))?;
+        pair.settle();
+    }
+    Ok(())
 }
 
 /// Whether `recv` gave the end or an error.
