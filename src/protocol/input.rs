@@ -147,7 +147,11 @@ impl Input {
         &self.buffer[self.start..self.end]
     }
 
+    /// Moves the unread bytes to the front.
     fn compact(&mut self) {
+        if self.start == 0 {
+            return;
+        }
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -290,8 +294,7 @@ impl Input {
         message.make_room(least, wanted);
     }
 
-    /// Leaves no byte of one connection for the next, whatever happened in between, and gives out
-    /// what was unread.
+    /// Leaves no byte of one connection for the next, whatever happened in between.
     #[cfg(feature = "std")]
     pub(crate) fn reset(&mut self) {
         self.recycle();
