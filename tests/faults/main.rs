@@ -25,8 +25,21 @@ use websocket_stream::{
     WebSocketStream,
 };
 
-/// Runs `conversation` on each of the seeds, or on the one that the environment names.
-fn run(seeds: Range<u64>, conversation: fn(u64, &mut Scratch)) {
+/// Runs `conversation` on ten thousand seeds, a share of them in each of a few threads, or on the one seed
+/// that the environment names.
+fn run(conversation: fn(u64, &mut Scratch)) {
+    if let Ok(seed) = std::env::var("FAULTS_SEED") {
+        let seed = seed.parse().expect("a number");
+        return run_share(seed..seed + 1, conversation);
+    }
+    std::thread::scope(|threads| {
+        for seeds in [0..2500, 2500..5000, 5000..7500, 7500..10000] {
+            threads.spawn(|| run_share(seeds, conversation));
+        }
+    });
+}
+
+fn run_share(seeds: Range<u64>, conversation: fn(u64, &mut Scratch)) {
     /// Says which seed it was.
     struct Failing(u64);
     impl Drop for Failing {
@@ -38,8 +51,6 @@ fn run(seeds: Range<u64>, conversation: fn(u64, &mut Scratch)) {
     }
     // One for all of them: what one conversation leaves in it, another would find.
     let mut scratch = Scratch::new();
-    let one = std::env::var("FAULTS_SEED").ok().map(|seed| seed.parse().expect("a number"));
-    let seeds = one.map_or(seeds, |seed: u64| seed..seed + 1);
     for seed in seeds {
         let _failing = Failing(seed);
         conversation(seed, &mut scratch);
@@ -258,43 +269,13 @@ fn nothing_to_do(
 }
 
 #[test]
-fn two_ends_in_bad_weather_1() {
-    run(0..2500, ours);
+fn two_ends_in_bad_weather() {
+    run(ours);
 }
 
 #[test]
-fn two_ends_in_bad_weather_2() {
-    run(2500..5000, ours);
-}
-
-#[test]
-fn two_ends_in_bad_weather_3() {
-    run(5000..7500, ours);
-}
-
-#[test]
-fn two_ends_in_bad_weather_4() {
-    run(7500..10000, ours);
-}
-
-#[test]
-fn an_end_of_ours_and_tungstenite_in_bad_weather_1() {
-    run(0..2500, theirs::with_tungstenite);
-}
-
-#[test]
-fn an_end_of_ours_and_tungstenite_in_bad_weather_2() {
-    run(2500..5000, theirs::with_tungstenite);
-}
-
-#[test]
-fn an_end_of_ours_and_tungstenite_in_bad_weather_3() {
-    run(5000..7500, theirs::with_tungstenite);
-}
-
-#[test]
-fn an_end_of_ours_and_tungstenite_in_bad_weather_4() {
-    run(7500..10000, theirs::with_tungstenite);
+fn an_end_of_ours_and_tungstenite_in_bad_weather() {
+    run(theirs::with_tungstenite);
 }
 
 #[test]
