@@ -2,9 +2,11 @@
 //! what was accepted arrives in order, and a Close frame always has its place.
 
 use quickcheck::{Arbitrary, Gen, QuickCheck};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
@@ -509,6 +511,16 @@ fn two_ends_that_both_stop_reading_wait_for_each_other_until_a_deadline() {
 
 // ---------------------------------------------------------------------------- over real sockets
 
+/// More rounds than any of these conversations takes.
+const MANY: u32 = 100_000;
+
+/// Until one of the sockets is ready for what is asked.
+fn wait(sockets: [(&TcpStream, PollFlags); 2]) {
+    let mut fds = sockets.map(|(socket, flags)| PollFd::from_borrowed_fd(socket.as_fd(), flags));
+    let hang = Timespec { tv_sec: 60, tv_nsec: 0 };
+    assert_ne!(poll(&mut fds, Some(&hang)).unwrap(), 0, "it hangs");
+}
+
 #[test]
 fn the_last_frames_are_not_lost_to_a_reset() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -520,8 +532,12 @@ fn the_last_frames_are_not_lost_to_a_reset() {
     let flood = vec![0x55; 1 << 20];
     peer.set_nonblocking(true).unwrap();
     let mut bytes: VecDeque<u8> = [b"\x82\x82\0\0\0\0hi\xff".as_slice(), &flood].concat().into();
-    let (mut end, mut all_sent, mut over) = (None, false, false);
+    let (mut end, mut all_sent, mut over, mut rounds) = (None, false, false, 0);
     while !over {
+        rounds += 1;
+        assert!(rounds < MANY, "it never ends");
+        let to_send = if bytes.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+        wait([(server.get_ref(), PollFlags::IN), (&peer, to_send)]);
         if let Ok(n) = peer.write(bytes.make_contiguous()) {
             bytes.drain(..n);
         }
@@ -572,12 +588,17 @@ fn a_tcp_peer_that_stops_and_goes_on_gets_all_in_order() {
     let mut received = Vec::new();
     let mut buffer = vec![0; 1 << 20];
     peer.set_nonblocking(true).unwrap();
+    let mut rounds = 0;
     while !received.ends_with(b"\x88\x02\x03\xe8") {
-        let _ = server.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
+        rounds += 1;
+        assert!(rounds < MANY, "it never ends");
+        let interest = server.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
+        let to_send = if interest.writable { PollFlags::OUT } else { PollFlags::empty() };
+        wait([(server.get_ref(), to_send), (&peer, PollFlags::IN)]);
         match peer.read(&mut buffer) {
             Ok(0) => break,
             Ok(n) => received.extend_from_slice(&buffer[..n]),
-            Err(_) => std::thread::yield_now(),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
     }
     let frame = 60_000 + 4;
