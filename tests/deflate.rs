@@ -6,7 +6,7 @@ use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use websocket_stream::deflate::{Agreed, Context, Deflate, Deflaters, History, Takeover, WindowBits};
-use websocket_stream::frame::{Decoded, Header, mask};
+use websocket_stream::frame::{Decoded, Header, MAX_HEADER_SIZE, mask};
 use websocket_stream::handshake::{ClientRequest, Response, ResponseFault};
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
@@ -278,6 +278,29 @@ fn what_was_refused_or_sent_plain_leaves_no_trace_in_the_window() {
         }
     }
     assert!(refused > 20, "{refused}");
+}
+
+#[test]
+fn what_is_to_be_compressed_fits_where_all_fits_that_it_can_become() {
+    const ROOM: usize = 1000;
+    let limits = Limits { unsent: Limits::CONTROL_ROOM + MAX_HEADER_SIZE + ROOM, ..Limits::default() };
+    let begin =
+        || Connection::with_config(Role::Server, config(limits.clone(), 0)).with_deflate(both(15, true));
+    let payload = vec![b'a'; ROOM + 1];
+    // A message that would grow is sent as it is, and so is one whose first fragment would.
+    for (opcode, fin) in [(OpCode::Text, true), (OpCode::Binary, true), (OpCode::Binary, false)] {
+        let send = |len| begin().send_fragment(opcode, &payload[..len], fin, &mut output());
+        assert_eq!((send(ROOM), send(ROOM + 1)), (Ok(()), Err(SendError::Full)), "{opcode:?} {fin}");
+    }
+    // A further one is compressed, come what may.
+    let most = (0..ROOM).rfind(|&len| Deflaters::most_of_fragment(len) <= ROOM).unwrap();
+    let send = |len| {
+        let (mut server, mut output) = (begin(), output());
+        server.send_fragment(OpCode::Binary, b"aaaaaaaaaaaaaaaaaaaaaaaa", false, &mut output).unwrap();
+        output.consume(usize::MAX);
+        server.send_fragment(OpCode::Continuation, &payload[..len], true, &mut output)
+    };
+    assert_eq!((send(most), send(most + 1)), (Ok(()), Err(SendError::Full)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod counting;
 
-use counting::{LIVE, PEAK};
+use counting::{ALLOCATIONS, LIVE, PEAK};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use websocket_stream::deflate::{Agreed, Context, Deflaters, WindowBits};
@@ -77,6 +77,15 @@ fn a_connection_without_takeover_holds_nothing_between_two_messages() {
     }
     assert_eq!(LIVE.get(), before);
     assert_eq!(pairs.iter().map(Pair::held).sum::<usize>(), 0);
+}
+
+#[test]
+fn a_thread_makes_what_it_compresses_and_inflates_with_once() {
+    let (mut thread, text) = (Thread::default(), message(9000));
+    Pair::new(both(15, false)).echo(&mut thread, &text);
+    let before = ALLOCATIONS.get();
+    Pair::new(both(15, false)).echo(&mut thread, &text);
+    assert_eq!(ALLOCATIONS.get(), before);
 }
 
 #[test]
