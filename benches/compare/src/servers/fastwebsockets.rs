@@ -2,6 +2,7 @@
 //! as it is read (a read cannot be given up half-way, so there is no telling when to flush).
 
 use super::Mode;
+use super::listen::accept_each;
 use fastwebsockets::upgrade::UpgradeFut;
 use fastwebsockets::{
     FragmentCollector, FragmentCollectorRead, Frame, OpCode, Payload, WebSocketError, upgrade,
@@ -18,12 +19,8 @@ use tokio::sync::broadcast;
 type Channel = broadcast::Sender<Arc<[u8]>>;
 
 pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     let channel: Channel = broadcast::channel(16).0;
-    loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
+    accept_each(listener, move |socket| {
         let channel = channel.clone();
         let service = service_fn(move |mut request| {
             let channel = channel.clone();
@@ -40,7 +37,8 @@ pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
         tokio::spawn(connection.with_upgrades());
-    }
+    })
+    .await
 }
 
 async fn echo(upgraded: UpgradeFut) -> Result<(), WebSocketError> {

@@ -2,6 +2,7 @@
 //! example has it and the negotiation of its Axum integration.
 
 use super::Plan;
+use super::listen::accept_each;
 use crate::compression::Compression;
 use futures_util::{SinkExt, StreamExt};
 use sockudo_ws::deflate::{DeflateConfig, negotiate_server_deflate};
@@ -13,19 +14,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     let compression = match plan.compression {
         Compression::Off => sockudo_ws::Compression::Disabled,
         Compression::Alone => sockudo_ws::Compression::Shared,
         Compression::Takeover => sockudo_ws::Compression::Dedicated,
     };
     let policy = compression.to_deflate_config().ok_or(io::Error::other("only where it compresses"))?;
-    loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
+    accept_each(listener, move |socket| {
         tokio::spawn(echo(socket, compression, policy.clone()));
-    }
+    })
+    .await
 }
 
 async fn echo(

@@ -3,6 +3,7 @@
 //! receive is never given up half-way.
 
 use super::Mode;
+use super::listen::accept_each;
 use ::soketto::handshake::{Server, server::Response};
 use ::soketto::{BoxedError, Data, Receiver, Sender};
 use futures_util::future::{self, Either};
@@ -20,12 +21,8 @@ type Channel = broadcast::Sender<Arc<[u8]>>;
 type Stream = BufReader<BufWriter<Compat<TcpStream>>>;
 
 pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     let channel: Channel = broadcast::channel(16).0;
-    loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
+    accept_each(listener, move |socket| {
         let channel = channel.clone();
         tokio::spawn(async move {
             let (sender, receiver) = open(socket).await?;
@@ -34,7 +31,8 @@ pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
                 Mode::Broadcast => share(sender, receiver, channel).await,
             }
         });
-    }
+    })
+    .await
 }
 
 async fn open(socket: TcpStream) -> Result<(Sender<Stream>, Receiver<Stream>), BoxedError> {

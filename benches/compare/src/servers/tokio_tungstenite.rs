@@ -1,6 +1,7 @@
 //! tokio-tungstenite on a current-thread runtime, a task for each connection. Messages are fed while
 //! there are some, and flushed when there are none.
 
+use super::listen::accept_each;
 use super::{Mode, Plan, tungstenite_mio};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::io;
@@ -13,13 +14,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 type Channel = broadcast::Sender<Message>;
 
 pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     let config = tungstenite_mio::config(plan);
     let channel: Channel = broadcast::channel(16).0;
-    loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
+    accept_each(listener, move |socket| {
         let channel = channel.clone();
         tokio::spawn(async move {
             let stream = tokio_tungstenite::accept_async_with_config(socket, Some(config)).await?;
@@ -28,7 +25,8 @@ pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
                 Mode::Broadcast => share(stream, channel).await,
             }
         });
-    }
+    })
+    .await
 }
 
 async fn echo(mut stream: WebSocketStream<TcpStream>) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 //! message flushes, so those that are there are taken first, and their replies fed and flushed then.
 
 use super::Mode;
+use super::listen::accept_each;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::io;
 use std::net::TcpListener;
@@ -12,12 +13,8 @@ use tokio_websockets::{Error, Message, ServerBuilder, WebSocketStream};
 type Channel = broadcast::Sender<Message>;
 
 pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     let channel: Channel = broadcast::channel(16).0;
-    loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
+    accept_each(listener, move |socket| {
         let channel = channel.clone();
         tokio::spawn(async move {
             let (_request, stream) = ServerBuilder::new().accept(socket).await?;
@@ -26,7 +23,8 @@ pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
                 Mode::Broadcast => share(stream, channel).await,
             }
         });
-    }
+    })
+    .await
 }
 
 async fn echo(mut stream: WebSocketStream<TcpStream>) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 //! message is compressed alone, the engines are in a pool, as is advised for many connections.
 
 use super::Plan;
+use super::listen::accept_each;
 use crate::compression::Compression;
 use ::yawc::{DeflatePool, OpCode, Options, UpgradeFut, WebSocket, WebSocketError};
 use futures_util::{SinkExt, StreamExt};
@@ -12,12 +13,8 @@ use std::io;
 use std::net::TcpListener;
 
 pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     let options = options(plan);
-    loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
+    accept_each(listener, move |socket| {
         let options = options.clone();
         let service = service_fn(move |mut request| {
             let options = options.clone();
@@ -29,7 +26,8 @@ pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
         tokio::spawn(connection.with_upgrades());
-    }
+    })
+    .await
 }
 
 fn options(plan: Plan) -> Options {
