@@ -45,6 +45,21 @@ pub enum Cause {
 }
 
 /// How a connection ended: told once, as [`Event::End`](super::Event::End).
+///
+/// ```
+/// use websocket_stream::protocol::{Connection, Input, Output, Role};
+/// use websocket_stream::{Cause, CloseCode, End, Endpoint, Event, Fault};
+///
+/// let mut connection = Connection::new(Role::Server);
+/// let (mut input, mut output) = (Input::default(), Output::new());
+/// input.extend(b"\x83\x80\0\0\0\0"); // an opcode that does not exist
+/// input.end_of_stream();
+/// let Some(Event::End(end)) = connection.receive(&mut input, &mut output) else { panic!() };
+/// let cause = Cause::Fault(Fault::ReservedOpcode);
+/// assert_eq!(end, End { code: CloseCode::PROTOCOL_ERROR, by: Endpoint::Local, cause });
+/// assert!(!end.is_clean());
+/// assert_eq!(end.to_string(), "failed with 1002 (protocol error): the peer used a reserved opcode");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct End {
     /// The close code: the one of the Close frame that began the closing handshake, that of the peer's

@@ -81,6 +81,56 @@ impl From<&mio::event::Event> for Ready {
 }
 
 /// What a stream wants of the event loop now.
+///
+/// ```
+/// # use std::collections::VecDeque;
+/// # use std::sync::Arc;
+/// # use websocket_stream::transport::memory;
+/// # use websocket_stream::{Config, Error, Limits, NonBlockingTransport, Role, Scratch};
+/// use websocket_stream::{Interest, Ready, WebSocketStream};
+/// # let limits = Limits { call_events: 1, ..Limits::default() };
+/// # let config = Arc::new(Config { limits, ..Config::default() });
+/// # let (a, mut peer) = memory::pair(4096);
+/// # let mut stream = WebSocketStream::with_config(a, Role::Server, config)?;
+/// # let (mut scratch, now) = (Scratch::new(), 0);
+/// # peer.send(b"\x82\x81\0\0\0\0a\x82\x81\0\0\0\0b\x82\x81\0\0\0\0c")?;
+///
+/// // The keys of those that are called again when all that are ready have been called.
+/// let mut later = VecDeque::new();
+/// # let (key, mut heard) = (7, 0);
+/// # let mut drive = |ready| -> Result<Interest, Error> {
+/// #     stream.drive(&mut scratch.at(now), ready, |_, _| {
+/// #         heard += 1;
+/// #         Ok(())
+/// #     })
+/// # };
+/// let mut serve = |ready| -> Result<(), Error> {
+///     let Interest { readable, writable, again, over } = drive(ready)?;
+///     if again {
+///         later.push_back(key);
+///     }
+///     if over {
+///         // Drop the stream; that closes its socket.
+///     } else {
+///         // Wait for `readable` and `writable`, if that has changed. An edge-triggered poller
+///         // was told of both in the beginning.
+/// #         let _ = (readable, writable);
+///     }
+///     Ok(())
+/// };
+/// serve(Ready::READABLE)?;
+/// # drop(serve);
+/// # let mut turns = 0;
+/// while let Some(key) = later.pop_front() {
+/// #     let _ = key;
+/// #     turns += 1;
+/// #     if drive(Ready::READABLE)?.again {
+/// #         later.push_back(key);
+/// #     }
+/// }
+/// # assert_eq!((heard, turns), (3, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Interest {

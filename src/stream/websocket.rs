@@ -92,6 +92,25 @@ pub struct WebSocketStream<T> {
 }
 
 /// What became of a message that was accepted.
+///
+/// ```
+/// use websocket_stream::transport::memory;
+/// use websocket_stream::{Ready, Scratch, Sent, WebSocketStream};
+///
+/// let (a, b) = memory::pair(100); // takes 100 bytes at once
+/// let (mut stream, mut peer) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
+/// let mut scratch = Scratch::new();
+/// let header = 2;
+///
+/// assert_eq!(stream.send(&mut scratch.at(0), &[1; 60])?, Sent::Written);
+/// assert_eq!(stream.send(&mut scratch.at(0), &[2; 60])?, Sent::Queued(2 * (header + 60) - 100));
+/// assert!(stream.interest().writable);
+/// // The peer reads; the poller says that the stream is writable.
+/// assert_eq!(peer.read()?.1, [1; 60]);
+/// assert_eq!(stream.flush(&mut scratch.at(0))?, Sent::Written);
+/// assert_eq!(peer.read()?.1, [2; 60]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// The transport took all of it.
@@ -169,6 +188,31 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// A handler's error stops the call at once. Replies made before it are sent or kept, and what
     /// was received and not used is kept: the next call goes on behind the event that failed. With an
     /// edge-triggered poller, make that call with [`Ready::READABLE`] without waiting.
+    ///
+    /// ```
+    /// # use websocket_stream::transport::memory;
+    /// use websocket_stream::{CloseCode, Event, Message, Ready};
+    /// # use websocket_stream::{Scratch, WebSocketStream};
+    /// # let (a, b) = memory::pair(4096);
+    /// # let (mut stream, mut peer) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
+    /// # let (mut scratch, now, ready) = (Scratch::new(), 0, Ready::READABLE);
+    /// # peer.send(&mut scratch.at(now), "hello")?;
+    /// # peer.send(&mut scratch.at(now), "bye")?;
+    ///
+    /// let interest = stream.drive(&mut scratch.at(now), ready, |event, out| match event {
+    ///     Event::Message(Message::Text("bye")) => out.close(CloseCode::NORMAL, "as you wish"),
+    ///     Event::Message(message) => out.send(message),
+    ///     // What these ask for is answered already.
+    ///     Event::Ping(_) | Event::Pong(_) | Event::Close(_) => Ok(()),
+    ///     Event::End(end) => Ok(println!("{end}")),
+    /// #   _ => unreachable!("{event:?}"),
+    /// })?;
+    /// // It waits for the peer's Close frame, and has nothing to send.
+    /// assert!(interest.readable && !interest.writable && !interest.over);
+    /// # assert_eq!(peer.read()?.1, b"hello");
+    /// # assert_eq!(peer.read()?.1, b"\x03\xe8as you wish");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -284,6 +328,35 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Begins the closing handshake; see [`Connection::close`]. Go on driving until
     /// [`Interest::over`].
     ///
+    /// ```
+    /// use websocket_stream::transport::memory;
+    /// use websocket_stream::{CloseCode, Event, Ready, Scratch, WebSocketStream};
+    ///
+    /// let (a, b) = memory::pair(4096);
+    /// let (mut server, mut client) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
+    /// let mut scratch = Scratch::new();
+    ///
+    /// server.close(&mut scratch.at(0), CloseCode::GOING_AWAY, "we restart")?;
+    /// // The client answers by itself. It hears why, and goes when the server has ended the stream.
+    /// let mut reason = None;
+    /// let _ = client.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+    ///     if let Event::Close(close) = event {
+    ///         reason = Some((close.code, close.reason.to_owned()));
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(reason, Some((CloseCode::GOING_AWAY, "we restart".to_owned())));
+    /// let mut clean = None;
+    /// let interest = server.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+    ///     if let Event::End(end) = event {
+    ///         clean = Some(end.is_clean());
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert!(interest.over && clean == Some(true));
+    /// # Ok::<(), websocket_stream::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`send_with`](Self::send_with).
@@ -316,6 +389,32 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Only closing, and bytes that come to be unsent, bring it forward. Where a timer runs for this
     /// stream already, it is enough to ask again when it has run out, after [`close`](Self::close),
     /// and where [`Interest::writable`] is set or [`status`](Self::status) is not open.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use websocket_stream::transport::memory;
+    /// use websocket_stream::{Cause, Config, Deadline, Deadlines, Event, Ready, Role, Scratch, WebSocketStream};
+    ///
+    /// let deadlines = Deadlines { ping: Some(20_000), silence: Some(30_000), ..Deadlines::default() };
+    /// let config = Arc::new(Config { deadlines, ..Config::default() });
+    /// let (a, _silent) = memory::pair(4096);
+    /// let mut stream = WebSocketStream::with_config(a, Role::Server, config)?;
+    /// let mut scratch = Scratch::new();
+    /// let _ = stream.drive(&mut scratch.at(1_000), Ready::NONE, |_, _| Ok(()))?;
+    ///
+    /// let mut cause = None;
+    /// while let Some(at) = stream.next_deadline(1_000).filter(|_| cause.is_none()) {
+    ///     // A timer has waited until `at`: to send a ping, then to give the peer up.
+    ///     let _ = stream.drive(&mut scratch.at(at), Ready::NONE, |event, _| {
+    ///         if let Event::End(end) = event {
+    ///             cause = Some((at, end.cause));
+    ///         }
+    ///         Ok(())
+    ///     })?;
+    /// }
+    /// assert_eq!(cause, Some((31_000, Cause::Deadline(Deadline::Silence))));
+    /// # Ok::<(), websocket_stream::Error>(())
+    /// ```
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadline = self.connection.next_deadline(now);
         match &self.spill {
