@@ -260,6 +260,17 @@ impl Connection {
         !self.receiver.is_idle()
     }
 
+    /// Whether it is open, nothing is being received, and nothing but the peer's silence is timed.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        if self.contexts.is_some() {
+            return false;
+        }
+        matches!(self.closing, Closing::Open) && self.receiver.is_idle()
+    }
+
     /// The heap bytes it holds, of which an idle connection has none. The shared configuration is not
     /// counted.
     #[inline]

@@ -113,14 +113,28 @@ impl Input {
     /// Room behind the unread bytes, to receive into before [`filled`](Self::filled).
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
+        self.make_spare();
+        let room = self.room();
+        &mut self.buffer[self.end..room]
+    }
+
+    /// The same, and what to add to how many bytes were received into it.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    pub(crate) fn spare_and_end(&mut self) -> (&mut [u8], &mut usize) {
+        self.make_spare();
+        let room = self.room();
+        (&mut self.buffer[self.end..room], &mut self.end)
+    }
+
+    #[inline(always)]
+    fn make_spare(&mut self) {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
         } else if self.end == self.room() {
             self.compact();
         }
-        let room = self.room();
-        &mut self.buffer[self.end..room]
     }
 
     /// Where the place for received bytes ends.
@@ -186,9 +200,12 @@ impl Input {
     /// what says how far the reading is.
     #[inline(always)]
     pub(super) fn take(&mut self, header: usize, payload: usize) -> Option<(&mut [u8], Rest<'_>)> {
-        let unread = self.buffer.get_mut(self.start..self.end)?;
-        let bytes = unread.get_mut(header..)?.get_mut(..payload)?;
-        self.start += header + payload;
+        let whole = header.checked_add(payload)?;
+        if whole > self.end - self.start {
+            return None;
+        }
+        let bytes = self.buffer.get_mut(self.start..)?.get_mut(header..whole)?;
+        self.start += whole;
         Some((bytes, Rest { start: &mut self.start, end: self.end, end_of_stream: self.end_of_stream }))
     }
 

@@ -144,15 +144,21 @@ impl Output {
     #[inline]
     pub fn consume(&mut self, n: usize) {
         if n >= self.gathered() {
-            self.sent = 0;
-            self.end = 0;
-            self.blocked = false;
-            if self.pong.is_some() {
-                self.release_pong();
-            }
+            self.consume_all();
         } else {
             self.sent += n;
             self.blocked = true;
+        }
+    }
+
+    /// The same, where it took them all.
+    #[inline]
+    pub(crate) fn consume_all(&mut self) {
+        self.sent = 0;
+        self.end = 0;
+        self.blocked = false;
+        if self.pong.is_some() {
+            self.release_pong();
         }
     }
 

@@ -17,14 +17,15 @@ pub(super) struct Call<'a, T> {
     own_unread: bool,
     /// The error of a system call. After it nothing goes out any more.
     pub(super) failed: Option<io::Error>,
+    /// The call has found that it leaves nothing behind, in the scratch or in the stream.
+    pub(super) leaves_nothing: bool,
 }
 
 impl<T> Drop for Call<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let is_clean = self.scratch.input.is_clean() && self.scratch.output.is_clean();
-        if self.stream.spill.is_some() || self.failed.is_some() || !is_clean {
-            self.stow();
+        if !self.leaves_nothing {
+            self.leave();
         }
     }
 }
@@ -52,22 +53,24 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 }
 
 impl<'a, T> Call<'a, T> {
-    /// Lends the scratch, and takes what the stream kept.
+    /// Lends the scratch to a stream that kept nothing; to any other, see [`unpack`](Self::unpack).
     #[inline]
-    pub(super) fn begin(stream: &'a mut WebSocketStream<T>, turn: &'a mut Turn<'_>) -> Self {
+    pub(super) fn new(stream: &'a mut WebSocketStream<T>, turn: &'a mut Turn<'_>) -> Self {
         turn.scratch.output.set_time(turn.now);
-        let mut call = Self { stream, scratch: turn.scratch, own_unread: false, failed: None };
-        let WebSocketStream { spill, state, .. } = &*call.stream;
-        if spill.is_some() || state.ended() || state.broken.is_some() {
-            call.unpack();
-        }
+        Self { stream, scratch: turn.scratch, own_unread: false, failed: None, leaves_nothing: false }
+    }
+
+    /// Lends the scratch, and takes what the stream kept.
+    pub(super) fn begin(stream: &'a mut WebSocketStream<T>, turn: &'a mut Turn<'_>) -> Self {
+        let mut call = Self::new(stream, turn);
+        call.unpack();
         call
     }
 }
 
 impl<T> Call<'_, T> {
-    #[cold]
-    fn unpack(&mut self) {
+    /// Takes what the stream kept.
+    pub(super) fn unpack(&mut self) {
         let Self { stream, scratch, .. } = self;
         let state = stream.state;
         if let Some(spill) = &mut stream.spill {
@@ -89,6 +92,14 @@ impl<T> Call<'_, T> {
                 0 => io::ErrorKind::NotConnected.into(),
                 errno => io::Error::from_raw_os_error(errno),
             });
+        }
+    }
+
+    #[cold]
+    fn leave(&mut self) {
+        let is_clean = self.scratch.input.is_clean() && self.scratch.output.is_clean();
+        if self.stream.spill.is_some() || self.failed.is_some() || !is_clean {
+            self.stow();
         }
     }
 

@@ -3,16 +3,18 @@
 
 use super::call::Call;
 use super::transport_state::Errno;
-use crate::protocol::{Event, Stamp, Status};
+use crate::protocol::{End, Event, Stamp, Status};
 
 impl<T> Call<'_, T> {
     /// Does what is due by now; an end that is due is told.
     #[inline]
-    pub(super) fn on_deadline(&mut self) -> Option<Event<'static>> {
+    pub(super) fn on_deadline(&mut self) -> Option<End> {
         if self.stream.spill.is_some() {
             self.on_unsent_deadline();
         }
-        let end = self.stream.connection.on_deadline(&mut self.scratch.output)?;
+        let Event::End(end) = self.stream.connection.on_deadline(&mut self.scratch.output)? else {
+            return None;
+        };
         // Whoever was waited for until now is not waited for to take the rest.
         self.abandon();
         Some(end)

@@ -22,6 +22,7 @@ mod original;
 mod outgoing;
 mod parts;
 mod prepared;
+mod progress;
 mod readiness;
 mod receiving;
 mod scratch;

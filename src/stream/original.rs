@@ -41,7 +41,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         let mut ready = Ready::ALL;
         let result = with_scratch(|scratch| {
             loop {
-                let result = Call::begin(self, &mut scratch.untimed()).run(ready, |event, _| {
+                let result = Call::new(self, &mut scratch.untimed()).run(ready, |event, _| {
                     found = match event {
                         Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
                         Event::Ping(payload) => Some((OpCode::Ping, payload.to_vec())),

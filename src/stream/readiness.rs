@@ -144,3 +144,8 @@ pub struct Interest {
     /// It is over. The end was told and nothing is left to send: drop the stream.
     pub over: bool,
 }
+
+impl Interest {
+    /// That of an open connection with nothing to send.
+    pub(super) const TO_RECEIVE: Self = Self { readable: true, writable: false, again: false, over: false };
+}

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::call::Call;
-use super::driving::{Budget, Refill};
+use super::progress::{Budget, Refill};
 use super::transport_state::Incoming;
 use crate::protocol::Status;
 use crate::transport::{NonBlockingTransport, Received, recv_checked};
@@ -12,7 +12,7 @@ use std::io;
 const DIRECT_RECEIVE: usize = 32 << 10;
 
 impl<T: NonBlockingTransport> Call<'_, T> {
-    /// Receives once, all of whose input is used.
+    /// Receives once, where all of the input is used.
     pub(super) fn refill(&mut self, budget: &mut Budget) -> Refill {
         let failed = self.has_failed();
         if self.stream.state.ended() || (failed && !self.stream.connection.goes_on()) {
@@ -22,57 +22,63 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             return Refill::Spent;
         }
         self.restore();
-        let (received, room) = self.receive_once(budget.bytes);
-        let state = &mut self.stream.state;
-        match received {
-            Ok(Received::Bytes(n)) => {
-                self.stream.connection.heard(self.scratch.output.now());
-                budget.bytes = budget.bytes.saturating_sub(n);
-                // A short read has drained the socket, except of its end.
-                budget.more =
-                    n == room || state.incoming == Incoming::ToTheEnd || self.stream.transport.holds_input();
-                Refill::Received
-            }
-            Ok(Received::WouldBlock) => {
-                state.incoming = Incoming::Announced;
-                Refill::Drained
-            }
-            Ok(Received::End) => {
-                state.incoming = Incoming::Ended;
-                // The failure is the end to be told.
-                if failed {
-                    return Refill::Drained;
-                }
-                self.scratch.input.end_of_stream();
-                Refill::Received
-            }
-            Err(error) => {
-                state.incoming = Incoming::Ended;
-                self.failed.get_or_insert(error);
-                Refill::Drained
-            }
-        }
-    }
-
-    /// The rest of a large payload goes straight into its message, everything else into the scratch.
-    /// At most `most` bytes; gives what came, and how much room there was for it.
-    #[inline]
-    fn receive_once(&mut self, most: usize) -> (io::Result<Received>, usize) {
         if let Some(room) = self.stream.connection.direct_room(DIRECT_RECEIVE, &mut self.scratch.input) {
-            let len = room.len().min(most);
+            let len = room.len().min(budget.bytes);
             let received = recv_checked(&mut self.stream.transport, &mut room[..len]);
             if let Ok(Received::Bytes(n)) = received {
                 self.stream.connection.direct_filled(n, &mut self.scratch.output);
             }
-            return (received, len);
+            return self.received(received, len, budget);
         }
-        let room = self.scratch.input.spare();
-        let len = room.len().min(most);
+        self.refill_scratch(budget)
+    }
+
+    /// The same into the scratch, as everything but the rest of a large payload, which goes straight
+    /// into its message.
+    #[inline(always)]
+    pub(super) fn refill_scratch(&mut self, budget: &mut Budget) -> Refill {
+        let (room, end) = self.scratch.input.spare_and_end();
+        let len = room.len().min(budget.bytes);
         let received = recv_checked(&mut self.stream.transport, &mut room[..len]);
         if let Ok(Received::Bytes(n)) = received {
-            self.scratch.input.filled(n);
+            *end += n;
         }
-        (received, len)
+        self.received(received, len, budget)
+    }
+
+    /// What follows from what a call gave, that had `room` for so many bytes.
+    #[inline(always)]
+    fn received(&mut self, received: io::Result<Received>, room: usize, budget: &mut Budget) -> Refill {
+        let Ok(Received::Bytes(n)) = received else { return self.received_none(received) };
+        self.stream.connection.heard(self.scratch.output.now());
+        budget.bytes -= n;
+        // A short read has drained the socket, except of its end.
+        budget.more = n == room
+            || self.stream.state.incoming == Incoming::ToTheEnd
+            || self.stream.transport.holds_input();
+        Refill::Received
+    }
+
+    #[cold]
+    fn received_none(&mut self, received: io::Result<Received>) -> Refill {
+        let failed = self.has_failed();
+        let incoming = &mut self.stream.state.incoming;
+        match received {
+            Ok(Received::Bytes(_) | Received::WouldBlock) => *incoming = Incoming::Announced,
+            Ok(Received::End) => {
+                *incoming = Incoming::Ended;
+                // The failure is the end to be told.
+                if !failed {
+                    self.scratch.input.end_of_stream();
+                    return Refill::Received;
+                }
+            }
+            Err(error) => {
+                *incoming = Incoming::Ended;
+                self.failed.get_or_insert(error);
+            }
+        }
+        Refill::Drained
     }
 
     /// Whether nothing may be received because too much is unsent.

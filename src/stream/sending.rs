@@ -8,17 +8,21 @@ use crate::transport::{NonBlockingTransport, flush_checked, send_checked, send_v
 use std::io::{self, IoSlice};
 
 /// Sends what a call has gathered, as much as the transport takes.
-#[inline]
+#[inline(always)]
 fn send_gathered<T: NonBlockingTransport + ?Sized>(transport: &mut T, output: &mut Output) -> io::Result<()> {
-    if !output.as_bytes().is_empty() {
-        let taken = send_checked(transport, output.as_bytes())?;
-        output.consume(taken);
+    let gathered = output.as_bytes();
+    if !gathered.is_empty() {
+        let all = gathered.len();
+        match send_checked(transport, gathered)? {
+            taken if taken == all => output.consume_all(),
+            taken => output.consume(taken),
+        }
     }
     Ok(())
 }
 
 /// The same, unless the transport failed, or is known to take nothing now; that it fails is kept.
-#[inline]
+#[inline(always)]
 pub(super) fn flush_gathered<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,
     output: &mut Output,

@@ -57,6 +57,12 @@ impl TransportState {
         }
     }
 
+    /// Whether nothing is the matter with it, beside what an open connection does not do.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.incoming == Incoming::Announced && !self.paused && self.broken.is_none()
+    }
+
     /// Whether the end of the stream was received.
     #[inline]
     pub(super) fn ended(&self) -> bool {

@@ -225,7 +225,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> Result<Interest, Error> {
-        Call::begin(self, turn).run(ready, handler).map_err(|stopped| match stopped {
+        Call::new(self, turn).run(ready, handler).map_err(|stopped| match stopped {
             Stopped::System(error) => Error::System(error),
             Stopped::Handler(error) => Error::Send(error),
         })
@@ -279,7 +279,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Interest, E> {
-        Call::begin(self, turn).run(ready, handler).map_err(|stopped| match stopped {
+        Call::new(self, turn).run(ready, handler).map_err(|stopped| match stopped {
             Stopped::System(error) => E::from(error),
             Stopped::Handler(error) => error,
         })

@@ -40,6 +40,7 @@ pub(super) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+#[inline]
 pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     transferred(|| {
         // SAFETY: the kernel writes at most `buffer.len()` bytes from where `buffer` begins, which
@@ -48,6 +49,7 @@ pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     })
 }
 
+#[inline]
 pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     transferred(|| {
         // SAFETY: the kernel reads at most `bytes.len()` bytes from where `bytes` begins, which is
@@ -136,10 +138,12 @@ macro_rules! descriptor_transport {
                 set_nonblocking(self.as_fd())
             }
 
+            #[inline(always)]
             fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 recv(self.as_fd(), buffer)
             }
 
+            #[inline(always)]
             fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
                 send(self.as_fd(), bytes)
             }
