@@ -247,10 +247,15 @@ impl Connection {
         len: usize,
         output: &mut Output,
     ) -> Planned {
-        // "A client MUST mask all frames that it sends to the server" (section 5.1), each with "a
-        // fresh masking key from the set of allowed 32-bit values" (section 5.3).
-        let key = (self.role == Role::Client).then(|| output.next_key());
-        let header = Header { fin, rsv, opcode, mask: key, len: len as u64 };
-        Planned { header: header.encode(), key }
+        let header = Header { fin, rsv, ..Header::new(opcode, len as u64) };
+        match self.role {
+            Role::Server => Planned { header: header.encode(), key: None },
+            // "A client MUST mask all frames that it sends to the server" (section 5.1), each with "a
+            // fresh masking key from the set of allowed 32-bit values" (section 5.3).
+            Role::Client => {
+                let key = Some(output.next_key());
+                Planned { header: Header { mask: key, ..header }.encode(), key }
+            }
+        }
     }
 }

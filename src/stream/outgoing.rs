@@ -166,8 +166,7 @@ impl Outgoing<'_> {
         let gathered = self.output.as_bytes();
         let pieces = [IoSlice::new(gathered), IoSlice::new(header), IoSlice::new(payload)];
         let gathered = gathered.len();
-        let pieces = if gathered == 0 { &pieces[1..] } else { &pieces[..] };
-        match send_vectored_checked(self.transport, pieces) {
+        match send_vectored_checked(self.transport, &pieces) {
             Ok(taken) => {
                 self.output.consume(taken.min(gathered));
                 let taken = taken - taken.min(gathered);

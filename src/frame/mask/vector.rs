@@ -120,7 +120,7 @@ unsafe fn copy_ends<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Ke
     }
 }
 
-/// Copies bytes, masking them, eight vectors at a time.
+/// Copies bytes, masking them, many vectors at a time.
 ///
 /// # Safety
 ///
@@ -133,42 +133,46 @@ pub(in crate::frame) unsafe fn copy_long<V: Vector>(to: *mut u8, from: *const u8
     unsafe {
         let last = V::load(from.add(end)).xor(V::splat(key.after(end)));
         if len < 8 * size {
-            copy_steps::<V>(to, from, 0, end, key);
+            copy_steps::<V, 1>(to, from, 0, end, V::splat(key));
         } else {
             // The first vector, too, overlaps the next one, which is aligned.
             let first = V::load(from).xor(V::splat(key));
             let start = to.align_offset(size).min(size);
             let wide = V::splat(key.after(start));
-            let mut at = start;
-            let stop = start + (len - start) / (8 * size) * (8 * size);
-            while at != stop {
-                for i in 0..8 {
-                    V::load(from.add(at + i * size)).xor(wide).store(to.add(at + i * size));
-                }
-                at += 8 * size;
-            }
-            copy_steps::<V>(to, from, at, end, key.after(at));
+            let at = copy_steps::<V, 16>(to, from, start, end, wide);
+            let at = copy_steps::<V, 4>(to, from, at, end, wide);
+            copy_steps::<V, 1>(to, from, at, end, wide);
             first.store(to);
         }
         last.store(to.add(end));
     }
 }
 
-/// Copies a vector at a time, from `at` to the one that begins before `end`.
+/// Copies `N` vectors at a time, from `at` on, while the last of them begins before `end`. Gives where
+/// the next one would begin.
 ///
 /// # Safety
 ///
 /// As [`copy_long`]'s, for a `len` of `end` and the size of `V`. The key is the one for `at`.
 #[inline(always)]
-unsafe fn copy_steps<V: Vector>(to: *mut u8, from: *const u8, mut at: usize, end: usize, key: Key) {
+unsafe fn copy_steps<V: Vector, const N: usize>(
+    to: *mut u8,
+    from: *const u8,
+    mut at: usize,
+    end: usize,
+    key: V,
+) -> usize {
+    let size = size_of::<V>();
     // SAFETY: every vector begins before `end`, and so is within `end` and its size.
     unsafe {
-        let key = V::splat(key);
-        while at < end {
-            V::load(from.add(at)).xor(key).store(to.add(at));
-            at += size_of::<V>();
+        while at + (N - 1) * size < end {
+            for i in 0..N {
+                V::load(from.add(at + i * size)).xor(key).store(to.add(at + i * size));
+            }
+            at += N * size;
         }
     }
+    at
 }
 
 macro_rules! word {
