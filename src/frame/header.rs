@@ -210,6 +210,19 @@ impl Extent {
         Ok(Self { len, masked, key, size: 2 + extended + if masked { 4 } else { 0 } })
     }
 
+    /// The same, where the payload is masked or not as it should be: one comparison tells so of a short
+    /// one.
+    #[inline(always)]
+    pub(crate) fn of_expected(bytes: &[u8; MAX_HEADER_SIZE], masked: bool) -> Option<Self> {
+        let bit = u8::from(masked) << 7;
+        let short = bytes[1] ^ bit;
+        if short < LEN_16 {
+            let key = LittleEndian::read_u32(&bytes[2..]);
+            return Some(Self { len: u64::from(short), masked, key, size: 2 + usize::from(bit >> 5) });
+        }
+        Self::of(bytes).ok().filter(|extent| extent.masked == masked)
+    }
+
     /// A length, the bytes that it takes, and the key behind it.
     #[inline]
     fn of_16_bits(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<(u64, usize, u32), HeaderError> {

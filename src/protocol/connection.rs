@@ -165,10 +165,7 @@ impl Connection {
 
     #[inline(always)]
     fn next_whole(&self, input: &Input, most: u64) -> Option<Whole> {
-        if !self.goes_on() {
-            return None;
-        }
-        self.receiver.next_whole(input, self.role, most)
+        self.receiver.next_whole(input, self.role, most).filter(|_| self.goes_on())
     }
 
     /// The reserved bits that have a meaning.

@@ -81,10 +81,10 @@ impl Receiver {
     /// Everything else, faults too, is left to [`next`](Self::next).
     #[inline(always)]
     pub(super) fn next_whole(&self, input: &Input, role: Role, most: u64) -> Option<Whole> {
+        let start = input.peek()?;
         if self.pending.is_some() {
             return None;
         }
-        let start = input.peek()?;
         // The first byte that such a frame has: FIN, no reserved bit, the opcode.
         let text = match start[0] {
             0x81 => true,
@@ -92,8 +92,9 @@ impl Receiver {
             _ => return None,
         };
         // What is behind the unread bytes may make a header here, but never a whole frame.
-        let Extent { len, masked, key, size } = Extent::of(start).ok()?;
-        if masked != (role == Role::Server) || len > most {
+        let masked = role == Role::Server;
+        let Extent { len, key, size, .. } = Extent::of_expected(start, masked)?;
+        if len > most {
             return None;
         }
         Some(Whole { text, header: size, len: usize::try_from(len).ok()?, key: masked.then_some(key) })

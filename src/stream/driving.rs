@@ -70,7 +70,10 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     #[inline(always)]
     fn is_quiet(&self) -> bool {
         let WebSocketStream { transport, connection, state, spill } = &*self.stream;
-        spill.is_none() && state.is_plain() && connection.is_quiet() && !transport.wants_write()
+        if spill.is_some() || !state.is_plain() || !connection.is_quiet() {
+            return false;
+        }
+        !transport.wants_write()
     }
 
     /// Receives once; whether something came.

@@ -37,7 +37,7 @@ pub(super) enum Step {
 #[derive(Default)]
 pub(super) struct Budget {
     pub(super) bytes: usize,
-    /// So many events may be given, and were.
+    /// So many events may be given, one at least, and were.
     pub(super) events: usize,
     pub(super) given: usize,
     /// Something may be there to be received.
@@ -225,7 +225,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             None => GATHER,
             Some(pause) => GATHER.min(pause.saturating_sub(self.scratch.output.len()).max(1)),
         };
-        Budget { bytes: limits.call_bytes.max(1), events: limits.call_events.max(1), given: 0, more, gather }
+        Budget { bytes: limits.call_bytes.max(1), events: limits.call_events, given: 0, more, gather }
     }
 
     /// Sends what was gathered, where it is much. Tells whether the call stops here.

@@ -23,7 +23,7 @@ pub(super) struct TransportState {
 pub(super) enum Incoming {
     /// What comes is announced by a readiness.
     #[default]
-    Announced,
+    Announced = 0,
     /// The poller said that the peer ended its direction, or a call left something behind in the
     /// transport. An edge-triggered one says so only once, so what comes is received until nothing is
     /// left, over as many calls as that takes.
@@ -60,7 +60,9 @@ impl TransportState {
     /// Whether nothing is the matter with it, beside what an open connection does not do.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.incoming == Incoming::Announced && !self.paused && self.broken.is_none()
+        // As one number, which is one branch.
+        let broken = self.broken.map_or(0, |errno| errno.0.get());
+        self.incoming as u8 | u8::from(self.paused) | broken == 0
     }
 
     /// Whether the end of the stream was received.
