@@ -234,11 +234,13 @@ impl Connection {
         output.push(&planned.header, &payload[..len], planned.key);
     }
 
+    #[inline(always)]
     pub(crate) fn planned(&self, opcode: OpCode, fin: bool, len: usize, output: &mut Output) -> Planned {
         self.planned_extended(0, opcode, fin, len, output)
     }
 
     /// The same, with reserved bits to which an extension gave a meaning.
+    #[inline(always)]
     pub(super) fn planned_extended(
         &self,
         rsv: u8,

@@ -166,7 +166,9 @@ impl Outgoing<'_> {
         let gathered = self.output.as_bytes();
         let pieces = [IoSlice::new(gathered), IoSlice::new(header), IoSlice::new(payload)];
         let gathered = gathered.len();
+        let all = gathered + header.len() + payload.len();
         match send_vectored_checked(self.transport, &pieces) {
+            Ok(taken) if taken == all => self.output.consume_all(),
             Ok(taken) => {
                 self.output.consume(taken.min(gathered));
                 let taken = taken - taken.min(gathered);
