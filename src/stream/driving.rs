@@ -37,17 +37,18 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Interest, Stopped<E>> {
         let mut progress = Progress::default();
-        let ordinary = if ready.readable && !ready.closed && self.is_quiet() {
-            self.begin_ordinary(ready, &mut progress.budget)
+        let mut hands_out = false;
+        if ready.readable && !ready.closed && self.is_quiet() {
+            hands_out = self.begin_ordinary(ready, &mut progress.budget);
         } else {
             self.begin_any(ready, &mut progress);
-            false
-        };
-        let mut hands_out = ordinary;
+        }
+        // Something has arrived, and all of it was received.
+        let ordinary = hands_out && !progress.budget.more;
         loop {
             if hands_out {
                 match self.hand_out(&mut progress.budget, &mut progress.told, &mut handler) {
-                    Handed::All if ordinary && !progress.budget.more && self.finish_ordinary() => {
+                    Handed::All if ordinary && self.finish_ordinary() => {
                         return Ok(Interest::TO_RECEIVE);
                     }
                     Handed::All => progress.used_up = true,

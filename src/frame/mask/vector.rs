@@ -140,7 +140,8 @@ pub(in crate::frame) unsafe fn copy_long<V: Vector>(to: *mut u8, from: *const u8
             let start = to.align_offset(size).min(size);
             let wide = V::splat(key.after(start));
             let at = copy_steps::<V, 32>(to, from, start, end, wide);
-            let at = copy_steps::<V, 4>(to, from, at, end, wide);
+            let at = copy_steps::<V, 8>(to, from, at, end, wide);
+            let at = copy_steps::<V, 2>(to, from, at, end, wide);
             copy_steps::<V, 1>(to, from, at, end, wide);
             first.store(to);
         }
