@@ -214,9 +214,12 @@ mod tests {
         for (offered, back) in [(99, 99), (100, 100), (101, 100), (300, 101), (300, 300)] {
             let given = buffer.move_to(vec![9; offered]);
             assert_eq!(given.len(), back);
+            // An equal one is not worth it.
+            assert_eq!(given.contains(&7), back < offered);
             assert!(buffer.as_bytes() == [7; 100]);
         }
         assert_eq!(buffer.spare().len(), 200);
+        assert_eq!(format!("{buffer:?}"), "MessageBuffer { len: 100, capacity: 300, text: false }");
         assert_eq!(buffer.into_storage().len(), 300);
     }
 }

@@ -172,6 +172,18 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_byte_anywhere_in_a_short_text_of_any_length_is_found() {
+        for len in 0..=130 {
+            is_as_std_says(&vec![0x80; len]);
+            for at in 0..len {
+                let mut bytes = vec![b'b'; len];
+                bytes[at] = 0x80;
+                is_as_std_says(&bytes);
+            }
+        }
+    }
+
+    #[test]
     fn a_wrong_byte_anywhere_in_a_text_is_found() {
         let text = "a".repeat(140) + &"é色🦊".repeat(16);
         for at in 0..text.len() {
