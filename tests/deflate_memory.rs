@@ -317,6 +317,46 @@ fn a_call_inflates_no_more_than_its_budget_and_what_it_has_received_at_once() {
 }
 
 #[test]
+fn a_large_compressed_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
+    // Six mebibytes, some of each thousand bytes unlike any before: they become a seventieth.
+    let mut random = 7_u64;
+    let mut noise = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random.to_be_bytes()[0]
+    };
+    let message: Vec<u8> = (0..6 << 20).map(|at| if at % 1000 < 10 { noise() } else { 0 }).collect();
+    let payload =
+        Deflaters::new().deflate(&message, Context::new(WindowBits::MAX, false), 6).unwrap().to_vec();
+    assert!((2 * CHUNK..4 * CHUNK).contains(&payload.len()), "{}", payload.len());
+    let bytes = frames(&payload, payload.len());
+    let (mut input, mut output) = (Input::with_capacity(CHUNK), Output::new());
+    // A buffer as large as this limit is used again, and has room for all of the message.
+    let limit = 7 << 20;
+    for round in 0..2 {
+        let mut connection =
+            Connection::with_config(Role::Client, limited(limit)).with_deflate(both(15, false));
+        let (start, rest) = bytes.split_at(CHUNK + 1000);
+        let mut heard = 0;
+        for piece in start.chunks(1000) {
+            input.extend(piece);
+            assert_eq!(connection.receive(&mut input, &mut output), None);
+        }
+        // More than two mebibytes are there, and room for four; it did not double in advance.
+        assert!(connection.held() < (4 << 20) + INFLATER + BESIDE, "{}", connection.held());
+        let before = ALLOCATIONS.get();
+        for piece in rest.chunks(1000) {
+            input.extend(piece);
+            if let Some(Event::Message(message)) = connection.receive(&mut input, &mut output) {
+                heard = message.as_bytes().len();
+            }
+        }
+        assert_eq!((heard, connection.receive(&mut input, &mut output)), (message.len(), None));
+        let allocations = ALLOCATIONS.get() - before;
+        assert!(round == 0 || allocations == 0, "{allocations} allocations");
+    }
+}
+
+#[test]
 fn a_slow_peer_keeps_no_inflater_before_the_chunk_and_what_is_said_of_it_afterwards() {
     let payload = bomb(5);
     let bytes = frames(&payload, payload.len());
