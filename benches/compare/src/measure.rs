@@ -5,7 +5,7 @@ use crate::child::{Server, Usage};
 use crate::compression::Compression;
 use crate::contestants::Contestant;
 use crate::load::open::{self, Target};
-use crate::load::{Batch, Load, Messages};
+use crate::load::{Batch, Load, Messages, Random};
 use crate::stats::{median, percentile};
 use crate::workload::{Job, SMALL, Workload};
 use serde::{Deserialize, Serialize};
@@ -183,6 +183,9 @@ fn handshakes(server: &Server, target: Target, time: Duration) -> io::Result<Sam
 /// The first connection speaks, all of them hear it.
 fn broadcast(server: &Server, target: Target, receivers: usize, time: Duration) -> io::Result<Sample> {
     let mut sockets = open::open(target, receivers)?;
+    // No server sends in this order. In the order in which it sends, the load would wait for each socket in
+    // turn, and each send would pay for waking the load.
+    Random::new(0).shuffle(&mut sockets);
     let message = Batch::new(SMALL, 1, 0);
     let message = if target.raw { message.raw() } else { message };
     let mut tell = || -> io::Result<()> {

@@ -11,6 +11,7 @@ mod random;
 use crate::compression::Compression;
 pub use echo::Load;
 pub use frames::{Batch, Shape};
+pub use random::Random;
 use std::io;
 use std::rc::Rc;
 

@@ -26,9 +26,32 @@ impl Random {
         words[usize::try_from(self.below(words.len() as u64)).unwrap_or(0)]
     }
 
+    /// Brings these into an order of its own.
+    pub fn shuffle<T>(&mut self, all: &mut [T]) {
+        for last in (1..all.len()).rev() {
+            let other = self.below(last as u64 + 1);
+            all.swap(last, usize::try_from(other).unwrap_or(last));
+        }
+    }
+
     /// A masking key.
     pub fn key(&mut self) -> [u8; 4] {
         let bytes = self.next().to_le_bytes();
         [bytes[0], bytes[1], bytes[2], bytes[3]]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shuffling_keeps_all_and_changes_their_order() {
+        let mut all: Vec<u32> = (0..1000).collect();
+        Random::new(7).shuffle(&mut all);
+        let fixed = all.iter().enumerate().filter(|&(at, &value)| at as u64 == u64::from(value)).count();
+        assert!(fixed < 20, "{fixed} of 1000 are where they were");
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..1000));
     }
 }
