@@ -88,27 +88,29 @@ impl Wheel {
     /// Sets when a key is to fire, in the caller's milliseconds. Where it is set for earlier already,
     /// or for the same tick, it stays so. A time that has passed fires at the next tick.
     ///
-    /// # Panics
-    ///
-    /// With a key above [`MAX_KEY`](Self::MAX_KEY).
+    /// Tells whether it is set: a key above [`MAX_KEY`](Self::MAX_KEY) never is.
     #[inline]
-    pub fn set(&mut self, key: usize, at: u64) {
+    pub fn set(&mut self, key: usize, at: u64) -> bool {
+        if key > Self::MAX_KEY {
+            return false;
+        }
         // Never at once: a caller that sets what has just fired would not come to an end.
         let tick = at.div_ceil(self.tick).max(self.latest.saturating_add(1));
         let ahead = (tick - self.current).min(SLOTS as u64 - 1);
         let slot = self.slot(self.current + ahead);
-        let place = SLOTS.saturating_add(key);
+        let place = SLOTS + key;
         if let Some(entry) = self.places.get(place)
             && entry.behind() != place
         {
             // How far ahead it lies, of 256; 0 where it is about to fire.
             let set = entry.slot().wrapping_sub(self.slot(self.current)) % SLOTS;
             if set as u64 <= ahead {
-                return;
+                return true;
             }
             self.unlink(place);
         }
         self.link(place, slot);
+        true
     }
 
     /// Forgets a key, such as one whose connection is gone.
@@ -177,7 +179,6 @@ impl Wheel {
 
     fn link(&mut self, place: usize, slot: usize) {
         if place >= self.places.len() {
-            assert!(place - SLOTS <= Self::MAX_KEY, "a wheel's keys are below 2^28");
             // A place that stands alone.
             self.places.extend((self.places.len()..=place).map(|alone| Place::new(alone, alone, 0)));
         }
@@ -289,6 +290,17 @@ mod tests {
         let mut wheel = Wheel::new(1000);
         wheel.set(299_999, 1);
         assert_eq!(wheel.places.len(), 300_000 + SLOTS);
+    }
+
+    #[test]
+    fn a_key_that_is_too_large_is_refused_and_costs_nothing() {
+        let mut wheel = Wheel::new(1000);
+        for key in [Wheel::MAX_KEY + 1, usize::MAX] {
+            assert!(!wheel.set(key, 1));
+            wheel.remove(key);
+        }
+        assert_eq!((wheel.next(), wheel.places.len()), (None, SLOTS));
+        assert!(wheel.set(3, 1));
     }
 
     #[test]

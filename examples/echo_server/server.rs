@@ -214,7 +214,7 @@ impl Server {
         connections.retain(|key, connection| {
             let stays = connection.go_away(scratch, *now).is_some();
             match connection.next_deadline(*now) {
-                Some(at) if stays => wheel.set(key, at),
+                Some(at) if stays => _ = wheel.set(key, at),
                 _ => wheel.remove(key),
             }
             stays
