@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::call::Call;
-use super::progress::{Budget, Progress, Refill, Step};
+use super::course::{Budget, Course, Refill, Step};
 use super::sending::flush_gathered;
 use super::{Interest, Outgoing, Ready, WebSocketStream};
 use crate::protocol::{End, Event};
@@ -36,30 +36,30 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Interest, Stopped<E>> {
-        let mut progress = Progress::default();
+        let mut course = Course::default();
         let mut hands_out = false;
         if ready.readable && !ready.closed && self.is_quiet() {
-            hands_out = self.begin_ordinary(ready, &mut progress.budget);
+            hands_out = self.begin_ordinary(ready, &mut course.budget);
         } else {
-            self.begin_any(ready, &mut progress);
+            self.begin_any(ready, &mut course);
         }
         // Something has arrived, and all of it was received.
-        let ordinary = hands_out && !progress.budget.more;
+        let ordinary = hands_out && !course.budget.more;
         loop {
             if hands_out {
-                match self.hand_out(&mut progress.budget, &mut progress.told, &mut handler) {
+                match self.hand_out(&mut course.budget, &mut course.told, &mut handler) {
                     Handed::All if ordinary && self.finish_ordinary() => {
                         return Ok(Interest::TO_RECEIVE);
                     }
-                    Handed::All => progress.used_up = true,
-                    Handed::Some => progress.spent = self.is_spent(&progress.budget),
+                    Handed::All => course.used_up = true,
+                    Handed::Some => course.spent = self.is_spent(&course.budget),
                     Handed::Refused(error) => {
-                        self.refused(&progress.budget);
+                        self.refused(&course.budget);
                         return Err(Stopped::Handler(error));
                     }
                 }
             }
-            match self.step(&mut progress) {
+            match self.step(&mut course) {
                 Step::HandOut => hands_out = true,
                 Step::Done(interest) => return Ok(interest),
                 Step::Failed(error) => return Err(Stopped::System(error)),

@@ -12,7 +12,9 @@
 //!            +--------------------------------------------------------------------------+
 //! ```
 
+mod asking;
 mod call;
+mod course;
 mod descriptor;
 mod driving;
 mod ending;
@@ -22,7 +24,6 @@ mod original;
 mod outgoing;
 mod parts;
 mod prepared;
-mod progress;
 mod readiness;
 mod receiving;
 mod scratch;

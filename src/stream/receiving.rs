@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::call::Call;
-use super::progress::{Budget, Refill};
+use super::course::{Budget, Refill};
 use super::transport_state::Incoming;
 use crate::protocol::Status;
 use crate::transport::{NonBlockingTransport, Received, recv_checked};

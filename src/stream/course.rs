@@ -14,7 +14,7 @@ const GATHER: usize = 64 << 10;
 
 /// How far a call is.
 #[derive(Default)]
-pub(super) struct Progress {
+pub(super) struct Course {
     pub(super) budget: Budget,
     /// The budget is used up, or too much is unsent.
     pub(super) spent: bool,
@@ -25,9 +25,11 @@ pub(super) struct Progress {
     stage: Stage,
 }
 
-/// What the handler's loop does next.
+/// What the loop around the handler does next.
 pub(super) enum Step {
+    /// Hands out.
     HandOut,
+    /// Nothing more in this call.
     Done(Interest),
     /// The transport failed, and its end was told.
     Failed(io::Error),
@@ -37,7 +39,7 @@ pub(super) enum Step {
 #[derive(Default)]
 pub(super) struct Budget {
     pub(super) bytes: usize,
-    /// So many events may be given, one at least, and were.
+    /// So many events may be given (0 counts as 1), and were.
     pub(super) events: usize,
     pub(super) given: usize,
     /// Something may be there to be received.
@@ -98,9 +100,9 @@ enum Next {
 impl<T: NonBlockingTransport> Call<'_, T> {
     /// The next step of a call that is not an ordinary one.
     #[inline(never)]
-    pub(super) fn step(&mut self, progress: &mut Progress) -> Step {
+    pub(super) fn step(&mut self, course: &mut Course) -> Step {
         loop {
-            let Progress { budget, spent, used_up, told, .. } = progress;
+            let Course { budget, spent, used_up, told, .. } = course;
             if told.is_some() || !*spent && !*used_up && self.holds_input() {
                 return Step::HandOut;
             }
@@ -114,9 +116,9 @@ impl<T: NonBlockingTransport> Call<'_, T> {
                     Refill::Spent => *spent = true,
                 }
             }
-            match self.next_stage(progress) {
-                Next::Input => progress.spent = false,
-                Next::Told(end) => progress.told = Some(end),
+            match self.next_stage(course) {
+                Next::Input => course.spent = false,
+                Next::Told(end) => course.told = Some(end),
                 Next::Done { again } => return Step::Done(self.conclude(again)),
                 Next::Failed(error) => return Step::Failed(error),
             }
@@ -125,13 +127,13 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     /// Begins with what the stream kept, and sends of it what waits for that, which makes room.
     #[cold]
-    pub(super) fn begin_any(&mut self, ready: Ready, progress: &mut Progress) {
+    pub(super) fn begin_any(&mut self, ready: Ready, course: &mut Course) {
         self.unpack();
         if ready.writable && self.needs_flush() {
             self.flush();
         }
-        progress.budget = self.budget(ready);
-        progress.spent = self.pause();
+        course.budget = self.budget(ready);
+        course.spent = self.pause();
     }
 
     /// A handler's error ends the call at once.
@@ -152,8 +154,8 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     /// What comes when nothing is to be received any more.
     #[inline]
-    fn next_stage(&mut self, progress: &mut Progress) -> Next {
-        let Progress { stage, budget, spent, .. } = progress;
+    fn next_stage(&mut self, course: &mut Course) -> Next {
+        let Course { stage, budget, spent, .. } = course;
         let spent = *spent;
         if let Stage::Receiving = stage {
             *stage = Stage::Sending { again: spent };
