@@ -197,13 +197,16 @@ fn a_message_over_the_limit_is_refused_with_no_more_than_the_limit_and_a_byte() 
     {
         let bytes = vec![b'a'; len];
         let payload = deflaters.deflate(&bytes, ALONE, 9).unwrap_or(&[0x00]);
-        let mut message = MessageBuffer::new(false, Vec::new());
-        let inflated = Inflater::new().inflate(payload, None, limit, &mut message);
-        if len <= limit {
-            assert_eq!((inflated, message.as_bytes()), (Ok(()), &bytes[..]));
-        } else {
-            assert_eq!(inflated, Err(InflateError::TooLong));
-            assert!(message.len() <= limit + 1 && message.capacity() <= 2 * (limit + 1));
+        // Also where there is room for more.
+        for room in [0, 6 << 20] {
+            let mut message = MessageBuffer::new(false, vec![0; room]);
+            let inflated = Inflater::new().inflate(payload, None, limit, &mut message);
+            if len <= limit {
+                assert!(inflated == Ok(()) && message.as_bytes() == bytes, "{len} bytes, {limit} allowed");
+            } else {
+                assert_eq!(inflated, Err(InflateError::TooLong));
+                assert!(message.len() <= limit + 1 && message.capacity() <= room.max(2 * (limit + 1)));
+            }
         }
     }
 }
