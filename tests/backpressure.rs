@@ -458,6 +458,32 @@ fn an_echo_server_that_stops_reading_refuses_nothing_and_loses_no_wake_up() {
 }
 
 #[test]
+fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone() {
+    let limits = Limits { pause_reading: Some(10), ..Limits::default() };
+    let (a, mut peer) = memory::pair(1000);
+    let mut server = WebSocketStream::with_config(a, Role::Server, with_limits(limits)).unwrap();
+    let mut scratch = Scratch::new();
+    let message = frame(Role::Server, 0x2, &[7; 125]);
+    peer.send(&message.repeat(7)).unwrap();
+    assert!(echo(&mut server, &mut scratch, Ready::READABLE).readable);
+    // Of the eighth echo a part goes out. There is nothing more to be received.
+    peer.send(&message).unwrap();
+    let interest = echo(&mut server, &mut scratch, Ready::READABLE);
+    assert!(!interest.readable && interest.writable && !interest.again && server.unsent() > 10);
+    // An edge-triggered poller tells of this now, and not again: nobody wanted to know it.
+    peer.send(&frame(Role::Server, 0x2, b"last")).unwrap();
+    let mut heard = vec![0; 8 * 127 + 6];
+    let (first, rest) = heard.split_at_mut(1000);
+    assert_eq!(peer.recv(first).unwrap(), 1000);
+    let mut interest = echo(&mut server, &mut scratch, Ready::WRITABLE);
+    while interest.again {
+        interest = echo(&mut server, &mut scratch, Ready::READABLE);
+    }
+    assert_eq!(peer.recv(rest).unwrap(), rest.len());
+    assert!(heard.ends_with(b"\x82\x04last"));
+}
+
+#[test]
 fn two_ends_that_both_stop_reading_wait_for_each_other_until_a_deadline() {
     let end = |transport, role, unsent| {
         let limits = Limits { pause_reading: Some(1000), ..Limits::default() };
