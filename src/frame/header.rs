@@ -200,27 +200,26 @@ impl Extent {
     /// Reads it from a header, behind which there may be anything.
     #[inline(always)]
     pub(crate) fn of(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<Self, HeaderError> {
-        let second = bytes[1];
-        let (len, extended, key) = match second & 0x7F {
-            short @ ..LEN_16 => (u64::from(short), 0, LittleEndian::read_u32(&bytes[2..])),
-            LEN_16 => Self::of_16_bits(bytes)?,
-            _ => Self::of_64_bits(bytes)?,
-        };
-        let masked = second & 0x80 != 0;
-        Ok(Self { len, masked, key, size: 2 + extended + if masked { 4 } else { 0 } })
+        Self::without_mask_bit(bytes, bytes[1] & 0x80)
     }
 
-    /// The same, where the payload is masked or not as it should be: one comparison tells so of a short
-    /// one.
+    /// The same, where the payload is masked or not as it should be: for a short one, one comparison
+    /// tells both.
     #[inline(always)]
     pub(crate) fn of_expected(bytes: &[u8; MAX_HEADER_SIZE], masked: bool) -> Option<Self> {
-        let bit = u8::from(masked) << 7;
-        let short = bytes[1] ^ bit;
-        if short < LEN_16 {
-            let key = LittleEndian::read_u32(&bytes[2..]);
-            return Some(Self { len: u64::from(short), masked, key, size: 2 + usize::from(bit >> 5) });
-        }
-        Self::of(bytes).ok().filter(|extent| extent.masked == masked)
+        Self::without_mask_bit(bytes, u8::from(masked) << 7).ok()
+    }
+
+    /// Takes this mask bit off; where the header has the other one, what is left is no length.
+    #[inline(always)]
+    fn without_mask_bit(bytes: &[u8; MAX_HEADER_SIZE], bit: u8) -> Result<Self, HeaderError> {
+        let (len, extended, key) = match bytes[1] ^ bit {
+            short @ ..LEN_16 => (u64::from(short), 0, LittleEndian::read_u32(&bytes[2..])),
+            LEN_16 => Self::of_16_bits(bytes)?,
+            LEN_64 => Self::of_64_bits(bytes)?,
+            _ => return Err(HeaderError::LengthTopBit),
+        };
+        Ok(Self { len, masked: bit != 0, key, size: 2 + extended + usize::from(bit >> 5) })
     }
 
     /// A length, the bytes that it takes, and the key behind it.
