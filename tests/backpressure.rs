@@ -689,3 +689,32 @@ fn pongs_that_nothing_blocks_are_queued_up_to_the_bound_to_the_byte_and_then_onl
         assert_eq!(output.as_bytes(), pong(b"newest"), "{room}");
     }
 }
+
+#[test]
+fn as_much_that_is_unsent_as_the_pong_that_waits_behind_it_is_kept_with_it() {
+    // A message, sent from where it lies, of which the transport leaves six bytes.
+    let message = [7; 4096];
+    let (a, mut peer) = memory::pair(6 + 4 + message.len() - 6);
+    let mut server = WebSocketStream::new(a).unwrap();
+    let mut scratch = Scratch::new();
+    let ping = b"\x89\x84\0\0\0\0ping";
+    peer.send(&[ping.as_slice(), ping].concat()).unwrap();
+    let mut first = true;
+    let interest = server
+        .drive(&mut scratch.at(0), Ready::READABLE, |_, out| match std::mem::take(&mut first) {
+            true => out.send(&message),
+            false => Ok(()),
+        })
+        .unwrap();
+    assert!(interest.writable);
+    // And the second pong, which has six bytes too.
+    assert_eq!(server.unsent(), 6 + 6);
+    let (mut sent, mut buffer) = (Vec::<u8>::new(), [0; 5000]);
+    for _ in 0..2 {
+        let n = peer.recv(&mut buffer).unwrap();
+        sent.extend(&buffer[..n]);
+        let _ = server.drive(&mut scratch.at(0), Ready::WRITABLE, |event, _| panic!("{event:?}")).unwrap();
+    }
+    let pong = b"\x8a\x04ping";
+    assert_eq!(sent, [pong.as_slice(), b"\x82\x7e\x10\x00", &message, pong].concat());
+}

@@ -9,7 +9,7 @@ use websocket_stream::handshake::{
     ClientRequest, HeadLimits, RequestError, RequestFault, Response, ResponseError, ResponseFault,
     ServerHandshake,
 };
-use websocket_stream::protocol::{Connection, Input, Output, Role};
+use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::transport::memory;
 use websocket_stream::{
     Cause, ClientOpening, CloseCode, Deadline, End, Endpoint, Error, Fault, Message, OpCode, OpeningError,
@@ -313,6 +313,20 @@ fn a_request_and_a_refusal_that_are_taken_in_parts_are_finished_and_told_in_betw
         matches!(refused, Err(OpeningError::Response(ResponseFault::Refused { status: 403, .. }))),
         "{refused:?}"
     );
+}
+
+#[test]
+fn the_end_of_the_stream_is_told_behind_a_message_that_came_in_pieces() {
+    let mut server = Connection::new(Role::Server);
+    let (mut input, mut output) = (Input::default(), Output::new());
+    input.extend(b"\x82\x82\0\0\0\0a");
+    assert_eq!(server.receive(&mut input, &mut output), None);
+    input.extend(b"b");
+    input.end_of_stream();
+    let event = server.receive(&mut input, &mut output);
+    assert_eq!(event, Some(Event::Message(Message::Binary(b"ab"))));
+    let event = server.receive(&mut input, &mut output);
+    assert!(matches!(event, Some(Event::End(_))), "{event:?}");
 }
 
 #[test]
