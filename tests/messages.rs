@@ -316,6 +316,15 @@ fn a_request_and_a_refusal_that_are_taken_in_parts_are_finished_and_told_in_betw
 }
 
 #[test]
+fn a_message_is_its_bytes_and_its_text_where_it_has_one() {
+    let (text, binary) = (Message::from("Hello"), Message::from(b"Hello"));
+    assert_eq!((text.as_text(), binary.as_text()), (Some("Hello"), None));
+    assert_eq!((text.is_text(), binary.is_text()), (true, false));
+    assert_eq!((text.as_bytes(), binary.as_bytes()), (&b"Hello"[..], &b"Hello"[..]));
+    assert_eq!((text.opcode(), binary.opcode()), (OpCode::Text, OpCode::Binary));
+}
+
+#[test]
 fn the_end_of_the_stream_is_told_behind_a_message_that_came_in_pieces() {
     let mut server = Connection::new(Role::Server);
     let (mut input, mut output) = (Input::default(), Output::new());

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use websocket_stream::transport::memory;
 use websocket_stream::util::{OpCode, ReadError, WriteError};
-use websocket_stream::{ReadResult, WebSocketStream, WriteResult};
+use websocket_stream::{ReadResult, Role, WebSocketStream, WriteResult};
 
 #[test]
 #[expect(clippy::unnecessary_mut_passed, reason = "as the original's users write it")]
@@ -118,4 +119,22 @@ fn every_opcode_can_be_written_but_a_continuation_of_nothing() {
     assert_eq!(ws.read().unwrap(), (OpCode::Pong, b"thing".to_vec()));
     assert_eq!(ws.read().unwrap(), (OpCode::Close, Vec::new()));
     assert!(matches!(ws.read(), Err(ReadError::Closed(end)) if end.is_clean()));
+}
+
+#[test]
+fn a_write_tells_how_much_of_its_frame_the_transport_took() {
+    for (role, header) in [(Role::Server, 2), (Role::Client, 6)] {
+        let frame = header + 20;
+        for capacity in [0, 1, 10, frame - 1, frame, frame + 5] {
+            let (a, _peer) = memory::pair(capacity);
+            let mut stream = match role {
+                Role::Server => WebSocketStream::new(a).unwrap(),
+                Role::Client => WebSocketStream::client(a).unwrap(),
+            };
+            assert_eq!(stream.write(OpCode::Binary, &[7; 20]).unwrap(), frame.min(capacity), "{role:?}");
+            assert_eq!(stream.unsent(), frame - frame.min(capacity), "{role:?}");
+            let more = capacity.saturating_sub(frame);
+            assert_eq!(stream.write(OpCode::Binary, &[7; 20]).unwrap(), more, "{role:?}");
+        }
+    }
 }
