@@ -44,6 +44,7 @@
 //! | --- | --- |
 //! | accept or open a connection | [`ServerOpening`], [`ClientOpening`], [`handshake`] |
 //! | receive and send on a socket | [`WebSocketStream`], [`Outgoing`], [`Ready`], [`Interest`] |
+//! | receive uploads of any size | [`Config::in_parts`], [`Part`] |
 //! | send one message to many | [`Prepared`] |
 //! | bound memory, work and time | [`Limits`], [`Deadlines`], [`Config`], [`Wheel`] |
 //! | know how it ended | [`End`], [`Fault`] |
@@ -89,8 +90,8 @@ mod wheel;
 pub use frame::{CloseCode, OpCode};
 pub use limits::Limits;
 pub use protocol::{
-    Cause, CloseFrame, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Message, Role, SendError,
-    Status,
+    Cause, CloseFrame, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Message, Part, Role,
+    SendError, Status,
 };
 #[cfg(feature = "std")]
 pub use stream::{

@@ -72,12 +72,6 @@ impl Limits {
         call_events: 4096,
     };
 
-    /// The most payload bytes of a message in one frame.
-    #[inline]
-    pub(crate) fn whole_message(&self) -> u64 {
-        self.frame.min(self.message as u64)
-    }
-
     /// The most bytes that may be unsent.
     #[inline]
     pub(crate) const fn unsent_bound(&self) -> usize {

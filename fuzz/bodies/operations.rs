@@ -2,7 +2,7 @@
 //! what it writes is what it accepted (both read naively), with and without compression, whatever its
 //! transport takes, gives, refuses or breaks; then it ends, once.
 
-use super::reference::{Compression, Rules, Said, Stop, read};
+use super::reference::{CHUNK, Compression, Rules, Said, Stop, Together, read};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
@@ -144,6 +144,8 @@ struct World {
     left: usize,
     accepted: Vec<Said>,
     heard: Vec<Said>,
+    /// The message that is heard in parts.
+    together: Together,
     /// The fragments so far of a message that is being sent: its opcode is the first one's.
     fragments: Option<Said>,
     end: Option<End>,
@@ -179,10 +181,12 @@ impl World {
             close: Some(500),
             ..Deadlines::default()
         };
+        let in_parts = first & 128 != 0;
         let compression = (cfg!(feature = "deflate") && first & 32 != 0).then(|| Compression {
-            window: (first & 64 != 0).then_some(if first & 128 != 0 { 15 } else { 9 }),
+            window: (first & 64 != 0).then_some(if first & 4 != 0 { 15 } else { 9 }),
+            chunk: if in_parts { 0 } else { CHUNK },
         });
-        let config = Config { limits, deadlines, ..Config::default() };
+        let config = Config { limits, deadlines, in_parts, ..Config::default() };
         let mut key = 0_u32;
         let keys = move || {
             key = key.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -197,6 +201,7 @@ impl World {
             left: 150_000,
             accepted: Vec::new(),
             heard: Vec::new(),
+            together: Together::default(),
             fragments: None,
             end: None,
             interest: Interest { readable: true, writable: false, again: false, over: false },
@@ -338,11 +343,11 @@ impl World {
 
     /// Whims: 0 only listens, 1 echoes, 2 fails at every event, 3 echoes and fails at every message.
     fn drive_with(&mut self, ready: Ready, whims: u8) {
-        let World { stream, accepted, heard, end, fragments, .. } = self;
+        let World { stream, accepted, heard, together, end, fragments, .. } = self;
         let told = end.is_some();
         let result = stream.drive(&mut self.scratch.at(self.now), ready, |event, out| {
             assert!(end.is_none(), "{event:?} after the end");
-            hear(event, heard, end);
+            hear(event, heard, together, end);
             if let (Event::Message(message), 1 | 3) = (event, whims)
                 && fragments.is_none()
             {
@@ -350,7 +355,7 @@ impl World {
                 assert!(matches!(result, Ok(()) | Err(SendError::Full | SendError::Closed)));
             }
             match (whims, event) {
-                (2, _) | (3, Event::Message(_)) => Err(SendError::NotUtf8),
+                (2, _) | (3, Event::Message(_) | Event::Part(_)) => Err(SendError::NotUtf8),
                 _ => Ok(()),
             }
         });
@@ -426,6 +431,10 @@ impl World {
     /// The original's `read` and `write`.
     fn original(&mut self, input: &mut Bytes<'_>) {
         if input.next() & 1 == 0 {
+            // It does not tell which part is the last.
+            if self.stream.config().in_parts {
+                return self.drive_with(Ready::ALL, 0);
+            }
             match self.stream.read() {
                 Ok((opcode, payload)) => {
                     let text = || String::from_utf8(payload.clone()).unwrap();
@@ -592,7 +601,7 @@ fn stream(role: Role, config: Config, compression: Option<Compression>) -> WebSo
     let stream = WebSocketStream::with_config(Wire::default(), role, config).unwrap();
     match compression {
         None => stream,
-        Some(Compression { window }) => {
+        Some(Compression { window, .. }) => {
             let bits = WindowBits::new(window.unwrap_or(15)).unwrap();
             let context = Context::new(bits, window.is_some());
             stream.with_deflate(Agreed { server: context, client: context })
@@ -648,10 +657,14 @@ impl Peer {
     }
 }
 
-fn hear(event: Event<'_>, heard: &mut Vec<Said>, end: &mut Option<End>) {
+fn hear(event: Event<'_>, heard: &mut Vec<Said>, together: &mut Together, end: &mut Option<End>) {
     heard.push(match event {
         Event::Message(Message::Text(text)) => Said::Text(text.into()),
         Event::Message(Message::Binary(bytes)) => Said::Binary(bytes.into()),
+        Event::Part(part) => match together.hear(part) {
+            Some(message) => message,
+            None => return,
+        },
         Event::Ping(payload) => Said::Ping(payload.into()),
         Event::Pong(payload) => Said::Pong(payload.into()),
         Event::Close(frame) => Said::Close(frame.code.get(), frame.reason.into()),

@@ -1,9 +1,9 @@
-//! Any bytes, in both roles, under limits and in pieces drawn from the input: what is heard, answered
-//! and judged is what a naive reading of RFC 6455 says, with and without compression, wherever the bytes
+//! Any bytes, in both roles, under limits, whole or told in parts, and in pieces drawn from the input: what
+//! is heard, answered and judged is what a naive reading of RFC 6455 says, with and without compression, wherever the bytes
 //! are cut; and nothing but a window is held when nothing is unfinished.
 //! Compressed messages of more than a chunk are judged before they are whole.
 
-use super::reference::{Compression, Rules, Said, Stop, read};
+use super::reference::{CHUNK, Compression, Rules, Said, Stop, Together, read};
 use std::sync::Arc;
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::{Cause, CloseCode, Config, Limits, Message};
@@ -20,15 +20,18 @@ pub(crate) fn body(bytes: &[u8]) {
             ..Limits::default()
         },
     };
+    let in_parts = fragments & 0x80 != 0;
     let rules = Rules {
         from_client: role == Role::Server,
         frame: limits.frame,
         message: limits.message as u64,
         fragments: limits.fragments,
-        compression: (cfg!(feature = "deflate") && first & 4 != 0)
-            .then(|| Compression { window: (first & 8 != 0).then_some(8 + (fragments >> 4) % 8) }),
+        compression: (cfg!(feature = "deflate") && first & 4 != 0).then(|| Compression {
+            window: (first & 8 != 0).then_some(8 + (fragments >> 4) % 8),
+            chunk: if in_parts { 0 } else { CHUNK },
+        }),
     };
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let config = Arc::new(Config { limits, in_parts, ..Config::default() });
     let end = || {
         let connection = Connection::with_config(role, Arc::clone(&config));
         match rules.compression {
@@ -62,7 +65,7 @@ struct Heard {
 }
 
 #[cfg(feature = "deflate")]
-fn agreed(connection: Connection, Compression { window }: Compression) -> Connection {
+fn agreed(connection: Connection, Compression { window, .. }: Compression) -> Connection {
     use websocket_stream::deflate::{Agreed, Context, WindowBits};
     let bits = WindowBits::new(window.unwrap_or(15)).expect("8 to 15");
     let context = Context::new(bits, window.is_some());
@@ -78,10 +81,13 @@ fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<
     let mut input = Input::default();
     let mut output = Output::with_keys(Box::new(|| [1, 2, 3, 4]));
     let mut said = Vec::new();
+    let mut together = Together::default();
     let takeover = rules.compression.is_some_and(|compression| compression.window.is_some());
     let window = if takeover { 33 << 10 } else { 0 };
-    // What was compressed has become at most a message.
+    // What was compressed has become at most a message; in parts, it has an inflater and a window.
     let unfinished = match rules.compression {
+        Some(_) if connection.config().in_parts => (48 + 32 + 1) << 10,
+        None if connection.config().in_parts => 1 << 10,
         Some(_) => usize::try_from(rules.message).expect("it was one") + (64 << 10),
         None => 64 << 10,
     };
@@ -94,6 +100,10 @@ fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<
                     Said::Text(text.into())
                 }
                 Event::Message(Message::Binary(bytes)) => Said::Binary(bytes.into()),
+                Event::Part(part) => match together.hear(part) {
+                    Some(message) => message,
+                    None => continue,
+                },
                 Event::Ping(payload) => Said::Ping(payload.into()),
                 Event::Pong(payload) => Said::Pong(payload.into()),
                 Event::Close(frame) => Said::Close(frame.code.get(), frame.reason.into()),

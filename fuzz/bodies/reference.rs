@@ -6,6 +6,7 @@
 use websocket_stream::deflate::{History, InflateError, Inflater, WindowBits};
 #[cfg(feature = "deflate")]
 use websocket_stream::frame::utf8::MessageBuffer;
+use websocket_stream::{Message, Part};
 
 /// What a peer says.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,28 @@ pub(crate) enum Said {
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16, String),
+}
+
+/// Puts the parts of a message together.
+#[derive(Debug, Default)]
+pub(crate) struct Together(Option<(bool, Vec<u8>)>);
+
+impl Together {
+    /// The message, with its last part.
+    pub(crate) fn hear(&mut self, part: Part<'_>) -> Option<Said> {
+        let payload = part.payload();
+        assert_eq!(part.is_first(), self.0.is_none(), "one first part, before all others");
+        let (text, bytes) = self.0.get_or_insert_with(|| (payload.is_text(), Vec::new()));
+        assert_eq!(*text, payload.is_text());
+        bytes.extend_from_slice(payload.as_bytes());
+        if let Message::Text(text) = payload {
+            assert!(std::str::from_utf8(text.as_bytes()).is_ok());
+        }
+        Some(match self.0.take_if(|_| part.is_last())? {
+            (true, bytes) => Said::Text(String::from_utf8(bytes).expect("each part was")),
+            (false, bytes) => Said::Binary(bytes),
+        })
+    }
 }
 
 /// Where the reading stopped.
@@ -43,7 +66,12 @@ pub(crate) struct Rules {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Compression {
     pub(crate) window: Option<u8>,
+    /// From so many bytes on, a message is inflated before it is whole.
+    pub(crate) chunk: usize,
 }
+
+/// Where messages are not told in parts.
+pub(crate) const CHUNK: usize = 32 << 10;
 
 impl Rules {
     pub(crate) fn without_limits(from_client: bool, compression: Option<Compression>) -> Self {
@@ -56,6 +84,7 @@ impl Rules {
 struct Inflation {
     history: Option<History>,
     limit: usize,
+    chunk: usize,
 }
 
 #[cfg(feature = "deflate")]
@@ -63,7 +92,8 @@ impl Inflation {
     fn new(rules: Rules) -> Self {
         let window = rules.compression.and_then(|compression| compression.window);
         let history = window.map(|bits| History::new(WindowBits::new(bits).unwrap()));
-        Self { history, limit: usize::try_from(rules.message).unwrap_or(usize::MAX).min(1 << 24) }
+        let chunk = rules.compression.map_or(CHUNK, |compression| compression.chunk);
+        Self { history, chunk, limit: usize::try_from(rules.message).unwrap_or(usize::MAX).min(1 << 24) }
     }
 
     fn inflate(&mut self, payload: &[u8], text: bool) -> Result<Vec<u8>, Stop> {
@@ -74,7 +104,7 @@ impl Inflation {
 
     /// Judges what has come of a message that is not whole.
     fn judge_part(&self, payload: &[u8], text: bool) -> Result<(), Stop> {
-        if payload.len() < CHUNK {
+        if payload.len() < self.chunk {
             return Ok(());
         }
         let mut message = MessageBuffer::new(text, Vec::new());
@@ -86,10 +116,6 @@ impl Inflation {
 fn stop(error: InflateError) -> Stop {
     Stop::Wrong(if error == InflateError::TooLong { 1009 } else { 1007 })
 }
-
-/// From so many bytes on, a compressed message is inflated before it is whole.
-#[cfg(feature = "deflate")]
-const CHUNK: usize = 32 << 10;
 
 /// Without the feature nothing is agreed on.
 #[cfg(not(feature = "deflate"))]

@@ -3,7 +3,7 @@
 
 use super::History;
 use crate::frame::utf8::MessageBuffer;
-use core::fmt;
+use core::{fmt, slice};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 /// What a sender leaves out at the end of a message, and an empty last block behind it, which shows
@@ -78,6 +78,8 @@ enum Ran {
     Through,
     /// To the end of a block with `BFINAL` set, behind so many bytes.
     ToEnd(usize),
+    /// As far as the message was to become now, by so many bytes.
+    Full(usize),
 }
 
 impl Inflater {
@@ -127,17 +129,52 @@ impl Inflater {
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
-        let mut rest = piece;
-        while !rest.is_empty() {
+        self.feed_until(usize::MAX, piece, [history, None], limit, message).map(drop)
+    }
+
+    /// The same for a message that is lent in parts, of which `message` is the one that becomes now, and
+    /// `told` has the end of those before. It stops where there are `most` bytes in the part, or a few
+    /// more, and gives how many of the piece it used: all of them only where nothing is left behind that
+    /// they become.
+    pub(crate) fn feed_part(
+        &mut self,
+        most: usize,
+        piece: &[u8],
+        [history, told]: [Option<&History>; 2],
+        limit: usize,
+        message: &mut MessageBuffer,
+    ) -> Result<usize, InflateError> {
+        let Some((last, before)) = piece.split_last() else { return Ok(0) };
+        let used = self.feed_until(most, before, [history, told], limit, message)?;
+        if used < before.len() || message.len() >= most {
+            return Ok(used);
+        }
+        // Nothing is left behind of those before it, and a byte becomes a few kilobytes at the most.
+        self.feed_until(usize::MAX, slice::from_ref(last), [history, told], limit, message)?;
+        Ok(piece.len())
+    }
+
+    /// Inflates up to where the message has `most` bytes, and gives how many of the piece it used.
+    fn feed_until(
+        &mut self,
+        most: usize,
+        piece: &[u8],
+        earlier: [Option<&History>; 2],
+        limit: usize,
+        message: &mut MessageBuffer,
+    ) -> Result<usize, InflateError> {
+        let mut used = 0;
+        while used < piece.len() {
             if !self.open {
-                self.open(history, message.as_bytes())?;
+                self.open(earlier, message.as_bytes())?;
             }
-            rest = match self.run(rest, limit, message)? {
-                Ran::Through => &[],
-                Ran::ToEnd(used) => &rest[used..],
+            used += match self.run(&piece[used..], most, limit, message)? {
+                Ran::Through => piece.len() - used,
+                Ran::ToEnd(n) => n,
+                Ran::Full(n) => return Ok(used + n),
             };
         }
-        Ok(())
+        Ok(used)
     }
 
     /// Ends the message, and adds it to the history.
@@ -151,23 +188,31 @@ impl Inflater {
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
+        self.finish_part(limit, message)?;
+        if let Some(history) = history {
+            history.push(message.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// The same for a message that is lent in parts, with the last one of them; what later messages may
+    /// refer to is for the caller to add.
+    pub(crate) fn finish_part(
+        &mut self,
+        limit: usize,
+        message: &mut MessageBuffer,
+    ) -> Result<(), InflateError> {
         // A last block may have been the end (section 7.2.3.4).
         if self.open {
             let before = message.len();
             // A last block whose own tail was left out ends with it.
-            let ended = matches!(self.run(&TAIL, limit, message)?, Ran::ToEnd(4 | 9));
+            let ended = matches!(self.run(&TAIL, usize::MAX, limit, message)?, Ran::ToEnd(4 | 9));
             // What the tail makes would be the rest of a block that was cut off.
             if !ended || message.len() != before {
                 return Err(InflateError::Corrupt);
             }
         }
-        if !message.is_complete() {
-            return Err(InflateError::NotUtf8);
-        }
-        if let Some(history) = history {
-            history.push(message.as_bytes());
-        }
-        Ok(())
+        if message.is_complete() { Ok(()) } else { Err(InflateError::NotUtf8) }
     }
 
     /// The heap bytes it holds, about.
@@ -176,15 +221,15 @@ impl Inflater {
     }
 
     /// Begins a stream that may refer to earlier messages and to the beginning of this one.
-    fn open(&mut self, history: Option<&History>, message: &[u8]) -> Result<(), InflateError> {
+    fn open(&mut self, earlier: [Option<&History>; 2], message: &[u8]) -> Result<(), InflateError> {
         if self.streams == MAX_STREAMS {
             return Err(InflateError::Corrupt);
         }
         self.streams += 1;
         self.open = true;
         self.engine.reset(false);
-        let (first, second) = history.map_or((&[][..], &[][..]), History::as_slices);
-        for bytes in [first, second, message] {
+        let earlier = earlier.into_iter().flatten().map(History::as_slices);
+        for bytes in earlier.flat_map(<[&[u8]; 2]>::from).chain([message]) {
             if !bytes.is_empty() {
                 self.engine.set_dictionary(bytes).map_err(|_| InflateError::Corrupt)?;
             }
@@ -193,15 +238,24 @@ impl Inflater {
     }
 
     /// Inflates a stretch of input.
-    fn run(&mut self, input: &[u8], limit: usize, message: &mut MessageBuffer) -> Result<Ran, InflateError> {
+    fn run(
+        &mut self,
+        input: &[u8],
+        most: usize,
+        limit: usize,
+        message: &mut MessageBuffer,
+    ) -> Result<Ran, InflateError> {
         let mut used = 0;
         loop {
+            if message.len() >= most {
+                return Ok(Ran::Full(used));
+            }
             // One byte more shows that there is more.
             let left = limit.saturating_add(1).saturating_sub(message.len());
             if message.spare().is_empty() {
                 message.grow(left.min(message.len().max(FIRST_ROOM)));
             }
-            let room = message.spare().len().min(left);
+            let room = message.spare().len().min(left).min(most - message.len());
             let (took, made) = (self.engine.total_in(), self.engine.total_out());
             let status =
                 self.engine.decompress(&input[used..], &mut message.spare()[..room], InflateFlush::SyncFlush);

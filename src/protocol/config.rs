@@ -70,9 +70,64 @@ pub struct Config {
     /// How messages are compressed, where the peer agrees. Not at all; without the feature `deflate`
     /// there is nothing else.
     pub deflate: Option<Deflate>,
+    /// Messages are told in parts as they come, each an [`Event::Part`](super::Event::Part), and never
+    /// whole: for uploads that nobody wants in memory. Off.
+    ///
+    /// Parts are lent from where they were received, or inflated, and nothing is gathered. Where a
+    /// message is cut means nothing: that depends on what arrived together. A message has at least one
+    /// part; its first and its last one say so, and may be the same. Text is cut between characters: what
+    /// is not UTF-8 fails the connection when it comes, behind parts that were told. Whoever acts on a
+    /// message before its last part must be able to undo it.
+    ///
+    /// Within the [`Limits`], also for the message over all its parts: raise `message` and `frame` for
+    /// larger ones, which costs no memory here. While a message is unfinished, a connection holds some
+    /// hundred bytes for it; of a compressed one, from its first byte on, an inflater of 48 KiB, and from
+    /// its second part on a window of 32 KiB.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use websocket_stream::transport::memory;
+    /// use websocket_stream::{Config, Event, Limits, Ready, Role, Scratch, WebSocketStream};
+    ///
+    /// // Files of up to 1 TiB, of which no more is in memory than one call receives.
+    /// let limits = Limits { message: 1 << 40, frame: 1 << 40, ..Limits::default() };
+    /// let config = Arc::new(Config { in_parts: true, limits, ..Config::default() });
+    ///
+    /// let (a, b) = memory::pair(16 << 10); // as much as fits the socket's buffer
+    /// let mut server = WebSocketStream::with_config(a, Role::Server, config)?;
+    /// let mut client = WebSocketStream::client(b)?;
+    /// let mut scratch = Scratch::new();
+    ///
+    /// client.send(&mut scratch.at(0), &vec![7; 1 << 20])?;
+    /// let (mut size, mut is_whole) = (0, false);
+    /// while !is_whole {
+    ///     server.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+    ///         if let Event::Part(part) = event {
+    ///             size += part.as_bytes().len(); // or write it to a file
+    ///             is_whole = part.is_last();
+    ///         }
+    ///         Ok(())
+    ///     })?;
+    ///     assert!(server.held() < 1024);
+    ///     client.flush(&mut scratch.at(0))?;
+    /// }
+    /// assert_eq!((size, server.held()), (1 << 20, 0));
+    /// # Ok::<(), websocket_stream::Error>(())
+    /// ```
+    pub in_parts: bool,
 }
 
-static DEFAULT: Config = Config { limits: Limits::DEFAULT, deadlines: Deadlines::DEFAULT, deflate: None };
+impl Config {
+    /// A frame with fewer bytes of payload can be a message that is told whole.
+    #[inline]
+    pub(crate) fn whole_bound(&self) -> u64 {
+        let Limits { frame, message, .. } = self.limits;
+        if self.in_parts { 0 } else { frame.min(message as u64).saturating_add(1) }
+    }
+}
+
+static DEFAULT: Config =
+    Config { limits: Limits::DEFAULT, deadlines: Deadlines::DEFAULT, deflate: None, in_parts: false };
 
 /// A configuration that is shared, or the default one, which costs nothing.
 #[derive(Debug, Clone, Default)]

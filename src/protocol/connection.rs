@@ -4,12 +4,13 @@
 use super::check::Expected;
 use super::closing::{self, Closing};
 use super::config::SharedConfig;
+use super::in_parts::{Piece, Place};
 #[cfg(feature = "deflate")]
 use super::inflation::Earlier;
 use super::input::Rest;
 use super::receive::{Found, Given, Receiver, Whole};
 use super::stamp::Stamp;
-use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Role};
+use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Part, Role};
 #[cfg(feature = "std")]
 use crate::frame::Header;
 use crate::frame::{CloseCode, OpCode, mask, utf8};
@@ -128,7 +129,7 @@ impl Connection {
         if !input.unread().is_empty() {
             self.heard(output.now());
         }
-        let whole = self.next_whole(input, self.config().limits.whole_message());
+        let whole = self.next_whole(input, self.config().whole_bound());
         let Some(whole) =
             whole.filter(|whole| input.unread().len() >= whole.header.saturating_add(whole.len))
         else {
@@ -143,16 +144,16 @@ impl Connection {
 
     /// The way of almost every message: it lies whole at the start of the input. `None` leaves
     /// everything else to [`receive_rest`](Self::receive_rest), the end of a failed connection too.
-    /// `most` is `Limits::whole_message`, looked up once for many messages.
+    /// `bound` is `Config::whole_bound`, looked up once for many messages.
     #[cfg(feature = "std")]
     #[inline(always)]
     pub(crate) fn receive_whole<'a>(
         &mut self,
         input: &'a mut Input,
         output: &mut Output,
-        most: u64,
+        bound: u64,
     ) -> Option<Message<'a>> {
-        let whole = self.next_whole(input, most)?;
+        let whole = self.next_whole(input, bound)?;
         let (bytes, rest) = input.take(whole.header, whole.len)?;
         match lend(bytes, whole.text, whole.key) {
             Ok(message) => Some(message),
@@ -164,8 +165,8 @@ impl Connection {
     }
 
     #[inline(always)]
-    fn next_whole(&self, input: &Input, most: u64) -> Option<Whole> {
-        self.receiver.next_whole(input, self.role, most).filter(|_| self.goes_on())
+    fn next_whole(&self, input: &Input, bound: u64) -> Option<Whole> {
+        self.receiver.next_whole(input, self.role, bound).filter(|_| self.goes_on())
     }
 
     /// The reserved bits that have a meaning.
@@ -201,10 +202,11 @@ impl Connection {
         if !self.goes_on() {
             return if input.is_at_end() { self.end_of_stream(output.now()) } else { None };
         }
-        let (limits, extension_bits) = (&self.config.get().limits, self.extension_bits());
-        let expected = Expected { role: self.role, message: None, limits, extension_bits };
+        let (config, extension_bits) = (self.config.get(), self.extension_bits());
+        let expected = Expected { role: self.role, message: None, limits: &config.limits, extension_bits };
         let given = Given {
             expected,
+            in_parts: config.in_parts,
             #[cfg(feature = "deflate")]
             earlier: Earlier::new(&mut self.contexts, self.directions),
         };
@@ -214,6 +216,9 @@ impl Connection {
             Ok(Found::Nothing) if parts.rest.end_of_stream => return self.end_of_stream(output.now()),
             Ok(Found::Nothing) => return None,
             Ok(Found::Finished) => return parts.finished.map(Event::Message),
+            Ok(Found::Part(piece)) => {
+                lend_part(piece, parts.buffer, parts.control, parts.finished).map(Event::Part)
+            }
             Ok(Found::Control { opcode, at, len }) => {
                 self.control(opcode, &parts.buffer[at..at + len], output)
             }
@@ -246,7 +251,8 @@ impl Connection {
         matches!(self.closing, Closing::Open | Closing::CloseSent(_))
     }
 
-    /// The payload so far of a message that is unfinished; nothing of one that is compressed.
+    /// The payload so far of a message that is unfinished; nothing of one that is compressed, or told
+    /// [in parts](Config::in_parts).
     pub fn partial(&self) -> Option<&[u8]> {
         self.receiver.partial()
     }
@@ -409,6 +415,23 @@ fn lend(bytes: &mut [u8], text: bool, key: Option<u32>) -> Result<Message<'_>, F
         mask(bytes, key, 0);
     }
     Ok(Message::Binary(bytes))
+}
+
+/// Lends a part from where it lies.
+#[inline(never)]
+fn lend_part<'a>(
+    piece: Piece,
+    buffer: &'a mut [u8],
+    character: &'a [u8],
+    inflated: Option<Message<'a>>,
+) -> Result<Part<'a>, Fault> {
+    let Piece { text, place, first, last } = piece;
+    let payload = match place {
+        Place::Input { at, len, key } => lend(&mut buffer[at..at + len], text, key),
+        Place::Character => utf8::validate(character).map(Message::Text).map_err(|_| Fault::InvalidUtf8),
+        Place::Inflated => inflated.ok_or(Fault::InvalidUtf8),
+    }?;
+    Ok(Part::new(payload, first, last))
 }
 
 const _: () = assert!(size_of::<Connection>() <= 48);

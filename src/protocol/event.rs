@@ -5,7 +5,7 @@ use super::End;
 use crate::frame::{CloseCode, OpCode};
 use alloc::{string::String, vec::Vec};
 
-/// A whole message.
+/// A whole message; or the payload of a [`Part`] of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Message<'a> {
     /// Text, which is UTF-8.
@@ -86,6 +86,82 @@ impl<'a> From<&'a String> for Message<'a> {
     }
 }
 
+/// A part of a message that is told as it comes: see [`Config::in_parts`](super::Config::in_parts).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Part<'a> {
+    kind: Kind<'a>,
+}
+
+/// In as few bytes as a [`Message`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind<'a> {
+    Text { text: &'a str, first: bool, last: bool },
+    Binary { bytes: &'a [u8], first: bool, last: bool },
+}
+
+impl<'a> Part<'a> {
+    /// A part with this payload.
+    pub const fn new(payload: Message<'a>, first: bool, last: bool) -> Self {
+        Self {
+            kind: match payload {
+                Message::Text(text) => Kind::Text { text, first, last },
+                Message::Binary(bytes) => Kind::Binary { bytes, first, last },
+            },
+        }
+    }
+
+    /// Its bytes; of a text, whole characters. It may be empty.
+    #[inline]
+    pub const fn payload(&self) -> Message<'a> {
+        match self.kind {
+            Kind::Text { text, .. } => Message::Text(text),
+            Kind::Binary { bytes, .. } => Message::Binary(bytes),
+        }
+    }
+
+    /// The payload's bytes.
+    #[inline]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        match self.kind {
+            Kind::Text { text, .. } => text.as_bytes(),
+            Kind::Binary { bytes, .. } => bytes,
+        }
+    }
+
+    /// Whether it is the first one of its message.
+    #[inline]
+    pub const fn is_first(&self) -> bool {
+        let (Kind::Text { first, .. } | Kind::Binary { first, .. }) = self.kind;
+        first
+    }
+
+    /// Whether it is the last one of its message.
+    #[inline]
+    pub const fn is_last(&self) -> bool {
+        let (Kind::Text { last, .. } | Kind::Binary { last, .. }) = self.kind;
+        last
+    }
+
+    /// The opcode that it has as a fragment (RFC 6455, section 5.4): the message's where it is the first
+    /// one, or [`OpCode::Continuation`]. So a message goes on to another peer, or back, while it comes:
+    ///
+    /// ```
+    /// use websocket_stream::{Event, Outgoing, SendError};
+    ///
+    /// fn echo(event: Event<'_>, out: &mut Outgoing<'_>) -> Result<(), SendError> {
+    ///     match event {
+    ///         Event::Part(part) => out.send_fragment(part.opcode(), part.as_bytes(), part.is_last()),
+    ///         _ => Ok(()),
+    ///     }
+    /// }
+    /// # let _ = echo;
+    /// ```
+    #[inline]
+    pub const fn opcode(&self) -> OpCode {
+        if self.is_first() { self.payload().opcode() } else { OpCode::Continuation }
+    }
+}
+
 /// What a Close frame says (RFC 6455, section 5.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseFrame<'a> {
@@ -110,4 +186,7 @@ pub enum Event<'a> {
     Close(CloseFrame<'a>),
     /// The connection has ended. Told once; nothing follows.
     End(End),
+    /// A part of a message arrived. Instead of whole messages, where
+    /// [`Config::in_parts`](super::Config::in_parts) is on; else never.
+    Part(Part<'a>),
 }

@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use super::check::Progress;
+use super::in_parts::{InParts, Place};
 #[cfg(feature = "deflate")]
 use super::inflation::{CHUNK, Compressed, Inflating};
-use super::receive::Given;
+use super::receive::{Found, Given};
 use super::{Fault, Input};
 use crate::Limits;
 use crate::frame::{Header, OpCode, utf8::MessageBuffer};
@@ -22,6 +23,8 @@ pub(super) struct Fragments {
 #[derive(Debug)]
 enum Payload {
     Plain(MessageBuffer),
+    /// Told as it comes.
+    InParts(InParts),
     /// Compressed, up to a chunk of it. What the message is, shows when it is inflated.
     #[cfg(feature = "deflate")]
     Compressed {
@@ -35,7 +38,10 @@ enum Payload {
 
 impl Fragments {
     /// Of the message with this first header.
-    pub(super) fn new(header: &Header) -> Self {
+    pub(super) fn new(header: &Header, in_parts: bool) -> Self {
+        if in_parts {
+            return Self { count: 0, payload: Payload::InParts(InParts::new(header)) };
+        }
         let is_text = header.opcode == OpCode::Text;
         #[cfg(feature = "deflate")]
         if header.rsv != 0 {
@@ -54,6 +60,7 @@ impl Fragments {
     pub(super) fn progress(&self) -> Progress {
         let len = match &self.payload {
             Payload::Plain(buffer) => buffer.len(),
+            Payload::InParts(message) => message.came(),
             #[cfg(feature = "deflate")]
             Payload::Compressed { bytes, .. } => bytes.len(),
             #[cfg(feature = "deflate")]
@@ -63,7 +70,7 @@ impl Fragments {
     }
 
     /// Takes unread bytes of a frame, of whose payload so many were taken before: some of the next `n`,
-    /// which are not consumed. Gives how many.
+    /// which are not consumed. Gives how many, and where the part lies that is to be told, if one is.
     pub(super) fn append(
         &mut self,
         n: usize,
@@ -71,7 +78,7 @@ impl Fragments {
         before: usize,
         input: &mut Input,
         given: &mut Given<'_>,
-    ) -> Result<usize, Fault> {
+    ) -> Result<(usize, Option<Place>), Fault> {
         let limits = given.expected.limits;
         match &mut self.payload {
             Payload::Plain(buffer) => {
@@ -80,8 +87,9 @@ impl Fragments {
                 buffer
                     .append(&input.unread()[..n], wanted, header.mask, before)
                     .map_err(|_| Fault::InvalidUtf8)?;
-                Ok(n)
+                Ok((n, None))
             }
+            Payload::InParts(message) => message.append(n, header, before, input, given),
             #[cfg(feature = "deflate")]
             Payload::Compressed { is_text, bytes } => {
                 let n = n.min(CHUNK - bytes.len());
@@ -101,19 +109,32 @@ impl Fragments {
                     )?;
                     self.payload = Payload::Inflating(inflating);
                 }
-                Ok(n)
+                Ok((n, None))
             }
             #[cfg(feature = "deflate")]
             Payload::Inflating(inflating) => {
                 inflating.go_on(n, (header.mask, before), input, &mut given.earlier, limits.message)?;
-                Ok(n)
+                Ok((n, None))
             }
         }
     }
 
-    /// All of it has come: it moves to the input, to be lent from there.
+    /// The part that lies there; the message goes on behind it.
+    pub(super) fn part(&mut self, place: Place) -> Option<Found> {
+        match &mut self.payload {
+            Payload::InParts(message) => Some(Found::Part(message.part(place))),
+            _ => None,
+        }
+    }
+
+    /// All of it has come: it moves to the input, to be lent from there; or its last part is to be told.
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing is inflated"))]
-    pub(super) fn finish(self, input: &mut Input, given: &mut Given<'_>) -> Result<(), Fault> {
+    pub(super) fn finish(
+        self,
+        place: Option<Place>,
+        input: &mut Input,
+        given: &mut Given<'_>,
+    ) -> Result<Found, Fault> {
         match self.payload {
             Payload::Plain(buffer) => {
                 // "the endpoint MUST _Fail the WebSocket Connection_" where text is not UTF-8, also
@@ -122,25 +143,25 @@ impl Fragments {
                     return Err(Fault::InvalidUtf8);
                 }
                 input.finish(buffer);
-                Ok(())
             }
+            Payload::InParts(message) => return message.finish(place, input).map(Found::Part),
             #[cfg(feature = "deflate")]
             Payload::Compressed { is_text, bytes } => {
                 let limit = given.expected.limits.message;
-                input.inflate(is_text, Compressed::Collected(bytes), &mut given.earlier, limit)
+                input.inflate(is_text, Compressed::Collected(bytes), &mut given.earlier, limit)?;
             }
             #[cfg(feature = "deflate")]
             Payload::Inflating(inflating) => {
-                inflating.finish(input, &mut given.earlier, given.expected.limits.message)
+                inflating.finish(input, &mut given.earlier, given.expected.limits.message)?;
             }
         }
+        Ok(Found::Finished)
     }
 
-    /// What has come of it, unless it is compressed.
+    /// What has come of it, unless it is compressed, or told in parts.
     pub(super) fn plain(&self) -> Option<&[u8]> {
         match &self.payload {
             Payload::Plain(buffer) => Some(buffer.as_bytes()),
-            #[cfg(feature = "deflate")]
             _ => None,
         }
     }
@@ -180,7 +201,6 @@ impl Fragments {
     fn plain_mut(&mut self) -> Option<&mut MessageBuffer> {
         match &mut self.payload {
             Payload::Plain(buffer) => Some(buffer),
-            #[cfg(feature = "deflate")]
             _ => None,
         }
     }
@@ -189,6 +209,7 @@ impl Fragments {
     pub(super) fn held(&self) -> usize {
         match &self.payload {
             Payload::Plain(buffer) => buffer.capacity(),
+            Payload::InParts(message) => message.held(),
             #[cfg(feature = "deflate")]
             Payload::Compressed { bytes, .. } => bytes.capacity(),
             #[cfg(feature = "deflate")]

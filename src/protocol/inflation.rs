@@ -22,9 +22,9 @@ pub(super) const CHUNK: usize = WindowBits::MAX.size();
 #[derive(Debug, Default)]
 pub(super) struct Inflation {
     /// Made where there is none.
-    inflater: Option<Box<Inflater>>,
+    pub(super) inflater: Option<Box<Inflater>>,
     /// How many bytes were inflated since it was last asked.
-    inflated: usize,
+    pub(super) inflated: usize,
 }
 
 /// What a compressed message may refer to.
@@ -58,7 +58,7 @@ impl<'a> Earlier<'a> {
     }
 
     /// The messages before it, where it may refer to them.
-    fn history(&mut self) -> Option<&mut History> {
+    pub(super) fn history(&mut self) -> Option<&mut History> {
         let bits = self.window?;
         let contexts = self.contexts.get_or_insert_default();
         Some(contexts.received.get_or_insert_with(|| History::new(bits)))
@@ -170,11 +170,11 @@ impl Inflating {
 }
 
 /// Inflates into a message, and counts what that made, also where it fails.
-fn counted(
+pub(super) fn counted<R>(
     inflated: &mut usize,
     message: &mut MessageBuffer,
-    inflate: impl FnOnce(&mut MessageBuffer) -> Result<(), InflateError>,
-) -> Result<(), Fault> {
+    inflate: impl FnOnce(&mut MessageBuffer) -> Result<R, InflateError>,
+) -> Result<R, Fault> {
     let before = message.len();
     let result = inflate(message);
     *inflated += message.len() - before;

@@ -7,7 +7,8 @@ use super::Message;
 use super::check::MAX_CONTROL;
 #[cfg(feature = "deflate")]
 use super::inflation::{Compressed, Earlier, Inflation};
-use crate::frame::{MAX_HEADER_SIZE, utf8::MessageBuffer};
+use crate::frame::MAX_HEADER_SIZE;
+use crate::frame::utf8::{CutCharacter, MessageBuffer};
 use alloc::{vec, vec::Vec};
 use core::fmt;
 
@@ -37,6 +38,7 @@ pub struct Input {
     end: usize,
     end_of_stream: bool,
     finished: Option<MessageBuffer>,
+    /// The payload of a control frame, or a character of a message that is told in parts.
     control: ControlBuffer,
     /// Something that came in pieces is lent from `finished` or `control`.
     lent: bool,
@@ -55,7 +57,7 @@ pub(super) struct ControlBuffer {
 /// See [`Input::parts`].
 pub(super) struct Parts<'a> {
     pub(super) buffer: &'a mut [u8],
-    /// The payload of the control frame that came in pieces last.
+    /// The payload of the control frame, or the character, that came in pieces last.
     pub(super) control: &'a [u8],
     /// The message that came in pieces and is finished.
     pub(super) finished: Option<Message<'a>>,
@@ -246,7 +248,7 @@ impl Input {
         limit: usize,
     ) -> Result<(), Fault> {
         // It is lent from here and comes back, so that any size will do.
-        let storage = self.pool.pop().unwrap_or_default();
+        let storage = self.storage();
         let mut message = MessageBuffer::new(is_text, storage);
         let compressed = match &payload {
             Compressed::Whole { at, len } => &self.buffer[*at..*at + *len],
@@ -263,6 +265,12 @@ impl Input {
         result
     }
 
+    /// A used buffer of any size, or a new one, for what is inflated and lent.
+    #[cfg(feature = "deflate")]
+    pub(super) fn storage(&mut self) -> Vec<u8> {
+        self.pool.pop().unwrap_or_default()
+    }
+
     /// The next `n` unread bytes, and what to inflate them with.
     #[cfg(feature = "deflate")]
     pub(super) fn piece(&mut self, n: usize) -> (&mut [u8], &mut Inflation) {
@@ -272,6 +280,12 @@ impl Input {
     pub(super) fn finish_control(&mut self, control: &ControlBuffer) {
         self.lent = true;
         self.control = control.clone();
+    }
+
+    pub(super) fn finish_character(&mut self, character: &CutCharacter) {
+        self.lent = true;
+        self.control.len = 0;
+        self.control.append(character.as_bytes(), None);
     }
 
     /// What was lent is done with: a message's buffer waits for the next large one.
@@ -284,7 +298,7 @@ impl Input {
         }
     }
 
-    fn pool(&mut self, storage: Vec<u8>) {
+    pub(super) fn pool(&mut self, storage: Vec<u8>) {
         let pooled: usize = self.pool.iter().map(Vec::capacity).sum();
         if storage.capacity() > 0
             && self.pool.len() < POOLED_BUFFERS

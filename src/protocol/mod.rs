@@ -22,6 +22,9 @@ mod end;
 mod error;
 mod event;
 mod fragments;
+mod in_parts;
+#[cfg(feature = "deflate")]
+mod inflated_parts;
 #[cfg(feature = "deflate")]
 mod inflation;
 mod input;
@@ -35,7 +38,7 @@ pub use config::{Config, Deadlines, Role};
 pub use connection::{Connection, Status};
 pub use end::{Cause, Deadline, End, Endpoint};
 pub use error::{Fault, SendError};
-pub use event::{CloseFrame, Event, Message};
+pub use event::{CloseFrame, Event, Message, Part};
 pub use input::Input;
 pub use keys::MaskKeys;
 pub use output::Output;

@@ -7,6 +7,7 @@
 
 use super::check::{Expected, check, check_start, no_header};
 use super::fragments::{Fragments, left};
+use super::in_parts::Piece;
 #[cfg(feature = "deflate")]
 use super::inflation::{Compressed, Earlier};
 use super::input::ControlBuffer;
@@ -47,6 +48,8 @@ enum Unfinished {
 #[derive(Debug)]
 pub(super) struct Given<'a> {
     pub(super) expected: Expected<'a>,
+    /// Messages are told in parts.
+    pub(super) in_parts: bool,
     #[cfg(feature = "deflate")]
     pub(super) earlier: Earlier<'a>,
 }
@@ -69,6 +72,8 @@ pub(super) enum Found {
     Nothing,
     /// A message that came in pieces, or compressed; it was moved to [`Input::finish`].
     Finished,
+    /// A part of a message.
+    Part(Piece),
     /// A control frame whose unmasked payload lies in the input.
     Control { opcode: OpCode, at: usize, len: usize },
     /// A control frame that came in pieces; its payload was moved to [`Input::finish_control`].
@@ -76,11 +81,11 @@ pub(super) enum Found {
 }
 
 impl Receiver {
-    /// The way of almost every frame: the header of a whole message of at most `most` bytes, with
-    /// nothing unfinished before it. Whether it lies whole in the input is for [`Input::take`] to say.
+    /// The way of almost every frame: the header of a whole message of fewer than `bound` bytes,
+    /// with nothing unfinished before it. Whether it lies whole in the input is for [`Input::take`] to say.
     /// Everything else, faults too, is left to [`next`](Self::next).
     #[inline(always)]
-    pub(super) fn next_whole(&self, input: &Input, role: Role, most: u64) -> Option<Whole> {
+    pub(super) fn next_whole(&self, input: &Input, role: Role, bound: u64) -> Option<Whole> {
         let start = input.peek()?;
         if self.pending.is_some() {
             return None;
@@ -94,7 +99,7 @@ impl Receiver {
         // What is behind the unread bytes may make a header here, but never a whole frame.
         let masked = role == Role::Server;
         let Extent { len, key, size, .. } = Extent::of_expected(start, masked)?;
-        if len > most {
+        if len >= bound {
             return None;
         }
         Some(Whole { text, header: size, len: usize::try_from(len).ok()?, key: masked.then_some(key) })
@@ -136,27 +141,35 @@ impl Receiver {
                         }
                         return Ok(Found::Nothing);
                     };
-                    pending.begin(header);
+                    pending.begin(header, given.in_parts);
                 }
                 Unfinished::Data { header, received } => {
                     let here = left(header, *received).min(input.unread().len());
-                    let n = match &mut pending.message {
+                    let (n, place) = match &mut pending.message {
                         Some(message) => message.append(here, header, *received, input, &mut given)?,
-                        None => here,
+                        None => (here, None),
                     };
                     input.consume(n);
                     *received += n;
-                    if left(header, *received) > 0 {
-                        if n < here {
-                            continue;
-                        }
-                        return Ok(Found::Nothing);
+                    let (fin, ended) = (header.fin, left(header, *received) == 0);
+                    if ended {
+                        pending.frame = Unfinished::Nothing;
                     }
-                    let fin = header.fin;
-                    pending.frame = Unfinished::Nothing;
-                    if fin && let Some(message) = self.pending.take().and_then(|pending| pending.message) {
-                        message.finish(input, &mut given)?;
-                        return Ok(Found::Finished);
+                    if ended && fin {
+                        let message = pending.message.take();
+                        self.pending = None;
+                        return match message {
+                            Some(message) => message.finish(place, input, &mut given),
+                            None => Ok(Found::Nothing),
+                        };
+                    }
+                    if let (Some(message), Some(place)) = (&mut pending.message, place)
+                        && let Some(part) = message.part(place)
+                    {
+                        return Ok(part);
+                    }
+                    if !ended && n == here {
+                        return Ok(Found::Nothing);
                     }
                 }
                 Unfinished::Control { header, payload } => {
@@ -179,7 +192,7 @@ impl Receiver {
         }
     }
 
-    /// The payload so far of a message that is unfinished, unless it is compressed.
+    /// The payload so far of a message that is unfinished, unless it is compressed or told in parts.
     pub(super) fn partial(&self) -> Option<&[u8]> {
         self.pending.as_ref()?.message.as_ref()?.plain()
     }
@@ -233,12 +246,12 @@ impl Receiver {
 
 impl Pending {
     /// Begins the frame whose header has come.
-    fn begin(&mut self, header: Header) {
+    fn begin(&mut self, header: Header, in_parts: bool) {
         if header.opcode.is_control() {
             self.frame = Unfinished::Control { header, payload: ControlBuffer::default() };
             return;
         }
-        self.message.get_or_insert_with(|| Fragments::new(&header)).begin_fragment();
+        self.message.get_or_insert_with(|| Fragments::new(&header, in_parts)).begin_fragment();
         self.frame = Unfinished::Data { header, received: 0 };
     }
 }
@@ -275,9 +288,8 @@ impl Unfinished {
     }
 }
 
-/// The frame at the start of the input, where it is whole and either a control frame or a compressed
-/// message.
-#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing is inflated"))]
+/// The frame at the start of the input, where it is whole and a control frame, a compressed message, or
+/// one that is told in parts and not compressed.
 fn whole(
     header: &Header,
     size: usize,
@@ -286,17 +298,20 @@ fn whole(
 ) -> Result<Option<Found>, Fault> {
     let Header { fin, rsv, opcode, .. } = *header;
     let len = left(header, 0);
-    let compressed = fin && rsv != 0;
-    if !(opcode.is_control() || compressed) || len > input.unread().len() - size {
+    let message = !opcode.is_control();
+    if message && !(fin && (rsv != 0) != given.in_parts) || len > input.unread().len() - size {
         return Ok(None);
     }
     let at = input.position() + size;
     input.consume(size + len);
+    if message && given.in_parts {
+        return Ok(Some(Found::Part(Piece::whole(header, at, len))));
+    }
     if let Some(key) = header.mask {
         mask(input.range(at, len), key, 0);
     }
     #[cfg(feature = "deflate")]
-    if compressed {
+    if message {
         let payload = Compressed::Whole { at, len };
         let limit = given.expected.limits.message;
         input.inflate(opcode == OpCode::Text, payload, &mut given.earlier, limit)?;

@@ -70,7 +70,8 @@ impl<T> WebSocketStream<T> {
         self.connection.status()
     }
 
-    /// The payload so far of a message of which only a part is there; nothing of one that is compressed.
+    /// The payload so far of a message of which only a part is there; nothing of one that is compressed,
+    /// or told [in parts](crate::Config::in_parts).
     pub fn partial(&self) -> Option<&[u8]> {
         self.connection.partial()
     }

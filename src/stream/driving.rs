@@ -110,13 +110,13 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         told: &mut Option<End>,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Handed<E> {
-        let most = self.stream.connection.config().limits.whole_message();
+        let bound = self.stream.connection.config().whole_bound();
         let (input, mut out) = self.split();
         // Beside the budget, so that it need not be in memory.
         let mut given = budget.given;
         let handed = loop {
             // What almost all of it is: messages that lie whole in the input.
-            let event = if let Some(message) = out.connection.receive_whole(input, out.output, most) {
+            let event = if let Some(message) = out.connection.receive_whole(input, out.output, bound) {
                 Event::Message(message)
             } else if let Some(event) = out.connection.receive_rest(input, out.output) {
                 event

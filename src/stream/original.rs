@@ -30,7 +30,9 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// [`ReadError::NoData`] or [`ReadError::DataStop`].
     ///
     /// A fragmented message comes whole, with the opcode of its first fragment. Pings and Close
-    /// frames are already answered.
+    /// frames are already answered. Where [`Config::in_parts`](crate::Config::in_parts) is on, a call gives
+    /// a part: the first one with the message's opcode, the others with [`OpCode::Continuation`]. After the
+    /// last one, and only then, [`ReadError::NoData`] takes the place of [`ReadError::DataStop`].
     ///
     /// # Errors
     ///
@@ -44,6 +46,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                 let result = Call::new(self, &mut scratch.untimed()).run(ready, |event, _| {
                     found = match event {
                         Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
+                        Event::Part(part) => Some((part.opcode(), part.as_bytes().to_vec())),
                         Event::Ping(payload) => Some((OpCode::Ping, payload.to_vec())),
                         Event::Pong(payload) => Some((OpCode::Pong, payload.to_vec())),
                         Event::Close(frame) if frame.code == CloseCode::NO_STATUS => {

@@ -80,7 +80,8 @@ use std::sync::Arc;
 /// # In parts
 ///
 /// A large message can be sent in parts with [`Outgoing::send_fragment`], none of which must wait for
-/// the next. It is received whole; [`partial`](Self::partial) lends what has come of it so far.
+/// the next. It is received whole, and [`partial`](Self::partial) lends what has come of it so far; with
+/// [`Config::in_parts`] it is received in parts, too, and never gathered.
 #[derive(Debug)]
 pub struct WebSocketStream<T> {
     pub(super) transport: T,

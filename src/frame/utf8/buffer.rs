@@ -1,6 +1,8 @@
 //! A message that arrives in pieces, judged as it comes.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "deflate")]
+use super::CutCharacter;
 use super::{Utf8Error, Utf8Validator};
 use crate::frame::mask::{Key, mask, mask_into};
 use alloc::vec::Vec;
@@ -134,6 +136,20 @@ impl MessageBuffer {
         self.commit(bytes.len(), None, 0)
     }
 
+    /// Takes off the end the bytes of a character that needs more of them: what is left is a string.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn cut(&mut self) -> CutCharacter {
+        let mut cut = CutCharacter::default();
+        // What was committed is no error, so that this is what the validator has come to.
+        if !self.is_complete()
+            && let Ok(n) = cut.begin(self.as_bytes(), None, 0)
+        {
+            self.filled -= n;
+            self.text = Some(Utf8Validator::new());
+        }
+        cut
+    }
+
     /// Whether the message may end here: no character is left half-way.
     #[inline]
     pub fn is_complete(&self) -> bool {
@@ -147,7 +163,9 @@ impl MessageBuffer {
             return None;
         }
         // SAFETY: `text` has judged every committed byte, in order and without a gap, and found no
-        // error; it is complete, so they are whole characters. Nothing writes to committed bytes.
+        // error; it is complete, so they are whole characters. Nothing writes to committed bytes. Where
+        // it was begun anew, by `cut`, it had come to the bytes that were taken off, and before them
+        // are whole characters.
         Some(unsafe { core::str::from_utf8_unchecked(self.as_bytes()) })
     }
 

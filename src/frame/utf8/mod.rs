@@ -6,9 +6,11 @@
 mod blocks;
 mod buffer;
 mod bulk;
+mod cut;
 mod validator;
 
 pub use buffer::MessageBuffer;
+pub(crate) use cut::CutCharacter;
 pub use validator::Utf8Validator;
 
 use super::mask::Key;

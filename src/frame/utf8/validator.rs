@@ -79,7 +79,7 @@ impl Utf8Validator {
 
     /// How many bytes the character needs that is left half-way.
     #[inline]
-    fn missing(&self) -> usize {
+    pub(super) fn missing(&self) -> usize {
         if self.have == 0 { 0 } else { width(self.lead) - usize::from(self.have) }
     }
 
@@ -131,7 +131,7 @@ const fn is_continuation(byte: u8) -> bool {
 /// How many of the last bytes of a text, of which at most three are given, belong to a character that
 /// needs more of them.
 #[inline]
-fn begun(last: &[u8]) -> usize {
+pub(super) fn begun(last: &[u8]) -> usize {
     match last.iter().rposition(|&byte| !is_continuation(byte)) {
         Some(at) if width(last[at]) > last.len() - at => last.len() - at,
         _ => 0,

@@ -1,0 +1,866 @@
+//! Messages that are told in parts (`Config::in_parts`): the parts of a message are the message, wherever
+//! the bytes were cut, and nothing of it is gathered.
+
+mod counting;
+
+use counting::{ALLOCATIONS, LIVE, PEAK};
+use quickcheck::{Arbitrary, Gen, QuickCheck};
+use std::sync::Arc;
+use websocket_stream::frame::{Header, mask};
+use websocket_stream::protocol::{Connection, Input, Output};
+use websocket_stream::stream::Parts;
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{
+    Cause, CloseCode, Config, End, Event, Fault, Limits, Message, NonBlockingTransport, OpCode, Part,
+    ReadError, Ready, Role, Scratch, Status, WebSocketStream,
+};
+
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// The bits of the window of each direction, taken over or not; or no compression.
+type Agreement = Option<(u8, bool)>;
+
+fn config(in_parts: bool, limits: Limits) -> Arc<Config> {
+    Arc::new(Config { in_parts, limits, deflate: policy(), ..Config::default() })
+}
+
+#[cfg(feature = "deflate")]
+fn policy() -> Option<websocket_stream::deflate::Deflate> {
+    Some(websocket_stream::deflate::Deflate { threshold: 0, ..Default::default() })
+}
+
+#[cfg(not(feature = "deflate"))]
+fn policy() -> Option<std::convert::Infallible> {
+    None
+}
+
+#[cfg(feature = "deflate")]
+fn agreed((bits, takeover): (u8, bool)) -> websocket_stream::deflate::Agreed {
+    use websocket_stream::deflate::{Agreed, Context, WindowBits};
+    let context = Context::new(WindowBits::new(bits).unwrap(), takeover);
+    Agreed { server: context, client: context }
+}
+
+#[cfg(feature = "deflate")]
+fn connection(role: Role, config: Arc<Config>, agreement: Agreement) -> Connection {
+    let connection = Connection::with_config(role, config);
+    match agreement {
+        Some(agreement) => connection.with_deflate(agreed(agreement)),
+        None => connection,
+    }
+}
+
+#[cfg(not(feature = "deflate"))]
+fn connection(role: Role, config: Arc<Config>, _: Agreement) -> Connection {
+    Connection::with_config(role, config)
+}
+
+fn in_parts(role: Role) -> Connection {
+    Connection::with_config(role, config(true, Limits::default()))
+}
+
+/// What a connection told, its messages put together again.
+#[derive(Debug, Clone, PartialEq)]
+enum Told {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(CloseCode),
+    End(End),
+}
+
+/// Puts messages together, and holds that each has one first part and one last.
+#[derive(Debug, Default)]
+struct Listener {
+    told: Vec<Told>,
+    message: Option<Told>,
+    parts: usize,
+}
+
+impl Listener {
+    fn hear(&mut self, event: Event<'_>) {
+        let whole = |message| match message {
+            Message::Text(text) => Told::Text(text.to_owned()),
+            Message::Binary(bytes) => Told::Binary(bytes.to_owned()),
+        };
+        self.told.push(match event {
+            Event::Message(message) => whole(message),
+            Event::Part(part) => {
+                let (payload, first, last) = (part.payload(), part.is_first(), part.is_last());
+                self.parts += 1;
+                assert_eq!(first, self.message.is_none(), "one first part, before all others");
+                match (&mut self.message, payload) {
+                    (Some(Told::Text(text)), Message::Text(more)) => text.push_str(more),
+                    (Some(Told::Binary(bytes)), Message::Binary(more)) => bytes.extend(more),
+                    (message @ None, payload) => *message = Some(whole(payload)),
+                    (message, payload) => panic!("{payload:?} in {message:?}"),
+                }
+                match self.message.take_if(|_| last) {
+                    Some(message) => message,
+                    None => return,
+                }
+            }
+            Event::Ping(payload) => Told::Ping(payload.to_owned()),
+            Event::Pong(payload) => Told::Pong(payload.to_owned()),
+            Event::Close(frame) => Told::Close(frame.code),
+            Event::End(end) => Told::End(end),
+            other => panic!("{other:?}"),
+        });
+    }
+}
+
+/// What is told of bytes that come in these pieces, and what is answered.
+fn hear<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Listener, Vec<u8>) {
+    let mut input = Input::default();
+    let mut output = Output::with_keys(Box::new(|| [9, 8, 7, 6]));
+    let mut listener = Listener::default();
+    for piece in pieces {
+        input.extend(piece);
+        while let Some(event) = connection.receive(&mut input, &mut output) {
+            listener.hear(event);
+        }
+        assert!(input.unread().is_empty());
+        assert_eq!(connection.partial().filter(|_| connection.config().in_parts), None);
+    }
+    input.end_of_stream();
+    while let Some(event) = connection.receive(&mut input, &mut output) {
+        listener.hear(event);
+    }
+    (listener, output.as_bytes().to_vec())
+}
+
+fn frame(role: Role, opcode: OpCode, fin: bool, payload: &[u8]) -> Vec<u8> {
+    let key = (role == Role::Server).then_some(KEY);
+    let header = Header { fin, mask: key, ..Header::new(opcode, payload.len() as u64) };
+    let mut bytes = header.encode().to_vec();
+    let start = bytes.len();
+    bytes.extend_from_slice(payload);
+    mask(&mut bytes[start..], key.unwrap_or_default(), 0);
+    bytes
+}
+
+/// The bytes cut at these places.
+fn cut(bytes: &[u8], mut at: Vec<usize>) -> impl Iterator<Item = &[u8]> {
+    at.extend([0, bytes.len()]);
+    at.sort_unstable();
+    (1..at.len()).map(move |n| &bytes[at[n - 1]..at[n]])
+}
+
+/// A message, or a ping, and where its fragments end.
+#[derive(Debug, Clone)]
+struct Sent {
+    opcode: OpCode,
+    payload: Vec<u8>,
+    cuts: Vec<usize>,
+}
+
+impl Arbitrary for Sent {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let opcode = *g.choose(&[OpCode::Text, OpCode::Binary, OpCode::Ping]).unwrap();
+        let payload = match opcode {
+            OpCode::Text => String::arbitrary(g).repeat(*g.choose(&[1, 1, 10, 5000]).unwrap()).into_bytes(),
+            OpCode::Ping => Vec::arbitrary(g).into_iter().take(125).collect(),
+            _ => {
+                let size = *g.choose(&[0, 10, 200, 70_000, 150_000]).unwrap();
+                let step = usize::from(u8::arbitrary(g));
+                (0..size).map(|n| (n * step / 64).to_le_bytes()[0]).collect()
+            }
+        };
+        Self { opcode, payload, cuts: Vec::<usize>::arbitrary(g).into_iter().take(4).collect() }
+    }
+
+    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+        let one = self.clone();
+        Box::new(self.cuts.shrink().map(move |cuts| Self { cuts, ..one.clone() }))
+    }
+}
+
+/// What the peer of this role sends: each in its fragments, with a ping behind the first, and a Close frame.
+fn wire(sent: &[Sent], role: Role, agreement: Agreement) -> Vec<u8> {
+    let peer = if role == Role::Server { Role::Client } else { Role::Server };
+    let limits = Limits { unsent: usize::MAX, ..Limits::default() };
+    let mut peer = connection(peer, config(false, limits), agreement);
+    let mut output = Output::with_keys(Box::new(|| KEY));
+    for Sent { opcode, payload, cuts } in sent {
+        if *opcode == OpCode::Ping {
+            peer.ping(payload, &mut output).unwrap();
+            continue;
+        }
+        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (payload.len() + 1)).collect();
+        ends.sort_unstable();
+        ends.push(payload.len());
+        let mut start = 0;
+        for (index, &end) in ends.iter().enumerate() {
+            let opcode = if index == 0 { *opcode } else { OpCode::Continuation };
+            let fin = index + 1 == ends.len();
+            peer.send_fragment(opcode, &payload[start..end], fin, &mut output).unwrap();
+            start = end;
+            if index == 0 && !fin {
+                peer.ping(b"between", &mut output).unwrap();
+            }
+        }
+    }
+    peer.close(CloseCode::NORMAL, "", &mut output).unwrap();
+    output.as_bytes().to_vec()
+}
+
+#[test]
+fn the_parts_of_a_message_are_the_message_however_it_is_fragmented_compressed_and_cut() {
+    fn prop(sent: Vec<Sent>, cuts: Vec<usize>, server: bool, deflate: bool, window: (u8, bool)) -> bool {
+        let role = if server { Role::Server } else { Role::Client };
+        let agreement = deflate.then_some((8 + window.0 % 8, window.1));
+        let bytes = wire(&sent, role, agreement);
+        let cuts = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+        let end = |parts| connection(role, config(parts, Limits::default()), agreement);
+        let (whole, answers) = hear(end(false), [&bytes[..]]);
+        let (at_once, same_answers) = hear(end(true), [&bytes[..]]);
+        let (in_parts, cut_answers) = hear(end(true), cut(&bytes, cuts));
+        let messages = sent.iter().filter(|sent| sent.opcode != OpCode::Ping).count();
+        assert!(whole.parts == 0 && in_parts.parts >= messages && at_once.parts >= messages);
+        in_parts.told == whole.told
+            && at_once.told == whole.told
+            && answers == same_answers
+            && answers == cut_answers
+    }
+    QuickCheck::new()
+        .rng(Gen::new(16))
+        .tests(80)
+        .quickcheck(prop as fn(Vec<Sent>, Vec<usize>, bool, bool, (u8, bool)) -> bool);
+}
+
+#[test]
+fn what_is_broken_is_found_the_same_wherever_it_is_cut() {
+    fn prop(
+        sent: Vec<Sent>,
+        wrong: Vec<(usize, u8)>,
+        cuts: Vec<usize>,
+        server: bool,
+        window: Option<(u8, bool)>,
+    ) -> bool {
+        let role = if server { Role::Server } else { Role::Client };
+        let agreement = window.map(|(bits, takeover)| (8 + bits % 8, takeover));
+        let mut bytes = wire(&sent, role, agreement);
+        for (at, with) in wrong.into_iter().take(2) {
+            let at = at % bytes.len();
+            bytes[at] ^= with;
+        }
+        let end = |parts| connection(role, config(parts, Limits::default()), agreement);
+        let cuts = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+        let (at_once, answers) = hear(end(true), [&bytes[..]]);
+        let (in_parts, cut_answers) = hear(end(true), cut(&bytes, cuts));
+        assert_eq!((at_once.told, &answers), (in_parts.told.clone(), &cut_answers));
+        // What is compressed is judged before it is whole; all else when it is with whole messages.
+        agreement.is_some() || {
+            let (whole, whole_answers) = hear(end(false), [&bytes[..]]);
+            whole.told == in_parts.told && whole_answers == answers
+        }
+    }
+    QuickCheck::new()
+        .rng(Gen::new(12))
+        .tests(150)
+        .quickcheck(prop as fn(Vec<Sent>, Vec<(usize, u8)>, Vec<usize>, bool, Option<(u8, bool)>) -> bool);
+}
+
+#[test]
+fn every_pair_of_cuts_of_a_conversation_gives_the_same() {
+    let sent = |opcode, payload: &[u8], cuts: &[usize]| Sent {
+        opcode,
+        payload: payload.to_vec(),
+        cuts: cuts.to_vec(),
+    };
+    // Fewer of the pairs where each conversation makes an inflater; without the feature these are the same.
+    for (agreement, step) in [(None, 3), (Some((15, true)), 7), (Some((9, false)), 7)] {
+        let sent = [
+            sent(OpCode::Text, "h\u{e9}llo \u{20ac} \u{1f600}".as_bytes(), &[2, 8, 9]),
+            sent(OpCode::Ping, b"ping", &[]),
+            sent(OpCode::Binary, &[7; 130], &[]),
+            sent(OpCode::Binary, b"", &[0]),
+            sent(OpCode::Text, b"", &[]),
+        ];
+        for role in [Role::Server, Role::Client] {
+            let bytes = wire(&sent, role, agreement);
+            let end = |parts| connection(role, config(parts, Limits::default()), agreement);
+            let (whole, answers) = hear(end(false), [&bytes[..]]);
+            assert_eq!(whole.told.len(), 9);
+            for first in 0..bytes.len() {
+                for second in (first..bytes.len()).step_by(step) {
+                    let (told, answered) = hear(end(true), cut(&bytes, vec![first, second]));
+                    assert_eq!(
+                        (told.told, answered),
+                        (whole.told.clone(), answers.clone()),
+                        "{first} {second}"
+                    );
+                }
+            }
+            let (told, answered) = hear(end(true), bytes.chunks(1));
+            assert_eq!((told.told, answered), (whole.told, answers));
+        }
+    }
+}
+
+/// All parts of bytes that come in these pieces: payload, first, last.
+fn parts<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, bool, bool)> {
+    let (mut connection, mut input, mut output) = (in_parts(role), Input::default(), Output::new());
+    let mut parts = Vec::new();
+    for piece in pieces {
+        input.extend(piece);
+        while let Some(event) = connection.receive(&mut input, &mut output) {
+            let Event::Part(part) = event else { panic!("{event:?}") };
+            parts.push((part.as_bytes().to_vec(), part.is_first(), part.is_last()));
+        }
+    }
+    assert_eq!(connection.held(), 0);
+    parts
+}
+
+#[test]
+fn a_message_that_lies_whole_is_one_part_lent_from_where_it_lies() {
+    let bytes = frame(Role::Client, OpCode::Binary, true, &[7; 1000]);
+    let (mut connection, mut output) = (in_parts(Role::Client), Output::new());
+    let mut input = Input::with_capacity(bytes.len());
+    let spare = input.spare();
+    spare[..bytes.len()].copy_from_slice(&bytes);
+    let payload = spare[4..].as_ptr();
+    input.filled(bytes.len());
+    let before = ALLOCATIONS.get();
+    let Some(Event::Part(part)) = connection.receive(&mut input, &mut output) else { panic!() };
+    assert_eq!(part, Part::new(Message::Binary(&[7; 1000]), true, true));
+    assert_eq!((part.opcode(), part.as_bytes().as_ptr()), (OpCode::Binary, payload));
+    assert_eq!(connection.receive(&mut input, &mut output), None);
+    assert_eq!((ALLOCATIONS.get(), connection.held()), (before, 0));
+}
+
+#[test]
+fn a_part_is_told_when_it_comes_and_lent_from_where_it_lies() {
+    let bytes = frame(Role::Server, OpCode::Text, true, "eleven \u{20ac}".as_bytes());
+    let (mut connection, mut output) = (in_parts(Role::Server), Output::new());
+    let mut input = Input::with_capacity(100);
+    let mut told = Vec::new();
+    for byte in &bytes {
+        input.extend(&[*byte]);
+        if let Some(Event::Part(part)) = connection.receive(&mut input, &mut output) {
+            told.push((part.payload().as_text().unwrap().to_owned(), part.is_first(), part.is_last()));
+        }
+        assert_eq!(connection.receive(&mut input, &mut output), None);
+        assert!(connection.held() < 1024);
+    }
+    let expected = ["e", "l", "e", "v", "e", "n", " ", "\u{20ac}"];
+    let expected: Vec<_> =
+        expected.iter().enumerate().map(|(n, text)| ((*text).to_owned(), n == 0, n == 7)).collect();
+    assert_eq!(told, expected);
+    assert_eq!(connection.held(), 0);
+}
+
+#[test]
+fn a_character_that_was_cut_is_told_when_it_is_whole() {
+    let text = "a\u{e9}\u{20ac}\u{1f600}z";
+    for role in [Role::Server, Role::Client] {
+        let bytes = frame(role, OpCode::Text, true, text.as_bytes());
+        let header = bytes.len() - text.len();
+        for at in 1..text.len() {
+            let told = parts(role, cut(&bytes, vec![header + at]));
+            let whole = (0..=at).rev().find(|&n| text.is_char_boundary(n)).unwrap();
+            let mut expected = vec![&text[..whole], &text[whole..]];
+            if whole < at {
+                // By itself, as it lies nowhere in one piece.
+                let first = text[whole..].chars().next().unwrap().len_utf8();
+                expected = vec![&text[..whole], &text[whole..whole + first], &text[whole + first..]];
+            }
+            let told: Vec<_> = told.iter().map(|(bytes, ..)| std::str::from_utf8(bytes).unwrap()).collect();
+            assert_eq!(told, expected, "{at}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_message_is_an_empty_part_and_an_empty_last_fragment_is_an_empty_last_part() {
+    for role in [Role::Server, Role::Client] {
+        for opcode in [OpCode::Text, OpCode::Binary] {
+            let empty = frame(role, opcode, true, b"");
+            assert_eq!(parts(role, [&empty[..]]), [(vec![], true, true)]);
+            let fragments = [
+                frame(role, opcode, false, b""),
+                frame(role, OpCode::Continuation, false, b"ab"),
+                frame(role, OpCode::Continuation, false, b""),
+                frame(role, OpCode::Continuation, true, b""),
+            ];
+            let told = parts(role, [&fragments.concat()[..]]);
+            assert_eq!(told, [(b"ab".to_vec(), true, false), (vec![], false, true)]);
+        }
+    }
+}
+
+#[test]
+fn control_frames_are_told_and_answered_between_the_parts() {
+    let role = Role::Server;
+    let bytes = [
+        frame(role, OpCode::Text, false, b"one "),
+        frame(role, OpCode::Ping, true, b"?"),
+        frame(role, OpCode::Continuation, true, b"two"),
+        frame(role, OpCode::Close, true, b"\x03\xe8"),
+    ]
+    .concat();
+    let (mut connection, mut input, mut output) = (in_parts(role), Input::default(), Output::new());
+    input.extend(&bytes);
+    let mut told = Vec::new();
+    while let Some(event) = connection.receive(&mut input, &mut output) {
+        told.push(match event {
+            Event::Part(part) => format!("{:?} {:?}", part.opcode(), part.payload().as_text().unwrap()),
+            Event::Ping(_) => "ping".to_owned(),
+            Event::Close(_) => "close".to_owned(),
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(told, ["Text \"one \"", "ping", "Continuation \"two\"", "close"]);
+    assert_eq!(output.as_bytes(), b"\x8a\x01?\x88\x02\x03\xe8");
+}
+
+/// The bytes told, the fault, and the close code that is answered.
+fn fault(role: Role, limits: Limits, bytes: &[u8], step: usize) -> (usize, Option<Fault>, Vec<u8>) {
+    let mut connection = Connection::with_config(role, config(true, limits));
+    let (mut input, mut output) = (Input::default(), Output::with_keys(Box::new(|| [0; 4])));
+    let mut told = 0;
+    for piece in bytes.chunks(step) {
+        input.extend(piece);
+        while let Some(event) = connection.receive(&mut input, &mut output) {
+            let Event::Part(part) = event else { panic!("{event:?}") };
+            told += part.as_bytes().len();
+        }
+    }
+    let fault = match connection.status() {
+        Status::Finishing(End { cause: Cause::Fault(fault), .. }) => Some(fault),
+        _ => None,
+    };
+    assert!(fault.is_none() || connection.held() == 0);
+    (told, fault, output.as_bytes().to_vec())
+}
+
+#[test]
+fn text_that_is_not_utf_8_fails_at_its_byte_behind_the_parts_that_were_told() {
+    let role = Role::Client;
+    let wrong =
+        [frame(role, OpCode::Text, false, b"abc"), frame(role, OpCode::Continuation, false, b"de\xffgh")];
+    let wrong = wrong.concat();
+    let at = wrong.iter().position(|&byte| byte == 0xff).unwrap();
+    let (told, none, _) = fault(role, Limits::default(), &wrong[..at], 1);
+    assert_eq!((told, none), (5, None));
+    let answer = b"\x88\x82\0\0\0\0\x03\xef".to_vec();
+    assert_eq!(fault(role, Limits::default(), &wrong[..=at], 1), (5, Some(Fault::InvalidUtf8), answer));
+
+    // In a character that was cut, and at the end of the message.
+    let cut = [frame(role, OpCode::Text, false, b"a\xe2\x82"), frame(role, OpCode::Continuation, true, b"")];
+    assert_eq!(fault(role, Limits::default(), &cut.concat(), 1).1, Some(Fault::InvalidUtf8));
+    assert_eq!(fault(role, Limits::default(), &cut.concat(), 99).1, Some(Fault::InvalidUtf8));
+    for text in [&b"a\xe2\x28"[..], b"\xe0\x80", b"\xf4\x90", b"\xed\xa0"] {
+        let bytes = frame(role, OpCode::Text, false, text);
+        for step in [1, 2, 99] {
+            assert_eq!(fault(role, Limits::default(), &bytes, step).1, Some(Fault::InvalidUtf8), "{text:?}");
+        }
+    }
+    // Whole, it is judged as a whole.
+    let bytes = frame(role, OpCode::Text, true, b"a\xe2\x82");
+    assert_eq!(fault(role, Limits::default(), &bytes, 99).0, 0);
+    assert_eq!(fault(role, Limits::default(), &bytes, 99).1, Some(Fault::InvalidUtf8));
+}
+
+#[test]
+fn a_message_in_parts_keeps_within_the_limits() {
+    let role = Role::Client;
+    let limits = Limits { message: 10, frame: 8, fragments: 3, ..Limits::default() };
+    let fault = |frames: &[Vec<u8>]| {
+        let bytes = frames.concat();
+        let at_once = fault(role, limits.clone(), &bytes, bytes.len());
+        assert_eq!(at_once, fault(role, limits.clone(), &bytes, 1));
+        (at_once.0, at_once.1)
+    };
+    let first = frame(role, OpCode::Binary, false, &[7; 8]);
+    assert_eq!(fault(&[first.clone(), frame(role, OpCode::Continuation, true, &[7; 2])]), (10, None));
+    assert_eq!(
+        fault(&[first.clone(), frame(role, OpCode::Continuation, true, &[7; 3])]),
+        (8, Some(Fault::MessageTooLong))
+    );
+    assert_eq!(fault(&[frame(role, OpCode::Binary, true, &[7; 9])]), (0, Some(Fault::FrameTooLong)));
+    let empty = frame(role, OpCode::Continuation, false, b"");
+    assert_eq!(fault(&[first.clone(), empty.clone(), empty.clone()]), (8, None));
+    assert_eq!(
+        fault(&[first.clone(), empty.clone(), empty.clone(), empty]),
+        (8, Some(Fault::TooManyFragments))
+    );
+    // The next message is counted anew.
+    let whole = frame(role, OpCode::Binary, true, &[7; 8]);
+    assert_eq!(fault(&[whole.clone(), whole]), (16, None));
+}
+
+type Stream = WebSocketStream<MemoryStream>;
+
+fn server(capacity: usize, config: Config) -> (Stream, MemoryStream, Scratch) {
+    let (a, peer) = memory::pair(capacity);
+    let config = Arc::new(Config { in_parts: true, ..config });
+    (WebSocketStream::with_config(a, Role::Server, config).unwrap(), peer, Scratch::new())
+}
+
+#[test]
+fn a_gibibyte_is_received_in_parts_in_flat_memory() {
+    let limits = Limits { message: 1 << 30, frame: 1 << 30, ..Limits::default() };
+    let (mut stream, mut peer, mut scratch) = server(256 << 10, Config { limits, ..Config::default() });
+    // All of it is announced, and a sixteenth comes.
+    let mut header = frame(Role::Server, OpCode::Binary, true, b"");
+    header[1] |= 127;
+    header.splice(2..2, (1_u64 << 30).to_be_bytes());
+    peer.send(&header).unwrap();
+    let chunk = vec![7; 256 << 10];
+    let (mut received, mut first, mut longest) = (0, 0, 0);
+    let mut go_on = |stream: &mut Stream, scratch: &mut Scratch| {
+        let interest = stream
+            .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                let Event::Part(part) = event else { panic!("{event:?}") };
+                assert!(!part.is_last());
+                received += part.as_bytes().len();
+                first += usize::from(part.is_first());
+                longest = longest.max(part.as_bytes().len());
+                Ok(())
+            })
+            .unwrap();
+        assert!(stream.held() < 1024, "{}", stream.held());
+        interest
+    };
+    let _ = go_on(&mut stream, &mut scratch);
+    peer.send(&chunk).unwrap();
+    while go_on(&mut stream, &mut scratch).again {}
+    for _ in 1..256 {
+        // The peer's end of the pair allocates for what it sends.
+        assert_eq!(peer.send(&chunk).unwrap(), chunk.len());
+        let (live, allocations) = (LIVE.get(), ALLOCATIONS.get());
+        PEAK.set(live);
+        while go_on(&mut stream, &mut scratch).again {}
+        assert_eq!((PEAK.get(), ALLOCATIONS.get()), (live, allocations));
+    }
+    assert_eq!((received, first, longest), (64 << 20, 1, 64 << 10));
+}
+
+#[test]
+fn one_call_takes_no_more_than_its_budget_of_parts() {
+    let limits = Limits { call_events: 10, call_bytes: 1000, ..Limits::default() };
+    let (mut stream, mut peer, mut scratch) = server(1 << 20, Config { limits, ..Config::default() });
+    let mut bytes = frame(Role::Server, OpCode::Binary, false, &[7]);
+    for _ in 0..100 {
+        bytes.extend(frame(Role::Server, OpCode::Continuation, false, &[7]));
+    }
+    bytes.extend(frame(Role::Server, OpCode::Continuation, true, &[7; 5000]));
+    peer.send(&bytes).unwrap();
+    let (mut received, mut last, mut calls) = (0, 0, 0);
+    while last == 0 {
+        let (mut parts, mut bytes) = (0, 0);
+        let interest = stream
+            .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                let Event::Part(part) = event else { panic!("{event:?}") };
+                parts += 1;
+                bytes += part.as_bytes().len();
+                last += usize::from(part.is_last());
+                Ok(())
+            })
+            .unwrap();
+        // What the call before has received and not told comes first.
+        assert!(parts <= 10 && bytes < 2 * 1000, "{parts} {bytes}");
+        assert_eq!(interest.again, last == 0);
+        received += bytes;
+        calls += 1;
+    }
+    assert_eq!((received, last), (101 + 5000, 1));
+    assert!(calls >= 15, "{calls}");
+    assert_eq!(stream.held(), 0);
+}
+
+#[test]
+fn a_server_that_sends_the_parts_back_pauses_while_its_peer_takes_nothing() {
+    let limits = Limits { pause_reading: Some(10_000), unsent: 100_000, ..Limits::default() };
+    let (mut stream, peer, mut scratch) = server(20_000, Config { limits, ..Config::default() });
+    let mut client = WebSocketStream::client(peer).unwrap();
+    let payload: Vec<u8> = (0..1_u32 << 20).map(|n| (n / 7).to_le_bytes()[0]).collect();
+    client.send(&mut scratch.at(0), &payload).unwrap();
+    let echo = |stream: &mut Stream, scratch: &mut Scratch| {
+        let interest = stream.drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
+            Event::Part(part) => out.send_fragment(part.opcode(), part.as_bytes(), part.is_last()),
+            _ => Ok(()),
+        });
+        assert!(stream.unsent() <= 100_000);
+        interest.unwrap()
+    };
+    // While it takes nothing, not much of it is received.
+    for _ in 0..100 {
+        let _ = echo(&mut stream, &mut scratch);
+        client.flush(&mut scratch.at(0)).unwrap();
+    }
+    assert!(client.unsent() > 900_000);
+    let mut heard = None;
+    for _ in 0..1000 {
+        let _ = client
+            .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+                if let Event::Message(message) = event {
+                    heard = Some(message.as_bytes().to_vec());
+                }
+                Ok(())
+            })
+            .unwrap();
+        let _ = echo(&mut stream, &mut scratch);
+        if heard.is_some() {
+            break;
+        }
+    }
+    assert!(heard.is_some_and(|heard| heard == payload));
+    assert_eq!((stream.held(), client.held()), (0, 0));
+}
+
+#[test]
+fn a_handler_that_refuses_a_part_gets_the_next_one_in_the_next_call() {
+    let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default());
+    for (opcode, fin, byte) in
+        [(OpCode::Text, false, b'a'), (OpCode::Continuation, false, b'b'), (OpCode::Continuation, true, b'c')]
+    {
+        peer.send(&frame(Role::Server, opcode, fin, &[byte])).unwrap();
+    }
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let _ = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+            let Event::Part(part) = event else { panic!("{event:?}") };
+            told.push((part.as_bytes()[0], part.is_first(), part.is_last()));
+            Err(websocket_stream::SendError::Full)
+        });
+    }
+    assert_eq!(told, [(b'a', true, false), (b'b', false, false), (b'c', false, true)]);
+}
+
+#[test]
+fn a_stream_taken_apart_within_a_message_goes_on_with_its_next_part() {
+    let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default());
+    let bytes = frame(Role::Server, OpCode::Text, true, "over \u{20ac} again".as_bytes());
+    let mut listener = Listener::default();
+    for piece in bytes.chunks(3) {
+        peer.send(piece).unwrap();
+        let drive = stream.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+            listener.hear(event);
+            Ok(())
+        });
+        assert!(!drive.unwrap().over);
+        let Parts { transport, connection, unread, unsent } = stream.into_parts();
+        stream = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent }).unwrap();
+    }
+    assert_eq!(listener.told, [Told::Text("over \u{20ac} again".to_owned())]);
+    assert!(listener.parts >= 5);
+}
+
+#[test]
+fn the_original_read_gives_a_part_a_call() {
+    let (mut stream, mut peer, _) = server(1 << 20, Config::default());
+    assert!(matches!(stream.read(), Err(ReadError::NoData)));
+    let bytes = frame(Role::Server, OpCode::Text, false, b"one ");
+    peer.send(&bytes[..bytes.len() - 2]).unwrap();
+    assert_eq!(stream.read().unwrap(), (OpCode::Text, b"on".to_vec()));
+    assert!(matches!(stream.read(), Err(ReadError::DataStop)));
+    assert_eq!(stream.partial(), None);
+    peer.send(&bytes[bytes.len() - 2..]).unwrap();
+    assert_eq!(stream.read().unwrap(), (OpCode::Continuation, b"e ".to_vec()));
+    assert!(matches!(stream.read(), Err(ReadError::DataStop)));
+    peer.send(&frame(Role::Server, OpCode::Continuation, true, b"two")).unwrap();
+    peer.send(&frame(Role::Server, OpCode::Binary, true, b"next")).unwrap();
+    assert_eq!(stream.read().unwrap(), (OpCode::Continuation, b"two".to_vec()));
+    assert_eq!(stream.read().unwrap(), (OpCode::Binary, b"next".to_vec()));
+    assert!(matches!(stream.read(), Err(ReadError::NoData)));
+}
+
+#[test]
+fn an_end_within_a_message_follows_the_parts_that_came() {
+    let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default());
+    let bytes = frame(Role::Server, OpCode::Text, true, "ab\u{20ac}".as_bytes());
+    peer.send(&bytes[..bytes.len() - 1]).unwrap();
+    peer.shutdown_write().unwrap();
+    let mut told = Vec::new();
+    let interest = stream
+        .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+            told.push(match event {
+                Event::Part(part) => format!("{:?} {}", part.as_bytes(), part.is_last()),
+                Event::End(end) => format!("{:?}", end.cause),
+                other => panic!("{other:?}"),
+            });
+            Ok(())
+        })
+        .unwrap();
+    assert!(interest.over);
+    assert_eq!(told, ["[97, 98] false", "EndOfStream"]);
+    assert_eq!(stream.held(), 0);
+}
+
+#[cfg(feature = "deflate")]
+mod compressed {
+    use super::*;
+    use websocket_stream::deflate::{Deflaters, History, WindowBits};
+
+    const ROLE: Role = Role::Client;
+
+    fn deflated(bytes: &[u8]) -> Vec<u8> {
+        let mut history = History::new(WindowBits::MAX);
+        Deflaters::new().deflate_after(bytes, &mut history, 6).unwrap().to_vec()
+    }
+
+    fn frames(opcode: OpCode, payload: &[u8], size: usize) -> Vec<u8> {
+        let last = payload.len().div_ceil(size) - 1;
+        let mut bytes = Vec::new();
+        for (n, chunk) in payload.chunks(size).enumerate() {
+            let opcode = if n == 0 { opcode } else { OpCode::Continuation };
+            let mut frame = frame(ROLE, opcode, n == last, chunk);
+            frame[0] |= if n == 0 { 0x40 } else { 0 };
+            bytes.extend(frame);
+        }
+        bytes
+    }
+
+    fn end(limits: Limits) -> Connection {
+        connection(ROLE, config(true, limits), Some((15, false)))
+    }
+
+    #[test]
+    fn a_bomb_comes_in_bounded_parts_in_flat_memory() {
+        let payload = deflated(&vec![0; 64 << 20]);
+        assert!(payload.len() < 70_000);
+        let limits = Limits { message: 64 << 20, ..Limits::default() };
+        for (size, step) in [(usize::MAX, usize::MAX), (1000, usize::MAX), (usize::MAX, 7), (1, 1)] {
+            let bytes = frames(OpCode::Binary, &payload, size);
+            let (mut connection, mut output) = (end(limits.clone()), Output::new());
+            let mut input = Input::with_capacity(bytes.len());
+            let live = LIVE.get();
+            PEAK.set(live);
+            let (mut received, mut last) = (0, false);
+            for piece in bytes.chunks(step.min(bytes.len())) {
+                input.extend(piece);
+                while let Some(event) = connection.receive(&mut input, &mut output) {
+                    let Event::Part(part) = event else { panic!("{event:?}") };
+                    assert!(!last && part.is_first() == (received == 0));
+                    assert!(part.as_bytes().len() <= 64 << 10);
+                    received += part.as_bytes().len();
+                    last = part.is_last();
+                }
+                assert!(connection.held() < (48 + 32 + 1) << 10);
+            }
+            assert_eq!((received, last, connection.held()), (64 << 20, true, 0));
+            assert!(PEAK.get() - live < 200 << 10, "{}", PEAK.get() - live);
+        }
+    }
+
+    #[test]
+    fn what_is_inflated_is_counted_in_the_budget_of_a_call() {
+        let bytes: Vec<u8> = {
+            let mut bytes = frames(OpCode::Binary, &deflated(&vec![0; 16 << 20]), usize::MAX);
+            // As a client says it.
+            bytes[1] |= 0x80;
+            let header = if bytes[1] & 127 == 126 { 4 } else { 10 };
+            bytes.splice(header..header, [0; 4]);
+            bytes
+        };
+        let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default());
+        stream = stream.with_deflate(agreed((15, false)));
+        peer.send(&bytes).unwrap();
+        let (mut received, mut calls) = (0, 0);
+        loop {
+            let before = received;
+            let interest = stream
+                .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                    let Event::Part(part) = event else { panic!("{event:?}") };
+                    received += part.as_bytes().len();
+                    Ok(())
+                })
+                .unwrap();
+            calls += 1;
+            // The default is 256 KiB; the last part may pass it.
+            assert!(received - before <= (256 + 64) << 10);
+            assert_eq!(interest.again, received < 16 << 20);
+            assert_eq!(stream.interest().again, interest.again);
+            if !interest.again {
+                break;
+            }
+        }
+        assert_eq!((received, stream.held()), (16 << 20, 0));
+        assert!(calls >= 50, "{calls}");
+    }
+
+    #[test]
+    fn the_limit_counts_what_is_inflated() {
+        let payload = deflated(&[b'a'; 1000]);
+        for (message, expected) in [(1000, (1000, None)), (999, (0, Some(Fault::MessageTooLong)))] {
+            let limits = Limits { message, ..Limits::default() };
+            let mut connection = end(limits);
+            let (mut input, mut output) = (Input::default(), Output::new());
+            input.extend(&frames(OpCode::Text, &payload, usize::MAX));
+            let mut told = 0;
+            while let Some(event) = connection.receive(&mut input, &mut output) {
+                let Event::Part(part) = event else { panic!("{event:?}") };
+                told += part.as_bytes().len();
+            }
+            let fault = match connection.status() {
+                Status::Finishing(End { cause: Cause::Fault(fault), .. }) => Some(fault),
+                _ => None,
+            };
+            assert_eq!((told, fault), expected);
+        }
+    }
+
+    #[test]
+    fn a_message_of_several_streams_refers_to_the_parts_that_were_told() {
+        // Each stream ends with a block that has `BFINAL` set, and refers to what is before it.
+        let text = "what was said before is said again, ".repeat(3000);
+        let mut payload = Vec::new();
+        let mut history = History::new(WindowBits::MAX);
+        for _ in 0..3 {
+            let piece = Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
+            payload.extend(piece);
+            // The end of the flush that was left out, and an empty last block.
+            payload.extend([0, 0, 0xff, 0xff, 0x01, 0, 0, 0xff, 0xff]);
+        }
+        assert!(payload.len() < 2000);
+        for agreement in [(15, true), (15, false)] {
+            let bytes = frames(OpCode::Text, &payload, usize::MAX);
+            // A second message refers to the end of the first one where it may.
+            let again = match agreement.1 {
+                true => Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec(),
+                false => deflated(text.as_bytes()),
+            };
+            let bytes = [bytes, frames(OpCode::Text, &again, usize::MAX)].concat();
+            for step in [bytes.len(), 100, 1] {
+                let end = |parts| connection(ROLE, config(parts, Limits::default()), Some(agreement));
+                let (in_parts, _) = hear(end(true), bytes.chunks(step));
+                let (whole, _) = hear(end(false), bytes.chunks(step));
+                assert!(in_parts.told == whole.told);
+                assert!(in_parts.parts > 5, "{}", in_parts.parts);
+                assert!(in_parts.told[..2] == [Told::Text(text.repeat(3)), Told::Text(text.clone())]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_compressed_message_that_is_cut_off_or_corrupt_fails_behind_its_parts() {
+        let text = "\u{20ac}uro ".repeat(20_000);
+        let payload = deflated(text.as_bytes());
+        let run = |payload: &[u8], step| {
+            let bytes = frames(OpCode::Text, payload, usize::MAX);
+            let end = |parts| connection(ROLE, config(parts, Limits::default()), Some((15, false)));
+            let (in_parts, answers) = hear(end(true), bytes.chunks(step));
+            let whole = hear(end(false), [&bytes[..]]);
+            assert_eq!((&in_parts.told, &answers), (&whole.0.told, &whole.1));
+            let Some(Told::End(End { cause, .. })) = in_parts.told.last() else { panic!() };
+            (in_parts.message.is_some(), *cause)
+        };
+        for step in [1, 50, 1 << 20] {
+            assert_eq!(run(&payload, step), (false, Cause::EndOfStream));
+            let cut_off = &payload[..payload.len() - 30];
+            let at_the_end = run(cut_off, step);
+            assert!(at_the_end.0 && at_the_end.1 != Cause::EndOfStream);
+            // A block of a kind that there is not, behind the first one.
+            let mut corrupt = deflated(&text.as_bytes()[..100_000]);
+            corrupt.extend([0, 0, 0xff, 0xff, 0x06]);
+            assert_eq!(run(&corrupt, step).1, Cause::Fault(Fault::InvalidDeflate));
+            // Text that ends inside a character.
+            let inside = deflated(&text.as_bytes()[..text.len() - 6]);
+            assert_eq!(run(&inside, step).1, Cause::Fault(Fault::InvalidUtf8));
+        }
+    }
+}
