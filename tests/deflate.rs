@@ -905,3 +905,30 @@ fn a_message_of_several_chunks_that_is_cut_off_or_ends_within_a_character_is_ref
         assert_eq!(cause, Cause::Fault(fault));
     }
 }
+
+#[test]
+fn the_fragments_of_a_compressed_message_are_counted_before_and_behind_its_first_chunk() {
+    let large = Large {
+        seed: 1,
+        len: 500_000,
+        is_text: true,
+        refers: false,
+        change: None,
+        limit: None,
+        fragments: vec![],
+        splits: [vec![], vec![]],
+    };
+    for message in ["of one letter: aaaaaaaaaaaaaaaaaaaaaaaaaaaa", &large.message()] {
+        let payload = compressed(message.as_bytes());
+        for (fragments, outcome) in [(3, (1, None)), (4, (0, Some(Fault::TooManyFragments)))] {
+            let config = config(Limits { fragments: 3, ..Limits::default() }, 0);
+            let mut connection = Connection::with_config(Role::Server, config).with_deflate(both(15, false));
+            let mut bytes = frame(OpCode::Text, false, COMPRESSED, &payload);
+            for index in 2..=fragments {
+                bytes.extend(frame(OpCode::Continuation, index == fragments, 0, b""));
+            }
+            let (events, fault) = receive(&mut connection, &bytes);
+            assert_eq!((events.len(), fault), outcome, "{} compressed bytes", payload.len());
+        }
+    }
+}
