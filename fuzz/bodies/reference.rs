@@ -67,6 +67,7 @@ pub(crate) struct Rules {
 pub(crate) struct Compression {
     pub(crate) window: Option<u8>,
     /// From so many bytes on, a message is inflated before it is whole.
+    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "nothing is inflated"))]
     pub(crate) chunk: usize,
 }
 

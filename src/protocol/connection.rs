@@ -418,7 +418,6 @@ fn lend(bytes: &mut [u8], text: bool, key: Option<u32>) -> Result<Message<'_>, F
 }
 
 /// Lends a part from where it lies.
-#[inline(never)]
 fn lend_part<'a>(
     piece: Piece,
     buffer: &'a mut [u8],
