@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::scripted::{Scripted, Step};
 use websocket_stream::{
     Cause, Config, Event, Interest, Limits, Message, NonBlockingTransport, OpCode, ReadError, Ready, Role,
     Scratch, SendError, Status, WebSocketStream,
@@ -88,9 +89,12 @@ fn a_flush_that_sends_the_last_frame_ends_the_direction() {
 
 #[test]
 fn a_budget_that_was_used_up_or_a_handler_that_failed_is_gone_on_with_in_any_call() {
-    for limits in
-        [Limits { call_bytes: 100, ..Limits::default() }, Limits { call_events: 1, ..Limits::default() }]
-    {
+    // A part of a message; just one; one event.
+    for limits in [
+        Limits { call_bytes: 100, ..Limits::default() },
+        Limits { call_bytes: message().len(), ..Limits::default() },
+        Limits { call_events: 1, ..Limits::default() },
+    ] {
         let (transport, mut peer) = memory::pair(4000);
         let mut stream = server(transport, limits);
         peer.send(&message().repeat(10)).unwrap();
@@ -150,4 +154,33 @@ fn a_transport_that_failed_before_its_handler_panicked_is_known_to_have_failed()
     assert!(told.is_err());
     assert!(end.is_some_and(|end| matches!(end.cause, Cause::System(_))), "{end:?}");
     assert_eq!(take(&mut peer), 0);
+}
+
+#[test]
+fn what_had_arrived_when_sending_failed_is_told_with_the_end_in_one_call() {
+    let transport = Scripted::new([
+        Step::FailSend(ErrorKind::BrokenPipe),
+        Step::Give(message()),
+        Step::FailRecv(ErrorKind::WouldBlock),
+    ]);
+    let mut stream = WebSocketStream::new(transport).unwrap();
+    assert!(stream.send(&mut Scratch::new().at(0), "hello").is_err());
+    let mut told = Vec::new();
+    let result = stream.drive(&mut Scratch::new().at(0), Ready::READABLE, |event, _| {
+        told.push(matches!(event, Event::Message(_)));
+        Ok(())
+    });
+    assert_eq!(told, [true, false], "a message, then the end");
+    assert!(result.is_err() && matches!(stream.status(), Status::Over(_)));
+    stream.into_parts().transport.finish().unwrap();
+}
+
+#[test]
+fn a_call_for_which_nothing_is_ready_or_due_makes_no_system_call() {
+    let mut stream = WebSocketStream::new(Scripted::new([])).unwrap();
+    for now in [0, 1_000_000] {
+        let interest = stream.drive(&mut Scratch::new().at(now), Ready::NONE, |_, _| Ok(())).unwrap();
+        assert!(interest.readable && !interest.again);
+    }
+    stream.into_parts().transport.finish().unwrap();
 }

@@ -38,7 +38,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     ) -> Result<Interest, Stopped<E>> {
         let mut course = Course::default();
         let mut hands_out = false;
-        if ready.readable && !ready.closed && self.is_quiet() {
+        if ready.readable && self.is_quiet() {
             hands_out = self.begin_ordinary(ready, &mut course.budget);
         } else {
             self.begin_any(ready, &mut course);
@@ -70,11 +70,8 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// Whether the connection is open, and nothing is unfinished in either direction.
     #[inline(always)]
     fn is_quiet(&self) -> bool {
-        let WebSocketStream { transport, connection, state, spill } = &*self.stream;
-        if spill.is_some() || !state.is_plain() || !connection.is_quiet() {
-            return false;
-        }
-        !transport.wants_write()
+        let WebSocketStream { connection, state, spill, .. } = &*self.stream;
+        spill.is_none() && state.is_plain() && connection.is_quiet()
     }
 
     /// Receives once; whether something came.

@@ -57,12 +57,12 @@ impl TransportState {
         }
     }
 
-    /// Whether nothing is the matter with it, beside what an open connection does not do.
+    /// Whether nothing is the matter with it. (Where receiving is paused, something is left to be
+    /// received, to the end.)
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         // As one number, which is one branch.
-        let broken = self.broken.map_or(0, |errno| errno.0.get());
-        self.incoming as u8 | u8::from(self.paused) | broken == 0
+        self.incoming as u8 | self.broken.map_or(0, |errno| errno.0.get()) == 0
     }
 
     /// Whether the end of the stream was received.
