@@ -11,8 +11,8 @@ use websocket_stream::handshake::{ClientRequest, Response, ResponseFault};
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, ClientOpening, Config, End, Fault, IfFull, Limits, Message, OpCode, OpeningError, Prepared,
-    Progress, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
+    Cause, ClientOpening, Config, End, Fault, IfFull, Limits, Message, NonBlockingTransport, OpCode,
+    OpeningError, Prepared, Progress, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
 };
 
 /// RSV1, as [`Header::rsv`] has it.
@@ -587,6 +587,22 @@ fn work_in_one_call_counts_what_is_inflated() {
     }
     assert!(calls >= 5);
     assert_eq!((heard, server.held()), (5, 0));
+}
+
+#[test]
+fn a_stream_that_only_receives_is_parked_in_time() {
+    let (a, mut peer) = memory::pair(1 << 16);
+    let deflate = Some(Deflate { threshold: 0, idle: Some(1000), ..Deflate::default() });
+    let config = Arc::new(Config { deflate, ..Config::default() });
+    let mut server =
+        WebSocketStream::with_config(a, Role::Server, config).unwrap().with_deflate(both(15, true));
+    let mut scratch = Scratch::new();
+    server.send(&mut scratch.at(10), &"remembered, ".repeat(20)).unwrap();
+    for (now, parked) in [(500, false), (1009, false), (1010, true)] {
+        peer.send(&frame(OpCode::Binary, true, 0, b"not compressed")).unwrap();
+        let _ = server.drive(&mut scratch.at(now), Ready::READABLE, |_, _| Ok(())).unwrap();
+        assert_eq!(server.held() == 0, parked, "{now}");
+    }
 }
 
 #[test]

@@ -184,3 +184,58 @@ fn a_call_for_which_nothing_is_ready_or_due_makes_no_system_call() {
     }
     stream.into_parts().transport.finish().unwrap();
 }
+
+/// Keeps what it is given until it is flushed, as a TLS transport does with its records.
+struct Holding(MemoryStream, Vec<u8>);
+
+impl NonBlockingTransport for Holding {
+    fn set_nonblocking(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.recv(buffer)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.1.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn shutdown_write(&mut self) -> std::io::Result<()> {
+        self.0.shutdown_write()
+    }
+
+    fn wants_write(&self) -> bool {
+        !self.1.is_empty()
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        while !self.1.is_empty() {
+            let taken = self.0.send(&self.1)?;
+            self.1.drain(..taken);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_the_transport_itself_holds_is_flushed_in_the_call_and_waited_for() {
+    let (transport, mut peer) = memory::pair(150);
+    let mut stream = WebSocketStream::new(Holding(transport, Vec::new())).unwrap();
+    let mut scratch = Scratch::new();
+    for writable in [false, true] {
+        peer.send(&message()).unwrap();
+        let interest = stream
+            .drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
+                Event::Message(message) => out.send(message),
+                _ => Ok(()),
+            })
+            .unwrap();
+        assert_eq!((interest.writable, stream.get_ref().1.is_empty()), (writable, !writable));
+    }
+    let taken = take(&mut peer);
+    let interest = stream.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap();
+    assert!(!interest.writable);
+    assert_eq!(taken + take(&mut peer), 2 * 102);
+}

@@ -55,6 +55,18 @@ fn a_prepared_message_keeps_its_place_among_the_others() {
 }
 
 #[test]
+fn many_that_are_gathered_in_one_call_make_the_room_that_they_need() {
+    let (a, b) = memory::pair(1 << 20);
+    let (mut server, mut client) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
+    let message = Prepared::new(&[7; 700][..]);
+    server
+        .send_with(&mut Scratch::new().at(0), |out| (0..30).try_for_each(|_| out.send_prepared(&message)))
+        .unwrap();
+    let read: Vec<_> = std::iter::from_fn(|| client.read().ok()).map(|(_, payload)| payload).collect();
+    assert_eq!(read, vec![vec![7; 700]; 30]);
+}
+
+#[test]
 fn a_full_connection_refuses_or_drops_and_keeps_nothing_of_it() {
     let limits = Limits { unsent: 2000, ..Limits::default() };
     let config = Arc::new(Config { limits, ..Config::default() });
