@@ -88,6 +88,17 @@ fn a_flush_that_sends_the_last_frame_ends_the_direction() {
 }
 
 #[test]
+fn a_close_frame_that_is_answered_in_the_call_ends_the_direction_in_it() {
+    let (transport, mut peer) = memory::pair(1000);
+    let mut stream = server(transport, Limits::default());
+    peer.send(&[&message()[..], b"\x88\x82\0\0\0\0\x03\xe8"].concat()).unwrap();
+    let interest = echo(&mut stream, Ready::READABLE, &mut 0);
+    assert!(interest.readable && !interest.writable && !interest.over);
+    assert_eq!(take(&mut peer), 102 + 4);
+    assert_eq!(peer.recv(&mut [0]).unwrap(), 0, "the end of the stream");
+}
+
+#[test]
 fn a_budget_that_was_used_up_or_a_handler_that_failed_is_gone_on_with_in_any_call() {
     // A part of a message; just one; one event.
     for limits in [
