@@ -792,6 +792,20 @@ impl Arbitrary for Large {
 }
 
 impl Large {
+    /// Text of several chunks, in one frame.
+    fn text() -> Self {
+        Self {
+            seed: 1,
+            len: 500_000,
+            is_text: true,
+            refers: false,
+            change: None,
+            limit: None,
+            fragments: vec![],
+            splits: [vec![], vec![]],
+        }
+    }
+
     /// The message, which compresses to half of it or so.
     fn message(&self) -> String {
         let mut random = self.seed;
@@ -895,17 +909,7 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
 
 #[test]
 fn a_message_of_several_chunks_that_is_cut_off_or_ends_within_a_character_is_refused() {
-    let large = Large {
-        seed: 1,
-        len: 500_000,
-        is_text: true,
-        refers: false,
-        change: None,
-        limit: None,
-        fragments: vec![],
-        splits: [vec![], vec![]],
-    };
-    let mut message = large.message().into_bytes();
+    let mut message = Large::text().message().into_bytes();
     let mut cut_off = compressed(&message);
     cut_off.truncate(cut_off.len() - 20);
     message.extend_from_slice(&"\u{e9}".as_bytes()[..1]);
@@ -924,16 +928,7 @@ fn a_message_of_several_chunks_that_is_cut_off_or_ends_within_a_character_is_ref
 
 #[test]
 fn the_fragments_of_a_compressed_message_are_counted_before_and_behind_its_first_chunk() {
-    let large = Large {
-        seed: 1,
-        len: 500_000,
-        is_text: true,
-        refers: false,
-        change: None,
-        limit: None,
-        fragments: vec![],
-        splits: [vec![], vec![]],
-    };
+    let large = Large::text();
     for message in ["of one letter: aaaaaaaaaaaaaaaaaaaaaaaaaaaa", &large.message()] {
         let payload = compressed(message.as_bytes());
         for (fragments, outcome) in [(3, (1, None)), (4, (0, Some(Fault::TooManyFragments)))] {

@@ -418,7 +418,10 @@ fn control_frames_are_told_and_answered_between_the_parts() {
 
 /// The bytes told, the fault, and the close code that is answered.
 fn fault(role: Role, limits: Limits, bytes: &[u8], step: usize) -> (usize, Option<Fault>, Vec<u8>) {
-    let mut connection = Connection::with_config(role, config(true, limits));
+    fault_of(Connection::with_config(role, config(true, limits)), bytes, step)
+}
+
+fn fault_of(mut connection: Connection, bytes: &[u8], step: usize) -> (usize, Option<Fault>, Vec<u8>) {
     let (mut input, mut output) = (Input::default(), Output::with_keys(Box::new(|| [0; 4])));
     let mut told = 0;
     for piece in bytes.chunks(step) {
@@ -788,18 +791,8 @@ mod compressed {
         let payload = deflated(&[b'a'; 1000]);
         for (message, expected) in [(1000, (1000, None)), (999, (0, Some(Fault::MessageTooLong)))] {
             let limits = Limits { message, ..Limits::default() };
-            let mut connection = end(limits);
-            let (mut input, mut output) = (Input::default(), Output::new());
-            input.extend(&frames(OpCode::Text, &payload, usize::MAX));
-            let mut told = 0;
-            while let Some(event) = connection.receive(&mut input, &mut output) {
-                let Event::Part(part) = event else { panic!("{event:?}") };
-                told += part.as_bytes().len();
-            }
-            let fault = match connection.status() {
-                Status::Finishing(End { cause: Cause::Fault(fault), .. }) => Some(fault),
-                _ => None,
-            };
+            let bytes = frames(OpCode::Text, &payload, usize::MAX);
+            let (told, fault, _) = fault_of(end(limits), &bytes, usize::MAX);
             assert_eq!((told, fault), expected);
         }
     }

@@ -115,28 +115,20 @@ impl Input {
     /// Room behind the unread bytes, to receive into before [`filled`](Self::filled).
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
-        self.make_spare();
-        let room = self.room();
-        &mut self.buffer[self.end..room]
+        self.spare_and_end().0
     }
 
     /// The same, and what to add to how many bytes were received into it.
-    #[cfg(feature = "std")]
     #[inline(always)]
     pub(crate) fn spare_and_end(&mut self) -> (&mut [u8], &mut usize) {
-        self.make_spare();
-        let room = self.room();
-        (&mut self.buffer[self.end..room], &mut self.end)
-    }
-
-    #[inline(always)]
-    fn make_spare(&mut self) {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
         } else if self.end == self.room() {
             self.compact();
         }
+        let room = self.room();
+        (&mut self.buffer[self.end..room], &mut self.end)
     }
 
     /// Where the place for received bytes ends.
