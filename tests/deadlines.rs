@@ -116,6 +116,36 @@ fn a_peer_is_asked_before_it_is_given_up_however_late_the_loop_is() {
 }
 
 #[test]
+fn a_timer_that_is_asked_only_when_it_runs_out_is_late_for_no_ping_and_no_silence() {
+    for role in ROLES {
+        let deadlines = Deadlines { ping: Some(20_000), silence: Some(60_000), ..OFF };
+        let mut side = side(role, deadlines, 4096);
+        let _ = side.drive(1_000, Ready::ALL);
+        let (mut pings, mut heard) = (Vec::new(), 0);
+        let mut timer = side.stream.next_deadline(1_000);
+        while let Some(now) = timer {
+            assert!(now <= 1_000_000);
+            let over = side.drive(now, Ready::NONE).over;
+            timer = side.stream.next_deadline(now).filter(|_| !over);
+            assert!(timer.is_none_or(|at| at > now), "it would run out again at once");
+            if side.sent() == ping(role) {
+                pings.push(now);
+                // Three are answered, and nobody asks then.
+                if pings.len() <= 3 {
+                    heard = now + 50;
+                    side.peer.send(from_peer(role)[0]).unwrap();
+                    let _ = side.drive(heard, Ready::READABLE);
+                }
+            } else if over {
+                assert_eq!(now, heard + 60_000);
+            }
+        }
+        assert_eq!(pings, [21_000, 41_050, 61_100, 81_150]);
+        assert_eq!(side.end.unwrap().cause, Cause::Deadline(Deadline::Silence));
+    }
+}
+
+#[test]
 fn any_byte_is_life_and_not_only_a_pong() {
     for role in ROLES {
         for bytes in &from_peer(role)[..2] {
@@ -259,6 +289,69 @@ fn the_end_of_the_stream_begins_the_time_of_the_last_bytes_unless_a_close_frame_
         assert_eq!(side.stream.next_deadline(4_000), Some(last), "{role:?} {closes}");
         assert!(!side.drive(last - 1, Ready::NONE).over);
         assert!(side.drive(last, Ready::NONE).over);
+    }
+}
+
+/// Takes all it is given, as TLS does, and its socket takes nothing.
+struct Holding(MemoryStream, usize);
+
+impl NonBlockingTransport for Holding {
+    fn set_nonblocking(&mut self) -> std::io::Result<()> {
+        self.0.set_nonblocking()
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.recv(buffer)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.1 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn shutdown_write(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn wants_write(&self) -> bool {
+        self.1 > 0
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::WouldBlock.into())
+    }
+}
+
+#[test]
+fn a_peer_that_ends_and_takes_nothing_of_what_a_transport_holds_does_not_keep_the_connection() {
+    for role in ROLES {
+        let (a, mut peer) = memory::pair(4096);
+        let config = Config {
+            deadlines: Deadlines { close: Some(5_000), unsent: Some(1), ..OFF },
+            ..Config::default()
+        };
+        let mut stream = WebSocketStream::with_config(Holding(a, 0), role, Arc::new(config)).unwrap();
+        let (mut scratch, mut ends) = (Scratch::new(), 0);
+        let mut drive = |stream: &mut WebSocketStream<_>, now, ready| {
+            let counts = |event: Event<'_>, _: &mut websocket_stream::Outgoing<'_>| {
+                ends += usize::from(matches!(event, Event::End(_)));
+                Ok(())
+            };
+            let interest = stream.drive(&mut scratch.at(now), ready, counts).unwrap();
+            assert_eq!(interest, stream.interest());
+            (interest, ends)
+        };
+        stream.send(&mut Scratch::new().at(0), "hello").unwrap();
+        assert!(drive(&mut stream, 500, Ready::ALL).0.writable);
+        assert_eq!(stream.next_deadline(500), None, "what the transport took is not unsent");
+        peer.shutdown_write().unwrap();
+        let (interest, ends) = drive(&mut stream, 1_000, Ready::ALL);
+        assert!(interest.writable && !interest.over && ends == 1);
+        assert_eq!(stream.next_deadline(2_000), Some(6_000));
+        assert!(!drive(&mut stream, 5_999, Ready::NONE).0.over);
+        let (interest, ends) = drive(&mut stream, 6_000, Ready::NONE);
+        assert!(interest.over && !interest.writable && ends == 1);
+        assert_eq!(stream.next_deadline(6_000), None);
     }
 }
 

@@ -32,7 +32,7 @@ impl Connection {
             Closing::Over(_) => None,
             Closing::CloseSent(_) | Closing::Finished(_) => deadlines.close,
             Closing::Open => {
-                let ping = deadlines.ping.filter(|_| !self.pinged);
+                let ping = deadlines.ping.map(|ping| self.ping_after(ping, now));
                 [ping, deadlines.silence].into_iter().flatten().min()
             }
         };
@@ -40,6 +40,16 @@ impl Connection {
         #[cfg(feature = "deflate")]
         let deadline = [deadline, self.park_deadline(now)].into_iter().flatten().min();
         deadline
+    }
+
+    /// After how much silence to look whether a ping is due. Where one was sent, the peer may answer it
+    /// before anybody asks again, so then every so many milliseconds: no later than the next can be due.
+    fn ping_after(&self, ping: u32, now: u64) -> u32 {
+        if !self.pinged {
+            return ping;
+        }
+        let (ping, age) = (ping.max(1), self.stamp.map_or(0, |stamp| stamp.age(now)));
+        (age / ping).saturating_add(1).max(2).saturating_mul(ping)
     }
 
     /// Until when the last unsent bytes of a connection that is over wait for a peer to take them.

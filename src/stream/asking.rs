@@ -18,9 +18,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// When [`drive`](Self::drive) next wants to be called though nothing is ready, in the caller's
     /// milliseconds; `None` for never.
     ///
-    /// Only closing, and bytes that come to be unsent, bring it forward. Where a timer runs for this
-    /// stream already, it is enough to ask again when it has run out, after [`close`](Self::close),
-    /// and where [`Interest::writable`] is set or [`status`](Self::status) is not open.
+    /// Only closing, bytes that come to be unsent, and compressing with takeover bring it forward. Where a
+    /// timer runs for this stream already, it is enough to ask again when it has run out, after
+    /// [`close`](Self::close), and where [`Interest::writable`] is set or [`status`](Self::status) is not
+    /// open; what compression remembers is then given back when that timer has run out.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -49,13 +50,16 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// ```
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadline = self.connection.next_deadline(now);
-        match &self.spill {
+        let is_over = matches!(self.status(), Status::Over(_)) && self.state.broken.is_none();
+        let unsent = match &self.spill {
             Some(spill) if !spill.unsent.is_empty() => {
-                let unsent = self.connection.unsent_deadline(spill.unsent.since, now);
-                deadline.into_iter().chain(unsent).min()
+                self.connection.unsent_deadline(spill.unsent.since, now)
             }
-            _ => deadline,
-        }
+            // The last bytes, which the transport holds.
+            _ if is_over && self.transport.wants_write() => self.connection.linger_deadline(now),
+            _ => None,
+        };
+        deadline.into_iter().chain(unsent).min()
     }
 }
 

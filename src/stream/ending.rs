@@ -4,13 +4,21 @@
 use super::call::Call;
 use super::transport_state::Errno;
 use crate::protocol::{End, Event, Stamp, Status};
+use crate::transport::NonBlockingTransport;
 
-impl<T> Call<'_, T> {
+impl<T: NonBlockingTransport> Call<'_, T> {
     /// Does what is due by now; an end that is due is told.
     #[inline]
     pub(super) fn on_deadline(&mut self) -> Option<End> {
         if self.stream.spill.is_some() {
             self.on_unsent_deadline();
+        }
+        // The end was told: only the last bytes are waited for, also those that the transport holds.
+        if matches!(self.stream.connection.status(), Status::Over(_))
+            && self.needs_flush()
+            && self.stream.connection.linger_is_due(&self.scratch.output)
+        {
+            self.abandon();
         }
         let Event::End(end) = self.stream.connection.on_deadline(&mut self.scratch.output)? else {
             return None;
@@ -19,7 +27,9 @@ impl<T> Call<'_, T> {
         self.abandon();
         Some(end)
     }
+}
 
+impl<T> Call<'_, T> {
     /// The same for what is unsent.
     #[cold]
     fn on_unsent_deadline(&mut self) {
@@ -31,10 +41,6 @@ impl<T> Call<'_, T> {
         {
             spill.unsent.since = spill.unsent.since.or(self.scratch.output.now().map(Stamp::at));
             self.stream.connection.on_unsent_deadline(spill.unsent.since, &mut self.scratch.output);
-            let is_over = matches!(self.stream.connection.status(), Status::Over(_));
-            if is_over && self.stream.connection.linger_is_due(&self.scratch.output) {
-                self.abandon();
-            }
         }
     }
 

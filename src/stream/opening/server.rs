@@ -189,7 +189,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         }
     }
 
-    /// The request, once it is there and until it is answered.
+    /// The request, once it is there, answered or not.
     pub fn request(&self) -> Option<Request<'_>> {
         self.handshake.request()
     }
