@@ -77,6 +77,12 @@ impl Limits {
     pub(crate) const fn unsent_bound(&self) -> usize {
         if self.unsent < Self::CONTROL_ROOM { Self::CONTROL_ROOM } else { self.unsent }
     }
+
+    /// The most bytes that may be unsent, headers included, with a message that is accepted.
+    #[inline]
+    pub(crate) const fn data_bound(&self) -> usize {
+        self.unsent_bound() - Self::CONTROL_ROOM
+    }
 }
 
 impl Default for Limits {

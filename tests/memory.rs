@@ -646,3 +646,30 @@ fn connections_never_meet_in_the_scratch() {
         assert_eq!(first.held(), 0);
     }
 }
+
+#[test]
+fn connections_that_share_a_scratch_keep_to_their_own_limits() {
+    let mut scratch = Scratch::new();
+    // One after the other: where the configuration of one lay, that of the next may come to lie.
+    for longest in (1..100).chain((1..100).rev()) {
+        let (a, b) = memory::pair(4096);
+        let limits = Limits { message: longest, unsent: Limits::CONTROL_ROOM + longest, ..Limits::default() };
+        let config = Arc::new(Config { limits, ..Config::default() });
+        let mut strict = WebSocketStream::with_config(a, Role::Server, config).unwrap();
+        let mut peer = WebSocketStream::client(b).unwrap();
+        for (len, is_told) in [(longest, true), (longest + 1, false)] {
+            peer.send(&mut scratch.at(0), &vec![7; len]).unwrap();
+            let mut told = None;
+            let _ = strict
+                .drive(&mut scratch.at(0), Ready::READABLE, |event, out| {
+                    if let Event::Message(message) = event {
+                        told = Some(message.as_bytes().len());
+                        assert_eq!(out.send(&vec![7; longest]), Err(SendError::Full), "with its header");
+                    }
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(told, is_told.then_some(len));
+        }
+    }
+}

@@ -138,6 +138,17 @@ impl SharedConfig {
     pub(crate) fn get(&self) -> &Config {
         self.0.as_deref().unwrap_or(&DEFAULT)
     }
+
+    /// Whether both are one and the same, not only equal.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(this), Some(other)) => Arc::ptr_eq(this, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<Arc<Config>> for SharedConfig {

@@ -102,6 +102,12 @@ impl Connection {
         self.config.get()
     }
 
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn shared_config(&self) -> &SharedConfig {
+        &self.config
+    }
+
     /// Which end it is.
     #[inline]
     pub fn role(&self) -> Role {
@@ -144,7 +150,7 @@ impl Connection {
 
     /// The way of almost every message: it lies whole at the start of the input. `None` leaves
     /// everything else to [`receive_rest`](Self::receive_rest), the end of a failed connection too.
-    /// `bound` is `Config::whole_bound`, looked up once for many messages.
+    /// `bound` is `Config::whole_bound`.
     #[cfg(feature = "std")]
     #[inline(always)]
     pub(crate) fn receive_whole<'a>(
@@ -271,7 +277,8 @@ impl Connection {
         if self.contexts.is_some() {
             return false;
         }
-        matches!(self.closing, Closing::Open) && self.receiver.is_idle()
+        // Looks at both, with one branch.
+        matches!(self.closing, Closing::Open) & self.receiver.is_idle()
     }
 
     /// The heap bytes it holds, of which an idle connection has none. The shared configuration is not

@@ -42,11 +42,9 @@ impl Connection {
         self.send_within(self.data_bound(), message.opcode(), true, message.as_bytes(), output)
     }
 
-    /// So many bytes may be unsent, headers included, with a message that is accepted. Looked up once
-    /// for many.
     #[inline]
-    pub(crate) fn data_bound(&self) -> usize {
-        self.config().limits.unsent_bound() - Limits::CONTROL_ROOM
+    pub(super) fn data_bound(&self) -> usize {
+        self.config().limits.data_bound()
     }
 
     /// Judges a frame, and puts it behind what is gathered.
@@ -209,7 +207,7 @@ impl Connection {
         }
         let planned = self.planned(OpCode::Pong, true, payload.len(), output);
         let size = planned.header.len() + payload.len();
-        let bound = self.config().limits.unsent_bound().saturating_sub(Limits::CONTROL_ROOM);
+        let bound = self.data_bound();
         // Where nothing is in its way there is always room for one.
         let full = output.len() + size > bound && !output.is_empty();
         if output.holds_back_pongs() || full {

@@ -17,16 +17,12 @@ pub(super) struct Call<'a, T> {
     own_unread: bool,
     /// The error of a system call. After it nothing goes out any more.
     pub(super) failed: Option<io::Error>,
-    /// The call has found that it leaves nothing behind, in the scratch or in the stream.
-    pub(super) leaves_nothing: bool,
 }
 
 impl<T> Drop for Call<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if !self.leaves_nothing {
-            self.leave();
-        }
+        self.leave();
     }
 }
 
@@ -42,7 +38,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     pub(super) fn split(&mut self) -> (&mut Input, Outgoing<'_>) {
         let Self { stream, scratch, failed, .. } = self;
         let out = Outgoing {
-            data_bound: stream.connection.data_bound(),
+            data_bound: scratch.terms.data_bound,
             transport: &mut stream.transport,
             connection: &mut stream.connection,
             output: &mut scratch.output,
@@ -57,7 +53,8 @@ impl<'a, T> Call<'a, T> {
     #[inline]
     pub(super) fn new(stream: &'a mut WebSocketStream<T>, turn: &'a mut Turn<'_>) -> Self {
         turn.scratch.output.set_time(turn.now);
-        Self { stream, scratch: turn.scratch, own_unread: false, failed: None, leaves_nothing: false }
+        turn.scratch.terms.become_those_of(stream.connection.shared_config());
+        Self { stream, scratch: turn.scratch, own_unread: false, failed: None }
     }
 
     /// Lends the scratch, and takes what the stream kept.

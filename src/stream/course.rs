@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::call::Call;
+use super::terms::Terms;
 use super::transport_state::{Errno, Incoming};
 use super::{Interest, Ready};
 use crate::protocol::{End, Event};
@@ -13,7 +14,6 @@ use std::io;
 const GATHER: usize = 64 << 10;
 
 /// How far a call is.
-#[derive(Default)]
 pub(super) struct Course {
     pub(super) budget: Budget,
     /// The budget is used up, or too much is unsent.
@@ -23,6 +23,13 @@ pub(super) struct Course {
     /// An end that is to be handed out.
     pub(super) told: Option<End>,
     stage: Stage,
+}
+
+impl Course {
+    #[inline(always)]
+    pub(super) fn new(budget: Budget) -> Self {
+        Self { budget, spent: false, used_up: false, told: None, stage: Stage::Receiving }
+    }
 }
 
 /// What the loop around the handler does next.
@@ -36,7 +43,6 @@ pub(super) enum Step {
 }
 
 /// What is left of a call's budget.
-#[derive(Default)]
 pub(super) struct Budget {
     pub(super) bytes: usize,
     /// So many events may be given (0 counts as 1), and were.
@@ -71,10 +77,8 @@ pub(super) enum Refill {
 }
 
 /// Where a call is.
-#[derive(Default)]
 enum Stage {
     /// Receives and hands out events until nothing is left, or the budget is.
-    #[default]
     Receiving,
     /// Has done what was due, and sends what all this made.
     Sending { again: bool },
@@ -127,13 +131,14 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     /// Begins with what the stream kept, and sends of it what waits for that, which makes room.
     #[cold]
-    pub(super) fn begin_any(&mut self, ready: Ready, course: &mut Course) {
+    pub(super) fn begin_any(&mut self, ready: Ready) -> Course {
         self.unpack();
         if ready.writable && self.needs_flush() {
             self.flush();
         }
-        course.budget = self.budget(ready);
+        let mut course = Course::new(self.budget(ready));
         course.spent = self.pause();
+        course
     }
 
     /// A handler's error ends the call at once.
@@ -214,7 +219,6 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     #[inline(always)]
     pub(super) fn budget(&mut self, ready: Ready) -> Budget {
-        let limits = &self.stream.connection.config().limits;
         if ready.closed {
             self.stream.state.receive_to_the_end();
         }
@@ -223,11 +227,12 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             || self.stream.state.incoming == Incoming::ToTheEnd
             || self.stream.transport.holds_input()
             || self.stream.connection.is_due(&self.scratch.output);
-        let gather = match limits.pause_reading {
+        let Terms { bytes, events, pause_reading, .. } = self.scratch.terms;
+        let gather = match pause_reading {
             None => GATHER,
             Some(pause) => GATHER.min(pause.saturating_sub(self.scratch.output.len()).max(1)),
         };
-        Budget { bytes: limits.call_bytes.max(1), events: limits.call_events, given: 0, more, gather }
+        Budget { bytes, events, given: 0, more, gather }
     }
 
     /// Sends what was gathered, where it is much. Tells whether the call stops here.

@@ -7,7 +7,7 @@ use super::sending::flush_gathered;
 use super::{Interest, Outgoing, Ready, WebSocketStream};
 use crate::protocol::{End, Event};
 use crate::transport::NonBlockingTransport;
-use std::io;
+use std::{io, mem};
 
 /// Why a call stopped half-way.
 pub(super) enum Stopped<E> {
@@ -17,7 +17,9 @@ pub(super) enum Stopped<E> {
 
 /// What became of the input.
 enum Handed<E> {
-    /// All of it is used.
+    /// All of it is used, and the connection is quiet again.
+    Clean,
+    /// All of it is used, as far as it can be.
     All,
     /// Some is; it is time to look at the budget.
     Some,
@@ -32,26 +34,25 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// answers them is taken. It goes straight through; any other goes step by step.
     #[inline]
     pub(super) fn run<E>(
-        &mut self,
+        mut self,
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Interest, Stopped<E>> {
-        let mut course = Course::default();
-        let mut hands_out = false;
-        if ready.readable && self.is_quiet() {
-            hands_out = self.begin_ordinary(ready, &mut course.budget);
-        } else {
-            self.begin_any(ready, &mut course);
-        }
+        let (mut course, mut hands_out) = match ready.readable && self.is_quiet() {
+            true => self.begin_ordinary(ready),
+            false => (self.begin_any(ready), false),
+        };
         // Something has arrived, and all of it was received.
         let ordinary = hands_out && !course.budget.more;
         loop {
             if hands_out {
                 match self.hand_out(&mut course.budget, &mut course.told, &mut handler) {
-                    Handed::All if ordinary && self.finish_ordinary() => {
+                    Handed::Clean if ordinary && self.finish_ordinary() => {
+                        // It leaves nothing: there is nothing to look for on the way out.
+                        mem::forget(self);
                         return Ok(Interest::TO_RECEIVE);
                     }
-                    Handed::All => course.used_up = true,
+                    Handed::Clean | Handed::All => course.used_up = true,
                     Handed::Some => course.spent = self.is_spent(&course.budget),
                     Handed::Refused(error) => {
                         self.refused(&course.budget);
@@ -71,29 +72,26 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     #[inline(always)]
     fn is_quiet(&self) -> bool {
         let WebSocketStream { connection, state, spill, .. } = &*self.stream;
-        spill.is_none() && state.is_plain() && connection.is_quiet()
+        spill.is_none() & state.is_plain() & connection.is_quiet()
     }
 
     /// Receives once; whether something came.
     #[inline(always)]
-    fn begin_ordinary(&mut self, ready: Ready, budget: &mut Budget) -> bool {
-        *budget = self.budget(ready);
-        let received = matches!(self.refill_scratch(budget), Refill::Received);
-        budget.more &= received;
-        received
+    fn begin_ordinary(&mut self, ready: Ready) -> (Course, bool) {
+        let mut course = Course::new(self.budget(ready));
+        let received = matches!(self.refill_scratch(&mut course.budget), Refill::Received);
+        course.budget.more &= received;
+        (course, received)
     }
 
-    /// Sends what the messages were answered with, and tells whether nothing is left to do. What was
-    /// heard just now leaves no deadline to be looked at either.
+    /// Sends what the messages were answered with, and tells whether the call leaves nothing, in the
+    /// scratch or in the stream. What was heard just now leaves no deadline to be looked at either.
     #[inline(always)]
     fn finish_ordinary(&mut self) -> bool {
-        if !(self.scratch.input.is_clean() && self.stream.connection.is_quiet()) {
-            return false;
-        }
-        flush_gathered(&mut self.stream.transport, &mut self.scratch.output, &mut self.failed);
-        self.leaves_nothing =
-            self.failed.is_none() && self.scratch.output.is_clean() && !self.stream.transport.wants_write();
-        self.leaves_nothing
+        let Self { stream, scratch, failed, .. } = self;
+        flush_gathered(&mut stream.transport, &mut scratch.output, failed)
+            && scratch.output.is_clean()
+            && !stream.transport.wants_write()
     }
 
     /// Gives the handler what the input has, and the end that was told, if any, until that is used up
@@ -107,7 +105,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         told: &mut Option<End>,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Handed<E> {
-        let bound = self.stream.connection.config().whole_bound();
+        let bound = self.scratch.terms.whole_bound;
         let (input, mut out) = self.split();
         // Beside the budget, so that it need not be in memory.
         let mut given = budget.given;
@@ -115,6 +113,8 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             // What almost all of it is: messages that lie whole in the input.
             let event = if let Some(message) = out.connection.receive_whole(input, out.output, bound) {
                 Event::Message(message)
+            } else if input.is_clean() && out.connection.is_quiet() {
+                break Handed::Clean;
             } else if let Some(event) = out.connection.receive_rest(input, out.output) {
                 event
             } else if let Some(end) = told.take() {

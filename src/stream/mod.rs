@@ -29,6 +29,7 @@ mod receiving;
 mod scratch;
 mod sending;
 mod spill;
+mod terms;
 mod transport_state;
 mod websocket;
 

@@ -25,7 +25,7 @@ pub struct Outgoing<'a> {
     pub(super) output: &'a mut Output,
     /// The error of a system call. After it nothing goes out any more.
     pub(super) failed: &'a mut Option<io::Error>,
-    /// [`Connection::data_bound`].
+    /// See [`Terms`](super::terms::Terms).
     pub(super) data_bound: usize,
 }
 

@@ -1,6 +1,7 @@
 //! The buffers of a thread, lent to each of its connections for the length of a call.
 #![forbid(unsafe_code)]
 
+use super::terms::Terms;
 use crate::protocol::{Input, MaskKeys, Output};
 
 /// How many bytes are received at once: enough for the small messages of a busy connection, and it
@@ -10,7 +11,7 @@ const RECEIVE_BYTES: usize = 64 << 10;
 /// Buffers for one thread, whatever the number of its connections.
 ///
 /// Made once, and zeroed only then; about 64 KiB, and the buffers of large messages that wait for their next use (at most
-/// 8 MiB). Nothing of one connection is left in it for the next.
+/// 8 MiB). Nothing of one connection is left in it for the next, but for the shared [`Config`](crate::Config).
 ///
 /// ```
 /// use websocket_stream::Scratch;
@@ -24,6 +25,8 @@ const RECEIVE_BYTES: usize = 64 << 10;
 pub struct Scratch {
     pub(super) input: Input,
     pub(super) output: Output,
+    /// Those of the connection that it is lent to, or was last.
+    pub(super) terms: Terms,
 }
 
 /// A [`Scratch`], and what time it is.
@@ -37,12 +40,16 @@ pub struct Turn<'a> {
 impl Scratch {
     /// Buffers for a thread; masking keys come from the system's cryptographic generator.
     pub fn new() -> Self {
-        Self { input: Input::with_capacity(RECEIVE_BYTES), output: Output::new() }
+        Self::with_output(Output::new())
     }
 
     /// The same with a source of masking keys: for tests that compare bytes.
     pub fn with_keys(keys: Box<dyn MaskKeys + Send>) -> Self {
-        Self { input: Input::with_capacity(RECEIVE_BYTES), output: Output::with_keys(keys) }
+        Self::with_output(Output::with_keys(keys))
+    }
+
+    fn with_output(output: Output) -> Self {
+        Self { input: Input::with_capacity(RECEIVE_BYTES), output, terms: Terms::default() }
     }
 
     /// Lends the buffers for one call at this time, in milliseconds from any start of the caller's

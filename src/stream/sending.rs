@@ -22,18 +22,23 @@ fn send_gathered<T: NonBlockingTransport + ?Sized>(transport: &mut T, output: &m
 }
 
 /// The same, unless the transport failed, or is known to take nothing now; that it fails is kept.
+/// Whether it works.
 #[inline(always)]
 pub(super) fn flush_gathered<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,
     output: &mut Output,
     failed: &mut Option<io::Error>,
-) {
+) -> bool {
+    if failed.is_some() {
+        return false;
+    }
     if output.may_send()
-        && failed.is_none()
         && let Err(error) = send_gathered(transport, output)
     {
         *failed = Some(error);
+        return false;
     }
+    true
 }
 
 impl<T: NonBlockingTransport> Call<'_, T> {

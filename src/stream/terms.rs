@@ -1,0 +1,54 @@
+//! What a configuration means for a call, worked out once for all connections that share it.
+#![forbid(unsafe_code)]
+
+use crate::Limits;
+use crate::protocol::SharedConfig;
+
+/// The figures of a [`Config`](crate::Config) that every call needs.
+#[derive(Debug)]
+pub(super) struct Terms {
+    /// Whose they are. It is held, so that no other one can come to lie in its place.
+    config: SharedConfig,
+    /// A frame with fewer bytes of payload can be a message that is told whole.
+    pub(super) whole_bound: u64,
+    /// So many bytes may be unsent, headers included, with a message that is accepted.
+    pub(super) data_bound: usize,
+    /// A call's budget: bytes, and events.
+    pub(super) bytes: usize,
+    pub(super) events: usize,
+    /// Nothing is received while more is unsent.
+    pub(super) pause_reading: Option<usize>,
+}
+
+impl Terms {
+    fn new(config: SharedConfig) -> Self {
+        let Limits { call_bytes, call_events, pause_reading, .. } = config.get().limits;
+        Self {
+            whole_bound: config.get().whole_bound(),
+            data_bound: config.get().limits.data_bound(),
+            bytes: call_bytes.max(1),
+            events: call_events,
+            pause_reading,
+            config,
+        }
+    }
+
+    /// Makes them those of a configuration, which they almost always are.
+    #[inline(always)]
+    pub(super) fn become_those_of(&mut self, config: &SharedConfig) {
+        if !self.config.is_same(config) {
+            self.change(config);
+        }
+    }
+
+    #[cold]
+    fn change(&mut self, config: &SharedConfig) {
+        *self = Self::new(config.clone());
+    }
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self::new(SharedConfig::default())
+    }
+}
