@@ -23,7 +23,7 @@ pub(crate) enum Received {
 /// # Errors
 ///
 /// `InvalidData` where the transport claims more bytes than the buffer has (law 4), else its own.
-#[inline]
+#[inline(always)]
 pub(crate) fn recv_checked<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,
     buffer: &mut [u8],
@@ -49,7 +49,7 @@ pub(crate) fn recv_checked<T: NonBlockingTransport + ?Sized>(
 ///
 /// `WriteZero` where the transport neither takes bytes nor refuses them (law 3), `InvalidData`
 /// where it claims to have taken more than there are (law 4), else its own.
-#[inline]
+#[inline(always)]
 pub(crate) fn send_checked<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,
     bytes: &[u8],

@@ -30,14 +30,17 @@ pub enum Kind {
 pub const FLOOR: &str = "raw";
 /// This library.
 pub const OURS: &str = "ours";
+/// The same in the least of loops.
+const BARE: &str = "ours-bare";
 pub const BUN: &str = "bun (uWebSockets)";
 pub const WS: &str = "ws (npm)";
 const YAWC: &str = "yawc";
 const SOCKUDO: &str = "sockudo-ws";
 
-const BUILT_IN: [(&str, BuiltIn); 9] = [
+const BUILT_IN: [(&str, BuiltIn); 10] = [
     (FLOOR, BuiltIn::Raw),
     (OURS, BuiltIn::Ours),
+    (BARE, BuiltIn::Bare),
     ("tungstenite-mio", BuiltIn::TungsteniteMio),
     ("tokio-tungstenite", BuiltIn::TokioTungstenite),
     ("fastwebsockets", BuiltIn::Fastwebsockets),
@@ -100,6 +103,11 @@ impl Contestant {
             Compression::Off => !ONLY_COMPRESSING.contains(&self.name),
             _ => COMPRESSING.contains(&self.name),
         }
+    }
+
+    /// Whether it is there to be counted only: no server that anybody would run.
+    pub fn is_only_counted(&self) -> bool {
+        self.name == BARE
     }
 
     /// Whether it knows no protocol.

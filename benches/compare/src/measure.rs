@@ -78,7 +78,8 @@ pub fn workload(
     // Memory is the same every time.
     let rounds = if matches!(workload.job, Job::Idle { .. }) { 1 } else { effort.rounds };
     let plan = workload.job.plan();
-    let contestants: Vec<_> = contestants.iter().filter(|contestant| contestant.takes_part(plan)).collect();
+    let takes_part = |contestant: &&Contestant| contestant.takes_part(plan) && !contestant.is_only_counted();
+    let contestants: Vec<_> = contestants.iter().filter(takes_part).collect();
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); contestants.len()];
     for round in 1..=rounds {
         for (contestant, samples) in contestants.iter().zip(&mut samples) {

@@ -1,5 +1,6 @@
 //! The servers: one thread each, in a process of its own, told by its subcommand which to be.
 
+mod bare;
 mod fastwebsockets;
 mod listen;
 mod ours;
@@ -42,6 +43,7 @@ pub struct Plan {
 pub enum BuiltIn {
     Raw,
     Ours,
+    Bare,
     TungsteniteMio,
     TokioTungstenite,
     Fastwebsockets,
@@ -62,6 +64,7 @@ impl BuiltIn {
         match self {
             Self::Raw => raw::serve(listener, plan.mode),
             Self::Ours => ours::serve(listener, plan),
+            Self::Bare => bare::serve(&listener),
             Self::TungsteniteMio => tungstenite_mio::serve(listener, plan),
             Self::TokioTungstenite => on_tokio(tokio_tungstenite::serve(listener, plan)),
             Self::Fastwebsockets => on_tokio(fastwebsockets::serve(listener, plan.mode)),

@@ -15,7 +15,7 @@ use websocket_stream::{
     WebSocketStream,
 };
 
-enum Connection {
+pub(super) enum Connection {
     /// Boxed: few are opening, many are open.
     Opening(Box<ServerOpening<TcpStream>>),
     Open(WebSocketStream<TcpStream>),
@@ -182,7 +182,12 @@ fn drive(
 }
 
 #[cold]
-fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64, ready: Ready) -> Option<Interest> {
+pub(super) fn open(
+    connection: &mut Connection,
+    scratch: &mut Scratch,
+    now: u64,
+    ready: Ready,
+) -> Option<Interest> {
     let Connection::Opening(opening) = connection else { return None };
     match opening.advance(&mut scratch.at(now), ready).ok()? {
         Progress::Decide(_) => opening.answer(&Response::accept()).ok()?,

@@ -1,0 +1,40 @@
+//! This library in the least of loops, without a clock, a policy or a turn for others: what it costs by
+//! itself. It is counted, and not compared.
+
+use super::listen;
+use super::ours::{Connection, open};
+use crate::sys::Epoll;
+use std::io;
+use std::net::TcpListener;
+use websocket_stream::{Event, Ready, Scratch, ServerOpening};
+
+pub fn serve(listener: &TcpListener) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let mut epoll = Epoll::new()?;
+    epoll.add(listener, listen::KEY)?;
+    let mut connections: Vec<Connection> = Vec::new();
+    let mut scratch = Scratch::new();
+    loop {
+        for index in 0..epoll.wait(-1)? {
+            let seen = epoll.seen(index);
+            let ready = Ready { readable: seen.readable, writable: seen.writable, closed: seen.closed };
+            match connections.get_mut(seen.key) {
+                Some(Connection::Open(stream)) => {
+                    let interest = stream.drive(&mut scratch.at(0), ready, |event, out| match event {
+                        Event::Message(message) => out.send(message),
+                        _ => Ok(()),
+                    });
+                    if interest.map_or(true, |interest| interest.over) {
+                        connections[seen.key] = Connection::Gone;
+                    }
+                }
+                Some(connection) => drop(open(connection, &mut scratch, 0, ready)),
+                None => listen::accept_all(listener, |socket| {
+                    epoll.add(&socket, connections.len())?;
+                    connections.push(Connection::Opening(Box::new(ServerOpening::new(socket)?)));
+                    Ok(())
+                })?,
+            }
+        }
+    }
+}
