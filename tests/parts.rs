@@ -751,6 +751,30 @@ mod compressed {
     }
 
     #[test]
+    fn what_a_message_holds_that_is_inflated_in_parts_is_counted() {
+        let text: String = (0..20_000).map(|n| n.to_string()).collect();
+        let payload = deflated(text.as_bytes());
+        let bytes = frames(OpCode::Text, &payload, usize::MAX);
+        let (header, rest) = bytes.split_at(bytes.len() - payload.len());
+        let (mut connection, mut output) = (end(Limits::default()), Output::new());
+        let live = LIVE.get();
+        let mut come = |bytes| {
+            let mut input = Input::default();
+            input.extend(bytes);
+            while connection.receive(&mut input, &mut output).is_some() {}
+            drop(input);
+            // The engine's part of it is rounded up.
+            let held = connection.held();
+            assert!((LIVE.get() - live..=LIVE.get() - live + 2048).contains(&held), "{held}");
+            held
+        };
+        // Nothing to inflate with, before there is something to inflate.
+        assert!(come(header) < 1024);
+        assert!((48 << 10..96 << 10).contains(&come(&rest[..rest.len() / 2])));
+        assert_eq!(come(&rest[rest.len() / 2..]), 0);
+    }
+
+    #[test]
     fn what_is_inflated_is_counted_in_the_budget_of_a_call() {
         let bytes: Vec<u8> = {
             let mut bytes = frames(OpCode::Binary, &deflated(&vec![0; 16 << 20]), usize::MAX);

@@ -87,7 +87,7 @@ impl InParts {
             Source::Plain(cut) if self.text => {
                 whole_characters(cut, n, header, before, input).map_err(|_| Fault::InvalidUtf8)?
             }
-            Source::Plain(_) => (n, Place::input(n, header, before, input)),
+            Source::Plain(_) => (n, Place::unread(n, header, before, input)),
             #[cfg(feature = "deflate")]
             Source::Compressed(inflating) => {
                 let (n, made) = inflating.go_on(n, header, before, input, given)?;
@@ -130,20 +130,24 @@ impl InParts {
 impl Piece {
     /// A message that lies whole in the input.
     pub(super) fn whole(header: &Header, at: usize, len: usize) -> Self {
-        let key = header.mask.map(u32::from_le_bytes);
-        let place = Place::Input { at, len, key };
+        let place = Place::input(at, len, header, 0);
         Self { text: header.opcode == OpCode::Text, place, first: true, last: true }
     }
 }
 
 impl Place {
     /// The next `n` unread bytes, where there are any.
-    fn input(n: usize, header: &Header, before: usize, input: &Input) -> Option<Self> {
+    fn unread(n: usize, header: &Header, before: usize, input: &Input) -> Option<Self> {
+        (n > 0).then(|| Self::input(input.position(), n, header, before))
+    }
+
+    /// Bytes of a frame's payload, of which so many came before.
+    fn input(at: usize, len: usize, header: &Header, before: usize) -> Self {
         let key = header.mask.map(|mut key| {
             key.rotate_left(before % 4);
             u32::from_le_bytes(key)
         });
-        (n > 0).then_some(Self::Input { at: input.position(), len: n, key })
+        Self::Input { at, len, key }
     }
 }
 
@@ -159,7 +163,7 @@ fn whole_characters(
     let unread = &input.unread()[..n];
     if cut.is_empty() {
         let begun = cut.begin(unread, header.mask, before)?;
-        return Ok((n, Place::input(n - begun, header, before, input)));
+        return Ok((n, Place::unread(n - begun, header, before, input)));
     }
     let n = cut.go_on(unread, header.mask, before)?;
     let whole = cut.take_whole().map(|character| input.finish_character(&character));

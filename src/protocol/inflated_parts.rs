@@ -49,10 +49,6 @@ impl InflatingInParts {
         input: &mut Input,
         given: &mut Given<'_>,
     ) -> Result<(usize, bool), Fault> {
-        let ends = header.fin && left(header, before) == n;
-        if n == 0 && !ends {
-            return Ok((0, false));
-        }
         let mut part = MessageBuffer::new(self.text, input.storage());
         let result = self.inflate(n, header, before, input, &mut part, given);
         match result {
@@ -76,6 +72,10 @@ impl InflatingInParts {
         part: &mut MessageBuffer,
         given: &mut Given<'_>,
     ) -> Result<usize, Fault> {
+        let ends = header.fin && left(header, before) == n;
+        if n == 0 && !ends {
+            return Ok(0);
+        }
         let limit = given.expected.limits.message.saturating_sub(self.told);
         let inflater = self.inflater.get_or_insert_with(|| {
             let mut inflater = input.inflation.inflater.take().unwrap_or_default();
@@ -104,7 +104,7 @@ impl InflatingInParts {
             // The others come with the next part.
             masked(&mut stretch[taken..], before + used);
         }
-        if used == n && header.fin && left(header, before) == n {
+        if ends && used == n {
             inflater.finish_part(limit, part)?;
             if let Some(history) = given.earlier.history() {
                 let (first, second) = self.window.as_slices();

@@ -36,7 +36,7 @@ struct Pending {
 enum Unfinished {
     /// Between two frames of a message.
     Nothing,
-    /// Some bytes of a header.
+    /// The bytes of a header that have come, if any.
     Header { bytes: [u8; MAX_HEADER_SIZE], len: usize },
     /// A data frame, of whose payload so many bytes went into the message.
     Data { header: Header, received: usize },
@@ -136,9 +136,6 @@ impl Receiver {
                     let message = pending.message.as_ref().map(Fragments::progress);
                     let expected = Expected { message, ..given.expected };
                     let Some(header) = pending.frame.read_header(input, expected)? else {
-                        if matches!(pending.frame, Unfinished::Nothing) && pending.message.is_none() {
-                            self.pending = None;
-                        }
                         return Ok(Found::Nothing);
                     };
                     pending.begin(header, given.in_parts);
@@ -279,9 +276,7 @@ impl Unfinished {
                     check_start(&least, expected)?;
                 }
                 input.consume(n);
-                if len > 0 {
-                    *self = Self::Header { bytes, len };
-                }
+                *self = Self::Header { bytes, len };
                 Ok(None)
             }
         }
