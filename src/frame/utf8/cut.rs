@@ -63,10 +63,9 @@ impl CutCharacter {
         Ok(n)
     }
 
-    /// Takes the character, once it is whole.
+    /// Takes the character that was begun, once it is whole.
     pub(crate) fn take_whole(&mut self) -> Option<Self> {
-        let whole = self.len > 0 && self.judged.is_complete();
-        whole.then(|| core::mem::take(self))
+        self.judged.is_complete().then(|| core::mem::take(self))
     }
 
     fn push(&mut self, bytes: &[u8], key: Key) -> Result<(), Utf8Error> {
