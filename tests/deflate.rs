@@ -2,6 +2,8 @@
 //! refused, what it costs.
 #![cfg(feature = "deflate")]
 
+mod framed;
+
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -42,13 +44,7 @@ fn output() -> Output {
 
 /// A masked frame, as clients send it.
 fn frame(opcode: OpCode, fin: bool, rsv: u8, payload: &[u8]) -> Vec<u8> {
-    let key = [1, 2, 3, 4];
-    let header = Header { fin, rsv, mask: Some(key), ..Header::new(opcode, payload.len() as u64) };
-    let mut bytes = header.encode().to_vec();
-    let start = bytes.len();
-    bytes.extend(payload);
-    mask(&mut bytes[start..], key, 0);
-    bytes
+    framed::frame(Header { fin, rsv, mask: Some([1, 2, 3, 4]), ..Header::new(opcode, 0) }, payload)
 }
 
 /// The payload of a message that stands alone, compressed.
@@ -188,15 +184,8 @@ fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
         // To a client, so that nothing is masked.
         let mut connection =
             Connection::with_config(Role::Client, config(limits.clone(), 0)).with_deflate(both(15, true));
-        let mut bytes = Vec::new();
-        let pieces: Vec<&[u8]> = bomb.chunks(piece.min(bomb.len())).collect();
-        for (index, piece) in pieces.iter().enumerate() {
-            let (opcode, rsv) =
-                if index == 0 { (OpCode::Binary, COMPRESSED) } else { (OpCode::Continuation, 0) };
-            let fin = index + 1 == pieces.len();
-            bytes.extend_from_slice(&Header { fin, rsv, ..Header::new(opcode, piece.len() as u64) }.encode());
-            bytes.extend_from_slice(piece);
-        }
+        let first = Header { rsv: COMPRESSED, ..Header::new(OpCode::Binary, 0) };
+        let bytes = framed::fragments(first, &bomb, piece);
         let (events, fault) = receive(&mut connection, &bytes);
         assert_eq!((events.len(), fault), (0, Some(Fault::MessageTooLong)));
         assert_eq!(connection.held(), 0);
@@ -682,14 +671,7 @@ fn fragmented(mut bytes: &[u8], cuts: &[usize]) -> Vec<u8> {
             let (opcode, rsv) =
                 if index == 0 { (header.opcode, header.rsv) } else { (OpCode::Continuation, 0) };
             let fin = index + 1 == ends.len();
-            match header.mask {
-                Some(_) => out.extend(frame(opcode, fin, rsv, piece)),
-                None => {
-                    let header = Header { fin, rsv, ..Header::new(opcode, piece.len() as u64) };
-                    out.extend_from_slice(&header.encode());
-                    out.extend(piece);
-                }
-            }
+            out.extend(framed::frame(Header { fin, rsv, opcode, ..header }, piece));
             start = end;
         }
     }

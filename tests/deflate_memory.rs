@@ -2,6 +2,7 @@
 #![cfg(feature = "deflate")]
 
 mod counting;
+mod framed;
 
 use counting::{ALLOCATIONS, LIVE, PEAK};
 use std::io::ErrorKind;
@@ -155,15 +156,7 @@ fn bomb(times: usize) -> Vec<u8> {
 
 /// The frames of a compressed message to a client, in fragments of at most so many bytes.
 fn frames(payload: &[u8], fragment: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let count = payload.len().div_ceil(fragment);
-    for (index, piece) in payload.chunks(fragment).enumerate() {
-        let (opcode, rsv) = if index == 0 { (OpCode::Binary, 4) } else { (OpCode::Continuation, 0) };
-        let fin = index + 1 == count;
-        bytes.extend_from_slice(&Header { fin, rsv, ..Header::new(opcode, piece.len() as u64) }.encode());
-        bytes.extend_from_slice(piece);
-    }
-    bytes
+    framed::fragments(Header { rsv: 4, ..Header::new(OpCode::Binary, 0) }, payload, fragment)
 }
 
 fn limited(message: usize) -> Arc<Config> {

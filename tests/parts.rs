@@ -2,11 +2,12 @@
 //! the bytes were cut, and nothing of it is gathered.
 
 mod counting;
+mod framed;
 
 use counting::{ALLOCATIONS, LIVE, PEAK};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::sync::Arc;
-use websocket_stream::frame::{Header, mask};
+use websocket_stream::frame::Header;
 use websocket_stream::protocol::{Connection, Input, Output};
 use websocket_stream::stream::Parts;
 use websocket_stream::transport::memory::{self, MemoryStream};
@@ -131,13 +132,8 @@ fn hear<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [u8
 }
 
 fn frame(role: Role, opcode: OpCode, fin: bool, payload: &[u8]) -> Vec<u8> {
-    let key = (role == Role::Server).then_some(KEY);
-    let header = Header { fin, mask: key, ..Header::new(opcode, payload.len() as u64) };
-    let mut bytes = header.encode().to_vec();
-    let start = bytes.len();
-    bytes.extend_from_slice(payload);
-    mask(&mut bytes[start..], key.unwrap_or_default(), 0);
-    bytes
+    let mask = (role == Role::Server).then_some(KEY);
+    framed::frame(Header { fin, mask, ..Header::new(opcode, 0) }, payload)
 }
 
 /// The bytes cut at these places.
@@ -707,15 +703,7 @@ mod compressed {
     }
 
     fn frames(opcode: OpCode, payload: &[u8], size: usize) -> Vec<u8> {
-        let last = payload.len().div_ceil(size) - 1;
-        let mut bytes = Vec::new();
-        for (n, chunk) in payload.chunks(size).enumerate() {
-            let opcode = if n == 0 { opcode } else { OpCode::Continuation };
-            let mut frame = frame(ROLE, opcode, n == last, chunk);
-            frame[0] |= if n == 0 { 0x40 } else { 0 };
-            bytes.extend(frame);
-        }
-        bytes
+        framed::fragments(Header { rsv: 4, ..Header::new(opcode, 0) }, payload, size)
     }
 
     fn end(limits: Limits) -> Connection {
@@ -772,6 +760,27 @@ mod compressed {
         assert!(come(header) < 1024);
         assert!((48 << 10..96 << 10).contains(&come(&rest[..rest.len() / 2])));
         assert_eq!(come(&rest[rest.len() / 2..]), 0);
+    }
+
+    #[test]
+    fn messages_in_parts_are_inflated_by_one_inflater_after_the_other() {
+        let bytes = frames(OpCode::Binary, &deflated(&[7; 1000]), 5);
+        let (mut connection, mut input, mut output) =
+            (end(Limits::default()), Input::default(), Output::new());
+        let mut parts = 0;
+        let mut come = || {
+            let live = LIVE.get();
+            PEAK.set(live);
+            input.extend(&bytes);
+            while connection.receive(&mut input, &mut output).is_some() {
+                parts += 1;
+            }
+            PEAK.get() - live
+        };
+        assert!(come() > 40 << 10);
+        // Only what others of its parts may refer to.
+        assert!(come() < 8 << 10);
+        assert!(parts > 2);
     }
 
     #[test]

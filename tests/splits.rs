@@ -1,9 +1,11 @@
 //! Any split is legal: every cut of the input, and every partial or refused write, gives the same
 //! messages and the same bytes; with compression, too.
 
+mod framed;
+
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
-use websocket_stream::frame::{Decoded, Header, mask};
+use websocket_stream::frame::{Decoded, Header};
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
@@ -123,14 +125,10 @@ fn wire(pieces: &[Piece], role: Role, agreement: Agreement) -> Vec<u8> {
     let messages = pieces.iter().filter(|piece| piece.opcode != OpCode::Ping);
     let mut compressed =
         compression::compressed(messages.map(|piece| &piece.payload[..]), agreement).into_iter();
-    let key = (role == Role::Server).then_some([1, 2, 3, 4]);
+    let mask = (role == Role::Server).then_some([1, 2, 3, 4]);
     let mut bytes = Vec::new();
     let mut push = |opcode, fin, rsv, payload: &[u8]| {
-        let header = Header { fin, rsv, mask: key, ..Header::new(opcode, payload.len() as u64) };
-        bytes.extend_from_slice(&header.encode());
-        let start = bytes.len();
-        bytes.extend_from_slice(payload);
-        mask(&mut bytes[start..], key.unwrap_or_default(), 0);
+        bytes.extend(framed::frame(Header { fin, rsv, mask, ..Header::new(opcode, 0) }, payload));
     };
     for piece in pieces {
         let compressed = if piece.opcode == OpCode::Ping { None } else { compressed.next().flatten() };

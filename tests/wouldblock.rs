@@ -1,8 +1,10 @@
 //! A whole conversation on a script, cut at every byte of what is received, and refused at every byte
 //! of what is sent, in every pair of places and in both roles: the same events, and the same bytes.
 
+mod framed;
+
 use std::io::ErrorKind::WouldBlock;
-use websocket_stream::frame::{Header, mask};
+use websocket_stream::frame::Header;
 use websocket_stream::handshake::{ClientHandshake, ClientRequest, HeadLimits, Response, ServerHandshake};
 use websocket_stream::transport::scripted::{Scripted, Step};
 use websocket_stream::{
@@ -13,13 +15,8 @@ use websocket_stream::{
 const OURS: [u8; 4] = [9, 8, 7, 6];
 const PEERS: [u8; 4] = [0xde, 0xad, 0xbe, 0xef];
 
-fn frame(opcode: OpCode, fin: bool, payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
-    let header = Header { fin, mask: key, ..Header::new(opcode, payload.len() as u64) };
-    let mut bytes = header.encode().to_vec();
-    let start = bytes.len();
-    bytes.extend_from_slice(payload);
-    mask(&mut bytes[start..], key.unwrap_or_default(), 0);
-    bytes
+fn frame(opcode: OpCode, fin: bool, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
+    framed::frame(Header { fin, mask, ..Header::new(opcode, 0) }, payload)
 }
 
 /// What the last byte of a frame brings about.
