@@ -261,6 +261,9 @@ fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
             assert!(interest.over && !interest.writable, "{role:?} {way}");
             assert_eq!((side.stream.unsent(), side.stream.held()), (0, 0));
             assert_eq!(side.stream.next_deadline(6_000), None);
+            // It got a part of a frame. That is not followed by an end as of one who has said all.
+            assert_eq!(side.sent().len(), 8);
+            assert_eq!(side.peer.recv(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
             let end = side.end.unwrap();
             match way {
                 0 => assert!(end.is_clean()),

@@ -909,6 +909,37 @@ fn a_message_of_several_chunks_that_is_cut_off_or_ends_within_a_character_is_ref
 }
 
 #[test]
+fn a_message_that_was_refused_leaves_nothing_to_the_next_connection_of_the_thread() {
+    let message = Large::text().message();
+    let bytes = frame(OpCode::Text, true, COMPRESSED, &compressed(message.as_bytes()));
+    let mut cut_off = compressed(b"of one letter: aaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    cut_off.truncate(cut_off.len() - 3);
+    // Whole, inflated as it comes, and told as it comes.
+    for (step, in_parts) in [(bytes.len(), false), (10_000, false), (10_000, true)] {
+        let (mut input, mut output) = (Input::default(), output());
+        let mut refused = server(both(15, false));
+        input.extend(&frame(OpCode::Text, true, COMPRESSED, &cut_off));
+        assert_eq!(refused.receive(&mut input, &mut output), None);
+        assert!(matches!(refused.status(), Status::Finishing(_)));
+        let config = Arc::new(Config { in_parts, ..Config::default() });
+        let mut next = Connection::with_config(Role::Server, config).with_deflate(both(15, false));
+        let mut heard = String::new();
+        for piece in bytes.chunks(step) {
+            input.extend(piece);
+            while let Some(event) = next.receive(&mut input, &mut output) {
+                heard += match event {
+                    Event::Message(Message::Text(text)) => text,
+                    Event::Part(part) => part.payload().as_text().unwrap(),
+                    other => panic!("{other:?}"),
+                };
+            }
+        }
+        assert_eq!(next.status(), Status::Open);
+        assert!(heard == message, "another message");
+    }
+}
+
+#[test]
 fn the_fragments_of_a_compressed_message_are_counted_before_and_behind_its_first_chunk() {
     let large = Large::text();
     for message in ["of one letter: aaaaaaaaaaaaaaaaaaaaaaaaaaaa", &large.message()] {
