@@ -170,6 +170,14 @@ fn corrupt_data_and_text_that_is_not_utf8_end_with_1007() {
 }
 
 #[test]
+fn a_block_that_is_cut_off_is_not_filled_with_what_a_sender_leaves_out() {
+    // Blocks with no compression that announce so many bytes and have none; the second one is a last one.
+    for payload in [&[0x00, 4, 0, 0xfb, 0xff][..], &[0x01, 9, 0, 0xf6, 0xff]] {
+        assert_eq!(fault(&frame(OpCode::Binary, true, COMPRESSED, payload)), Some(Fault::InvalidDeflate));
+    }
+}
+
+#[test]
 fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
     // 6 MiB of it would become more than 6 GiB.
     let block = {

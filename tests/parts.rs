@@ -831,6 +831,49 @@ mod compressed {
     }
 
     #[test]
+    fn the_limit_counts_what_is_inflated_over_all_parts() {
+        for (message, expected) in [(300_000, None), (299_999, Some(Fault::MessageTooLong))] {
+            let bytes = frames(OpCode::Binary, &deflated(&vec![7; 300_000]), usize::MAX);
+            for step in [1, 20, usize::MAX] {
+                let limits = Limits { message, ..Limits::default() };
+                let (told, fault, _) = fault_of(end(limits), &bytes, step);
+                assert_eq!(fault, expected);
+                assert!(told == 300_000 || told < message && fault.is_some(), "{told} of {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_that_the_bytes_become_which_have_come_is_told() {
+        use websocket_stream::deflate::Inflater;
+        use websocket_stream::frame::utf8::MessageBuffer;
+
+        let payload = deflated(&vec![7; 400_000]);
+        let bytes = frames(OpCode::Binary, &payload, usize::MAX);
+        let header = bytes.len() - payload.len();
+        // Some 55 bytes of it become as much as a part has.
+        for step in 40..70 {
+            let (mut connection, mut input, mut output) =
+                (end(Limits::default()), Input::default(), Output::new());
+            let (mut came, mut told) = (0, 0);
+            for piece in bytes.chunks(step) {
+                input.extend(piece);
+                came += piece.len();
+                while let Some(event) = connection.receive(&mut input, &mut output) {
+                    let Event::Part(part) = event else { panic!("{event:?}") };
+                    told += part.as_bytes().len();
+                }
+                let mut inflater = Inflater::new();
+                let mut all = MessageBuffer::new(false, vec![0; 1 << 19]);
+                inflater.begin();
+                inflater.feed(&payload[..came.saturating_sub(header)], None, 1 << 20, &mut all).unwrap();
+                assert_eq!(told, all.len(), "of {came} bytes in steps of {step}");
+            }
+            assert_eq!(told, 400_000);
+        }
+    }
+
+    #[test]
     fn a_message_of_several_streams_refers_to_the_parts_that_were_told() {
         // Each stream ends with a block that has `BFINAL` set, and refers to what is before it.
         let text = "what was said before is said again, ".repeat(3000);
