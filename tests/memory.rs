@@ -447,6 +447,49 @@ fn a_large_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
 }
 
 #[test]
+fn large_messages_that_come_side_by_side_stay_where_they_begin() {
+    let mut scratch = Scratch::new();
+    let mut pairs: Vec<_> = (0..4)
+        .map(|_| {
+            let (a, b) = memory::pair(64 << 10);
+            (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap())
+        })
+        .collect();
+    let payload = vec![7; 1 << 20];
+    // Buffers that are left over from a smaller one are in the way of none.
+    for (round, len) in [(0, 1 << 20), (1, 100_000), (2, 1 << 20), (3, 1 << 20)] {
+        for (_, client) in &mut pairs {
+            client.send(&mut scratch.at(0), &payload[..len]).unwrap();
+        }
+        let (mut messages, mut allocations) = (0, 0);
+        let mut places = [None; 4];
+        while messages < pairs.len() {
+            for ((server, client), place) in pairs.iter_mut().zip(&mut places) {
+                let before = ALLOCATIONS.get();
+                let _ = server
+                    .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                        if let Event::Message(message) = event {
+                            assert_eq!(message.as_bytes().len(), len);
+                            messages += 1;
+                        }
+                        Ok(())
+                    })
+                    .unwrap();
+                allocations += ALLOCATIONS.get() - before;
+                if let Some(partial) = server.partial() {
+                    let here = *place.get_or_insert(partial.as_ptr());
+                    assert!(round < 2 || here == partial.as_ptr(), "moved, with {} bytes", partial.len());
+                }
+                client.flush(&mut scratch.at(0)).unwrap();
+            }
+        }
+        assert!(places.iter().all(Option::is_some));
+        // What is unfinished of each, which is small.
+        assert!(round < 2 || allocations == pairs.len(), "{allocations} allocations");
+    }
+}
+
+#[test]
 fn a_large_message_that_is_unsent_is_held_once_and_leaves_nothing_in_the_scratch() {
     let payload = vec![7; 8 << 20];
     let (a, peer) = memory::pair(4096);

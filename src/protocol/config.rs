@@ -17,7 +17,8 @@ pub enum Role {
     Server,
 }
 
-/// How long things may take, in milliseconds. `None` switches a deadline off.
+/// How long things may take, in milliseconds. `None` switches a deadline off, and so does more than 24
+/// days (2^31 ms).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deadlines {
     /// The opening handshake, from its first call. 10 s.

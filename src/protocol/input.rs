@@ -10,6 +10,7 @@ use super::inflation::{Compressed, Earlier, Inflation};
 use crate::frame::MAX_HEADER_SIZE;
 use crate::frame::utf8::{CutCharacter, MessageBuffer};
 use alloc::{vec, vec::Vec};
+use core::cmp::Reverse;
 use core::fmt;
 
 /// How many used message buffers wait for their next use, and how large they may be together.
@@ -17,7 +18,8 @@ const POOLED_BUFFERS: usize = 4;
 const POOLED_BYTES: usize = 8 << 20;
 
 /// A used message buffer is at most so many times as large as what has come of the message that gets it.
-const POOLED_TIMES: usize = 16;
+/// What a scratch receives at once, less a header, is enough for one of a mebibyte.
+const POOLED_TIMES: usize = 32;
 
 /// Received bytes on their way into a [`Connection`](super::Connection), and the message they made.
 ///
@@ -290,18 +292,29 @@ impl Input {
         }
     }
 
+    /// Keeps a used buffer, where there is place for it: that of the smallest, too, which costs least to
+    /// make anew.
     pub(super) fn pool(&mut self, storage: Vec<u8>) {
-        let pooled: usize = self.pool.iter().map(Vec::capacity).sum();
-        if storage.capacity() > 0
-            && self.pool.len() < POOLED_BUFFERS
-            && pooled + storage.capacity() <= POOLED_BYTES
-        {
-            self.pool.push(storage);
+        let mut pooled: usize = self.pool.iter().map(Vec::capacity).sum();
+        let mut place = None;
+        if self.pool.len() == POOLED_BUFFERS {
+            let smallest = self.pool.iter_mut().min_by_key(|buffer| buffer.capacity());
+            place = smallest.filter(|smallest| smallest.capacity() < storage.capacity());
+            let Some(smallest) = &place else { return };
+            pooled -= smallest.capacity();
+        }
+        if storage.capacity() == 0 || pooled + storage.capacity() > POOLED_BYTES {
+            return;
+        }
+        match place {
+            Some(smallest) => *smallest = storage,
+            None => self.pool.push(storage),
         }
     }
 
     /// Makes room in a message for `least` more bytes, of `wanted` in all: where it has to grow, in a
-    /// used buffer if one fits, the smallest. What is announced and has not come takes none.
+    /// used buffer if one fits, the smallest that has room for all, or else the largest, so that the
+    /// message moves once. What is announced and has not come takes none.
     pub(super) fn make_room(&mut self, message: &mut MessageBuffer, least: usize, wanted: usize) {
         if message.spare().len() >= least {
             return;
@@ -310,7 +323,7 @@ impl Input {
         let most = message.len().saturating_add(self.unread().len()).saturating_mul(POOLED_TIMES);
         let lengths = self.pool.iter().map(Vec::len).enumerate();
         let fitting = lengths.filter(|(_, len)| (needed..=most).contains(len));
-        if let Some((index, _)) = fitting.min_by_key(|&(_, len)| len) {
+        if let Some((index, _)) = fitting.max_by_key(|&(_, len)| (len.min(wanted), Reverse(len))) {
             let storage = message.move_to(self.pool.swap_remove(index));
             self.pool(storage);
         }
