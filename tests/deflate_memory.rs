@@ -132,8 +132,8 @@ fn windows_cost_what_the_documentation_says_active_and_parked() {
 const CHUNK: usize = 32 << 10;
 /// An inflater, of which a window is the most.
 const INFLATER: usize = 48 << 10;
-/// What is told of the fault, and where the parts of a message are noted.
-const BESIDE: usize = 1 << 10;
+/// What is told of the fault, where the parts of a message are noted, and the half page before a large one.
+const BESIDE: usize = (1 << 10) + 2048;
 
 /// About 6 MiB that would become so many times as much, at the least.
 fn bomb(times: usize) -> Vec<u8> {

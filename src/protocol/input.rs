@@ -321,9 +321,9 @@ impl Input {
         }
         let needed = message.len().saturating_add(least);
         let most = message.len().saturating_add(self.unread().len()).saturating_mul(POOLED_TIMES);
-        let lengths = self.pool.iter().map(Vec::len).enumerate();
-        let fitting = lengths.filter(|(_, len)| (needed..=most).contains(len));
-        if let Some((index, _)) = fitting.max_by_key(|&(_, len)| (len.min(wanted), Reverse(len))) {
+        let rooms = self.pool.iter().map(|buffer| MessageBuffer::room_in(buffer.len())).enumerate();
+        let fitting = rooms.filter(|(_, room)| (needed..=most).contains(room));
+        if let Some((index, _)) = fitting.max_by_key(|&(_, room)| (room.min(wanted), Reverse(room))) {
             let storage = message.move_to(self.pool.swap_remove(index));
             self.pool(storage);
         }

@@ -5,20 +5,29 @@
 use super::CutCharacter;
 use super::{Utf8Error, Utf8Validator};
 use crate::frame::mask::{Key, mask, mask_into};
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
+
+/// Half a page. A large buffer begins where a page does, or close to it, both an allocator's and the
+/// kernel's; and where source and destination lie nearly alike in their pages, processors take the one for
+/// the other and copy at half the speed. So a large message lies half a page off.
+const OFF: usize = 2048;
+
+/// What is large: it has pages of its own.
+const LARGE: usize = 64 << 10;
 
 /// The bytes of a message so far; for text, all of them known to be UTF-8, so that they become a
 /// `&str` at the end without a second look.
 ///
 /// ```text
-/// storage: | committed .......... | spare ............ |
-///          0                 filled        storage.len()
+/// storage: | off | committed .......... | spare ............ |
+///              start               filled        storage.len()
 /// ```
 ///
 /// Only the spare bytes can be written to: what was committed stays as it was judged.
 pub struct MessageBuffer {
     /// Every byte of it is initialised: its length is what may be written without growing.
     storage: Vec<u8>,
+    start: usize,
     filled: usize,
     text: Option<Utf8Validator>,
 }
@@ -26,19 +35,19 @@ pub struct MessageBuffer {
 impl MessageBuffer {
     /// An empty buffer for text or for bytes, in a storage that may have been used before.
     pub fn new(text: bool, storage: Vec<u8>) -> Self {
-        Self { storage, filled: 0, text: text.then(Utf8Validator::new) }
+        Self { storage, start: 0, filled: 0, text: text.then(Utf8Validator::new) }
     }
 
     /// How many bytes are committed.
     #[inline]
     pub fn len(&self) -> usize {
-        self.filled
+        self.filled - self.start
     }
 
     /// Whether nothing is committed.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.filled == 0
+        self.len() == 0
     }
 
     /// Whether it holds text.
@@ -56,7 +65,7 @@ impl MessageBuffer {
     /// The committed bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.storage[..self.filled]
+        &self.storage[self.start..self.filled]
     }
 
     /// The initialised bytes behind the committed ones, to be written to before [`commit`](Self::commit).
@@ -68,26 +77,39 @@ impl MessageBuffer {
     /// Makes [`spare`](Self::spare) at least `additional` bytes long.
     pub fn grow(&mut self, additional: usize) {
         let wanted = self.filled.saturating_add(additional);
-        if self.storage.len() < wanted {
-            self.storage.reserve_exact(wanted - self.storage.len());
-            self.storage.resize(wanted, 0);
+        if self.storage.len() >= wanted {
+            return;
         }
+        if self.start < off(wanted) {
+            self.move_to(vec![0; wanted.saturating_add(OFF)]);
+            return;
+        }
+        self.storage.reserve_exact(wanted - self.storage.len());
+        self.storage.resize(wanted, 0);
     }
 
     /// Makes [`spare`](Self::spare) at least `least` bytes long. Where it is not, the storage doubles, at
     /// most to what `wanted` bytes in all need: so many small steps cost few growths.
     pub fn make_room(&mut self, least: usize, wanted: usize) {
         if self.spare().len() < least {
-            let doubled = self.storage.len().saturating_mul(2).min(wanted);
-            self.grow(least.max(doubled.saturating_sub(self.filled)));
+            let doubled = (self.storage.len() - self.start).saturating_mul(2).min(wanted);
+            self.grow(least.max(doubled.saturating_sub(self.len())));
         }
     }
 
-    /// Moves to another storage, if that is larger. Gives back the one that is not needed.
+    /// How long a message can get in a storage that it moves to, of so many bytes.
+    pub(crate) fn room_in(storage: usize) -> usize {
+        storage - off(storage)
+    }
+
+    /// Moves to another storage, if that has more room. Gives back the one that is not needed.
     pub(crate) fn move_to(&mut self, mut storage: Vec<u8>) -> Vec<u8> {
-        if storage.len() > self.storage.len() {
-            storage[..self.filled].copy_from_slice(&self.storage[..self.filled]);
+        if Self::room_in(storage.len()) > self.storage.len() - self.start {
+            let start = off(storage.len());
+            let end = start + self.len();
+            storage[start..end].copy_from_slice(self.as_bytes());
             core::mem::swap(&mut storage, &mut self.storage);
+            (self.start, self.filled) = (start, end);
         }
         storage
     }
@@ -175,11 +197,16 @@ impl MessageBuffer {
     }
 }
 
+/// Where a message begins in a storage of so many bytes.
+fn off(storage: usize) -> usize {
+    if storage < LARGE { 0 } else { OFF }
+}
+
 /// Lengths only: the payload is nobody's business.
 impl core::fmt::Debug for MessageBuffer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("MessageBuffer")
-            .field("len", &self.filled)
+            .field("len", &self.len())
             .field("capacity", &self.storage.capacity())
             .field("text", &self.is_text())
             .finish()
