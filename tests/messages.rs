@@ -64,6 +64,7 @@ fn each_fault_and_each_error_is_told_in_words_of_its_own() {
     differ([
         R::Refused { status: 403, used: 0 },
         R::Refused { status: 503, used: 0 },
+        R::Early,
         R::Malformed,
         R::TooLarge,
         R::HttpVersion,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use websocket_stream::handshake::{ClientRequest, Response};
+use websocket_stream::handshake::{ClientRequest, Response, ResponseFault, accept_key};
 use websocket_stream::protocol::Role;
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
@@ -170,4 +170,53 @@ fn a_refused_client_that_does_not_go_has_been_refused_and_was_not_late() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// A client of whose request only the first 512 bytes fit into the transport, and the server's end.
+fn whose_request_is_cut_short() -> (ClientOpening<MemoryStream>, MemoryStream, Scratch) {
+    let (a, server) = memory::pair(512);
+    let request = ClientRequest::new("a", "/").header("X", "x".repeat(1000));
+    let mut client = ClientOpening::new(a, request).unwrap();
+    let mut scratch = Scratch::new();
+    let Ok(Progress::Pending(interest)) = client.advance(&mut scratch.at(0), Ready::ALL) else { panic!() };
+    assert!(interest.readable && interest.writable);
+    (client, server, scratch)
+}
+
+#[test]
+fn a_refusal_is_heard_though_not_all_of_the_request_was_sent_and_stays() {
+    let (mut client, mut server, mut scratch) = whose_request_is_cut_short();
+    server.send(b"HTTP/1.1 431 Too Large\r\n\r\nless").unwrap();
+    let late = client.next_deadline(0).unwrap();
+    for now in [0, 0, late] {
+        match client.advance(&mut scratch.at(now), Ready::READABLE) {
+            Err(OpeningError::Response(ResponseFault::Refused { status: 431, .. })) => {}
+            other => panic!("{other:?} at {now}"),
+        }
+    }
+    assert_eq!(client.into_parts().unread, b"less");
+}
+
+#[test]
+fn what_was_not_sent_cannot_have_been_accepted() {
+    let (mut client, mut server, mut scratch) = whose_request_is_cut_short();
+    let mut bytes = [0; 512];
+    assert_eq!(server.recv(&mut bytes).unwrap(), 512);
+    let head = str::from_utf8(&bytes).unwrap();
+    let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+    let proof = accept_key(key.as_bytes());
+    let accepts = [
+        b"HTTP/1.1 101 Early\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+        &proof[..],
+        b"\r\n\r\n",
+    ];
+    server.send(&accepts.concat()).unwrap();
+    // With what the transport takes now it is still not all.
+    for _ in 0..2 {
+        match client.advance(&mut scratch.at(0), Ready::ALL) {
+            Err(OpeningError::Response(ResponseFault::Early)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    client.into_stream().unwrap_err();
 }

@@ -96,15 +96,6 @@ impl ClientHandshake {
         }
     }
 
-    /// Why there is no connection, where that is so.
-    #[cfg(feature = "std")]
-    pub(crate) fn fault(&self) -> Option<ResponseFault> {
-        match &self.state {
-            State::Failed { fault, .. } => Some(fault.repeated()),
-            State::Receiving(_) | State::Open(_) => None,
-        }
-    }
-
     /// The bytes that it took of a response that is not whole.
     #[cfg(feature = "std")]
     pub(crate) fn into_unused(self) -> Vec<u8> {
@@ -274,6 +265,8 @@ pub enum ResponseFault {
         /// where the fault is repeated.
         used: usize,
     },
+    /// The server accepts a request of which not all was sent. Only a stream can tell.
+    Early,
     /// The bytes are no HTTP response.
     Malformed,
     /// The head, with those of interim responses, passes one of the [`HeadLimits`].
@@ -296,7 +289,7 @@ pub enum ResponseFault {
 
 impl ResponseFault {
     /// The fault for a call that took no bytes.
-    const fn repeated(self) -> Self {
+    pub(crate) const fn repeated(self) -> Self {
         match self {
             Self::Refused { status, .. } => Self::Refused { status, used: 0 },
             other => other,
@@ -320,6 +313,7 @@ impl fmt::Display for ResponseFault {
             Self::Refused { status, .. } => {
                 return write!(f, "the server answered the opening handshake with status {status}");
             }
+            Self::Early => "the server has accepted the opening handshake before all of it was sent",
             Self::Malformed => "the server's response is not well-formed HTTP",
             Self::TooLarge => "the head of the server's response is too large",
             Self::HttpVersion => "the server's response is not HTTP/1.1",

@@ -187,20 +187,12 @@ impl Connection {
 
     /// Everything but a message that lies whole in the input. That something arrived is said with
     /// [`heard`](Self::heard).
-    #[inline]
+    #[inline(never)]
     pub(crate) fn receive_rest<'a>(
         &mut self,
         input: &'a mut Input,
         output: &mut Output,
     ) -> Option<Event<'a>> {
-        if input.is_clean() && self.receiver.is_idle() {
-            return None;
-        }
-        self.receive_any(input, output)
-    }
-
-    #[inline(never)]
-    fn receive_any<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
         input.recycle();
         if matches!(self.closing, Closing::Finished(_) | Closing::Over(_)) {
             input.consume(usize::MAX);

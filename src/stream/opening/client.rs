@@ -49,6 +49,8 @@ use std::sync::Arc;
 pub struct ClientOpening<T> {
     wire: Wire<T>,
     handshake: ClientHandshake,
+    /// Why there will be no WebSocket: it stays.
+    fault: Option<ResponseFault>,
 }
 
 impl<T: NonBlockingTransport> ClientOpening<T> {
@@ -82,7 +84,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut wire = Wire::new(transport, Role::Client, config)?;
         handshake.write_request(&mut wire.out);
-        Ok(Self { wire, handshake })
+        Ok(Self { wire, handshake, fault: None })
     }
 
     /// Goes on as far as it can without waiting.
@@ -93,44 +95,57 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     /// [`response`](Self::response) can be looked at, to follow a redirect, say; its body begins with the
     /// `unread` bytes of [`into_parts`](Self::into_parts).
     pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
-        self.wire.begin(turn.now, ready)?;
+        let begun = self.wire.begin(turn.now, ready);
+        if let Some(fault) = self.fault {
+            return Err(OpeningError::Response(fault));
+        }
+        begun?;
         if self.wire.open {
             return Ok(Progress::Open);
         }
-        // What the transport holds may wait for what the peer has to say first, as in TLS's handshake.
         self.wire.flush()?;
-        if !self.wire.is_given() {
-            return Ok(Progress::Pending(self.wire.pending(false)));
-        }
-        if let Some(fault) = self.handshake.fault() {
-            return Err(OpeningError::Response(fault));
-        }
+        // A server may answer before all of the request is sent: it refuses, say. And what a transport holds
+        // or does not take may wait for what the peer has to say first, as in TLS's handshake.
         let mut buffer = [0; RECEIVE_BYTES];
         loop {
             let n = self.wire.receive(&mut buffer)?;
             if n == 0 {
                 return Ok(Progress::Pending(self.wire.pending(false)));
             }
-            match self.handshake.receive(&buffer[..n]) {
-                Ok(Head::Partial) => {}
-                Err(fault) => {
-                    // The body of the response begins behind its head.
-                    if let ResponseFault::Refused { used, .. } = fault {
-                        self.wire.unread.extend_from_slice(&buffer[used..n]);
-                    }
-                    return Err(OpeningError::Response(fault));
-                }
-                Ok(Head::Complete { used }) => {
-                    self.wire.unread.extend_from_slice(&buffer[used..n]);
-                    #[cfg(feature = "deflate")]
-                    {
-                        self.wire.agreed = self.confirm_deflate().map_err(OpeningError::Response)?;
-                    }
+            match self.answered(&buffer[..n]) {
+                Ok(false) => {}
+                Ok(true) => {
                     self.wire.open = true;
                     return Ok(Progress::Open);
                 }
+                Err(fault) => {
+                    self.fault = Some(fault.repeated());
+                    return Err(OpeningError::Response(fault));
+                }
             }
         }
+    }
+
+    /// Takes bytes of the response, and what lies behind it. Whether it has opened the connection.
+    fn answered(&mut self, bytes: &[u8]) -> Result<bool, ResponseFault> {
+        let received = self.handshake.receive(bytes);
+        match received {
+            Ok(Head::Partial) => return Ok(false),
+            // The body of a refusal begins behind its head.
+            Ok(Head::Complete { used }) | Err(ResponseFault::Refused { used, .. }) => {
+                self.wire.unread.extend_from_slice(&bytes[used..]);
+            }
+            Err(_) => {}
+        }
+        received?;
+        if !self.wire.is_given() {
+            return Err(ResponseFault::Early);
+        }
+        #[cfg(feature = "deflate")]
+        {
+            self.wire.agreed = self.confirm_deflate()?;
+        }
+        Ok(true)
     }
 
     /// What the server agreed on.
