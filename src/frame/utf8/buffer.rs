@@ -92,9 +92,14 @@ impl MessageBuffer {
     /// most to what `wanted` bytes in all need: so many small steps cost few growths.
     pub fn make_room(&mut self, least: usize, wanted: usize) {
         if self.spare().len() < least {
-            let doubled = (self.storage.len() - self.start).saturating_mul(2).min(wanted);
+            let doubled = self.room().saturating_mul(2).min(wanted);
             self.grow(least.max(doubled.saturating_sub(self.len())));
         }
+    }
+
+    /// How long the message can get where it is.
+    fn room(&self) -> usize {
+        self.storage.len() - self.start
     }
 
     /// How long a message can get in a storage that it moves to, of so many bytes.
@@ -104,7 +109,7 @@ impl MessageBuffer {
 
     /// Moves to another storage, if that has more room. Gives back the one that is not needed.
     pub(crate) fn move_to(&mut self, mut storage: Vec<u8>) -> Vec<u8> {
-        if Self::room_in(storage.len()) > self.storage.len() - self.start {
+        if Self::room_in(storage.len()) > self.room() {
             let start = off(storage.len());
             let end = start + self.len();
             storage[start..end].copy_from_slice(self.as_bytes());
