@@ -54,6 +54,9 @@ pub struct Figures {
     pub rate: f64,
     /// Processor time of the server for each of them, in nanoseconds.
     pub cpu: f64,
+    /// The same of each round; none where it failed.
+    #[serde(default)]
+    pub rounds: Vec<Option<f64>>,
     /// The part of it outside of the kernel, by clock ticks over all rounds.
     pub user: f64,
     /// How long a batch took, in microseconds.
@@ -68,6 +71,16 @@ pub struct Figures {
     pub reply: Option<f64>,
 }
 
+impl Figures {
+    /// Its processor time in that of another. They are compared round by round, since the machine may be slower
+    /// in one than in the next; of these ratios it is the median.
+    pub fn over(&self, other: &Self) -> f64 {
+        let ratios =
+            self.rounds.iter().zip(&other.rounds).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?));
+        median(ratios).unwrap_or(self.cpu / other.cpu)
+    }
+}
+
 /// Runs one workload on all of them; what failed is told and left out.
 pub fn workload(
     workload: &Workload,
@@ -80,14 +93,12 @@ pub fn workload(
     let plan = workload.job.plan();
     let takes_part = |contestant: &&Contestant| contestant.takes_part(plan) && !contestant.is_only_counted();
     let contestants: Vec<_> = contestants.iter().filter(takes_part).collect();
-    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); contestants.len()];
+    let mut samples: Vec<Vec<Option<Sample>>> = vec![Vec::new(); contestants.len()];
     for round in 1..=rounds {
         for (contestant, samples) in contestants.iter().zip(&mut samples) {
             eprint!("\r\x1b[K{}, round {round} of {rounds}: {}", workload.title, contestant.name);
-            match run(workload.job, contestant, effort.time, cores) {
-                Ok(sample) => samples.push(sample),
-                Err(error) => eprintln!("\n{} failed: {error}", contestant.name),
-            }
+            let sample = run(workload.job, contestant, effort.time, cores);
+            samples.push(sample.map_err(|error| eprintln!("\n{} failed: {error}", contestant.name)).ok());
         }
     }
     eprint!("\r\x1b[K");
@@ -214,16 +225,19 @@ fn broadcast(server: &Server, target: Target, receivers: usize, time: Duration) 
     })
 }
 
-fn summary(server: &str, samples: &[Sample]) -> Option<Figures> {
+fn summary(server: &str, rounds: &[Option<Sample>]) -> Option<Figures> {
+    let samples: Vec<Sample> = rounds.iter().copied().flatten().collect();
     let of = |figure: &dyn Fn(&Sample) -> Option<f64>| median(samples.iter().filter_map(figure));
     let micros = |time: Option<u32>| time.map(|nanoseconds| f64::from(nanoseconds) / 1000.0);
-    let cpu = of(&|sample| Some(sample.used.cpu_nanoseconds as f64 / sample.count as f64))?;
+    let each = |sample: &Sample| sample.used.cpu_nanoseconds as f64 / sample.count as f64;
+    let cpu = of(&|sample| Some(each(sample)))?;
     let user: u64 = samples.iter().map(|sample| sample.used.user_ticks).sum();
     let system: u64 = samples.iter().map(|sample| sample.used.system_ticks).sum();
     Some(Figures {
         server: server.into(),
         rate: of(&|sample| Some(sample.count as f64 / sample.seconds))?,
         cpu,
+        rounds: rounds.iter().map(|sample| sample.as_ref().map(each)).collect(),
         user: cpu * user as f64 / (user + system).max(1) as f64,
         p50: of(&|sample| micros(sample.p50)),
         p99: of(&|sample| micros(sample.p99)),
@@ -231,4 +245,31 @@ fn summary(server: &str, samples: &[Sample]) -> Option<Figures> {
         bytes: of(&|sample| sample.bytes),
         reply: of(&|sample| sample.reply),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_compared_round_by_round() {
+        let figures = |cpu, rounds: &[Option<f64>]| Figures {
+            server: String::new(),
+            rate: 1.0,
+            cpu,
+            rounds: rounds.to_vec(),
+            user: 0.0,
+            p50: None,
+            p99: None,
+            resident: 0.0,
+            bytes: None,
+            reply: None,
+        };
+        // Twice as much in each, on a machine that is slower in one; the round in which one failed counts for none.
+        let a = figures(6.0, &[Some(2.0), Some(6.0), Some(20.0), None]);
+        let b = figures(3.0, &[Some(1.0), Some(3.0), Some(10.0), Some(1.0)]);
+        assert_eq!((a.over(&b), b.over(&a)), (2.0, 0.5));
+        // Of figures that were written without their rounds.
+        assert_eq!(figures(6.0, &[]).over(&b), 2.0);
+    }
 }

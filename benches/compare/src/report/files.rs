@@ -120,6 +120,7 @@ mod tests {
             server: "ours".into(),
             rate: 1.5,
             cpu: 2.5,
+            rounds: vec![Some(2.5), None],
             user: 0.5,
             p50: Some(3.0),
             p99: None,

@@ -26,8 +26,8 @@ pub fn cells(workload: &Workload, figures: &[Figures]) -> Cells {
     let ours = figure(figures, OURS);
     let mut rows = vec![heads(workload)];
     for row in figures {
-        let over_floor = floor.map_or("-".into(), |floor| format!("{:.2}", row.cpu / floor.cpu));
-        let against_ours = ours.map_or("-".into(), |ours| format!("{:.2}", ours.cpu / row.cpu));
+        let over_floor = floor.map_or("-".into(), |floor| format!("{:.2}", row.over(floor)));
+        let against_ours = ours.map_or("-".into(), |ours| format!("{:.2}", ours.over(row)));
         let mut cells = vec![row.server.clone()];
         if let Some(bytes) = row.bytes {
             cells.push(format!("{bytes:.0}"));
@@ -107,12 +107,12 @@ pub fn verdicts(workload: &Workload, figures: &[Figures]) -> Vec<String> {
         Target::None => {}
         Target::OverFloor(target) => {
             if let Some(floor) = figure(figures, FLOOR) {
-                ratio("CPU over the floor", ours.cpu / floor.cpu, target);
+                ratio("CPU over the floor", ours.over(floor), target);
             }
         }
         Target::OverPeer(name, target) => {
             if let Some(peer) = figure(figures, name) {
-                ratio(&format!("CPU over that of {name}"), ours.cpu / peer.cpu, target);
+                ratio(&format!("CPU over that of {name}"), ours.over(peer), target);
                 if let (Some(ours), Some(peer)) = (ours.reply, peer.reply) {
                     ratio(&format!("reply over that of {name}"), ours / peer, LARGER);
                 }
@@ -124,15 +124,15 @@ pub fn verdicts(workload: &Workload, figures: &[Figures]) -> Vec<String> {
             }
         }
     }
-    let cost = |row: &Figures| row.bytes.unwrap_or(row.cpu);
+    let times_ours = |row: &Figures| match (row.bytes, ours.bytes) {
+        (Some(bytes), Some(ours)) => bytes / ours,
+        _ => row.over(ours),
+    };
     let peers = figures.iter().filter(|row| row.server != FLOOR && row.server != OURS);
-    if let Some(best) = peers.min_by(|a, b| cost(a).total_cmp(&cost(b))) {
-        let first = met(cost(ours) <= cost(best));
-        lines.push(format!(
-            "first of all: {first} (next to it {}, {:.2} times ours)",
-            best.server,
-            cost(best) / cost(ours)
-        ));
+    let best = peers.map(|row| (times_ours(row), row)).min_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((times, best)) = best {
+        let first = met(times >= 1.0);
+        lines.push(format!("first of all: {first} (next to it {}, {times:.2} times ours)", best.server));
     }
     lines
 }
