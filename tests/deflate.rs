@@ -320,6 +320,17 @@ fn a_message_that_is_sent_compressed_is_marked_and_one_that_would_grow_is_not() 
     assert_eq!(output.as_bytes()[0] & 0x70, 0);
 }
 
+#[test]
+fn a_message_as_long_as_the_threshold_is_compressed_and_a_shorter_one_is_not() {
+    let mut server =
+        Connection::with_config(Role::Server, config(Limits::default(), 200)).with_deflate(both(15, false));
+    for (len, first) in [(199, 0x81), (200, 0xc1)] {
+        let mut output = output();
+        server.send(Message::Text(&"a".repeat(len)), &mut output).unwrap();
+        assert_eq!(output.as_bytes()[0], first, "{len}");
+    }
+}
+
 /// The reserved bits and the lengths of some frames, and what a client that agreed on the same hears.
 fn heard(frames: &Output, client: &mut Connection) -> (Vec<(u8, u64)>, Vec<Vec<u8>>) {
     let (mut rest, mut headers) = (frames.as_bytes(), Vec::new());
@@ -396,6 +407,20 @@ fn fragments_are_compressed_where_the_first_one_says_so() {
 }
 
 #[test]
+fn without_takeover_a_fragment_refers_to_those_before_it_and_a_message_to_none() {
+    let text: String = (0..200u32).map(|n| format!("{} ", n * n * n)).collect();
+    let (mut server, mut output) = (server(both(15, false)), output());
+    let mut client = Connection::new(Role::Client).with_deflate(both(15, false));
+    server.send_fragment(OpCode::Text, text.as_bytes(), false, &mut output).unwrap();
+    server.send_fragment(OpCode::Continuation, text.as_bytes(), true, &mut output).unwrap();
+    server.send(Message::Text(&text), &mut output).unwrap();
+    let (headers, messages) = heard(&output, &mut client);
+    assert_eq!(messages, [text.repeat(2).into_bytes(), text.clone().into_bytes()]);
+    let [first, second, alone] = headers[..] else { panic!("{headers:?}") };
+    assert!(first.1 > 300 && second.1 < 30 && alone.1 > 300, "{headers:?}");
+}
+
+#[test]
 fn a_connection_may_be_parked_between_two_fragments() {
     for takeover in [false, true] {
         let mut server = server(both(12, takeover));
@@ -459,6 +484,19 @@ fn idle_connections_own_nothing_and_used_ones_their_window_until_they_are_parked
     let (events, _) =
         receive(&mut alone, &frame(OpCode::Text, true, COMPRESSED, &compressed(message.as_bytes())));
     assert_eq!((events.len(), alone.held()), (1, 0));
+}
+
+#[test]
+fn where_no_time_was_told_a_connection_is_parked_so_long_after_the_next_that_is() {
+    let (mut connection, mut out) = (server(both(15, true)), output());
+    connection.send(Message::Text(&"to be remembered ".repeat(50)), &mut out).unwrap();
+    assert_eq!(connection.next_deadline(1000), Some(61_000));
+    out.set_now(2000);
+    assert_eq!(connection.on_deadline(&mut out), None);
+    assert!(connection.held() > 0);
+    assert_eq!(connection.next_deadline(5000), Some(62_000));
+    out.set_now(62_000);
+    assert_eq!((connection.on_deadline(&mut out), connection.held()), (None, 0));
 }
 
 /// Both ends of an opening handshake, and what became of it.

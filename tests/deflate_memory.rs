@@ -90,6 +90,43 @@ fn a_thread_makes_what_it_compresses_and_inflates_with_once() {
 }
 
 #[test]
+fn what_a_large_message_was_compressed_into_is_given_back() {
+    let mut server = Connection::new(Role::Server).with_deflate(both(15, false));
+    let mut output = Output::new();
+    let mut held = |len: usize| {
+        server.send(Message::Text(&"a".repeat(len)), &mut output).unwrap();
+        output.consume(usize::MAX);
+        LIVE.get()
+    };
+    let before = held(9000);
+    assert!(held(8 << 20) < before + (16 << 10));
+}
+
+#[test]
+fn what_a_compressed_message_came_in_and_became_is_used_again_also_where_it_is_refused() {
+    let mut deflaters = Deflaters::new();
+    let text = message(20_000);
+    let payload = deflaters.deflate(text.as_bytes(), Context::new(WindowBits::MAX, false), 6).unwrap();
+    for (payload, whole) in [(payload, true), (&payload[..payload.len() - 10], false)] {
+        let bytes = frames(payload, payload.len() / 2);
+        let (mut input, mut output) = (Input::with_capacity(bytes.len()), Output::new());
+        for round in 0..3 {
+            let mut connection = Connection::new(Role::Client).with_deflate(both(15, false));
+            let before = ALLOCATIONS.get();
+            let mut heard = false;
+            for piece in bytes.chunks(1000) {
+                input.extend(piece);
+                heard |= matches!(connection.receive(&mut input, &mut output), Some(Event::Message(_)));
+            }
+            assert_eq!((heard, connection.receive(&mut input, &mut output)), (whole, None));
+            // What is unfinished, which is small.
+            let allocations = ALLOCATIONS.get() - before;
+            assert!(round == 0 || allocations == 1, "{allocations} allocations, whole: {whole}");
+        }
+    }
+}
+
+#[test]
 fn ten_thousand_windows_that_were_never_used_hold_nothing() {
     let mut connections = Vec::with_capacity(10_000);
     let before = LIVE.get();
@@ -347,6 +384,55 @@ fn a_large_compressed_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
         let allocations = ALLOCATIONS.get() - before;
         assert!(round == 0 || allocations == 0, "{allocations} allocations");
     }
+}
+
+#[test]
+fn the_inflater_that_a_message_took_comes_back_with_it() {
+    let mut deflaters = Deflaters::new();
+    let mut frames_of = |text: &str| {
+        let payload = deflaters.deflate(text.as_bytes(), Context::new(WindowBits::MAX, false), 6).unwrap();
+        frames(payload, payload.len())
+    };
+    let (large, small) = (frames_of(&message(1_000_000)), frames_of(&message(1000)));
+    assert!(large.len() > 2 * CHUNK, "{}", large.len());
+    let (mut input, mut output) = (Input::with_capacity(CHUNK), Output::new());
+    let mut connection = Connection::new(Role::Client).with_deflate(both(15, false));
+    let mut heard = 0;
+    let mut say = |bytes: &[u8]| {
+        for piece in bytes.chunks(1000) {
+            input.extend(piece);
+            while let Some(event) = connection.receive(&mut input, &mut output) {
+                heard += usize::from(matches!(event, Event::Message(_)));
+            }
+        }
+    };
+    say(&large);
+    let before = ALLOCATIONS.get();
+    say(&small);
+    assert_eq!((heard, ALLOCATIONS.get()), (2, before));
+}
+
+#[test]
+fn what_is_likely_to_come_of_a_piece_takes_no_more_room_than_what_has_come() {
+    // Zeros become a thousandth; noise is what it was.
+    let mut random = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random.to_be_bytes()[0]
+    });
+    let message: Vec<u8> = std::iter::repeat_n(0, 40 << 20).chain(noise.take(1 << 20)).collect();
+    let mut deflaters = Deflaters::new();
+    let payload = deflaters.deflate(&message, Context::new(WindowBits::MAX, false), 6).unwrap();
+    let bytes = frames(payload, payload.len());
+    let mut connection =
+        Connection::with_config(Role::Client, limited(1 << 30)).with_deflate(both(15, false));
+    let (mut input, mut output) = (Input::default(), Output::new());
+    for piece in [&bytes[..CHUNK + 1000], &bytes[CHUNK + 1000..bytes.len() - 1]] {
+        input.extend(piece);
+        assert_eq!(connection.receive(&mut input, &mut output), None);
+    }
+    // It may have doubled just before, and now.
+    assert!(connection.held() < 4 * message.len(), "{}", connection.held());
 }
 
 #[test]

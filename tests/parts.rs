@@ -783,10 +783,83 @@ mod compressed {
         assert!(parts > 2);
     }
 
+    /// Numbers, of which hardly any comes again: they become less than half.
+    fn numbers(count: u32) -> String {
+        (1..=count).map(|n| format!("{} ", n.wrapping_mul(2_654_435_761))).collect()
+    }
+
+    #[test]
+    fn the_next_message_refers_to_all_of_the_window_that_one_in_parts_leaves() {
+        let text = numbers(10_000);
+        let again = &text[text.len() - 30_000..];
+        let mut history = History::new(WindowBits::MAX);
+        let mut deflate = |text: &str| {
+            let payload = Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
+            frames(OpCode::Text, &payload, usize::MAX)
+        };
+        let (first, second) = (deflate(&text), deflate(again));
+        assert!(second.len() < 1000);
+        let bytes = [first, second].concat();
+        for step in [1000, 3000, 7000] {
+            let end = connection(ROLE, config(true, Limits::default()), Some((15, true)));
+            let (heard, _) = hear(end, bytes.chunks(step));
+            assert!(heard.told[..2] == [Told::Text(text.clone()), Told::Text(again.to_owned())], "{step}");
+        }
+    }
+
+    #[test]
+    fn an_empty_last_fragment_ends_a_compressed_message_or_shows_that_it_was_cut_off() {
+        let text = numbers(100);
+        let mut history = History::new(WindowBits::MAX);
+        let mut deflate =
+            || Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
+        let (first, again) = (deflate(), deflate());
+        let run = |payload: &[u8]| {
+            let begin = Header { rsv: 4, fin: false, ..Header::new(OpCode::Text, 0) };
+            let end = framed::frame(Header::new(OpCode::Continuation, 0), b"");
+            let bytes = [framed::frame(begin, payload), end, frames(OpCode::Text, &again, usize::MAX)];
+            let connection = connection(ROLE, config(true, Limits::default()), Some((15, true)));
+            hear(connection, bytes.iter().map(Vec::as_slice)).0.told
+        };
+        assert_eq!(run(&first)[..2], [Told::Text(text.clone()), Told::Text(text.clone())]);
+        let Some(Told::End(End { cause, .. })) = run(&first[..first.len() - 3]).pop() else { panic!() };
+        assert_eq!(cause, Cause::Fault(Fault::InvalidDeflate));
+    }
+
+    #[test]
+    fn bytes_that_become_nothing_yet_take_no_buffer() {
+        let payload = deflated(&[7; 1000]);
+        let bytes = frames(OpCode::Binary, &payload, usize::MAX);
+        let allocations_of_two_pieces = |at| {
+            let (mut input, mut output) = (Input::with_capacity(bytes.len()), Output::new());
+            let mut allocations = 0;
+            for _ in 0..2 {
+                let mut connection = end(Limits::default());
+                let before = ALLOCATIONS.get();
+                for piece in [&bytes[..at], &bytes[at..]] {
+                    input.extend(piece);
+                    while connection.receive(&mut input, &mut output).is_some() {}
+                }
+                allocations = ALLOCATIONS.get() - before;
+            }
+            allocations
+        };
+        let at_once = allocations_of_two_pieces(bytes.len());
+        let header = bytes.len() - payload.len();
+        assert_eq!([header, header + 1].map(allocations_of_two_pieces), [at_once; 2]);
+    }
+
     #[test]
     fn what_is_inflated_is_counted_in_the_budget_of_a_call() {
+        // Some bytes of the one become a part, and some stretches of the other.
+        for message in [vec![0; 16 << 20], numbers(150_000).into_bytes()] {
+            inflates_no_more_in_a_call_than_its_budget(&message);
+        }
+    }
+
+    fn inflates_no_more_in_a_call_than_its_budget(message: &[u8]) {
         let bytes: Vec<u8> = {
-            let mut bytes = frames(OpCode::Binary, &deflated(&vec![0; 16 << 20]), usize::MAX);
+            let mut bytes = frames(OpCode::Binary, &deflated(message), usize::MAX);
             // As a client says it.
             bytes[1] |= 0x80;
             let header = if bytes[1] & 127 == 126 { 4 } else { 10 };
@@ -809,14 +882,14 @@ mod compressed {
             calls += 1;
             // The default is 256 KiB; the last part may pass it.
             assert!(received - before <= (256 + 64) << 10);
-            assert_eq!(interest.again, received < 16 << 20);
+            assert_eq!(interest.again, received < message.len());
             assert_eq!(stream.interest().again, interest.again);
             if !interest.again {
                 break;
             }
         }
-        assert_eq!((received, stream.held()), (16 << 20, 0));
-        assert!(calls >= 50, "{calls}");
+        assert_eq!((received, stream.held()), (message.len(), 0));
+        assert!(calls >= message.len() / ((256 + 64) << 10), "{calls}");
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Deflaters {
         let slot = self.compressors.get_mut(usize::from(engine_bits.get() - WindowBits::NINE.get()))?;
         let compressor = slot.get_or_insert_with(|| Box::new(Compressor::new(engine_bits, level)));
         compressor.begin(level, before);
-        Some(compressor.compress(input, &mut self.result[..room]))
+        Some(compressor.compress(input, &mut self.result))
     }
 
     /// Gives back what a large message has grown.

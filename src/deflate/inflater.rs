@@ -146,7 +146,7 @@ impl Inflater {
     ) -> Result<usize, InflateError> {
         let Some((last, before)) = piece.split_last() else { return Ok(0) };
         let used = self.feed_until(most, before, [history, told], limit, message)?;
-        if used < before.len() || message.len() >= most {
+        if message.len() >= most {
             return Ok(used);
         }
         // Nothing is left behind of those before it, and a byte becomes a few kilobytes at the most.

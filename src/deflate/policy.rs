@@ -104,8 +104,8 @@ impl WindowBits {
     /// (RFC 7692, section 7.1.2.1).
     pub(super) fn parse(value: &str) -> Option<Self> {
         match value.as_bytes() {
-            [digit @ b'8'..=b'9'] => Self::new(digit - b'0'),
-            [b'1', digit @ b'0'..=b'5'] => Self::new(10 + digit - b'0'),
+            [digit @ b'0'..=b'9'] => Self::new(digit - b'0'),
+            [b'1', digit @ b'0'..=b'9'] => Self::new(10 + digit - b'0'),
             _ => None,
         }
     }

@@ -82,9 +82,7 @@ impl InflatingInParts {
             inflater.begin();
             inflater
         });
-        let carried = core::mem::take(&mut self.cut);
-        let carried = carried.as_bytes();
-        part.append(carried, 0, None, 0).map_err(|_| Fault::InvalidUtf8)?;
+        part.append(self.cut.as_bytes(), 0, None, 0).map_err(|_| Fault::InvalidUtf8)?;
         let mut used = 0;
         while used < n && part.len() < PART {
             let stretch = STRETCH.min(n - used);

@@ -113,6 +113,49 @@ fn noisy(len: usize, seed: u64) -> Vec<u8> {
 }
 
 #[test]
+fn a_fragment_that_would_grow_is_stored_in_as_many_blocks_as_it_needs() {
+    // With level 1, a byte above 143 takes nine bits.
+    let piece: Vec<u8> = noisy(3 * 0xFFFF + 1, 1).iter().map(|byte| byte | 0x80).collect();
+    let text = b"which can be compressed, which can be compressed";
+    for fin in [false, true] {
+        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
+        let mut payload = deflaters.deflate_first(text, &mut sent, 1).unwrap().to_vec();
+        let stored = deflaters.deflate_next(&piece, fin, &mut sent, 1);
+        assert_eq!(stored.len(), piece.len() + 4 * 5 + usize::from(fin));
+        payload.extend_from_slice(stored);
+        if !fin {
+            payload.extend_from_slice(deflaters.deflate_next(b"", true, &mut sent, 1));
+        }
+        assert_eq!(inflate(&payload, None, LIMIT).unwrap(), [&text[..], &piece].concat());
+    }
+}
+
+#[test]
+fn each_message_has_its_own_level_whatever_the_one_before_it_had() {
+    let text: Vec<u8> =
+        (0..2000u32).flat_map(|n| format!("{} is followed by ", n * n).into_bytes()).collect();
+    let alone = |level| Deflaters::new().deflate(&text, ALONE, level).map(<[u8]>::to_vec);
+    assert!(alone(1) != alone(5) && alone(5) != alone(9));
+    let mut deflaters = Deflaters::new();
+    for level in [1, 9, 1, 5, 9, 5] {
+        assert!(deflaters.deflate(&text, ALONE, level) == alone(level).as_deref(), "{level}");
+    }
+}
+
+#[test]
+fn what_is_sent_compressed_is_smaller_than_what_it_was() {
+    let mut deflaters = Deflaters::new();
+    for (len, repeated) in (0..40).flat_map(|len| (0..40).map(move |repeated| (len, repeated))) {
+        let message = [noisy(len, 1), vec![b'a'; repeated]].concat();
+        let mut sent = [History::new(WindowBits::MAX), History::new(WindowBits::MAX)];
+        assert!(deflaters.deflate(&message, ALONE, 6).is_none_or(|made| made.len() < message.len()));
+        let [whole, first] = &mut sent;
+        assert!(deflaters.deflate_after(&message, whole, 6).is_none_or(|made| made.len() < message.len()));
+        assert!(deflaters.deflate_first(&message, first, 6).is_none_or(|made| made.len() < message.len()));
+    }
+}
+
+#[test]
 fn messages_that_stand_alone_come_back_and_refer_only_to_themselves() {
     fn prop(messages: Vec<Repetitive>, bits: WindowBits, level: u8) {
         let mut deflaters = Deflaters::new();
@@ -178,15 +221,21 @@ fn behind_a_last_block_the_message_goes_on_and_still_refers_to_what_was_before()
     let mut history = History::new(WindowBits::MAX);
     assert_eq!(inflate(&message, Some(&mut history), LIMIT).unwrap(), b"HelloHelloHello");
     assert_eq!(inflate(&again, Some(&mut history), LIMIT).unwrap(), b"Hello");
-    // Without the 0x00 behind it, too.
+    // Without the 0x00 behind it, too; but not where its end is among what a sender leaves out.
     assert_eq!(inflate(&last, None, LIMIT).unwrap(), b"Hello");
+    assert_eq!(inflate(&last[..6], None, LIMIT), Err(InflateError::Corrupt));
 }
 
 #[test]
 fn endless_last_blocks_are_corrupt_and_not_endless_work() {
     let message = [0x03, 0x00].repeat(1 << 20);
     assert_eq!(inflate(&message, None, LIMIT), Err(InflateError::Corrupt));
-    assert_eq!(inflate(&[0x03, 0x00].repeat(1000), None, LIMIT).unwrap(), b"");
+    // Those of each message are counted anew.
+    let mut inflater = Inflater::new();
+    for _ in 0..2 {
+        let mut message = MessageBuffer::new(false, Vec::new());
+        assert_eq!(inflater.inflate(&[0x03, 0x00].repeat(1000), None, LIMIT, &mut message), Ok(()));
+    }
 }
 
 #[test]
@@ -221,10 +270,14 @@ fn the_first_thing_that_is_wrong_is_named_however_much_room_there_was() {
         payload.resize(payload.len() + usize::from(len), 0xFF);
         payload.push(0x06);
         let mut inflater = Inflater::new();
-        for (is_text, error) in [(true, InflateError::NotUtf8), (false, InflateError::Corrupt)] {
+        for (is_text, limit, error) in [
+            (true, usize::MAX, InflateError::NotUtf8),
+            (false, usize::MAX, InflateError::Corrupt),
+            (false, usize::from(len) - 1, InflateError::TooLong),
+        ] {
             for room in [0, 2, 3000, 100_000] {
                 let mut message = MessageBuffer::new(is_text, vec![0; room]);
-                let result = inflater.inflate(&payload, None, usize::MAX, &mut message);
+                let result = inflater.inflate(&payload, None, limit, &mut message);
                 assert_eq!(result, Err(error), "{len} bytes into {room}");
             }
         }

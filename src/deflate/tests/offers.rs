@@ -205,6 +205,19 @@ fn any_server_and_any_client_agree_on_the_same_within_both_policies() {
 }
 
 #[test]
+fn a_window_has_from_256_bytes_to_32_kib() {
+    assert_eq!(
+        (0..=u8::MAX).filter_map(WindowBits::new).map(WindowBits::get).collect::<Vec<_>>(),
+        [8, 9, 10, 11, 12, 13, 14, 15]
+    );
+    for n in 8..=15 {
+        assert_eq!((WindowBits::of(1 << n), bits(n).size()), (bits(n), 1 << n));
+        assert_eq!(WindowBits::of((1 << n) + 1), bits((n + 1).min(15)));
+    }
+    assert_eq!([0, usize::MAX].map(WindowBits::of), [WindowBits::MIN, WindowBits::MAX]);
+}
+
+#[test]
 fn what_is_agreed_on_fits_two_bytes() {
     assert_eq!(size_of::<Option<Agreed>>(), 2);
     for bits in (8..=15).map(bits) {
