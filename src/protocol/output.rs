@@ -277,7 +277,7 @@ impl Output {
     /// The unsent bytes elsewhere are now this many.
     pub(crate) fn set_backlog(&mut self, backlog: usize) {
         self.put_backlog(backlog);
-        if !self.blocked && self.as_bytes().is_empty() {
+        if !self.blocked {
             self.release_pong();
         }
     }
