@@ -450,6 +450,59 @@ fn a_large_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
 }
 
 #[test]
+fn a_large_message_in_a_used_buffer_takes_nothing_of_what_is_behind_it() {
+    let (a, mut peer) = memory::pair(4 << 20);
+    let (mut server, mut scratch) = (WebSocketStream::new(a).unwrap(), Scratch::new());
+    // In the last call, less is missing than is received at once, and than there is room for.
+    for len in [2 << 20, (1 << 20) - 100_000] {
+        let bytes = [masked(OpCode::Binary, len), masked(OpCode::Binary, 100_000)].concat();
+        assert_eq!(peer.send(&bytes).unwrap(), bytes.len());
+        let mut heard = Vec::new();
+        while heard.len() < 2 {
+            let interest = server
+                .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                    let Event::Message(message) = event else { panic!("{event:?}") };
+                    heard.push(message.as_bytes().len());
+                    Ok(())
+                })
+                .unwrap();
+            assert!(interest.again || heard.len() == 2);
+        }
+        assert_eq!(heard, [len, 100_000]);
+    }
+}
+
+#[test]
+fn a_message_that_is_received_straight_into_its_place_gets_a_used_buffer_once_enough_has_come() {
+    let (a, mut peer) = memory::pair(4 << 20);
+    let (mut server, mut scratch) = (WebSocketStream::new(a).unwrap(), Scratch::new());
+    let bytes = masked(OpCode::Binary, 2 << 20);
+    for round in 0..2 {
+        let (mut messages, mut allocations) = (0, 0);
+        // Too little for the buffer at first, then twice as much, then all.
+        for piece in [&bytes[..40_000], &bytes[40_000..75_000], &bytes[75_000..]] {
+            peer.send(piece).unwrap();
+            loop {
+                let before = ALLOCATIONS.get();
+                let interest = server
+                    .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                        messages += usize::from(matches!(event, Event::Message(_)));
+                        Ok(())
+                    })
+                    .unwrap();
+                allocations += ALLOCATIONS.get() - before;
+                if !interest.again {
+                    break;
+                }
+            }
+        }
+        assert_eq!(messages, 1);
+        // What is unfinished, which is small, and room for the first piece, and for the second.
+        assert!(round == 0 || allocations == 3, "{allocations} allocations");
+    }
+}
+
+#[test]
 fn large_messages_that_come_side_by_side_stay_where_they_begin() {
     let mut scratch = Scratch::new();
     let mut pairs: Vec<_> = (0..4)

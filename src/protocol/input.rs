@@ -42,7 +42,7 @@ pub struct Input {
     finished: Option<MessageBuffer>,
     /// The payload of a control frame, or a character of a message that is told in parts.
     control: ControlBuffer,
-    /// Something that came in pieces is lent from `finished` or `control`.
+    /// A message is lent from `finished`.
     lent: bool,
     pool: Vec<Vec<u8>>,
     #[cfg(feature = "deflate")]
@@ -272,21 +272,18 @@ impl Input {
     }
 
     pub(super) fn finish_control(&mut self, control: &ControlBuffer) {
-        self.lent = true;
         self.control = control.clone();
     }
 
     pub(super) fn finish_character(&mut self, character: &CutCharacter) {
-        self.lent = true;
         self.control.len = 0;
         self.control.append(character.as_bytes(), None);
     }
 
-    /// What was lent is done with: a message's buffer waits for the next large one.
+    /// A message that was lent is done with: its buffer waits for the next large one.
     #[inline]
     pub(super) fn recycle(&mut self) {
         self.lent = false;
-        self.control.len = 0;
         if let Some(message) = self.finished.take() {
             self.pool(message.into_storage());
         }
@@ -339,7 +336,7 @@ impl Input {
         self.end_of_stream = false;
     }
 
-    /// Whether nothing is in it: no unread bytes, nothing that was lent, no end.
+    /// Whether nothing is in it: no unread bytes, no message that was lent, no end.
     #[inline]
     pub(crate) fn is_clean(&self) -> bool {
         self.start == self.end && !(self.end_of_stream | self.lent)
@@ -400,5 +397,74 @@ impl fmt::Debug for ControlBuffer {
 impl fmt::Debug for UnreadBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnreadBytes").field("len", &(self.end - self.start)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pooled(input: &Input) -> Vec<usize> {
+        let mut pooled: Vec<usize> = input.pool.iter().map(Vec::capacity).collect();
+        pooled.sort_unstable();
+        pooled
+    }
+
+    #[test]
+    fn a_full_pool_changes_its_smallest_buffer_for_a_larger_one() {
+        let mut input = Input::default();
+        let most = POOLED_BYTES - 95;
+        for (given, kept) in [
+            (0, vec![]),
+            (30, vec![30]),
+            (10, vec![10, 30]),
+            (20, vec![10, 20, 30]),
+            (40, vec![10, 20, 30, 40]),
+            (5, vec![10, 20, 30, 40]),
+            (25, vec![20, 25, 30, 40]),
+            // The one that goes is not counted, the others are.
+            (most, vec![25, 30, 40, most]),
+            (26, vec![25, 30, 40, most]),
+        ] {
+            input.pool(vec![0; given]);
+            assert_eq!(pooled(&input), kept, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_message_moves_to_the_smallest_used_buffer_that_has_room_for_all_or_else_to_the_largest() {
+        for (pool, [len, spare, unread], [least, wanted], room, left) in [
+            (vec![150, 200, 300], [50, 0, 10], [60, 180], 200, vec![50, 150, 300]),
+            (vec![150, 300, 200], [50, 0, 10], [60, 1000], 300, vec![50, 150, 200]),
+            // There is room.
+            (vec![200], [50, 60, 10], [60, 180], 110, vec![200]),
+            // None has room for what is needed now; nor has a large one, where the message lies off its start.
+            (vec![100], [50, 0, 10], [60, 180], 110, vec![100]),
+            (vec![64 << 10], [3000, 0, 0], [60_500, 63_500], 63_500, vec![64 << 10]),
+            // Too large for what has come.
+            (vec![320, 321], [10, 0, 0], [10, 1000], 320, vec![10, 321]),
+            (vec![321, 320], [4, 0, 6], [10, 1000], 320, vec![4, 321]),
+            (vec![321], [4, 0, 6], [10, 14], 14, vec![321]),
+        ] {
+            let mut input = Input::default();
+            input.extend(&vec![0; unread]);
+            input.pool = pool.iter().map(|&len| vec![0; len]).collect();
+            let mut message = MessageBuffer::new(false, vec![7; len + spare]);
+            message.commit(len, None, 0).unwrap();
+            input.make_room(&mut message, least, wanted);
+            assert_eq!((len + message.spare().len(), pooled(&input)), (room, left), "{pool:?}");
+            assert!(message.as_bytes() == vec![7; len]);
+        }
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn what_is_lent_goes_with_a_reset() {
+        let mut input = Input::default();
+        input.finish(MessageBuffer::new(false, vec![0; 10]));
+        assert!(!input.is_clean() && input.parts().finished.is_some());
+        input.reset();
+        assert!(input.is_clean() && input.parts().finished.is_none());
+        assert_eq!(pooled(&input), [10]);
     }
 }

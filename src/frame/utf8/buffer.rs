@@ -272,4 +272,19 @@ mod tests {
         assert_eq!(format!("{buffer:?}"), "MessageBuffer { len: 100, capacity: 300, text: false }");
         assert_eq!(buffer.into_storage().len(), 300);
     }
+
+    #[test]
+    fn a_large_storage_has_room_for_half_a_page_less() {
+        let rooms = [LARGE - 1, LARGE, LARGE + 1].map(MessageBuffer::room_in);
+        assert_eq!(rooms, [LARGE - 1, LARGE - OFF, LARGE + 1 - OFF]);
+        let mut buffer = MessageBuffer::new(false, Vec::new());
+        buffer.append(&[7; 100], 100, None, 0).unwrap();
+        buffer.grow(LARGE);
+        assert_eq!(buffer.spare().len(), LARGE);
+        let storage = 100 + LARGE + OFF;
+        for (offered, back) in [(storage, storage), (storage + 1, storage), (storage + 1, storage + 1)] {
+            assert_eq!(buffer.move_to(vec![9; offered]).len(), back);
+            assert!(buffer.as_bytes() == [7; 100]);
+        }
+    }
 }
