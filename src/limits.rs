@@ -43,7 +43,8 @@ pub struct Limits {
     /// of its death, and [`Deadlines::silence`](crate::Deadlines::silence) is not counted.
     pub pause_reading: Option<usize>,
     /// Bytes received in one call before the call returns, so that other connections get their turn.
-    /// 256 KiB; 0 counts as 1.
+    /// 1 MiB and 64 KiB: a large message and what is beside it, which takes about as long as
+    /// [`call_events`](Self::call_events) small ones. 0 counts as 1.
     pub call_bytes: usize,
     /// Events given out in one call before the call returns. 4,096; 0 counts as 1.
     pub call_events: usize,
@@ -68,7 +69,7 @@ impl Limits {
         fragments: 1 << 18,
         unsent: (16 << 20) + (64 << 10),
         pause_reading: None,
-        call_bytes: 256 << 10,
+        call_bytes: (1 << 20) + (64 << 10),
         call_events: 4096,
     };
 

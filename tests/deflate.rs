@@ -598,7 +598,7 @@ fn work_in_one_call_counts_what_is_inflated() {
     let (mut server, mut client) =
         open(Some(Deflate::default()), Some(Deflate::default()), &Response::accept()).unwrap();
     let mut scratch = Scratch::new();
-    let message = "a".repeat(1 << 20);
+    let message = "a".repeat(Limits::DEFAULT.call_bytes);
     for _ in 0..5 {
         client.send(&mut scratch.at(0), &message[..]).unwrap();
     }

@@ -329,7 +329,7 @@ fn a_bomb_makes_no_more_than_that_of_a_stream() {
 
 #[test]
 fn a_call_inflates_no_more_than_its_budget_and_what_it_has_received_at_once() {
-    // The budget is 256 KiB, what is received at once 64 KiB, and the message 600 MiB.
+    // The budget is about 1 MiB, what is received at once 64 KiB, and the message 600 MiB.
     let (once, limit) = (64 << 10, 1 << 30);
     let mut stream = stream(&bomb(100), 6 << 20, usize::MAX, limit);
     let mut scratch = Scratch::new();

@@ -249,7 +249,7 @@ fn check(limits: &Limits, capacity: usize, floods: &[(&str, Vec<u8>)], flooders:
 
 #[test]
 fn with_the_default_limits_a_flood_delays_an_honest_message_by_one_budget() {
-    check(&Limits::default(), 1 << 20, &floods(), 1, 6);
+    check(&Limits::default(), 2 << 20, &floods(), 1, 6);
 }
 
 #[test]
