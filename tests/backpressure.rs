@@ -679,7 +679,9 @@ fn pongs_that_nothing_blocks_are_queued_up_to_the_bound_to_the_byte_and_then_onl
         for n in 0..20 {
             input.extend(&frame(Role::Server, 0x9, &[n; 125]));
         }
-        // Shorter, but its turn is behind those that wait.
+        // Shorter, but its turn is behind those that wait; so is that of the next one, for which there would be
+        // room beside the one that waits then.
+        input.extend(&frame(Role::Server, 0x9, b"newer"));
         input.extend(&frame(Role::Server, 0x9, b"newest"));
         while server.receive(&mut input, &mut output).is_some() {}
         let expected: Vec<u8> = (0..queued).flat_map(|n| pong(&[n; 125])).collect();
