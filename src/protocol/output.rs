@@ -339,3 +339,26 @@ impl core::fmt::Debug for Output {
         f.debug_struct("Output").field("len", &self.len()).field("blocked", &self.blocked).finish()
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_is_taken_ends_where_its_bytes_end_and_leaves_nothing() {
+        let mut output = Output::new();
+        output.push_encoded(&[1; KEPT_BUFFER]);
+        output.push_encoded(&[2; 10]);
+        output.consume(7);
+        assert!(output.take_bytes(KEPT_BUFFER).is_none());
+        let (bytes, sent) = output.take_bytes(usize::MAX).unwrap();
+        assert_eq!((bytes.len(), sent), (KEPT_BUFFER + 10, 7));
+        assert!(bytes.ends_with(&[1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]));
+        assert!(output.is_empty());
+        // Less than half of what the buffer could hold is copied.
+        output.push_encoded(&[1; KEPT_BUFFER + 1]);
+        output.consume(KEPT_BUFFER);
+        assert!(output.take_bytes(usize::MAX).is_none());
+        assert_eq!(output.as_bytes(), [1]);
+    }
+}
