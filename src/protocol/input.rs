@@ -120,17 +120,20 @@ impl Input {
         self.spare_and_end().0
     }
 
-    /// The same, and what to add to how many bytes were received into it.
+    /// The same, where it begins, and what is to be set to where the bytes end that were received.
     #[inline(always)]
-    pub(crate) fn spare_and_end(&mut self) -> (&mut [u8], &mut usize) {
+    pub(crate) fn spare_and_end(&mut self) -> (&mut [u8], usize, &mut usize) {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
-        } else if self.end == self.room() {
+            let room = self.room();
+            return (&mut self.buffer[..room], 0, &mut self.end);
+        }
+        if self.end == self.room() {
             self.compact();
         }
         let room = self.room();
-        (&mut self.buffer[self.end..room], &mut self.end)
+        (&mut self.buffer[self.end..room], self.end, &mut self.end)
     }
 
     /// Where the place for received bytes ends.

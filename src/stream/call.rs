@@ -38,7 +38,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     pub(super) fn split(&mut self) -> (&mut Input, Outgoing<'_>) {
         let Self { stream, scratch, failed, .. } = self;
         let out = Outgoing {
-            data_bound: scratch.terms.data_bound,
+            terms: &scratch.terms,
             transport: &mut stream.transport,
             connection: &mut stream.connection,
             output: &mut scratch.output,

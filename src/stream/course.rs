@@ -15,7 +15,6 @@ const GATHER: usize = 64 << 10;
 
 /// How far a call is.
 pub(super) struct Course {
-    pub(super) budget: Budget,
     /// The budget is used up, or too much is unsent.
     pub(super) spent: bool,
     /// What was received is handed out, as far as it can be.
@@ -27,8 +26,8 @@ pub(super) struct Course {
 
 impl Course {
     #[inline(always)]
-    pub(super) fn new(budget: Budget) -> Self {
-        Self { budget, spent: false, used_up: false, told: None, stage: Stage::Receiving }
+    pub(super) fn new() -> Self {
+        Self { spent: false, used_up: false, told: None, stage: Stage::Receiving }
     }
 }
 
@@ -43,9 +42,10 @@ pub(super) enum Step {
 }
 
 /// What is left of a call's budget.
+#[derive(Clone, Copy)]
 pub(super) struct Budget {
     pub(super) bytes: usize,
-    /// So many events may be given (0 counts as 1), and were.
+    /// So many events may be given, and were.
     pub(super) events: usize,
     pub(super) given: usize,
     /// Something may be there to be received.
@@ -104,9 +104,9 @@ enum Next {
 impl<T: NonBlockingTransport> Call<'_, T> {
     /// The next step of a call that is not an ordinary one.
     #[inline(never)]
-    pub(super) fn step(&mut self, course: &mut Course) -> Step {
+    pub(super) fn step(&mut self, course: &mut Course, budget: &mut Budget) -> Step {
         loop {
-            let Course { budget, spent, used_up, told, .. } = course;
+            let Course { spent, used_up, told, .. } = course;
             if told.is_some() || !*spent && !*used_up && self.holds_input() {
                 return Step::HandOut;
             }
@@ -120,7 +120,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
                     Refill::Spent => *spent = true,
                 }
             }
-            match self.next_stage(course) {
+            match self.next_stage(course, budget) {
                 Next::Input => course.spent = false,
                 Next::Told(end) => course.told = Some(end),
                 Next::Done { again } => return Step::Done(self.conclude(again)),
@@ -131,19 +131,16 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     /// Begins with what the stream kept, and sends of it what waits for that, which makes room.
     #[cold]
-    pub(super) fn begin_any(&mut self, ready: Ready) -> Course {
+    pub(super) fn resume(&mut self, ready: Ready) {
         self.unpack();
         if ready.writable && self.needs_flush() {
             self.flush();
         }
-        let mut course = Course::new(self.budget(ready));
-        course.spent = self.pause();
-        course
     }
 
     /// A handler's error ends the call at once.
     #[cold]
-    pub(super) fn refused(&mut self, budget: &Budget) {
+    pub(super) fn refused(&mut self, budget: Budget) {
         if budget.more {
             self.stream.state.receive_to_the_end();
         }
@@ -159,8 +156,8 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     /// What comes when nothing is to be received any more.
     #[inline]
-    fn next_stage(&mut self, course: &mut Course) -> Next {
-        let Course { stage, budget, spent, .. } = course;
+    fn next_stage(&mut self, course: &mut Course, budget: &mut Budget) -> Next {
+        let Course { stage, spent, .. } = course;
         let spent = *spent;
         if let Stage::Receiving = stage {
             *stage = Stage::Sending { again: spent };
@@ -237,7 +234,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     /// Sends what was gathered, where it is much. Tells whether the call stops here.
     #[inline(never)]
-    pub(super) fn is_spent(&mut self, budget: &Budget) -> bool {
+    pub(super) fn is_spent(&mut self, budget: Budget) -> bool {
         if self.scratch.output.gathered() >= budget.gather {
             self.flush_unblocked();
             if self.pause() {

@@ -5,7 +5,7 @@ use super::call::Call;
 use super::course::{Budget, Course, Refill, Step};
 use super::sending::flush_gathered;
 use super::{Interest, Outgoing, Ready, WebSocketStream};
-use crate::protocol::{End, Event};
+use crate::protocol::Event;
 use crate::transport::NonBlockingTransport;
 use std::{io, mem};
 
@@ -38,29 +38,45 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Interest, Stopped<E>> {
-        let (mut course, mut hands_out) = match ready.readable && self.is_quiet() {
-            true => self.begin_ordinary(ready),
-            false => (self.begin_any(ready), false),
-        };
-        // Something has arrived, and all of it was received.
-        let ordinary = hands_out && !course.budget.more;
+        // None of an ordinary call.
+        let mut course = None;
+        let mut budget;
+        let mut hands_out = false;
+        if ready.readable && self.is_quiet() {
+            budget = self.budget(ready);
+            match self.refill_scratch(&mut budget) {
+                Refill::Received => hands_out = true,
+                Refill::Drained | Refill::Spent => budget.more = false,
+            }
+        } else {
+            self.resume(ready);
+            budget = self.budget(ready);
+            course.get_or_insert_with(Course::new).spent = self.pause();
+        }
         loop {
             if hands_out {
-                match self.hand_out(&mut course.budget, &mut course.told, &mut handler) {
-                    Handed::Clean if ordinary && self.finish_ordinary() => {
+                match self.hand_out(&mut budget, &mut course, &mut handler) {
+                    Handed::Clean if course.is_none() && !budget.more && self.finish_ordinary() => {
                         // It leaves nothing: there is nothing to look for on the way out.
                         mem::forget(self);
                         return Ok(Interest::TO_RECEIVE);
                     }
-                    Handed::Clean | Handed::All => course.used_up = true,
-                    Handed::Some => course.spent = self.is_spent(&course.budget),
                     Handed::Refused(error) => {
-                        self.refused(&course.budget);
+                        self.refused(budget);
                         return Err(Stopped::Handler(error));
+                    }
+                    handed => {
+                        let course = course.get_or_insert_with(Course::new);
+                        course.used_up = !matches!(handed, Handed::Some);
+                        course.spent = self.is_spent(budget);
                     }
                 }
             }
-            match self.step(&mut course) {
+            // A copy, so that the budget itself need not be in memory.
+            let mut left = budget;
+            let step = self.step(course.get_or_insert_with(Course::new), &mut left);
+            budget = left;
+            match step {
                 Step::HandOut => hands_out = true,
                 Step::Done(interest) => return Ok(interest),
                 Step::Failed(error) => return Err(Stopped::System(error)),
@@ -73,15 +89,6 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     fn is_quiet(&self) -> bool {
         let WebSocketStream { connection, state, spill, .. } = &*self.stream;
         spill.is_none() & state.is_plain() & connection.is_quiet()
-    }
-
-    /// Receives once; whether something came.
-    #[inline(always)]
-    fn begin_ordinary(&mut self, ready: Ready) -> (Course, bool) {
-        let mut course = Course::new(self.budget(ready));
-        let received = matches!(self.refill_scratch(&mut course.budget), Refill::Received);
-        course.budget.more &= received;
-        (course, received)
     }
 
     /// Sends what the messages were answered with, and tells whether the call leaves nothing, in the
@@ -102,22 +109,21 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     fn hand_out<E>(
         &mut self,
         budget: &mut Budget,
-        told: &mut Option<End>,
+        course: &mut Option<Course>,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Handed<E> {
-        let bound = self.scratch.terms.whole_bound;
         let (input, mut out) = self.split();
         // Beside the budget, so that it need not be in memory.
         let mut given = budget.given;
         let handed = loop {
             // What almost all of it is: messages that lie whole in the input.
-            let event = if let Some(message) = out.connection.receive_whole(input, out.output, bound) {
+            let event = if let Some(message) =
+                out.connection.receive_whole(input, out.output, out.terms.whole_bound)
+            {
                 Event::Message(message)
-            } else if input.is_clean() && out.connection.is_quiet() {
-                break Handed::Clean;
             } else if let Some(event) = out.connection.receive_rest(input, out.output) {
                 event
-            } else if let Some(end) = told.take() {
+            } else if let Some(end) = course.as_mut().and_then(|course| course.told.take()) {
                 Event::End(end)
             } else {
                 // Also of a message that is not finished.
@@ -131,6 +137,9 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             given += 1;
             #[cfg(feature = "deflate")]
             budget.count_inflated(input.take_inflated());
+            if input.is_clean() && out.connection.is_quiet() {
+                break Handed::Clean;
+            }
             if out.output.gathered() >= budget.gather || given >= budget.events {
                 break Handed::Some;
             }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::sending::flush_gathered;
+use super::terms::Terms;
 use crate::frame::{CloseCode, OpCode};
 use crate::protocol::{Connection, Message, Output, Planned, SendError, Status};
 use crate::transport::{NonBlockingTransport, send_vectored_checked};
@@ -25,8 +26,7 @@ pub struct Outgoing<'a> {
     pub(super) output: &'a mut Output,
     /// The error of a system call. After it nothing goes out any more.
     pub(super) failed: &'a mut Option<io::Error>,
-    /// See [`Terms`](super::terms::Terms).
-    pub(super) data_bound: usize,
+    pub(super) terms: &'a Terms,
 }
 
 impl Outgoing<'_> {
@@ -55,7 +55,7 @@ impl Outgoing<'_> {
         let message = message.into();
         if message.as_bytes().len() < SENT_IN_PLACE {
             let (opcode, payload) = (message.opcode(), message.as_bytes());
-            match self.connection.send_within(self.data_bound, opcode, true, payload, self.output) {
+            match self.connection.send_within(self.terms.data_bound, opcode, true, payload, self.output) {
                 Err(SendError::Full) => {}
                 answer => return answer,
             }
@@ -147,11 +147,11 @@ impl Outgoing<'_> {
 
     /// Whether a frame with so much payload may be sent now, and fits.
     pub(super) fn admit(&mut self, opcode: OpCode, fin: bool, len: usize) -> Result<(), SendError> {
-        match self.connection.admit(self.data_bound, opcode, fin, len, self.output) {
+        match self.connection.admit(self.terms.data_bound, opcode, fin, len, self.output) {
             Err(SendError::Full) => {
                 // Perhaps only what this call has gathered is in the way.
                 flush_gathered(self.transport, self.output, self.failed);
-                self.connection.admit(self.data_bound, opcode, fin, len, self.output)
+                self.connection.admit(self.terms.data_bound, opcode, fin, len, self.output)
             }
             answer => answer,
         }

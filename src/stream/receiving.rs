@@ -37,11 +37,11 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// into its message.
     #[inline(always)]
     pub(super) fn refill_scratch(&mut self, budget: &mut Budget) -> Refill {
-        let (room, end) = self.scratch.input.spare_and_end();
+        let (room, start, end) = self.scratch.input.spare_and_end();
         let len = room.len().min(budget.bytes);
         let received = recv_checked(&mut self.stream.transport, &mut room[..len]);
         if let Ok(Received::Bytes(n)) = received {
-            *end += n;
+            *end = start + n;
         }
         self.received(received, len, budget)
     }

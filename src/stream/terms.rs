@@ -13,7 +13,7 @@ pub(super) struct Terms {
     pub(super) whole_bound: u64,
     /// So many bytes may be unsent, headers included, with a message that is accepted.
     pub(super) data_bound: usize,
-    /// A call's budget: bytes, and events.
+    /// A call's budget: bytes, and events; of both at least one.
     pub(super) bytes: usize,
     pub(super) events: usize,
     /// Nothing is received while more is unsent.
@@ -27,7 +27,7 @@ impl Terms {
             whole_bound: config.get().whole_bound(),
             data_bound: config.get().limits.data_bound(),
             bytes: call_bytes.max(1),
-            events: call_events,
+            events: call_events.max(1),
             pause_reading,
             config,
         }
