@@ -14,9 +14,7 @@ const EDGES: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
     pub key: usize,
-    pub readable: bool,
-    pub writable: bool,
-    pub closed: bool,
+    events: u32,
 }
 
 /// An epoll instance and the room for what it tells.
@@ -67,13 +65,31 @@ impl Epoll {
     /// What the last wait saw, one of those that it counted.
     pub fn seen(&self, index: usize) -> Seen {
         let event = self.events[index];
-        let has = |flags: i32| event.events & flags as u32 != 0;
-        Seen {
-            key: usize::try_from(event.u64).unwrap_or(usize::MAX),
-            readable: has(libc::EPOLLIN),
-            writable: has(libc::EPOLLOUT),
-            closed: has(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
-        }
+        Seen { key: usize::try_from(event.u64).unwrap_or(usize::MAX), events: event.events }
+    }
+}
+
+impl Seen {
+    /// To be read, whatever the kernel says.
+    pub fn to_read(key: usize) -> Self {
+        Self { key, events: libc::EPOLLIN as u32 }
+    }
+
+    pub fn readable(self) -> bool {
+        self.has(libc::EPOLLIN)
+    }
+
+    pub fn writable(self) -> bool {
+        self.has(libc::EPOLLOUT)
+    }
+
+    /// The peer ended, or the connection did.
+    pub fn closed(self) -> bool {
+        self.has(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR)
+    }
+
+    fn has(self, flags: i32) -> bool {
+        self.events & flags as u32 != 0
     }
 }
 

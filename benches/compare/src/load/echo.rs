@@ -104,10 +104,10 @@ impl Load {
 
     fn advance(&mut self, seen: Seen) -> io::Result<()> {
         let connection = &mut self.connections[seen.key];
-        if seen.writable {
+        if seen.writable() {
             connection.send()?;
         }
-        if seen.readable && connection.receive(&mut self.buffer, seen.closed)? {
+        if seen.readable() && connection.receive(&mut self.buffer, seen.closed())? {
             let now = Instant::now();
             if let Some(began) = connection.began.take() {
                 self.times.push(u32::try_from((now - began).as_nanos()).unwrap_or(u32::MAX));

@@ -2,11 +2,11 @@
 //! itself. It is counted, and not compared.
 
 use super::listen;
-use super::ours::{Connection, open};
+use super::ours::{Connection, open, ready};
 use crate::sys::Epoll;
 use std::io;
 use std::net::TcpListener;
-use websocket_stream::{Event, Ready, Scratch, ServerOpening};
+use websocket_stream::{Event, Scratch, ServerOpening};
 
 pub fn serve(listener: &TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
@@ -17,10 +17,9 @@ pub fn serve(listener: &TcpListener) -> io::Result<()> {
     loop {
         for index in 0..epoll.wait(-1)? {
             let seen = epoll.seen(index);
-            let ready = Ready { readable: seen.readable, writable: seen.writable, closed: seen.closed };
             match connections.get_mut(seen.key) {
                 Some(Connection::Open(stream)) => {
-                    let interest = stream.drive(&mut scratch.at(0), ready, |event, out| match event {
+                    let interest = stream.drive(&mut scratch.at(0), ready(seen), |event, out| match event {
                         Event::Message(message) => out.send(message),
                         _ => Ok(()),
                     });
@@ -28,7 +27,7 @@ pub fn serve(listener: &TcpListener) -> io::Result<()> {
                         connections[seen.key] = Connection::Gone;
                     }
                 }
-                Some(connection) => drop(open(connection, &mut scratch, 0, ready)),
+                Some(connection) => drop(open(connection, &mut scratch, 0, ready(seen))),
                 None => listen::accept_all(listener, |socket| {
                     epoll.add(&socket, connections.len())?;
                     connections.push(Connection::Opening(Box::new(ServerOpening::new(socket)?)));

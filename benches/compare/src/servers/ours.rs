@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, Sent, ServerOpening,
-    WebSocketStream,
+    Config, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, SendError, Sent,
+    ServerOpening, WebSocketStream,
 };
 
 pub(super) enum Connection {
@@ -62,18 +62,18 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
         let ready = epoll.wait(wait)?;
         // One look at the clock a turn of the loop.
         let now = u64::try_from(start.elapsed().as_millis()).map_err(io::Error::other)?;
-        for index in 0..ready {
-            let seen = epoll.seen(index);
+        // Those that said "again" before have one turn each, behind the others.
+        for turn in 0..ready + server.again.len() {
+            let seen = match turn < ready {
+                true => epoll.seen(turn),
+                false => match server.again.pop_front() {
+                    Some(key) => Seen::to_read(key),
+                    None => break,
+                },
+            };
             if seen.key == listen::KEY {
                 listen::accept_all(&listener, |socket| server.add(&epoll, socket))?;
             } else {
-                server.advance(&epoll, seen, now);
-            }
-        }
-        // One turn each, behind the others.
-        for _ in 0..server.again.len() {
-            if let Some(key) = server.again.pop_front() {
-                let seen = Seen { key, readable: true, writable: false, closed: false };
                 server.advance(&epoll, seen, now);
             }
         }
@@ -129,18 +129,19 @@ impl Server {
     #[inline]
     fn advance(&mut self, epoll: &Epoll, seen: Seen, now: u64) {
         let Some(entry) = self.connections.get_mut(seen.key) else { return };
-        let ready = Ready { readable: seen.readable, writable: seen.writable, closed: seen.closed };
         let interest = match &mut entry.connection {
             Connection::Open(stream) => {
-                drive(stream, &mut self.scratch, now, ready, self.mode, &mut self.said)
+                drive(stream, &mut self.scratch, now, ready(seen), self.mode, &mut self.said)
             }
-            connection => open(connection, &mut self.scratch, now, ready),
+            connection => open(connection, &mut self.scratch, now, ready(seen)),
         };
-        let watched = |interest: &Interest| entry.watch(epoll, seen.key, interest.writable).is_ok();
-        match interest.filter(watched) {
-            Some(Interest { again: true, .. }) => self.again.push_back(seen.key),
-            Some(_) => {}
-            None => drop(self.connections.remove(seen.key)),
+        match interest {
+            Some(interest) if entry.watch(epoll, seen.key, interest.writable).is_ok() => {
+                if interest.again {
+                    self.again.push_back(seen.key);
+                }
+            }
+            _ => drop(self.connections.remove(seen.key)),
         }
         if !self.said.is_empty() {
             self.broadcast(epoll, now);
@@ -160,6 +161,11 @@ impl Server {
     }
 }
 
+#[inline]
+pub(super) fn ready(seen: Seen) -> Ready {
+    Ready { readable: seen.readable(), writable: seen.writable(), closed: seen.closed() }
+}
+
 /// `None`: it is over.
 #[inline]
 fn drive(
@@ -170,15 +176,23 @@ fn drive(
     mode: Mode,
     said: &mut Vec<u8>,
 ) -> Option<Interest> {
-    let interest = stream.drive(&mut scratch.at(now), ready, |event, out| match (event, mode) {
-        (Event::Message(message), Mode::Echo) => out.send(message),
-        (Event::Message(message), Mode::Broadcast) => {
-            said.extend_from_slice(message.as_bytes());
-            Ok(())
-        }
-        _ => Ok(()),
-    });
-    interest.ok().filter(|interest| !interest.over)
+    let mut turn = scratch.at(now);
+    let interest = match mode {
+        Mode::Echo => stream.drive(&mut turn, ready, |event, out| match event {
+            Event::Message(message) => out.send(message),
+            _ => Ok(()),
+        }),
+        Mode::Broadcast => stream.drive(&mut turn, ready, |event, _| {
+            if let Event::Message(message) = event {
+                said.extend_from_slice(message.as_bytes());
+            }
+            Ok::<_, SendError>(())
+        }),
+    };
+    match interest {
+        Ok(interest) if !interest.over => Some(interest),
+        _ => None,
+    }
 }
 
 #[cold]
