@@ -29,7 +29,9 @@ pub struct Limits {
     /// as that.
     ///
     /// What does not fit is refused with [`SendError::Full`](crate::SendError::Full) and stays the
-    /// caller's.
+    /// caller's. So this also bounds a message that is sent whole: one that is longer than this, less
+    /// [`CONTROL_ROOM`](Self::CONTROL_ROOM) and 14 bytes for a header, is refused even where nothing is
+    /// unsent.
     pub unsent: usize,
     /// While more than this many bytes are unsent, nothing is received from the peer. Off (`None`).
     ///

@@ -12,7 +12,7 @@ use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
     Cause, CloseCode, Config, Deadline, Deadlines, Error, Event, Fault, Interest, Limits, Message,
-    NonBlockingTransport, OpCode, Ready, Scratch, SendError, Status, WebSocketStream,
+    NonBlockingTransport, OpCode, Ready, Scratch, SendError, Sent, Status, WebSocketStream,
 };
 
 fn with_limits(limits: Limits) -> Arc<Config> {
@@ -320,6 +320,32 @@ fn a_fragment_that_is_refused_leaves_no_trace_and_can_be_sent_again() {
         let _ = stream.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
         peer.take(1 << 20);
         assert_eq!(peer.messages, [&large[..], b"whole", b"first, last"]);
+    }
+}
+
+#[test]
+fn a_message_that_is_too_long_alone_is_refused_whole_and_goes_in_fragments() {
+    const UNSENT: usize = 10_000;
+    const LONGEST: usize = UNSENT - Limits::CONTROL_ROOM - 14;
+    for role in [Role::Server, Role::Client] {
+        let (a, b) = memory::pair(1 << 20);
+        let config = with_limits(Limits { unsent: UNSENT, ..Limits::default() });
+        let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
+        let mut scratch = Scratch::new();
+        let other = if role == Role::Server { Role::Client } else { Role::Server };
+        let mut peer = Peer::new(b, other);
+        let message = [7; LONGEST + 1];
+        let refused = stream.send(&mut scratch.at(0), &message);
+        assert!(matches!(refused, Err(Error::Send(SendError::Full))), "{refused:?}");
+        assert_eq!(stream.send(&mut scratch.at(0), &message[1..]).unwrap(), Sent::Written);
+        for (opcode, half, fin) in
+            [(OpCode::Binary, &message[..LONGEST], false), (OpCode::Continuation, &message[LONGEST..], true)]
+        {
+            let sent = stream.send_with(&mut scratch.at(0), |out| out.send_fragment(opcode, half, fin));
+            assert_eq!(sent.unwrap(), Sent::Written);
+        }
+        peer.take(1 << 20);
+        assert_eq!(peer.messages, [&message[1..], &message]);
     }
 }
 

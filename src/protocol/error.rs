@@ -108,12 +108,14 @@ impl core::error::Error for Fault {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendError {
-    /// [`Limits::unsent`](crate::Limits::unsent) would be passed. Try again when the connection was
-    /// writable, or drop it.
+    /// [`Limits::unsent`](crate::Limits::unsent) would be passed. Where bytes are unsent, try again when
+    /// some of them are sent, or drop it. Where none are, the message is too long for that limit and never
+    /// fits: raise it, or send the message in fragments as they are taken.
     Full,
     /// The closing handshake has begun, or the connection has ended: nothing may follow.
     Closed,
-    /// The payload of a ping, pong or Close is over 125 bytes (RFC 6455, section 5.5).
+    /// The payload of a ping, pong or Close is over 125 bytes (RFC 6455, section 5.5): 123 are left for a
+    /// reason for closing.
     ControlTooLong,
     /// The close code may not be sent (section 7.4.1).
     InvalidCloseCode,
@@ -128,9 +130,9 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full => "too many bytes are unsent; wait until the connection is writable",
+            Self::Full => "it does not fit beside what is unsent; try again once less is, or, where nothing is, in fragments",
             Self::Closed => "the connection is closing; nothing more can be sent",
-            Self::ControlTooLong => "a control frame holds at most 125 bytes",
+            Self::ControlTooLong => "a control frame holds at most 125 bytes, a reason for closing 123",
             Self::InvalidCloseCode => "this close code must not be sent",
             Self::NotUtf8 => "a text message must be UTF-8",
             Self::MessageUnfinished => "a fragmented message must be finished first",
