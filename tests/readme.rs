@@ -52,7 +52,11 @@ fn many(
     // README
     let tick = Prepared::new("tick");
     for ws in &mut room {
-        ws.send_prepared(&mut scratch.at(now), &tick, IfFull::Drop)?; // written, queued or dropped
+        match ws.send_prepared(&mut scratch.at(now), &tick, IfFull::Drop) {
+            Ok(sent) => { /* written, queued or dropped */ }
+            Err(error) => { /* this peer's alone: it is closing, or its next drive tells its end */ }
+        }
+        // Then do what ws.interest() says: where it is queued, the poller has to know.
     }
     // END
     Ok(())

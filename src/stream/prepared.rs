@@ -16,7 +16,7 @@ use std::sync::Arc;
 ///
 /// ```
 /// use websocket_stream::transport::memory;
-/// use websocket_stream::{IfFull, Message, Prepared, Scratch, Sent, WebSocketStream};
+/// use websocket_stream::{IfFull, Prepared, Scratch, Sent, WebSocketStream};
 ///
 /// let mut scratch = Scratch::new();
 /// let (mut room, mut peers) = (Vec::new(), Vec::new());
@@ -28,9 +28,15 @@ use std::sync::Arc;
 ///
 /// let tick = Prepared::new("tick");
 /// for stream in &mut room {
-///     // A peer that is too slow for this tick gets the next one.
-///     let sent = stream.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop)?;
-///     assert_eq!(sent, Sent::Written);
+///     match stream.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop) {
+///         Ok(Sent::Written | Sent::Queued(_)) => {}
+///         // A peer that is too slow for this tick gets the next one.
+///         Ok(_) => {}
+///         // This peer's alone: it is closing, say. The others still get theirs.
+///         Err(_) => {}
+///     }
+///     // What it waits for may have changed, and its poller has to know.
+///     assert!(!stream.interest().writable);
 /// }
 /// for peer in &mut peers {
 ///     assert_eq!(peer.read()?.1, b"tick");
@@ -46,7 +52,9 @@ pub struct Prepared(Arc<Encoded>);
 pub enum IfFull {
     /// Refuse it with [`SendError::Full`].
     Refuse,
-    /// Drop it and say so with [`Sent::Dropped`]: for messages that the next one makes worthless.
+    /// Drop it and say so with [`Sent::Dropped`]: for messages that the next one makes worthless. How much
+    /// a slow peer keeps waiting before that is [`Limits::unsent`](crate::Limits::unsent): by default,
+    /// more than most rooms want to keep for each of theirs.
     Drop,
 }
 
