@@ -68,8 +68,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long things may take.
     pub deadlines: Deadlines,
-    /// How messages are compressed, where the peer agrees. Not at all; without the feature `deflate`
-    /// there is nothing else.
+    /// How messages are compressed, where the peer agrees. Off; without the feature `deflate` there is
+    /// nothing else.
     pub deflate: Option<Deflate>,
     /// Messages are told in parts as they come, each an [`Event::Part`](super::Event::Part), and never
     /// whole: for uploads that nobody wants in memory. Off.

@@ -9,7 +9,9 @@ use std::{fmt, io};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The system refused a call on the transport. The connection is over; its end was told.
+    /// The system refused a call on the transport. The connection is over: drop the stream. From
+    /// [`drive`](super::WebSocketStream::drive) its end was told; after any other call the next `drive`
+    /// tells it.
     System(io::Error),
     /// The caller sent what could not be accepted. The connection goes on.
     Send(SendError),

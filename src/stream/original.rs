@@ -34,10 +34,15 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// a part: the first one with the message's opcode, the others with [`OpCode::Continuation`]. After the
     /// last one, and only then, [`ReadError::NoData`] takes the place of [`ReadError::DataStop`].
     ///
+    /// It sends what is unsent, too: while [`interest`](Self::interest) says `writable`, call it also when
+    /// the transport is that. It knows no time, and no deadline passes in it: where one is to count,
+    /// [`drive`](Self::drive) the stream.
+    ///
     /// # Errors
     ///
     /// [`ReadError`]: nothing is there, a part is there, the connection has ended (each further call
-    /// says so again), or a system call failed.
+    /// says so again, and does what is left of closing: drop the stream once its `interest` is `over`), or
+    /// a system call failed.
     pub fn read(&mut self) -> ReadResult {
         let mut found = None;
         let mut ready = Ready::ALL;

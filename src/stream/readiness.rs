@@ -25,7 +25,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Nothing: for a call because a deadline passed, or because the last one said "again".
+    /// Nothing: for a call because a deadline passed.
     pub const NONE: Self = Self { readable: false, writable: false, closed: false };
     /// Something can be received.
     pub const READABLE: Self = Self { readable: true, writable: false, closed: false };

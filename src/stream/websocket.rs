@@ -215,8 +215,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::System`] where the transport failed; [`Event::End`] was given before it.
-    /// [`Error::Send`] is the handler's own.
+    /// Either is this connection's alone. [`Error::System`] where the transport failed; [`Event::End`] was
+    /// given before it, and the stream can be dropped. [`Error::Send`] is the handler's own, and the
+    /// connection goes on: call again, as after any handler's error, or [`close`](Self::close) it. A handler
+    /// whose peer may send while this end is closing lets [`SendError::Closed`] pass.
     #[inline]
     pub fn drive(
         &mut self,

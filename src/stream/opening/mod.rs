@@ -62,7 +62,9 @@ pub enum Progress<'a> {
     /// Wait for this, and for [`next_deadline`](ServerOpening::next_deadline).
     Pending(Interest),
     /// A server's request is there, for a WebSocket or for a page:
-    /// [`answer`](ServerOpening::answer) it, now or later. Never given by a client's opening.
+    /// [`answer`](ServerOpening::answer) it, now or later, and advance again. Until then it receives
+    /// nothing: wait for no readiness, only for [`next_deadline`](ServerOpening::next_deadline). Never given
+    /// by a client's opening.
     Decide(Request<'a>),
     /// It is open: take the stream with `into_stream`.
     Open,
