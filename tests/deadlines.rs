@@ -7,7 +7,7 @@ use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
     Cause, ClientOpening, CloseCode, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Interest,
-    Limits, NonBlockingTransport, OpeningError, Progress, Ready, Scratch, ServerOpening, Status,
+    Limits, NonBlockingTransport, OpCode, OpeningError, Progress, Ready, Scratch, ServerOpening, Status,
     WebSocketStream,
 };
 
@@ -79,7 +79,7 @@ fn a_silent_peer_is_pinged_once_and_then_given_up() {
         let mut side = side(role, deadlines, 4096);
         // Silence counts from the first call, whatever the clock says.
         let start = 7_000_000;
-        assert_eq!(side.stream.next_deadline(start), Some(start + 30_000));
+        assert_eq!(side.stream.next_deadline(start), Some(start));
         let _ = side.drive(start, Ready::READABLE);
         assert_eq!(side.stream.next_deadline(start + 10), Some(start + 30_000));
         let _ = side.drive(start + 29_999, Ready::NONE);
@@ -461,7 +461,7 @@ fn a_stream_does_not_inherit_the_time_that_its_opening_took() {
     server.answer(&Response::accept()).unwrap();
     assert!(matches!(server.advance(&mut scratch.at(9_000), Ready::ALL), Ok(Progress::Open)));
     let mut stream = server.into_stream().unwrap();
-    assert_eq!(stream.next_deadline(9_000), Some(9_100));
+    assert_eq!(stream.next_deadline(9_000), Some(9_000));
     assert!(!stream.drive(&mut scratch.at(9_000), Ready::ALL, |_, _| Ok(())).unwrap().over);
     assert!(!stream.drive(&mut scratch.at(9_099), Ready::ALL, |_, _| Ok(())).unwrap().over);
     assert!(stream.drive(&mut scratch.at(9_100), Ready::ALL, |_, _| Ok(())).unwrap().over);
@@ -507,7 +507,7 @@ fn read_and_write_know_no_time_and_what_they_do_counts_from_the_next_call_that_d
     let mut one = side(Role::Server, deadlines.clone(), 16);
     assert!(one.stream.read().is_err());
     one.stream.write(websocket_stream::OpCode::Binary, &[7; 100]).unwrap();
-    assert_eq!(one.stream.next_deadline(70_000), Some(70_030));
+    assert_eq!(one.stream.next_deadline(70_000), Some(70_000));
     assert!(!one.drive(70_000, Ready::NONE).over);
     assert_eq!(one.stream.next_deadline(70_010), Some(70_030));
     // What they receive is life, whenever it was.
@@ -518,10 +518,19 @@ fn read_and_write_know_no_time_and_what_they_do_counts_from_the_next_call_that_d
     assert!(!one.drive(9_000, Ready::NONE).over);
     assert!(one.drive(9_100, Ready::NONE).over);
     // A closing handshake that they begin has all its time.
-    let mut one = side(Role::Server, deadlines, 4096);
+    let mut one = side(Role::Server, deadlines.clone(), 4096);
     let _ = one.drive(1_000, Ready::ALL);
     one.stream.write(websocket_stream::OpCode::Close, b"").unwrap();
     assert!(!one.drive(2_000, Ready::NONE).over);
+    assert!(one.drive(2_050, Ready::NONE).over);
+    // So have the last bytes behind an end of the stream that they receive.
+    let mut one = side(Role::Server, deadlines, 4096);
+    one.stream.get_ref().limit_send(0);
+    one.stream.write(websocket_stream::OpCode::Text, b"never taken").unwrap();
+    one.peer.shutdown_write().unwrap();
+    assert!(one.stream.read().is_err());
+    assert!(!one.drive(2_000, Ready::NONE).over);
+    assert!(!one.drive(2_049, Ready::NONE).over);
     assert!(one.drive(2_050, Ready::NONE).over);
 }
 
@@ -551,4 +560,48 @@ fn a_peer_that_is_not_listened_to_is_not_called_silent() {
     let last = side.stream.next_deadline(1_060).unwrap();
     assert!((1_110..=1_160).contains(&last), "{last}");
     assert!(side.drive(last, Ready::NONE).over);
+}
+
+/// What a loop does before it asks for its next deadline, with no time told.
+type Begin = fn(&mut Side);
+
+#[test]
+fn a_loop_that_asks_anew_each_round_is_told_of_every_deadline_though_no_time_was_told_before() {
+    let deadlines = Deadlines { silence: Some(30), close: Some(10), unsent: Some(20), ..OFF };
+    let begins: [(Begin, Cause, u64); 4] = [
+        (|_| (), Cause::Deadline(Deadline::Silence), 30),
+        (
+            |side| {
+                side.peer.send(b"\x89\x80\0\0\0\0").unwrap();
+                side.stream.read().unwrap();
+            },
+            Cause::Deadline(Deadline::Silence),
+            30,
+        ),
+        (
+            |side| _ = side.stream.write(OpCode::Close, b"\x03\xe8").unwrap(),
+            Cause::Deadline(Deadline::Close),
+            10,
+        ),
+        (
+            |side| {
+                side.stream.get_ref().limit_send(0);
+                side.stream.write(OpCode::Text, b"never taken").unwrap();
+            },
+            Cause::Deadline(Deadline::Unsent),
+            20 + 10,
+        ),
+    ];
+    for (begin, cause, after) in begins {
+        let mut side = side(Role::Server, deadlines.clone(), 4096);
+        begin(&mut side);
+        let mut ended = None;
+        for now in 1_000..1_100 {
+            if side.stream.next_deadline(now).is_some_and(|at| at <= now) {
+                let _ = side.drive(now, Ready::NONE);
+            }
+            ended = ended.or(side.end.map(|end| (end.cause, now)));
+        }
+        assert_eq!(ended, Some((cause, 1_000 + after)));
+    }
 }

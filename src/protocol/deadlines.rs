@@ -25,7 +25,8 @@ impl Connection {
     /// `None` for never. It changes with every call that receives, sends or closes, but only closing, and
     /// compressing with takeover, bring it forward: where a timer runs already, and the connection is
     /// open as before, it is enough to ask again when it has run out (what is to be parked then waits
-    /// until that).
+    /// until that). Where it is not known since when a deadline counts, as no call has told a time, it is
+    /// `now`: it counts from the call that is then made.
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadlines = &self.config().deadlines;
         let after = match self.closing {
@@ -61,7 +62,8 @@ impl Connection {
     /// Whether the last unsent bytes of a connection that is over have waited long enough.
     #[cfg(feature = "std")]
     pub(crate) fn linger_is_due(&self, output: &Output) -> bool {
-        output.now().is_some_and(|now| self.linger_deadline(now).is_some_and(|at| at <= now))
+        let due = |now| self.linger_deadline(now).is_some_and(|at| at <= now);
+        self.stamp.is_some() && output.now().is_some_and(due)
     }
 
     /// Whether something is due.
@@ -116,10 +118,10 @@ impl Connection {
     }
 }
 
-/// So many milliseconds after the stamp, at the earliest `now`.
+/// So many milliseconds after the stamp, at the earliest `now`. Where there is none, `now`: a caller who
+/// asks anew each round would else be told of a deadline that moves on with it.
 fn deadline_after(stamp: Option<Stamp>, after: u32, now: u64) -> u64 {
-    let age = stamp.map_or(0, |stamp| stamp.age(now));
-    now.saturating_add(u64::from(after.saturating_sub(age)))
+    stamp.map_or(now, |stamp| now.saturating_add(u64::from(after.saturating_sub(stamp.age(now)))))
 }
 
 /// What only a stream knows: whether it listens, and since when its transport took nothing.

@@ -23,6 +23,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// [`close`](Self::close), and where [`Interest::writable`] is set or [`status`](Self::status) is not
     /// open; what compression remembers is then given back when that timer has run out.
     ///
+    /// Where it is not known since when a deadline counts, it is `now`: before the first call that was told
+    /// a time, and behind a [`read`](Self::read) or [`write`](Self::write), which know none. It counts from
+    /// the `drive` that is then made.
+    ///
     /// ```
     /// use std::sync::Arc;
     /// use websocket_stream::transport::memory;
