@@ -169,36 +169,42 @@ unsafe fn unmask_ascii<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize
             at = bytes.align_offset(size).min(size);
             mask::mask_at(core::slice::from_raw_parts_mut(bytes, at), key);
         }
-        let key = V::splat(key.after(at));
-        while len - at >= 4 * size {
-            let to = bytes.add(at);
-            let a = V::load(to).xor(key);
-            let b = V::load(to.add(size)).xor(key);
-            let c = V::load(to.add(2 * size)).xor(key);
-            let d = V::load(to.add(3 * size)).xor(key);
-            if !a.or(b).or(c.or(d)).is_ascii() {
-                return at;
-            }
-            a.store(to);
-            b.store(to.add(size));
-            c.store(to.add(2 * size));
-            d.store(to.add(3 * size));
-            at += 4 * size;
-        }
-        while at < end {
-            let a = V::load(bytes.add(at)).xor(key);
-            if !a.is_ascii() {
-                return at;
-            }
-            a.store(bytes.add(at));
-            at += size;
-        }
-        if !last.is_ascii() {
+        let wide = V::splat(key.after(at));
+        let all = ascii_steps::<V, 8>(bytes, &mut at, end, wide)
+            && ascii_steps::<V, 2>(bytes, &mut at, end, wide)
+            && ascii_steps::<V, 1>(bytes, &mut at, end, wide);
+        if !all || !last.is_ascii() {
             return at;
         }
         last.store(bytes.add(end));
         len
     }
+}
+
+/// Unmasks `N` vectors at a time, from `at` on, while the last of them begins at `end` or before. Whether
+/// it came upon nothing but ASCII; else `at` is where the step begins that it did not make.
+///
+/// # Safety
+///
+/// As [`unmask_ascii`]'s, for a `len` of `end` and the size of `V`. The key is the one for `at`.
+#[inline(always)]
+unsafe fn ascii_steps<V: Vector, const N: usize>(bytes: *mut u8, at: &mut usize, end: usize, key: V) -> bool {
+    let size = size_of::<V>();
+    while *at + (N - 1) * size <= end {
+        // SAFETY: every vector begins at `end` or before, and so is within `end` and its size.
+        unsafe {
+            let to = bytes.add(*at);
+            let vectors: [V; N] = core::array::from_fn(|i| V::load(to.add(i * size)).xor(key));
+            if !vectors.iter().skip(1).fold(vectors[0], |all, &vector| all.or(vector)).is_ascii() {
+                return false;
+            }
+            for (i, vector) in vectors.into_iter().enumerate() {
+                vector.store(to.add(i * size));
+            }
+        }
+        *at += N * size;
+    }
+    true
 }
 
 /// Unmasks the bytes in place; whether they are UTF-8 then.
