@@ -88,10 +88,10 @@ pub mod util;
 mod wheel;
 
 pub use frame::{CloseCode, OpCode};
-pub use limits::Limits;
+pub use limits::{Limits, PauseReading};
 pub use protocol::{
     Cause, CloseFrame, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Message, Part, Role,
-    SendError, Status,
+    SendError, Status, SystemError,
 };
 #[cfg(feature = "std")]
 pub use stream::{

@@ -30,20 +30,12 @@ pub struct Limits {
     ///
     /// What does not fit is refused with [`SendError::Full`](crate::SendError::Full) and stays the
     /// caller's. So this also bounds a message that is sent whole: one that is longer than this, less
-    /// [`CONTROL_ROOM`](Self::CONTROL_ROOM) and 14 bytes for a header, is refused even where nothing is
-    /// unsent.
+    /// [`CONTROL_ROOM`](Self::CONTROL_ROOM) and 14 bytes for a header, never fits and is refused with
+    /// [`SendError::TooLong`](crate::SendError::TooLong).
     pub unsent: usize,
-    /// While more than this many bytes are unsent, nothing is received from the peer. Off (`None`).
-    ///
-    /// For servers that only answer: a peer that asks and does not take its answers is held up by its
-    /// own transport, and nothing is refused where [`unsent`](Self::unsent) has room for this much
-    /// and one largest answer.
-    ///
-    /// Where both ends do it, **each can wait for the other for ever**: both send much, and neither
-    /// receives before its own bytes are taken. So it is for one of the ends, or with
-    /// [`Deadlines::unsent`](crate::Deadlines::unsent). While it holds, the peer's silence is no sign
-    /// of its death, and [`Deadlines::silence`](crate::Deadlines::silence) is not counted.
-    pub pause_reading: Option<usize>,
+    /// When a connection stops receiving because its peer does not take what is sent. By default a
+    /// server does so, and a client does not: see [`PauseReading`].
+    pub pause_reading: PauseReading,
     /// Bytes received in one call before the call returns, so that other connections get their turn.
     /// 1 MiB and 64 KiB: a large message and what is beside it, which takes about as long as
     /// [`call_events`](Self::call_events) small ones. 0 counts as 1.
@@ -70,7 +62,7 @@ impl Limits {
         message: 16 << 20,
         fragments: 1 << 18,
         unsent: (16 << 20) + (64 << 10),
-        pause_reading: None,
+        pause_reading: PauseReading::ServerOnly,
         call_bytes: (1 << 20) + (64 << 10),
         call_events: 4096,
     };
@@ -85,6 +77,43 @@ impl Limits {
     #[inline]
     pub(crate) const fn data_bound(&self) -> usize {
         self.unsent_bound() - Self::CONTROL_ROOM
+    }
+}
+
+/// When a connection stops receiving because its peer does not take what is sent.
+///
+/// A peer that asks and does not take the answers is then held up by its own transport. A server that
+/// answers each message with at most one message is never refused a reply
+/// ([`SendError::Full`](crate::SendError::Full)): [`Limits::unsent`] has room for what is unsent while it
+/// receives and for one largest message.
+///
+/// If both ends pause, **each can wait for the other for ever**: both send much, and neither receives
+/// before its own bytes are taken. So only one end should pause, or
+/// [`Deadlines::unsent`](crate::Deadlines::unsent) should be set. While a connection is paused, the peer's
+/// silence does not mean that the peer is gone, and [`Deadlines::silence`](crate::Deadlines::silence) is
+/// not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum PauseReading {
+    /// A server pauses while more than 60 KiB are unsent, or more than half of [`Limits::unsent`] if that
+    /// is less. A client never pauses.
+    #[default]
+    ServerOnly,
+    /// Neither end pauses.
+    Never,
+    /// Either end pauses while more than this many bytes are unsent.
+    Above(usize),
+}
+
+impl PauseReading {
+    /// The unsent bytes above which an end pauses; `None` if it never does.
+    #[cfg(feature = "std")]
+    pub(crate) fn above(self, role: crate::Role, limits: &Limits) -> Option<usize> {
+        match (self, role) {
+            (Self::ServerOnly, crate::Role::Server) => Some((60 << 10).min(limits.data_bound() / 2)),
+            (Self::ServerOnly, crate::Role::Client) | (Self::Never, _) => None,
+            (Self::Above(bytes), _) => Some(bytes),
+        }
     }
 }
 

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, CloseCode, Config, Deadline, Deadlines, Error, Event, Fault, Interest, Limits, Message,
-    NonBlockingTransport, OpCode, Ready, Scratch, SendError, Sent, Status, WebSocketStream,
+    Cause, CloseCode, Config, Deadline, Deadlines, Error, Event, Fault, IfFull, Interest, Limits, Message,
+    NonBlockingTransport, OpCode, PauseReading, Prepared, Ready, Scratch, SendError, Sent, Status,
+    WebSocketStream,
 };
 
 fn with_limits(limits: Limits) -> Arc<Config> {
@@ -107,8 +108,8 @@ fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
         let unsent = usize::from(unsent % 3000);
         let bound = unsent.max(Limits::CONTROL_ROOM);
         let (a, b) = memory::pair(usize::from(capacity));
-        let config = with_limits(Limits { unsent, ..Limits::default() });
-        let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
+        let limits = Limits { unsent, pause_reading: PauseReading::Never, ..Limits::default() };
+        let mut stream = WebSocketStream::with_config(a, role, with_limits(limits)).unwrap();
         let other = if server { Role::Client } else { Role::Server };
         let mut peer = Peer::new(b, other);
         let mut to_stream = VecDeque::new();
@@ -123,7 +124,9 @@ fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
             match step {
                 Step::Send(n) => match stream.send(turn, &payload(n)[..]) {
                     Ok(_) => messages.push(payload(n)),
-                    Err(Error::Send(SendError::Full | SendError::Closed)) => refused = true,
+                    Err(Error::Send(SendError::Full | SendError::TooLong | SendError::Closed)) => {
+                        refused = true
+                    }
                     Err(other) => panic!("{other}"),
                 },
                 Step::Ping(n) => match stream.send_with(turn, |out| out.ping(&payload(n))) {
@@ -207,7 +210,7 @@ fn however_small_the_bound_a_close_frame_has_its_place_behind_pings_and_a_pong()
             for way in 0..4 {
                 let bound = unsent.max(Limits::CONTROL_ROOM);
                 let (a, b) = memory::pair(1);
-                let limits = Limits { unsent, ..Limits::default() };
+                let limits = Limits { unsent, pause_reading: PauseReading::Never, ..Limits::default() };
                 let deadlines = Deadlines { unsent: Some(1), ..Deadlines::default() };
                 let config = Arc::new(Config { limits, deadlines, ..Config::default() });
                 let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
@@ -336,7 +339,10 @@ fn a_message_that_is_too_long_alone_is_refused_whole_and_goes_in_fragments() {
         let mut peer = Peer::new(b, other);
         let message = [7; LONGEST + 1];
         let refused = stream.send(&mut scratch.at(0), &message);
-        assert!(matches!(refused, Err(Error::Send(SendError::Full))), "{refused:?}");
+        assert!(matches!(refused, Err(Error::Send(SendError::TooLong))), "{refused:?}");
+        let prepared = Prepared::new(&message);
+        let refused = stream.send_prepared(&mut scratch.at(0), &prepared, IfFull::Drop);
+        assert!(matches!(refused, Err(Error::Send(SendError::TooLong))), "{refused:?}");
         assert_eq!(stream.send(&mut scratch.at(0), &message[1..]).unwrap(), Sent::Written);
         for (opcode, half, fin) in
             [(OpCode::Binary, &message[..LONGEST], false), (OpCode::Continuation, &message[LONGEST..], true)]
@@ -352,7 +358,8 @@ fn a_message_that_is_too_long_alone_is_refused_whole_and_goes_in_fragments() {
 #[test]
 fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
     let (a, mut peer) = memory::pair(1 << 16);
-    let mut stream = WebSocketStream::new(a).unwrap();
+    let config = with_limits(Limits { pause_reading: PauseReading::Never, ..Limits::default() });
+    let mut stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
     let mut scratch = Scratch::new();
     // Something is unsent already: the peer does not take it.
     stream.send(&mut scratch.at(0), &[7; 1 << 17][..]).unwrap();
@@ -432,7 +439,12 @@ fn an_echo_server_that_stops_reading_refuses_nothing_and_loses_no_wake_up() {
     fn prop(sizes: Vec<u16>, pause: u16, capacity: u16, edge: bool) {
         let pause = usize::from(pause);
         let unsent = pause + MESSAGE + Limits::CONTROL_ROOM + 14;
-        let limits = Limits { unsent, message: MESSAGE, pause_reading: Some(pause), ..Limits::default() };
+        let limits = Limits {
+            unsent,
+            message: MESSAGE,
+            pause_reading: PauseReading::Above(pause),
+            ..Limits::default()
+        };
         let (a, b) = memory::pair(usize::from(capacity) + 1);
         let mut server = WebSocketStream::with_config(a, Role::Server, with_limits(limits)).unwrap();
         let mut scratch = Scratch::new();
@@ -485,7 +497,7 @@ fn an_echo_server_that_stops_reading_refuses_nothing_and_loses_no_wake_up() {
 
 #[test]
 fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone() {
-    let limits = Limits { pause_reading: Some(10), ..Limits::default() };
+    let limits = Limits { pause_reading: PauseReading::Above(10), ..Limits::default() };
     let (a, mut peer) = memory::pair(1000);
     let mut server = WebSocketStream::with_config(a, Role::Server, with_limits(limits)).unwrap();
     let mut scratch = Scratch::new();
@@ -512,7 +524,7 @@ fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone()
 #[test]
 fn two_ends_that_both_stop_reading_wait_for_each_other_until_a_deadline() {
     let end = |transport, role, unsent| {
-        let limits = Limits { pause_reading: Some(1000), ..Limits::default() };
+        let limits = Limits { pause_reading: PauseReading::Above(1000), ..Limits::default() };
         let deadlines = Deadlines { unsent, ..Deadlines::default() };
         WebSocketStream::with_config(
             transport,

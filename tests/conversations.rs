@@ -21,7 +21,7 @@ client read Binary \x01\x02\x03
 client read Pong there?
 server read Close \x03\xe8bye
 server: closed by the peer with 1000 (normal closure)
-client read Close \x03\xe8
+client read Close \x03\xe8bye
 client: closed by this end with 1000 (normal closure)
 server: closed by the peer with 1000 (normal closure)
 "
@@ -38,11 +38,11 @@ server: Message(Text("Hello"))
 server: Ping([116, 104, 101, 114, 101, 63])
 server: Message(Binary([1, 2, 3]))
 server: Close(CloseFrame { code: CloseCode(1000 (normal closure)), reason: "bye" })
-server -> client: 24 bytes
+server -> client: 27 bytes
 client: Message(Text("Hello"))
 client: Pong([116, 104, 101, 114, 101, 63])
 client: Message(Binary([1, 2, 3]))
-client: Close(CloseFrame { code: CloseCode(1000 (normal closure)), reason: "" })
+client: Close(CloseFrame { code: CloseCode(1000 (normal closure)), reason: "bye" })
 client: End(End { code: CloseCode(1000 (normal closure)), by: Local, cause: Handshake })
 client -> server: 0 bytes
 server: End(End { code: CloseCode(1000 (normal closure)), by: Peer, cause: Handshake })

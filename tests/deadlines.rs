@@ -7,8 +7,8 @@ use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
     Cause, ClientOpening, CloseCode, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Interest,
-    Limits, NonBlockingTransport, OpCode, OpeningError, Progress, Ready, Scratch, ServerOpening, Status,
-    WebSocketStream,
+    Limits, NonBlockingTransport, OpCode, OpeningError, PauseReading, Progress, Ready, Scratch,
+    ServerOpening, Status, WebSocketStream,
 };
 
 const OFF: Deadlines = Deadlines { handshake: None, ping: None, silence: None, close: None, unsent: None };
@@ -537,7 +537,7 @@ fn read_and_write_know_no_time_and_what_they_do_counts_from_the_next_call_that_d
 #[test]
 fn a_peer_that_is_not_listened_to_is_not_called_silent() {
     let deadlines = Deadlines { silence: Some(100), ..OFF };
-    let limits = Limits { pause_reading: Some(10), ..Limits::default() };
+    let limits = Limits { pause_reading: PauseReading::Above(10), ..Limits::default() };
     let config = Arc::new(Config { limits, deadlines, ..Config::default() });
     let (a, mut peer) = memory::pair(20);
     let stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();

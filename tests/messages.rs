@@ -13,8 +13,8 @@ use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::transport::memory;
 use websocket_stream::{
     Cause, ClientOpening, CloseCode, Deadline, End, Endpoint, Error, Fault, Message, OpCode, OpeningError,
-    Outgoing, Progress, ReadError, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
-    WriteError,
+    Outgoing, Progress, ReadError, Ready, Scratch, SendError, ServerOpening, Status, SystemError,
+    WebSocketStream, WriteError,
 };
 
 /// Each is said in words of its own, on one line, without a full stop.
@@ -113,7 +113,7 @@ fn each_end_is_told_in_words_of_its_own() {
         abnormal(Cause::Deadline(Deadline::Silence)),
         abnormal(Cause::Deadline(Deadline::Close)),
         abnormal(Cause::Deadline(Deadline::Unsent)),
-        end(CloseCode::ABNORMAL, Endpoint::Neither, Cause::System(104)),
+        end(CloseCode::ABNORMAL, Endpoint::Neither, Cause::System(SystemError::from_errno(104))),
     ]);
     let codes = (1000..=1003).chain(1005..=1015).chain([3000, 4000, 999]);
     differ(codes.map(CloseCode::new));

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::transport::scripted::{Scripted, Step};
 use websocket_stream::{
-    Cause, Config, Event, Interest, Limits, Message, NonBlockingTransport, OpCode, ReadError, Ready, Role,
-    Scratch, SendError, Status, WebSocketStream,
+    Cause, Config, Event, Interest, Limits, Message, NonBlockingTransport, OpCode, PauseReading, ReadError,
+    Ready, Role, Scratch, SendError, Status, WebSocketStream,
 };
 
 /// A message of 100 bytes from a client, masked with zeros.
@@ -45,7 +45,8 @@ fn take(peer: &mut MemoryStream) -> usize {
 #[test]
 fn a_stream_that_stopped_reading_goes_on_after_a_flush_that_sent_all() {
     let (transport, mut peer) = memory::pair(1000);
-    let mut stream = server(transport, Limits { pause_reading: Some(500), ..Limits::default() });
+    let mut stream =
+        server(transport, Limits { pause_reading: PauseReading::Above(500), ..Limits::default() });
     let (mut sending, mut heard) = (message().repeat(40), 0);
     let mut arrives = |peer: &mut MemoryStream| {
         let n = peer.send(&sending).unwrap_or(0);
@@ -122,7 +123,7 @@ fn a_budget_that_was_used_up_or_a_handler_that_failed_is_gone_on_with_in_any_cal
     let mut stream = server(transport, Limits::default());
     peer.send(&message().repeat(1500)).unwrap();
     let refused = stream.drive(&mut Scratch::new().at(0), Ready::READABLE, |_, _| Err(SendError::Full));
-    assert!(refused.is_err());
+    assert_eq!(refused.unwrap().refused, Some(SendError::Full));
     let mut heard = 0;
     while stream.interest().again {
         let _ = echo(&mut stream, Ready::NONE, &mut heard);

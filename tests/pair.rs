@@ -213,8 +213,9 @@ fn what_one_end_sends_the_other_hears_and_the_end_is_clean() {
             rounds += 1;
             assert!(rounds < 1_000_000, "the connection does not end");
         }
-        let (local, peer) = ((CloseCode::NORMAL, ""), (CloseCode::NORMAL, "done"));
-        let of = |closes| if closes { (Endpoint::Local, local) } else { (Endpoint::Peer, peer) };
+        // The answer to a Close frame gives its code and reason back.
+        let close = (CloseCode::NORMAL, "done");
+        let of = |closes| (if closes { Endpoint::Local } else { Endpoint::Peer }, close);
         let (client_end, server_end) = (of(client_closes), of(!client_closes));
         client.check_end(client_end.0, client_end.1, server_sends, client_sends);
         server.check_end(server_end.0, server_end.1, client_sends, server_sends);

@@ -13,7 +13,7 @@ use websocket_stream::stream::Parts;
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
     Cause, CloseCode, Config, End, Event, Fault, Limits, Message, NonBlockingTransport, OpCode, Part,
-    ReadError, Ready, Role, Scratch, Status, WebSocketStream,
+    PauseReading, ReadError, Ready, Role, Scratch, Status, WebSocketStream,
 };
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -573,7 +573,7 @@ fn one_call_takes_no_more_than_its_budget_of_parts() {
 
 #[test]
 fn a_server_that_sends_the_parts_back_pauses_while_its_peer_takes_nothing() {
-    let limits = Limits { pause_reading: Some(10_000), unsent: 100_000, ..Limits::default() };
+    let limits = Limits { pause_reading: PauseReading::Above(10_000), unsent: 100_000, ..Limits::default() };
     let (mut stream, peer, mut scratch) = server(20_000, Config { limits, ..Config::default() });
     let mut client = WebSocketStream::client(peer).unwrap();
     let payload: Vec<u8> = (0..1_u32 << 20).map(|n| (n / 7).to_le_bytes()[0]).collect();

@@ -2,14 +2,15 @@
 #![allow(unused, clippy::all, reason = "the README says only what matters")]
 
 use std::error::Error;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    IfFull, OpCode, Prepared, Progress, ReadError, Ready, Scratch, ServerOpening, WebSocketStream,
+    CloseCode, IfFull, Interest, OpCode, Prepared, Progress, ReadError, Ready, Scratch, ServerOpening,
+    WebSocketStream,
 };
 
 #[rustfmt::skip]
-fn fast(mut ws: WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<(), Box<dyn Error>> {
+fn fast(ws: &mut WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<Interest, Box<dyn Error>> {
     // README
     use websocket_stream::{Event, Scratch, WebSocketStream};
 
@@ -22,7 +23,7 @@ fn fast(mut ws: WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<()
     })?;
     // interest: readable, writable, again (with Ready::READABLE, after the others), over (drop it)
     // END
-    Ok(())
+    Ok(interest)
 }
 
 #[rustfmt::skip]
@@ -103,4 +104,67 @@ fn the_limits_and_deadlines_in_the_readme_are_the_defaults() {
     let deadlines = Deadlines::default();
     assert_eq!((deadlines.handshake, deadlines.close), (Some(10_000), Some(5_000)));
     assert_eq!((deadlines.ping, deadlines.silence), (None, None));
+}
+
+/// Both ends of a TCP connection: the README's server, and a client.
+fn tcp() -> (WebSocketStream<TcpStream>, WebSocketStream<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let server = listener.accept().unwrap().0;
+    (WebSocketStream::new(server).unwrap(), WebSocketStream::client(client).unwrap())
+}
+
+#[test]
+fn the_echo_in_the_readme_survives_a_message_that_crosses_its_close_frame() {
+    let (mut server, mut client) = tcp();
+    let mut scratch = Scratch::new();
+    client.send(&mut scratch.at(0), "crosses").unwrap();
+    server.close(&mut scratch.at(0), CloseCode::GOING_AWAY, "we restart").unwrap();
+    let (mut client, mut closed) = (Some(client), false);
+    for _ in 0..1_000_000 {
+        if fast(&mut server, 0, Ready::ALL).unwrap().over {
+            break;
+        }
+        closed |= client.as_mut().is_some_and(|client| matches!(client.read(), Ok((OpCode::Close, _))));
+        client = client.filter(|client| !client.interest().over);
+    }
+    let websocket_stream::Status::Over(end) = server.status() else { panic!("{:?}", server.status()) };
+    assert!(end.is_clean() && closed, "{end}");
+}
+
+#[test]
+fn the_echo_in_the_readme_survives_a_slow_reader_and_loses_nothing() {
+    // More than may be unsent, and more than the system holds beside it.
+    const MESSAGES: usize = 120;
+    let (mut server, mut client) = tcp();
+    let mut scratch = Scratch::new();
+    let (mut sent, mut idle) = (0, 0);
+    // Nothing is read until nothing moves any more.
+    while idle < 1000 {
+        idle += 1;
+        while sent < MESSAGES && client.unsent() == 0 {
+            let message = vec![u8::try_from(sent).unwrap(); 1 << 20];
+            let _ = client.send(&mut scratch.at(0), &message).unwrap();
+            (sent, idle) = (sent + 1, 0);
+        }
+        let before = client.unsent();
+        let _ = client.flush(&mut scratch.at(0)).unwrap();
+        idle = if client.unsent() < before { 0 } else { idle };
+        assert!(!fast(&mut server, 0, Ready::ALL).unwrap().over);
+        std::thread::yield_now();
+    }
+    assert!(sent < MESSAGES, "the server holds everything");
+    let mut heard = 0;
+    while heard < MESSAGES {
+        if sent < MESSAGES && client.unsent() == 0 {
+            let message = vec![u8::try_from(sent).unwrap(); 1 << 20];
+            let _ = client.send(&mut scratch.at(0), &message).unwrap();
+            sent += 1;
+        }
+        while let Ok((OpCode::Binary, payload)) = client.read() {
+            assert!(payload.len() == 1 << 20 && payload.iter().all(|&byte| usize::from(byte) == heard));
+            heard += 1;
+        }
+        assert!(!fast(&mut server, 0, Ready::ALL).unwrap().over);
+    }
 }

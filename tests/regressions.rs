@@ -7,8 +7,8 @@ use websocket_stream::handshake::{ClientRequest, Response, ResponseFault, accept
 use websocket_stream::protocol::Role;
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, ClientOpening, CloseCode, Config, Error, Event, Limits, NonBlockingTransport, OpeningError,
-    Progress, Ready, Scratch, Sent, ServerOpening, WebSocketStream,
+    Cause, ClientOpening, CloseCode, Config, Error, Event, Limits, Message, NonBlockingTransport,
+    OpeningError, Progress, Ready, Scratch, SendError, Sent, ServerOpening, WebSocketStream,
 };
 
 /// A client's frame, masked with zeros.
@@ -219,4 +219,209 @@ fn what_was_not_sent_cannot_have_been_accepted() {
         }
     }
     client.into_stream().unwrap_err();
+}
+
+/// A transport whose every send fails with this error, in the system's number.
+struct Failing(MemoryStream, i32);
+
+impl NonBlockingTransport for Failing {
+    fn set_nonblocking(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(buffer)
+    }
+
+    fn send(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::from_raw_os_error(self.1))
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_end_keeps_the_whole_number_of_a_systems_error() {
+    // The largest of many Unixes, and ECONNRESET of Windows.
+    for errno in [1, 104, 254, 255, 10054, i32::MAX] {
+        for in_a_handler in [false, true] {
+            let (a, mut b) = memory::pair(4096);
+            let mut stream = WebSocketStream::new(Failing(a, errno)).unwrap();
+            let mut scratch = Scratch::new();
+            b.send(&frame(0x81, b"ping")).unwrap();
+            if !in_a_handler {
+                let failed = stream.send(&mut scratch.at(0), "tick").unwrap_err();
+                assert!(matches!(failed, Error::System(error) if error.raw_os_error() == Some(errno)));
+            }
+            let mut end = None;
+            let failed = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
+                Event::End(told) => {
+                    end = Some(told);
+                    Ok(())
+                }
+                _ => out.send("tock"),
+            });
+            assert_eq!(failed.unwrap_err().raw_os_error(), Some(errno));
+            let Some(Cause::System(error)) = end.map(|end| end.cause) else { panic!("{end:?}") };
+            assert_eq!(error.errno(), Some(errno));
+            assert_eq!(error.kind(), io::Error::from_raw_os_error(errno).kind());
+            assert_eq!(stream.held(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_transport_that_fails_without_a_number_leaves_the_kind_of_its_failure() {
+    for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData, io::ErrorKind::TimedOut] {
+        let (a, _b) = memory::pair(4096);
+        a.plan_send([Err(kind)]);
+        let mut stream = WebSocketStream::new(a).unwrap();
+        let mut scratch = Scratch::new();
+        stream.send(&mut scratch.at(0), "tick").unwrap_err();
+        let mut end = None;
+        let failed = stream.drive(&mut scratch.at(0), Ready::NONE, |event, _| {
+            if let Event::End(told) = event {
+                end = Some(told);
+            }
+            Ok(())
+        });
+        assert_eq!(failed.unwrap_err().kind(), kind);
+        let Some(Cause::System(error)) = end.map(|end| end.cause) else { panic!("{end:?}") };
+        assert_eq!((error.errno(), error.kind()), (None, kind));
+        assert_eq!(end.unwrap().to_string(), format!("the transport failed: {kind}"));
+    }
+}
+
+#[test]
+fn a_broadcast_that_looks_at_the_interest_drops_the_dead_and_one_that_drives_hears_their_ends() {
+    let mut scratch = Scratch::new();
+    for drives in [false, true] {
+        let (mut room, mut peers) = (Vec::new(), Vec::new());
+        for member in 0..5 {
+            let (a, mut b) = memory::pair(4096);
+            b.send(&frame(0x81, b"last words")).unwrap();
+            // Nothing that a poller would announce.
+            a.plan_send((member % 2 == 1).then_some(Err(io::ErrorKind::TimedOut)));
+            room.push(WebSocketStream::new(a).unwrap());
+            peers.push(b);
+        }
+        let (mut heard, mut ends) = (0, 0);
+        room.retain_mut(|stream| {
+            let sent = stream.send(&mut scratch.at(0), "tick");
+            let interest = stream.interest();
+            assert_eq!(sent.is_err(), interest.over);
+            assert_eq!(sent.is_err(), interest.again);
+            if drives && interest.again {
+                let failed = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                    match event {
+                        Event::Message(_) => heard += 1,
+                        Event::End(_) => ends += 1,
+                        _ => {}
+                    }
+                    Ok(())
+                });
+                assert!(failed.is_err() && stream.interest().over && !stream.interest().again);
+            }
+            !interest.over
+        });
+        assert_eq!(room.len(), 3);
+        assert_eq!((heard, ends), if drives { (2, 2) } else { (0, 0) });
+    }
+}
+
+#[test]
+fn a_message_that_crosses_the_close_frame_of_this_end_has_no_reply_and_breaks_nothing() {
+    let (a, b) = memory::pair(4096);
+    let (mut server, mut client) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
+    let mut scratch = Scratch::new();
+    client.send(&mut scratch.at(0), "one").unwrap();
+    server.close(&mut scratch.at(0), CloseCode::GOING_AWAY, "").unwrap();
+    client.send(&mut scratch.at(0), "two").unwrap();
+    let (mut heard, mut end) = (0, None);
+    let mut call = |server: &mut WebSocketStream<_>, scratch: &mut Scratch| {
+        server
+            .drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
+                Event::Message(message) => {
+                    heard += 1;
+                    out.send(message)
+                }
+                Event::End(told) => {
+                    end = Some(told);
+                    out.send("behind the end")
+                }
+                _ => Ok(()),
+            })
+            .unwrap()
+    };
+    // Both messages in one call: the first refusal does not stop it.
+    let interest = call(&mut server, &mut scratch);
+    assert!(interest.readable && !interest.again && !interest.over && interest.refused.is_none());
+    while client.read().is_ok() {}
+    drop(client);
+    while !call(&mut server, &mut scratch).over {}
+    assert_eq!(heard, 2);
+    assert!(end.unwrap().is_clean());
+}
+
+#[test]
+fn a_refusal_that_a_handler_returns_is_an_answer_and_the_rest_is_handed_out_next() {
+    let limits = Limits { unsent: Limits::CONTROL_ROOM + 100, ..Limits::default() };
+    let config = Arc::new(Config { limits, ..Config::default() });
+    let (a, b) = memory::pair(4096);
+    let mut server = WebSocketStream::with_config(a, Role::Server, config).unwrap();
+    let mut client = WebSocketStream::client(b).unwrap();
+    let mut scratch = Scratch::new();
+    for message in ["1", "long", "2"] {
+        client.send(&mut scratch.at(0), message).unwrap();
+    }
+    let (mut refused, mut calls) = (Vec::new(), 0);
+    loop {
+        calls += 1;
+        let interest = server
+            .drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
+                Event::Message(Message::Text("long")) => out.send(&[7; 100]),
+                Event::Message(message) => out.send(message),
+                _ => Ok(()),
+            })
+            .unwrap();
+        refused.extend(interest.refused);
+        if !interest.again {
+            break;
+        }
+    }
+    assert_eq!((&refused[..], calls), (&[SendError::TooLong][..], 2));
+    assert_eq!(client.read().unwrap().1, b"1");
+    assert_eq!(client.read().unwrap().1, b"2");
+}
+
+#[test]
+fn a_client_ends_tcp_after_its_server_whoever_closes() {
+    for client_closes in [true, false] {
+        let (a, mut server) = memory::pair(4096);
+        let mut client = WebSocketStream::client(a).unwrap();
+        let mut scratch = Scratch::new();
+        if client_closes {
+            client.close(&mut scratch.at(1), CloseCode::NORMAL, "").unwrap();
+        }
+        server.send(&[0x88, 2, 3, 0xe8]).unwrap();
+        let mut end = None;
+        let mut drive = |now| {
+            let driven = client.drive(&mut scratch.at(now), Ready::ALL, |event, _| {
+                if let Event::End(told) = event {
+                    end = Some(told);
+                }
+                Ok(())
+            });
+            driven.unwrap().over
+        };
+        assert!(!drive(1));
+        assert_eq!(server.recv(&mut [0; 64]).unwrap(), 8, "a masked Close frame, and no end behind it");
+        assert_eq!(server.recv(&mut [0; 64]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        // It does not wait for ever: 5 s by default.
+        assert!(!drive(5_000));
+        assert!(drive(5_001));
+        assert!(end.unwrap().is_clean());
+    }
 }

@@ -284,7 +284,8 @@ fn messages_fill_what_may_be_unsent_but_the_room_of_control_frames_and_pings_hal
         let (mut server, mut output) = begun();
         let most = 1000 - HEADER - output.len();
         let unsent = output.as_bytes().to_vec();
-        assert_eq!(server.send(Message::Binary(&vec![7; most + 1]), &mut output), Err(SendError::Full));
+        let error = if before == 0 { SendError::TooLong } else { SendError::Full };
+        assert_eq!(server.send(Message::Binary(&vec![7; most + 1]), &mut output), Err(error));
         assert_eq!(output.as_bytes(), unsent);
         server.send(Message::Binary(&vec![7; most]), &mut output).unwrap();
         assert_eq!(server.send(Message::Binary(&[7; 20]), &mut output), Err(SendError::Full));

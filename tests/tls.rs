@@ -15,7 +15,7 @@ use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::transport::laws;
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
-    ClientOpening, CloseCode, Event, Interest, Limits, NonBlockingTransport, Progress, Ready, Scratch,
+    Cause, ClientOpening, CloseCode, Event, Interest, Limits, NonBlockingTransport, Progress, Ready, Scratch,
     ServerOpening, WebSocketStream,
 };
 
@@ -188,6 +188,24 @@ fn what_is_decrypted_and_not_used_up_in_one_call_is_told_by_again() {
         ready = Ready::READABLE;
     }
     assert_eq!(heard, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stream_that_was_cut_off_ends_with_what_kind_of_failure_it_was() {
+    let mut scratch = Scratch::new();
+    let (mut server, client) = open(1 << 20, &mut scratch);
+    // Its transport goes without a word of TLS's.
+    drop(client);
+    let mut end = None;
+    let failed = server.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+        if let Event::End(told) = event {
+            end = Some(told);
+        }
+        Ok(())
+    });
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    let Some(Cause::System(error)) = end.map(|end| end.cause) else { panic!("{end:?}") };
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::protocol::{Connection, Output, Role};
 use websocket_stream::{
-    Cause, CloseCode, Config, End, Error, Event, Interest, Limits, Message, OpCode, Progress, ReadError,
-    Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
+    Cause, CloseCode, Config, End, Event, Interest, Limits, Message, OpCode, PauseReading, Progress,
+    ReadError, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
 };
 
 const HANG: Duration = Duration::from_secs(60);
@@ -134,7 +134,7 @@ fn serve(
     mut fails: impl FnMut() -> bool,
 ) -> (Vec<String>, End) {
     let (mut scratch, mut heard, mut ends) = (Scratch::new(), Vec::new(), Vec::new());
-    let mut interest = Interest { readable: true, writable: false, again: false, over: false };
+    let mut interest = Interest { readable: true, ..Interest::default() };
     let mut next = first;
     for _ in 0..100_000 {
         if let Some(peer) = &mut peer {
@@ -155,14 +155,13 @@ fn serve(
         match driven {
             Ok(now) => {
                 interest = now;
+                assert!(now.refused.is_none() || now.again);
                 next = now.again.then_some(Ready::READABLE);
                 if now.over {
                     assert_eq!(ends.len(), 1);
                     return (heard, ends[0]);
                 }
             }
-            // "make that call with Ready::READABLE without waiting"
-            Err(Error::Send(SendError::Full)) => next = Some(Ready::READABLE),
             Err(error) => panic!("{error}"),
         }
     }
@@ -272,7 +271,7 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize) {
 
         let mut scratch = Scratch::new();
         let mut opening = ServerOpening::new(socket).unwrap();
-        let interest = Interest { readable: true, writable: false, again: false, over: false };
+        let interest = Interest { readable: true, ..Interest::default() };
         let ready = poller.wait(opening.get_ref(), interest);
         assert!(matches!(opening.advance(&mut scratch.at(0), ready).unwrap(), Progress::Decide(_)));
         // The request is looked at for a while; others calls in between change nothing.
@@ -304,7 +303,7 @@ fn read_tells_the_end_that_came_with_half_a_message() {
         let bytes = from_client(&["one", "a message of which half comes"], false);
         client.send_at_once(&bytes[..20], true);
         let mut stream = WebSocketStream::new(socket).unwrap();
-        let interest = Interest { readable: true, writable: false, again: false, over: false };
+        let interest = Interest { readable: true, ..Interest::default() };
         poller.wait(stream.get_ref(), interest);
         // "Call it until NoData or DataStop."
         assert_eq!(stream.read().unwrap(), (OpCode::Text, b"one".to_vec()));
@@ -323,7 +322,8 @@ fn what_a_slow_reader_leaves_unsent_goes_out_when_the_poller_says_so() {
             client.send_at_once(&bytes, false);
             client.read_to_end()
         });
-        let mut stream = server(socket, Limits::default());
+        let limits = Limits { pause_reading: PauseReading::Never, ..Limits::default() };
+        let mut stream = server(socket, limits);
         let (heard, end) = serve_and_let_go(&mut stream, &mut poller);
         assert_eq!((heard, end.is_clean()), (3, true));
         assert_eq!(peer.join().unwrap(), 3 * ((1 << 20) + 10) + 4);
@@ -333,7 +333,7 @@ fn what_a_slow_reader_leaves_unsent_goes_out_when_the_poller_says_so() {
 /// Echoes until everything is out and the sending direction is shut, then lets the connection go.
 fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) -> (usize, End) {
     let (mut scratch, mut heard) = (Scratch::new(), 0);
-    let mut interest = Interest { readable: true, writable: false, again: false, over: false };
+    let mut interest = Interest { readable: true, ..Interest::default() };
     loop {
         let ready = match interest.again {
             true => Ready::READABLE,

@@ -59,7 +59,7 @@ impl Conversation {
         say(OpCode::Pong, true, b"", Answer::Nothing, None);
         say(OpCode::Ping, true, b"2", Answer::Pong, Some((OpCode::Pong, b"2")));
         say(OpCode::Text, true, b"", Answer::Echo, Some((OpCode::Text, b"")));
-        say(OpCode::Close, true, b"\x03\xe8bye", Answer::Close, Some((OpCode::Close, b"\x03\xe8")));
+        say(OpCode::Close, true, b"\x03\xe8bye", Answer::Close, Some((OpCode::Close, b"\x03\xe8bye")));
         made.events = vec![
             "Ping([49])".into(),
             format!("Message(Text({text:?}))"),
@@ -112,7 +112,7 @@ impl Plan {
     }
 
     /// The input comes in two pieces, and the transport takes only so many bytes before it refuses.
-    fn new(conversation: &Conversation, cut: usize, mut room: usize) -> Self {
+    fn new(role: Role, conversation: &Conversation, cut: usize, mut room: usize) -> Self {
         let mut plan = Self::default();
         let end = conversation.wire.len();
         for (from, to) in [(0, cut), (cut, end)] {
@@ -130,13 +130,19 @@ impl Plan {
             plan.calls.extend([Ready::WRITABLE; 2]);
             plan.steps.extend([Step::FailSend(WouldBlock), Step::Expect(plan.pending.clone())]);
         }
-        plan.steps.push(Step::ShutdownWrite);
-        // Where the input came in one piece, the first of the two calls may already be the last one.
-        if cut == end && plan.pending.is_empty() {
-            plan.steps.swap_remove(plan.steps.len() - 2);
-            plan.steps.push(Step::FailRecv(WouldBlock));
+        // A client leaves it to the server to end the stream first.
+        if role == Role::Server {
+            plan.steps.push(Step::ShutdownWrite);
+            // Where the input came in one piece, the first of the two calls may already be the last one.
+            if cut == end && plan.pending.is_empty() {
+                plan.steps.swap_remove(plan.steps.len() - 2);
+                plan.steps.push(Step::FailRecv(WouldBlock));
+            }
         }
         plan.steps.push(Step::End);
+        if role == Role::Client {
+            plan.steps.push(Step::ShutdownWrite);
+        }
         plan.calls.push(Ready::READABLE);
         plan
     }
@@ -177,7 +183,7 @@ fn every_cut_of_the_input_with_every_refusal_of_the_output_gives_the_same() {
         let replies = conversation.answered(0, conversation.wire.len(), false).len();
         for cut in 0..=conversation.wire.len() {
             for room in 0..=replies {
-                let plan = Plan::new(&conversation, cut, room);
+                let plan = Plan::new(role, &conversation, cut, room);
                 let mut script = Scripted::new(plan.steps);
                 let mut stream = WebSocketStream::with_config(&mut script, role, Default::default()).unwrap();
                 let (events, interest) = make(&mut stream, &plan.calls);

@@ -5,8 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use websocket_stream::handshake::OriginPolicy;
 use websocket_stream::{
-    CloseCode, Config, Event, Interest, Progress, Ready, Scratch, SendError, ServerOpening, Status,
-    WebSocketStream,
+    CloseCode, Config, Event, Interest, Progress, Ready, Scratch, ServerOpening, Status, WebSocketStream,
 };
 
 pub(crate) enum Connection {
@@ -50,11 +49,7 @@ impl Connection {
         }
         let Self::Open(stream) = self else { return Ok(None) };
         let interest = stream.drive(&mut scratch.at(now), ready, |event, out| match event {
-            Event::Message(message) => match out.send(message) {
-                // It came before the peer heard that this end goes away.
-                Err(SendError::Closed) => Ok(()),
-                other => other,
-            },
+            Event::Message(message) => out.send(message),
             _ => Ok(()),
         })?;
         match stream.status() {

@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use websocket_stream::{Config, Deadlines, Limits, Ready, Scratch, Wheel};
+use websocket_stream::{Config, Deadlines, Limits, PauseReading, Ready, Scratch, Wheel};
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
@@ -26,7 +26,7 @@ const ACCEPTED: usize = 256;
 fn suited(config: &Config) -> Config {
     // Who asks and does not take the answers is not asked for more: `unsent` has room for so much and
     // one largest answer, so that nothing is ever refused.
-    let limits = Limits { pause_reading: Some(60 << 10), ..Limits::default() };
+    let limits = Limits { pause_reading: PauseReading::Above(60 << 10), ..Limits::default() };
     // Peers that are gone without a word, and those that take nothing for half a minute, are let go.
     let deadlines = Deadlines {
         ping: Some(120_000),

@@ -204,7 +204,7 @@ impl World {
             together: Together::default(),
             fragments: None,
             end: None,
-            interest: Interest { readable: true, writable: false, again: false, over: false },
+            interest: Interest { readable: true, ..Interest::default() },
             keepalive,
             compression,
             #[cfg(feature = "deflate")]
@@ -360,12 +360,14 @@ impl World {
             }
         });
         match result {
-            Ok(interest) => self.interest = interest,
-            Err(Error::Send(SendError::NotUtf8)) => self.interest.again = true,
-            Err(Error::System(_)) => {
+            Ok(interest) => {
+                assert!(matches!(interest.refused, None | Some(SendError::NotUtf8)), "{interest:?}");
+                assert!(interest.refused.is_none() || interest.again);
+                self.interest = interest;
+            }
+            Err(_) => {
                 assert!(!told && matches!(self.end.map(|end| end.cause), Some(Cause::System(_))));
             }
-            Err(other) => panic!("{other}"),
         }
     }
 
@@ -523,7 +525,7 @@ impl World {
         let wire = self.stream.get_mut();
         wire.moods.clear();
         wire.ends = true;
-        self.interest = Interest { readable: true, writable: true, again: true, over: false };
+        self.interest = Interest { readable: true, writable: true, again: true, ..Interest::default() };
         let mut calls = 0;
         while !self.interest.over {
             calls += 1;

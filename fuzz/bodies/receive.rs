@@ -134,8 +134,10 @@ impl Heard {
         }));
         match (self.cause, stop) {
             (Cause::Handshake, Stop::Closed) => {
-                answers.push(Said::Close(self.code.get(), String::new()));
-                assert!(matches!(said.last(), Some(Said::Close(code, _)) if *code == self.code.get()));
+                let close = said.last().expect("the Close frame");
+                assert!(matches!(close, Said::Close(code, _) if *code == self.code.get()));
+                // The answer gives code and reason back.
+                answers.push(close.clone());
             }
             (Cause::Fault(fault), Stop::Wrong(_) | Stop::More { in_header: true }) => {
                 let code = fault.close_code().get();

@@ -10,7 +10,7 @@ use super::inflation::Earlier;
 use super::input::Rest;
 use super::receive::{Found, Given, Receiver, Whole};
 use super::stamp::Stamp;
-use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Part, Role};
+use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Part, Role, SystemError};
 #[cfg(feature = "std")]
 use crate::frame::Header;
 use crate::frame::{CloseCode, OpCode, mask, utf8};
@@ -63,7 +63,8 @@ pub enum Status {
     /// This end sent a Close frame; the peer's is awaited, and messages may come before it.
     Closing,
     /// Nothing more will be received. Send what is left, then end the sending direction, then read
-    /// until the peer's end of stream, which brings [`Event::End`].
+    /// until the peer's end of stream, which brings [`Event::End`]. After a closing handshake a client
+    /// leaves it to the server to end its direction first (RFC 6455, section 7.1.1).
     Finishing(End),
     /// The end was told.
     Over(End),
@@ -251,6 +252,13 @@ impl Connection {
         matches!(self.closing, Closing::Open | Closing::CloseSent(_))
     }
 
+    /// Whether the server is to end the stream first: this is a client, its closing handshake is made, and
+    /// the server's end has not come.
+    #[cfg(feature = "std")]
+    pub(crate) fn waits_for_the_servers_end(&self) -> bool {
+        matches!(self.closing, Closing::Finished(end) if self.role == Role::Client && end.is_clean())
+    }
+
     /// The payload so far of a message that is unfinished; nothing of one that is compressed, or told
     /// [in parts](Config::in_parts).
     pub fn partial(&self) -> Option<&[u8]> {
@@ -303,8 +311,9 @@ impl Connection {
                     Closing::CloseSent(code) => (code, Endpoint::Local),
                     _ => {
                         // "If an endpoint receives a Close frame and did not previously send a Close
-                        // frame, the endpoint MUST send a Close frame in response."
-                        self.push_close(frame.code, "", output);
+                        // frame, the endpoint MUST send a Close frame in response." Most endpoints give the
+                        // reason back with the code, and browsers then show it.
+                        self.push_close(frame.code, frame.reason, output);
                         self.begin_close_deadline(output.now());
                         (frame.code, Endpoint::Peer)
                     }
@@ -346,14 +355,14 @@ impl Connection {
         }
     }
 
-    /// The transport failed. `errno` is the system's number, or 0.
-    pub fn transport_failed(&mut self, errno: i32) -> Option<Event<'static>> {
+    /// Ends the connection because the transport failed. Returns the end, the first time.
+    pub fn transport_failed(&mut self, error: SystemError) -> Option<Event<'static>> {
         match self.closing {
             Closing::Over(_) => None,
             // What mattered was said before: the closing handshake, or the fault.
             Closing::Finished(end) => Some(self.over(end)),
             Closing::Open | Closing::CloseSent(_) => {
-                Some(self.over(End::abnormal(Endpoint::Neither, Cause::System(errno))))
+                Some(self.over(End::abnormal(Endpoint::Neither, Cause::System(error))))
             }
         }
     }

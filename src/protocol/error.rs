@@ -108,10 +108,12 @@ impl core::error::Error for Fault {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendError {
-    /// [`Limits::unsent`](crate::Limits::unsent) would be passed. Where bytes are unsent, try again when
-    /// some of them are sent, or drop it. Where none are, the message is too long for that limit and never
-    /// fits: raise it, or send the message in fragments as they are taken.
+    /// [`Limits::unsent`](crate::Limits::unsent) would be passed: bytes that the transport has not taken
+    /// are in the way. Try again when fewer are unsent, or drop the message.
     Full,
+    /// The message is longer than [`Limits::unsent`](crate::Limits::unsent) allows, so it never fits: raise
+    /// the limit, or send the message in fragments.
+    TooLong,
     /// The closing handshake has begun, or the connection has ended: nothing may follow.
     Closed,
     /// The payload of a ping, pong or Close is over 125 bytes (RFC 6455, section 5.5): 123 are left for a
@@ -130,7 +132,8 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full => "it does not fit beside what is unsent; try again once less is, or, where nothing is, in fragments",
+            Self::Full => "send buffer full",
+            Self::TooLong => "message longer than the send buffer",
             Self::Closed => "the connection is closing; nothing more can be sent",
             Self::ControlTooLong => "a control frame holds at most 125 bytes, a reason for closing 123",
             Self::InvalidCloseCode => "this close code must not be sent",

@@ -36,7 +36,7 @@ mod stamp;
 
 pub use config::{Config, Deadlines, Role};
 pub use connection::{Connection, Status};
-pub use end::{Cause, Deadline, End, Endpoint};
+pub use end::{Cause, Deadline, End, Endpoint, SystemError};
 pub use error::{Fault, SendError};
 pub use event::{CloseFrame, Event, Message, Part};
 pub use input::Input;

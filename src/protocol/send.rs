@@ -20,8 +20,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`], [`SendError::Closed`] or [`SendError::MessageUnfinished`]; nothing of the
-    /// message was taken. Whether it fits is judged by its length as it is.
+    /// [`SendError::Full`], [`SendError::TooLong`], [`SendError::Closed`] or
+    /// [`SendError::MessageUnfinished`]; nothing of the message was taken. Whether it fits is judged by its
+    /// length before compression.
     #[inline]
     pub fn send(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
         #[cfg(feature = "deflate")]
@@ -182,7 +183,7 @@ impl Connection {
         let bound = if opcode.is_control() { data_bound + Limits::CONTROL_ROOM / 2 } else { data_bound };
         let room = bound.checked_sub(output.len() + MAX_HEADER_SIZE);
         if room.is_none_or(|room| len > room) {
-            return Err(SendError::Full);
+            return Err(does_not_fit(len, bound));
         }
         if !fin || opcode == OpCode::Continuation {
             self.fragmenting = !fin;
@@ -258,4 +259,10 @@ impl Connection {
             }
         }
     }
+}
+
+/// Whether a payload that was refused fits once less is unsent.
+#[cold]
+fn does_not_fit(len: usize, bound: usize) -> SendError {
+    if len > bound.saturating_sub(MAX_HEADER_SIZE) { SendError::TooLong } else { SendError::Full }
 }

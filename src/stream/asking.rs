@@ -11,8 +11,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     pub fn interest(&self) -> Interest {
         let unsent = self.unsent() > 0 || self.transport.wants_write();
         let unread = self.spill.as_ref().is_some_and(|spill| !spill.unread.as_bytes().is_empty());
-        let again = unread || self.state.incoming == Incoming::ToTheEnd || self.state.broken.is_some();
-        self.state.interest(&self.connection, unsent, again && !self.state.paused)
+        let again = unread || self.state.incoming == Incoming::ToTheEnd || self.state.broken;
+        let interest = self.state.interest(&self.connection, unsent, again && !self.state.paused);
+        // A call that only sends has failed, and nobody has heard of the end.
+        Interest { over: interest.over || self.state.broken, ..interest }
     }
 
     /// When [`drive`](Self::drive) next wants to be called though nothing is ready, in the caller's
@@ -54,7 +56,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// ```
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadline = self.connection.next_deadline(now);
-        let is_over = matches!(self.status(), Status::Over(_)) && self.state.broken.is_none();
+        let is_over = matches!(self.status(), Status::Over(_)) && !self.state.broken;
         let unsent = match &self.spill {
             Some(spill) if !spill.unsent.is_empty() => {
                 self.connection.unsent_deadline(spill.unsent.since, now)

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Outgoing, Scratch, Turn, WebSocketStream};
-use crate::protocol::{Input, Stamp, UnreadBytes};
+use crate::protocol::{Input, Stamp, SystemError, UnreadBytes};
 use crate::transport::NonBlockingTransport;
 use std::io;
 
@@ -78,17 +78,14 @@ impl<T> Call<'_, T> {
                 self.own_unread = true;
             }
         }
-        if state.ended() && state.broken.is_none() {
+        if state.ended() && !state.broken {
             scratch.input.end_of_stream();
         }
         // Until the end is told, each call fails as the one did in which the transport failed.
-        if let Some(errno) = state.broken
+        if let Some(failure) = stream.spill.as_ref().and_then(|spill| spill.failure)
             && stream.connection.goes_on()
         {
-            self.failed = Some(match errno.get() {
-                0 => io::ErrorKind::NotConnected.into(),
-                errno => io::Error::from_raw_os_error(errno),
-            });
+            self.failed = Some(failure.into());
         }
     }
 
@@ -104,9 +101,7 @@ impl<T> Call<'_, T> {
     #[cold]
     fn stow(&mut self) {
         // That of a call which a handler left by a panic.
-        if let Some(error) = &self.failed {
-            self.stream.state.fail(error);
-        }
+        self.keep_failure();
         self.restore();
         let WebSocketStream { connection, state, spill, .. } = &mut *self.stream;
         let unread = self.scratch.input.unread();
@@ -117,7 +112,7 @@ impl<T> Call<'_, T> {
         self.scratch.input.reset();
         let output = &mut self.scratch.output;
         let pong = output.take_pong();
-        if state.broken.is_none() && (!output.as_bytes().is_empty() || pong.is_some()) {
+        if !state.broken && (!output.as_bytes().is_empty() || pong.is_some()) {
             let unsent = &mut spill.get_or_insert_default().unsent;
             if unsent.is_empty() {
                 unsent.since = output.now().map(Stamp::at);
@@ -136,10 +131,27 @@ impl<T> Call<'_, T> {
         }
     }
 
+    /// The stream keeps how the transport failed, until its end is reported.
+    #[cold]
+    pub(super) fn keep_failure(&mut self) {
+        let WebSocketStream { connection, state, spill, .. } = &mut *self.stream;
+        if let Some(error) = &self.failed {
+            state.broken = true;
+            if connection.goes_on() {
+                spill.get_or_insert_default().failure.get_or_insert(SystemError::from(error));
+            }
+        }
+        if !connection.goes_on()
+            && let Some(spill) = spill
+        {
+            spill.failure = None;
+        }
+    }
+
     /// Whether the transport failed, in this call or before.
     #[inline]
     pub(super) fn has_failed(&self) -> bool {
-        self.failed.is_some() || self.stream.state.broken.is_some()
+        self.failed.is_some() || self.stream.state.broken
     }
 
     /// The stream's own unread bytes, used or not, go back to it, and the input's buffer to the input.

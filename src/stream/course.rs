@@ -4,14 +4,11 @@
 
 use super::call::Call;
 use super::terms::Terms;
-use super::transport_state::{Errno, Incoming};
+use super::transport_state::Incoming;
 use super::{Interest, Ready};
-use crate::protocol::{End, Event};
+use crate::protocol::{End, Event, SystemError};
 use crate::transport::NonBlockingTransport;
 use std::io;
-
-/// Replies are gathered up to so many bytes before they are sent in the middle of a call.
-const GATHER: usize = 64 << 10;
 
 /// How far a call is.
 pub(super) struct Course {
@@ -189,7 +186,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
         match stage {
             Stage::Receiving | Stage::Sending { .. } => {
                 *stage = Stage::Failed;
-                *budget = self.budget(Ready::ALL);
+                *budget = self.budget_beside_unsent(Ready::ALL);
                 return Next::Input;
             }
             Stage::Failed => {
@@ -201,8 +198,8 @@ impl<T: NonBlockingTransport> Call<'_, T> {
                 let news = self.stream.connection.goes_on();
                 *stage = Stage::Over { news };
                 budget.more = false;
-                let errno = self.stream.state.broken.map_or(0, Errno::get);
-                if let Some(Event::End(end)) = self.stream.connection.transport_failed(errno) {
+                let error = self.failed.as_ref().map_or(SystemError::from_errno(0), SystemError::from);
+                if let Some(Event::End(end)) = self.stream.connection.transport_failed(error) {
                     return Next::Told(end);
                 }
             }
@@ -224,12 +221,18 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             || self.stream.state.incoming == Incoming::ToTheEnd
             || self.stream.transport.holds_input()
             || self.stream.connection.is_due(&self.scratch.output);
-        let Terms { bytes, events, pause_reading, .. } = self.scratch.terms;
-        let gather = match pause_reading {
-            None => GATHER,
-            Some(pause) => GATHER.min(pause.saturating_sub(self.scratch.output.len()).max(1)),
-        };
+        let Terms { bytes, events, gather, .. } = self.scratch.terms;
         Budget { bytes, events, given: 0, more, gather }
+    }
+
+    /// The budget of a call on a stream of which bytes may be unsent: they count towards the bytes above
+    /// which it pauses.
+    #[cold]
+    pub(super) fn budget_beside_unsent(&mut self, ready: Ready) -> Budget {
+        let budget = self.budget(ready);
+        let pause = self.scratch.terms.pause(self.stream.connection.role());
+        let room = pause.map_or(usize::MAX, |pause| pause.saturating_sub(self.scratch.output.len()).max(1));
+        Budget { gather: budget.gather.min(room), ..budget }
     }
 
     /// Sends what was gathered, where it is much. Tells whether the call stops here.

@@ -50,7 +50,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
             }
         } else {
             self.resume(ready);
-            budget = self.budget(ready);
+            budget = self.budget_beside_unsent(ready);
             course.get_or_insert_with(Course::new).spent = self.pause();
         }
         loop {

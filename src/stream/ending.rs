@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use super::call::Call;
-use super::transport_state::Errno;
 use crate::protocol::{End, Event, Stamp, Status};
 use crate::transport::NonBlockingTransport;
 
@@ -47,16 +46,14 @@ impl<T> Call<'_, T> {
     /// Nothing goes out any more, and what is unsent is given up.
     #[cold]
     fn abandon(&mut self) {
-        self.stream.state.broken.get_or_insert(Errno::NONE);
+        self.stream.state.broken = true;
         self.give_up();
     }
 
     /// Nothing goes out any more.
     #[cold]
     pub(super) fn give_up(&mut self) {
-        if let Some(error) = &self.failed {
-            self.stream.state.fail(error);
-        }
+        self.keep_failure();
         if let Some(spill) = &mut self.stream.spill {
             spill.unsent.clear();
         }

@@ -15,6 +15,7 @@
 mod asking;
 mod call;
 mod course;
+#[cfg(unix)]
 mod descriptor;
 mod driving;
 mod ending;

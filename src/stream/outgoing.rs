@@ -34,7 +34,8 @@ impl Outgoing<'_> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`], [`SendError::Closed`] or [`SendError::MessageUnfinished`].
+    /// [`SendError::Full`], [`SendError::TooLong`], [`SendError::Closed`] or
+    /// [`SendError::MessageUnfinished`].
     #[inline(always)]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();

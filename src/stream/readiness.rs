@@ -1,6 +1,7 @@
 //! What an event loop says to a stream, and what the stream says back.
 #![forbid(unsafe_code)]
 
+use crate::protocol::SendError;
 use std::ops::BitOr;
 
 /// What the event loop saw.
@@ -98,14 +99,14 @@ impl From<&mio::event::Event> for Ready {
 /// // The keys of those that are called again when all that are ready have been called.
 /// let mut later = VecDeque::new();
 /// # let (key, mut heard) = (7, 0);
-/// # let mut drive = |ready| -> Result<Interest, Error> {
+/// # let mut drive = |ready| -> std::io::Result<Interest> {
 /// #     stream.drive(&mut scratch.at(now), ready, |_, _| {
 /// #         heard += 1;
 /// #         Ok(())
 /// #     })
 /// # };
 /// let mut serve = |ready| -> Result<(), Error> {
-///     let Interest { readable, writable, again, over } = drive(ready)?;
+///     let Interest { readable, writable, again, over, .. } = drive(ready)?;
 ///     if again {
 ///         later.push_back(key);
 ///     }
@@ -131,7 +132,7 @@ impl From<&mio::event::Event> for Ready {
 /// # assert_eq!((heard, turns), (3, 3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 pub struct Interest {
     /// Call when something can be received.
@@ -141,11 +142,17 @@ pub struct Interest {
     /// Call again at once, after the others had their turn, with [`Ready::READABLE`]: there is more
     /// to do that no readiness will announce.
     pub again: bool,
-    /// It is over. The end was told and nothing is left to send: drop the stream.
+    /// The connection is over: drop the stream. `again` is set beside it if only a call that sends has
+    /// met the failure: one more [`drive`](super::WebSocketStream::drive) then gives what the peer had sent
+    /// before, and the end.
     pub over: bool,
+    /// What the handler sent and the connection refused, if the handler returned that error. The call
+    /// stopped behind that event, and `again` is set. Only [`drive`](super::WebSocketStream::drive) sets it.
+    pub refused: Option<SendError>,
 }
 
 impl Interest {
     /// That of an open connection with nothing to send.
-    pub(super) const TO_RECEIVE: Self = Self { readable: true, writable: false, again: false, over: false };
+    pub(super) const TO_RECEIVE: Self =
+        Self { readable: true, writable: false, again: false, over: false, refused: None };
 }

@@ -83,7 +83,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     /// Whether nothing may be received because too much is unsent.
     fn is_too_full(&self) -> bool {
-        let pause = self.scratch.terms.pause_reading;
+        let pause = self.scratch.terms.pause(self.stream.connection.role());
         pause.is_some_and(|pause| self.scratch.output.len() > pause)
             && self.stream.connection.status() == Status::Open
     }
@@ -92,7 +92,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// arrived: the poller has told it and may not tell it again.
     #[inline]
     pub(super) fn pause(&mut self) -> bool {
-        self.scratch.terms.pause_reading.is_some() && self.pause_if_too_full()
+        self.scratch.terms.pause(self.stream.connection.role()).is_some() && self.pause_if_too_full()
     }
 
     /// The same where it may be that it stopped before: whether it stops now.

@@ -60,7 +60,7 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// The same at a call's end, where almost always all of it was made by this call and is taken.
     #[inline]
     pub(super) fn flush_at_end(&mut self) {
-        if self.stream.spill.is_none() && self.stream.state.broken.is_none() {
+        if self.stream.spill.is_none() && !self.stream.state.broken {
             flush_gathered(&mut self.stream.transport, &mut self.scratch.output, &mut self.failed);
         }
         self.flush_unblocked();
@@ -130,10 +130,18 @@ impl<T: NonBlockingTransport> Call<'_, T> {
 
     /// Ends the sending direction once the last frame is out. The peer's end is then awaited: closing
     /// with unread input would reset the peer before it has read that frame.
+    ///
+    /// After a closing handshake a client leaves that to the server: "the client SHOULD wait for the
+    /// server to close the connection" (RFC 6455, section 7.1.1), so that the server keeps TIME_WAIT.
     #[inline]
     fn half_close(&mut self) {
-        let goes_on = self.stream.connection.goes_on();
-        if !goes_on && self.stream.state.broken.is_none() && !self.stream.state.shut && !self.needs_flush() {
+        let connection = &self.stream.connection;
+        if !connection.goes_on()
+            && !connection.waits_for_the_servers_end()
+            && !self.stream.state.broken
+            && !self.stream.state.shut
+            && !self.needs_flush()
+        {
             self.stream.state.shut = true;
             // A transport that is already disconnected says so at the next receive.
             let _ = self.stream.transport.shutdown_write();

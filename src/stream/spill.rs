@@ -1,8 +1,8 @@
 //! What a connection keeps between two calls, beside its unfinished message: bytes that were received
-//! and not used, and bytes that the transport did not take.
+//! and not used, bytes that the transport did not take, and how the transport failed.
 #![forbid(unsafe_code)]
 
-use crate::protocol::{Pong, Stamp, UnreadBytes};
+use crate::protocol::{Pong, Stamp, SystemError, UnreadBytes};
 use std::collections::VecDeque;
 
 /// Allocated only while there is something to keep.
@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 pub(super) struct Spill {
     pub(super) unread: UnreadBytes,
     pub(super) unsent: Unsent,
+    /// How the transport failed, until the end is reported.
+    pub(super) failure: Option<SystemError>,
 }
 
 /// Bytes in the order in which they go out, and the newest pong behind them.
@@ -95,7 +97,7 @@ impl std::fmt::Debug for Unsent {
 
 impl Spill {
     pub(super) fn is_empty(&self) -> bool {
-        self.unread.as_bytes().is_empty() && self.unsent.all() == 0
+        self.unread.as_bytes().is_empty() && self.unsent.all() == 0 && self.failure.is_none()
     }
 
     /// Heap bytes held, its own included.

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::Limits;
-use crate::protocol::SharedConfig;
+use crate::protocol::{Role, SharedConfig};
 
 /// The figures of a [`Config`](crate::Config) that every call needs.
 #[derive(Debug)]
@@ -16,20 +16,38 @@ pub(super) struct Terms {
     /// A call's budget: bytes, and events; of both at least one.
     pub(super) bytes: usize,
     pub(super) events: usize,
-    /// Nothing is received while more is unsent.
-    pub(super) pause_reading: Option<usize>,
+    /// Nothing is received while more is unsent, as a server and as a client.
+    pauses: [Option<usize>; 2],
+    /// Replies are sent in the middle of a call once so many bytes of them are gathered, if nothing else
+    /// is unsent.
+    pub(super) gather: usize,
 }
+
+/// The most bytes of replies that are gathered before they are sent in the middle of a call.
+const GATHER: usize = 64 << 10;
 
 impl Terms {
     fn new(config: SharedConfig) -> Self {
-        let Limits { call_bytes, call_events, pause_reading, .. } = config.get().limits;
+        let limits = &config.get().limits;
+        let &Limits { call_bytes, call_events, pause_reading, .. } = limits;
+        let pauses = [Role::Server, Role::Client].map(|role| pause_reading.above(role, limits));
         Self {
             whole_bound: config.get().whole_bound(),
             data_bound: config.get().limits.data_bound(),
             bytes: call_bytes.max(1),
             events: call_events.max(1),
-            pause_reading,
+            pauses,
+            gather: pauses.into_iter().flatten().fold(GATHER, usize::min).max(1),
             config,
+        }
+    }
+
+    /// The unsent bytes above which this end receives nothing.
+    pub(super) fn pause(&self, role: Role) -> Option<usize> {
+        let [server, client] = self.pauses;
+        match role {
+            Role::Server => server,
+            Role::Client => client,
         }
     }
 

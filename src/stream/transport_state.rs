@@ -3,8 +3,6 @@
 
 use super::Interest;
 use crate::protocol::{Cause, Connection, Status};
-use std::io;
-use std::num::NonZeroU8;
 
 /// What became of the transport.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,7 +13,7 @@ pub(super) struct TransportState {
     /// Nothing is received while so much is unsent ([`Limits::pause_reading`](crate::Limits)).
     pub(super) paused: bool,
     /// Nothing goes out any more: a system call failed, or the last deadline has passed.
-    pub(super) broken: Option<Errno>,
+    pub(super) broken: bool,
 }
 
 /// How far the peer's direction is.
@@ -32,23 +30,6 @@ pub(super) enum Incoming {
     Ended,
 }
 
-/// The number of a system's error and 1; 1 where it has none. No Unix has numbers beyond 254.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Errno(NonZeroU8);
-
-impl Errno {
-    pub(super) const NONE: Self = Self(NonZeroU8::MIN);
-
-    pub(super) fn of(error: &io::Error) -> Self {
-        let errno = error.raw_os_error().and_then(|errno| u8::try_from(errno).ok());
-        Self(NonZeroU8::MIN.saturating_add(errno.unwrap_or(0)))
-    }
-
-    pub(super) fn get(self) -> i32 {
-        i32::from(self.0.get()) - 1
-    }
-}
-
 impl TransportState {
     /// What comes is received until nothing is left.
     pub(super) fn receive_to_the_end(&mut self) {
@@ -62,7 +43,7 @@ impl TransportState {
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         // As one number, which is one branch.
-        self.incoming as u8 | self.broken.map_or(0, |errno| errno.0.get()) == 0
+        self.incoming as u8 | u8::from(self.broken) == 0
     }
 
     /// Whether the end of the stream was received.
@@ -74,10 +55,10 @@ impl TransportState {
     /// What the stream wants, where something is unsent or nothing is.
     #[inline]
     pub(super) fn interest(&self, connection: &Connection, unsent: bool, again: bool) -> Interest {
-        let writable = unsent && self.broken.is_none();
+        let writable = unsent && !self.broken;
         if connection.goes_on() {
             let readable = !self.ended() && !self.paused;
-            return Interest { readable, writable, again, over: false };
+            return Interest { readable, writable, again, over: false, refused: None };
         }
         let over = match connection.status() {
             Status::Over(end) => !writable || matches!(end.cause, Cause::Deadline(_) | Cause::System(_)),
@@ -88,10 +69,7 @@ impl TransportState {
             writable: writable && !over,
             again: again && !over,
             over,
+            refused: None,
         }
-    }
-
-    pub(super) fn fail(&mut self, error: &io::Error) {
-        self.broken.get_or_insert(Errno::of(error));
     }
 }

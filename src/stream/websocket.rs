@@ -184,9 +184,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// receives, gives each event to the handler, sends the replies in one call, and says what to
     /// wait for now.
     ///
-    /// A handler's error stops the call at once. Replies made before it are sent or kept, and what
-    /// was received and not used is kept: the next call goes on behind the event that failed. With an
-    /// edge-triggered poller, make that call with [`Ready::READABLE`] without waiting.
+    /// The handler may return what its sends return. [`SendError::Closed`] changes nothing: a message that
+    /// crosses this end's Close frame has no reply. Any other refusal stops the call behind that event and
+    /// is returned in [`Interest::refused`], with [`Interest::again`]: the rest of what was received is
+    /// kept for the next call. The connection goes on in either case.
     ///
     /// ```
     /// # use websocket_stream::transport::memory;
@@ -215,24 +216,41 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// Either is this connection's alone. [`Error::System`] where the transport failed; [`Event::End`] was
-    /// given before it, and the stream can be dropped. [`Error::Send`] is the handler's own, and the
-    /// connection goes on: call again, as after any handler's error, or [`close`](Self::close) it. A handler
-    /// whose peer may send while this end is closing lets [`SendError::Closed`] pass.
+    /// The transport failed, and this connection is dead: [`Event::End`] was given before, and the stream
+    /// can be dropped.
     #[inline]
     pub fn drive(
         &mut self,
         turn: &mut Turn<'_>,
         ready: Ready,
-        handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
-    ) -> Result<Interest, Error> {
-        Call::new(self, turn).run(ready, handler).map_err(|stopped| match stopped {
-            Stopped::System(error) => Error::System(error),
-            Stopped::Handler(error) => Error::Send(error),
-        })
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
+    ) -> io::Result<Interest> {
+        let outcome = Call::new(self, turn).run(ready, |event, out| match handler(event, out) {
+            Ok(()) | Err(SendError::Closed) => Ok(()),
+            refused => refused,
+        });
+        match outcome {
+            Ok(interest) => Ok(interest),
+            Err(Stopped::System(error)) => Err(error),
+            Err(Stopped::Handler(error)) => Ok(self.refused(error)),
+        }
+    }
+
+    /// What a stream wants whose handler was refused what it sent.
+    #[cold]
+    fn refused(&self, error: SendError) -> Interest {
+        let interest = self.interest();
+        Interest { again: true, over: false, refused: Some(error), ..interest }
     }
 
     /// [`drive`](Self::drive) for a handler with an error type of its own.
+    ///
+    /// A handler's error stops the call at once, and the connection goes on. Replies made before it are
+    /// sent or kept, and what was received and not used is kept: the next call goes on behind the event
+    /// that failed. Make that call with [`Ready::READABLE`], without waiting, or drop the stream.
+    ///
+    /// A message may cross this end's Close frame, and its reply is then refused. A handler that replies
+    /// lets [`SendError::Closed`] pass.
     ///
     /// ```
     /// use websocket_stream::transport::memory;
@@ -338,7 +356,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// let mut scratch = Scratch::new();
     ///
     /// server.close(&mut scratch.at(0), CloseCode::GOING_AWAY, "we restart")?;
-    /// // The client answers by itself. It hears why, and goes when the server has ended the stream.
+    /// // The client answers by itself, and waits for the server to end the stream.
     /// let mut reason = None;
     /// let _ = client.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
     ///     if let Event::Close(close) = event {
@@ -347,6 +365,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///     Ok(())
     /// })?;
     /// assert_eq!(reason, Some((CloseCode::GOING_AWAY, "we restart".to_owned())));
+    /// // The server receives the answer and ends its direction; then the client is over and goes.
+    /// let _ = server.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(()))?;
+    /// assert!(client.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(()))?.over);
+    /// drop(client);
     /// let mut clean = None;
     /// let interest = server.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
     ///     if let Event::End(end) = event {

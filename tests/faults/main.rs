@@ -21,8 +21,8 @@ use websocket_stream::transport::faulty::{Disaster, Faulty, Weather};
 use websocket_stream::transport::memory;
 use websocket_stream::transport::scripted::{Scripted, Step};
 use websocket_stream::{
-    Cause, Config, Deadlines, End, Error, Event, Fault, Interest, Limits, Ready, Role, Scratch, SendError,
-    WebSocketStream,
+    Cause, Config, Deadlines, End, Error, Event, Fault, Limits, PauseReading, Ready, Role, Scratch,
+    SendError, WebSocketStream,
 };
 
 /// Runs `conversation` on ten thousand seeds, a share of them in each of a few threads, or on the one seed
@@ -105,6 +105,11 @@ impl Plan {
                 },
             ),
             call_events: choose(random, &[1, 2, 7, 4096]),
+            pause_reading: match self.styles.contains(&Style::Original) {
+                // An end that knows no time waits for ever for a peer that has paused.
+                true => PauseReading::Never,
+                false => choose(random, &[PauseReading::Never, PauseReading::ServerOnly]),
+            },
             ..Limits::default()
         };
         let silent = self.disaster == Some(Disaster::Silence);
@@ -295,7 +300,7 @@ fn after_an_error_of_the_transport_nothing_is_sent_and_each_call_says_so() {
         assert!(matches!(event, Event::End(told) if end.replace(told).is_none()));
         Ok(())
     });
-    assert!(matches!(driven, Err(Error::System(_))), "{driven:?}");
+    assert!(driven.is_err(), "{driven:?}");
     assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
     assert!(matches!(stream.send(&mut scratch.at(0), "x"), Err(Error::Send(SendError::Closed))));
     assert_eq!(stream.into_parts().transport.finish(), Ok(()));
@@ -315,7 +320,8 @@ fn a_transport_that_fails_while_its_handler_fails_is_not_used_again() {
             assert!(matches!(event, Event::End(told) if end.replace(told).is_none()));
             Err(SendError::Full)
         });
-        assert!(matches!(driven, Ok(Interest { over: true, .. }) | Err(Error::Send(SendError::Full))));
+        let interest = driven.unwrap();
+        assert!(interest.over || interest.refused == Some(SendError::Full) && interest.again);
     }
     assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
     assert_eq!(stream.into_parts().transport.finish(), Ok(()));
@@ -348,7 +354,7 @@ fn what_arrived_before_the_transport_failed_is_told_before_the_end() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(result, Error::System(_)), "{result}");
+    assert_eq!(result.kind(), ErrorKind::BrokenPipe);
     assert_eq!(heard, b"abc");
     assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
     assert_eq!(stream.into_parts().transport.finish(), Ok(()));

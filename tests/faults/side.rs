@@ -49,8 +49,6 @@ pub(crate) struct Record {
     pub(crate) heard_close: bool,
     pub(crate) system_error: bool,
     pub(crate) end: Option<End>,
-    /// Its end answers a Close frame with the same one, not only with its code.
-    pub(crate) echoes_reasons: bool,
 }
 
 pub(crate) struct Side {
@@ -95,7 +93,6 @@ impl Record {
             heard_close: false,
             system_error: false,
             end: None,
-            echoes_reasons: false,
         }
     }
 
@@ -134,6 +131,11 @@ impl Record {
             Err(SendError::Full) => {
                 let bound = self.limits.unsent.saturating_sub(Limits::CONTROL_ROOM);
                 assert!(unsent + size + 14 > bound, "{unsent} and {size} are no reason to refuse");
+                assert!(size < bound, "{size} never fits");
+            }
+            Err(SendError::TooLong) => {
+                let bound = self.limits.unsent.saturating_sub(Limits::CONTROL_ROOM);
+                assert!(size + 14 > bound, "{size} fits once less is unsent");
             }
             Err(SendError::MessageUnfinished | SendError::NoMessageBegun) => {
                 assert!(self.fragments.is_some())
@@ -291,7 +293,7 @@ impl Record {
             && let [before @ .., Item::Close(code, reason)] = heard
         {
             heard = before;
-            let expected = if peer.echoes_reasons { "enough" } else { "" };
+            let expected = if peer.fault_code().is_some() { "" } else { "enough" };
             assert_eq!((Some(*code), &reason[..]), (peer.fault_code().or(self.closed), expected));
         }
         let accepted = &peer.accepted[..accepted];
@@ -322,7 +324,7 @@ impl Side {
     ) -> Self {
         let limits = stream.config().limits.clone();
         let record = Record::new(random, limits, left, largest, misbehaves);
-        let interest = Interest { readable: true, writable: false, again: true, over: false };
+        let interest = Interest { readable: true, again: true, ..Interest::default() };
         Side { stream: Some(stream), interest, style, record }
     }
 
@@ -362,11 +364,11 @@ impl Side {
                         Ok(())
                     }
                 })
-                .map_err(|error| match error {
-                    Error::System(_) => Whim::System,
-                    Error::Send(SendError::NotUtf8) => Whim::Own,
-                    Error::Send(other) => Whim::Send(other),
-                    other => panic!("{other}"),
+                .map_err(|_| Whim::System)
+                .and_then(|interest| match interest.refused {
+                    None => Ok(interest),
+                    Some(SendError::NotUtf8) if interest.again => Err(Whim::Own),
+                    Some(other) => Err(Whim::Send(other)),
                 }),
             _ => stream.try_drive(turn, ready, |event, out| record.handle(event, out)),
         }));
@@ -392,7 +394,7 @@ impl Side {
     /// The original's way to receive: until nothing is there.
     fn read(&mut self) {
         let Some(stream) = &mut self.stream else { return };
-        self.interest = Interest { readable: true, writable: false, again: false, over: false };
+        self.interest = Interest { readable: true, ..Interest::default() };
         loop {
             stream.get_mut().refused = false;
             match stream.read() {

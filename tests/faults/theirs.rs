@@ -14,7 +14,7 @@ use websocket_stream::protocol::Status;
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::transport::faulty::{Disaster, Faulty};
 use websocket_stream::transport::memory::{self, MemoryStream};
-use websocket_stream::{CloseCode, Ready, Role, Scratch, WebSocketStream};
+use websocket_stream::{CloseCode, PauseReading, Ready, Role, Scratch, WebSocketStream};
 
 /// Their transport.
 struct Wire(Faulty<MemoryStream>);
@@ -170,7 +170,10 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
         true => (Role::Server, TheirRole::Client),
         false => (Role::Client, TheirRole::Server),
     };
-    let config = Arc::new(plan.config(random));
+    let mut config = plan.config(random);
+    // The other end may not read while it has something to write.
+    config.limits.pause_reading = PauseReading::Never;
+    let config = Arc::new(config);
     let stream = WebSocketStream::with_config(Watched::new(ours), role, config).unwrap();
     let (left, their_left) = match plan.large {
         true => (6, 6),
@@ -182,7 +185,6 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
     // Cleared anew for each read: with the default's 128 KiB nothing else would take time.
     let their_config = WebSocketConfig::default().read_buffer_size(4096);
     let mut record = Record::new(their_own, limits, their_left, plan.largest(), false);
-    record.echoes_reasons = true;
     let mut theirs = Theirs {
         socket: Some(WebSocket::from_raw_socket(Wire(theirs), their_role, Some(their_config))),
         record,

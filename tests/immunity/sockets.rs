@@ -3,13 +3,13 @@
 use super::ROLES;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::{BufReader, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 use websocket_stream::frame::{Header, mask};
 use websocket_stream::{
-    Cause, CloseCode, Config, End, Endpoint, Event, Fault, Limits, OpCode, Ready, Role, Scratch,
-    WebSocketStream,
+    Cause, CloseCode, Config, End, Endpoint, Event, Fault, Limits, OpCode, PauseReading, Ready, Role,
+    Scratch, WebSocketStream,
 };
 
 /// A guard against hanging, and nothing that is measured.
@@ -59,6 +59,10 @@ impl Peer {
     /// A Close frame with this code, and behind it the end and no reset.
     fn hear_close(&mut self, code: CloseCode) {
         assert_eq!(self.hear(), (0x88, code.get().to_be_bytes().to_vec()));
+        // A client that has closed waits for its server to end the stream.
+        if self.0 == Role::Client && code == CloseCode::NORMAL {
+            self.1.get_ref().shutdown(Shutdown::Write).unwrap();
+        }
         assert_eq!(self.1.read(&mut [0]).unwrap(), 0);
     }
 
@@ -179,7 +183,7 @@ fn over_tcp_what_was_echoed_before_a_fault_arrives_and_is_not_lost_to_a_reset() 
 #[test]
 fn over_tcp_a_peer_that_asks_for_much_and_does_not_read_costs_the_bound_and_gets_all_in_order() {
     const MESSAGES: u32 = 3000;
-    let limits = Limits { pause_reading: Some(60 << 10), ..Limits::default() };
+    let limits = Limits { pause_reading: PauseReading::Above(60 << 10), ..Limits::default() };
     for role in ROLES {
         let (end, held) = echo(role, &limits, |mut peer| {
             // Until nothing more is taken, and nothing moves: 30 MB are more than the system keeps.

@@ -137,7 +137,7 @@ impl<T: NonBlockingTransport> Wire<T> {
 
     pub(super) fn pending(&self, again: bool) -> Interest {
         let writable = !self.is_given() || self.transport.wants_write();
-        Interest { readable: !self.ended, writable, again, over: false }
+        Interest { readable: !self.ended, writable, again, over: false, refused: None }
     }
 
     /// What is left of it, with bytes that its owner took and did not use.
