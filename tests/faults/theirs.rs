@@ -184,7 +184,7 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
     let mut ours = Side::new(stream, plan.styles[0], own, left, plan.largest(), plan.misbehaves);
     // Cleared anew for each read: with the default's 128 KiB nothing else would take time.
     let their_config = WebSocketConfig::default().read_buffer_size(4096);
-    let mut record = Record::new(their_own, limits, their_left, plan.largest(), false);
+    let record = Record::new(their_own, limits, their_left, plan.largest(), false);
     let mut theirs = Theirs {
         socket: Some(WebSocket::from_raw_socket(Wire(theirs), their_role, Some(their_config))),
         record,
