@@ -128,12 +128,11 @@ impl<'h> Client<'h> {
     ) -> Result<WebSocketStream<TcpStream>, Box<dyn Error>> {
         let request = ClientRequest::new(self.host, target);
         let mut opening = ClientOpening::with_config(socket, request, Arc::clone(&self.config))?;
-        let mut ready = Ready::ALL;
         loop {
             let now = self.now();
-            match opening.advance(&mut self.scratch.at(now), ready)? {
+            match opening.advance(&mut self.scratch.at(now))? {
                 Progress::Pending(interest) => {
-                    ready = waiter.wait(interest, opening.next_deadline(now), now)?;
+                    waiter.wait(interest, opening.next_deadline(now), now)?;
                 }
                 // A client decides nothing.
                 Progress::Open | Progress::Decide(_) => return Ok(opening.into_stream()?),

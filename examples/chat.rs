@@ -149,11 +149,11 @@ impl Room {
     }
 
     /// Does what there is to do for one member. Tells whether it is gone.
-    fn turn(&mut self, index: usize, mut ready: Ready) -> Result<bool, Box<dyn Error>> {
+    fn turn(&mut self, index: usize, ready: Ready) -> Result<bool, Box<dyn Error>> {
         let now = self.now();
         let Some(member) = self.members.get_mut(index) else { return Ok(false) };
         while let Some(opening) = &mut member.opening {
-            match opening.advance(&mut self.scratch.at(now), ready)? {
+            match opening.advance(&mut self.scratch.at(now))? {
                 Progress::Pending(interest) => {
                     self.again.extend(interest.again.then_some(index));
                     return Ok(false);
@@ -161,7 +161,6 @@ impl Room {
                 Progress::Decide(_) => opening.answer(&Response::accept())?,
                 Progress::Open => {
                     member.stream = member.opening.take().map(ServerOpening::into_stream).transpose()?;
-                    ready = Ready::ALL;
                 }
             }
         }

@@ -98,7 +98,7 @@ impl Client {
         poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), SOCKET, both)?;
         let (mut scratch, start) = (Scratch::new(), Instant::now());
         let mut opening = ClientOpening::with_config(socket, request, config)?;
-        while let Progress::Pending(_) = opening.advance(&mut scratch.at(since(start)), Ready::ALL)? {
+        while let Progress::Pending(_) = opening.advance(&mut scratch.at(since(start)))? {
             wait(&mut poll, &mut events, timeout(opening.next_deadline(since(start)), since(start)))?;
         }
         let lines = Lines::new(&poll)?;
@@ -107,8 +107,7 @@ impl Client {
 
     /// Until the connection has ended.
     fn run(&mut self) -> Result<End, Box<dyn Error>> {
-        // What the poller said before was used up by the opening.
-        let mut ready = Ready::ALL;
+        let mut ready = Ready::NONE;
         let mut ended = None;
         loop {
             let now = since(self.start);

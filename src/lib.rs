@@ -18,13 +18,13 @@
 //! // The opening handshake: one object on either side, advanced until it is done.
 //! let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/echo"))?;
 //! let mut server = ServerOpening::new(a)?;
-//! assert!(matches!(client.advance(&mut scratch.at(now), Ready::ALL)?, Progress::Pending(_)));
-//! if let Progress::Decide(request) = server.advance(&mut scratch.at(now), Ready::ALL)? {
+//! assert!(matches!(client.advance(&mut scratch.at(now))?, Progress::Pending(_)));
+//! if let Progress::Decide(request) = server.advance(&mut scratch.at(now))? {
 //!     assert_eq!(request.path(), "/echo");
 //!     server.answer(&Response::accept())?;
 //! }
-//! assert!(matches!(server.advance(&mut scratch.at(now), Ready::ALL)?, Progress::Open));
-//! assert!(matches!(client.advance(&mut scratch.at(now), Ready::ALL)?, Progress::Open));
+//! assert!(matches!(server.advance(&mut scratch.at(now))?, Progress::Open));
+//! assert!(matches!(client.advance(&mut scratch.at(now))?, Progress::Open));
 //! let (mut server, mut client) = (server.into_stream()?, client.into_stream()?);
 //!
 //! // Then `drive`, for each readiness: events come in, replies go out.

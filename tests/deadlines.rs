@@ -402,32 +402,32 @@ fn an_opening_handshake_has_its_time_however_slowly_its_bytes_come() {
     let mut server = ServerOpening::new(a).unwrap();
     // The deadline counts from the first call, which it wants at once.
     assert_eq!(server.next_deadline(500), Some(500));
-    assert!(matches!(server.advance(&mut scratch.at(1_000), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(server.advance(&mut scratch.at(1_000)), Ok(Progress::Pending(_))));
     for (index, byte) in (0..).zip(request) {
         peer.send(&[*byte]).unwrap();
         let now = 1_000 + 100 * index;
-        assert!(matches!(server.advance(&mut scratch.at(now), Ready::READABLE), Ok(Progress::Pending(_))));
+        assert!(matches!(server.advance(&mut scratch.at(now)), Ok(Progress::Pending(_))));
         assert_eq!(server.next_deadline(now), Some(11_000));
     }
-    assert!(matches!(server.advance(&mut scratch.at(10_999), Ready::NONE), Ok(Progress::Pending(_))));
-    let late = server.advance(&mut scratch.at(11_000), Ready::NONE);
+    assert!(matches!(server.advance(&mut scratch.at(10_999)), Ok(Progress::Pending(_))));
+    let late = server.advance(&mut scratch.at(11_000));
     assert!(matches!(late, Err(OpeningError::Deadline)));
 
     // A client waits no longer for the answer.
     let (a, _peer) = memory::pair(4096);
     let mut client = ClientOpening::new(a, ClientRequest::new("a", "/")).unwrap();
-    assert!(matches!(client.advance(&mut scratch.at(1_000), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(client.advance(&mut scratch.at(1_000)), Ok(Progress::Pending(_))));
     assert_eq!(client.next_deadline(2_000), Some(11_000));
-    let late = client.advance(&mut scratch.at(11_000), Ready::NONE);
+    let late = client.advance(&mut scratch.at(11_000));
     assert!(matches!(late, Err(OpeningError::Deadline)));
 
     // Off.
     let (a, _peer) = memory::pair(4096);
     let config = Arc::new(Config { deadlines: OFF, ..Config::default() });
     let mut server = ServerOpening::with_config(a, config).unwrap();
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     assert_eq!(server.next_deadline(1 << 40), None);
-    assert!(matches!(server.advance(&mut scratch.at(1 << 40), Ready::NONE), Ok(Progress::Pending(_))));
+    assert!(matches!(server.advance(&mut scratch.at(1 << 40)), Ok(Progress::Pending(_))));
 }
 
 #[test]
@@ -436,16 +436,16 @@ fn an_opening_that_is_open_is_never_late() {
     let mut scratch = Scratch::new();
     let mut server = ServerOpening::new(a).unwrap();
     let mut client = ClientOpening::new(b, ClientRequest::new("a", "/")).unwrap();
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Decide(_))));
+    assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
+    assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Decide(_))));
     server.answer(&Response::accept()).unwrap();
     // The answer may still be on its way.
     assert_eq!(server.next_deadline(0), Some(10_000));
-    assert!(matches!(server.advance(&mut scratch.at(9_999), Ready::ALL), Ok(Progress::Open)));
-    assert!(matches!(client.advance(&mut scratch.at(9_999), Ready::ALL), Ok(Progress::Open)));
+    assert!(matches!(server.advance(&mut scratch.at(9_999)), Ok(Progress::Open)));
+    assert!(matches!(client.advance(&mut scratch.at(9_999)), Ok(Progress::Open)));
     assert_eq!((server.next_deadline(9_999), client.next_deadline(9_999)), (None, None));
-    assert!(matches!(server.advance(&mut scratch.at(20_000), Ready::NONE), Ok(Progress::Open)));
-    assert!(matches!(client.advance(&mut scratch.at(20_000), Ready::NONE), Ok(Progress::Open)));
+    assert!(matches!(server.advance(&mut scratch.at(20_000)), Ok(Progress::Open)));
+    assert!(matches!(client.advance(&mut scratch.at(20_000)), Ok(Progress::Open)));
 }
 
 #[test]
@@ -456,10 +456,10 @@ fn a_stream_does_not_inherit_the_time_that_its_opening_took() {
     let config = Arc::new(Config { deadlines, ..Config::default() });
     let mut server = ServerOpening::with_config(a, config).unwrap();
     let mut client = ClientOpening::new(b, ClientRequest::new("a", "/")).unwrap();
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
-    assert!(matches!(server.advance(&mut scratch.at(5_000), Ready::ALL), Ok(Progress::Decide(_))));
+    assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
+    assert!(matches!(server.advance(&mut scratch.at(5_000)), Ok(Progress::Decide(_))));
     server.answer(&Response::accept()).unwrap();
-    assert!(matches!(server.advance(&mut scratch.at(9_000), Ready::ALL), Ok(Progress::Open)));
+    assert!(matches!(server.advance(&mut scratch.at(9_000)), Ok(Progress::Open)));
     let mut stream = server.into_stream().unwrap();
     assert_eq!(stream.next_deadline(9_000), Some(9_000));
     assert!(!stream.drive(&mut scratch.at(9_000), Ready::ALL, |_, _| Ok(())).unwrap().over);

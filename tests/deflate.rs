@@ -511,11 +511,11 @@ fn open(
     let mut server = ServerOpening::with_config(a, config(server)).unwrap();
     let request = ClientRequest::new("localhost", "/");
     let mut client = ClientOpening::with_config(b, request, config(client)).unwrap();
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Pending(_)));
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Decide(_)));
+    assert!(matches!(client.advance(&mut scratch.at(0))?, Progress::Pending(_)));
+    assert!(matches!(server.advance(&mut scratch.at(0))?, Progress::Decide(_)));
     server.answer(answer).unwrap();
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
+    assert!(matches!(server.advance(&mut scratch.at(0))?, Progress::Open));
+    assert!(matches!(client.advance(&mut scratch.at(0))?, Progress::Open));
     Ok((server.into_stream().unwrap(), client.into_stream().unwrap()))
 }
 

@@ -101,9 +101,9 @@ fn tungstenite_accepts_our_request_and_we_accept_its_own() {
 
     let (a, b) = UnixStream::pair().unwrap();
     let mut opening = ClientOpening::new(a, ClientRequest::new("localhost", "/chat")).unwrap();
-    assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let mut theirs = tungstenite::accept(b).unwrap();
-    assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
+    assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Open)));
     let mut ours = opening.into_stream().unwrap();
     ours.send(&mut scratch.at(0), Message::Text("hello")).unwrap();
     assert_eq!(theirs.read().unwrap(), Theirs::text("hello"));
@@ -115,11 +115,11 @@ fn tungstenite_accepts_our_request_and_we_accept_its_own() {
     else {
         panic!("the answer is not there yet")
     };
-    match opening.advance(&mut scratch.at(0), Ready::ALL).unwrap() {
+    match opening.advance(&mut scratch.at(0)).unwrap() {
         Progress::Decide(request) => assert_eq!(request.path(), "/x"),
         other => panic!("{other:?}"),
     }
     opening.answer(&Response::accept()).unwrap();
-    assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
+    assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Open)));
     assert!(theirs.handshake().is_ok());
 }

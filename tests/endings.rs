@@ -54,10 +54,10 @@ fn serve(socket: TcpStream) -> Outcome {
     let mut opening = ServerOpening::new(socket).unwrap();
     let mut stream = loop {
         wait(opening.get_ref());
-        match opening.advance(&mut scratch.at(0), Ready::ALL) {
+        match opening.advance(&mut scratch.at(0)) {
             Ok(Progress::Decide(_)) => {
                 opening.answer(&Response::accept()).unwrap();
-                match opening.advance(&mut scratch.at(0), Ready::ALL) {
+                match opening.advance(&mut scratch.at(0)) {
                     Ok(Progress::Open) => break opening.into_stream().unwrap(),
                     Ok(_) => panic!("a response of a hundred bytes was not taken"),
                     Err(error) => return Outcome::NotOpened(error),

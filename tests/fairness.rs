@@ -276,12 +276,12 @@ fn a_client_whose_request_was_refused_and_that_floods_is_drained_in_small_calls(
     let mut opening = ServerOpening::new(a).unwrap();
     let mut scratch = Scratch::new();
     assert_eq!(client.send(b"no request at all\r\n\r\n").unwrap(), 21);
-    assert!(matches!(opening.advance(&mut scratch.at(0), Ready::READABLE), Ok(Progress::Pending(_))));
+    assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let refused = opening.get_ref().take_calls().received;
     while client.send(&[0; 4096]).is_ok() {}
     let mut drained = 0;
     loop {
-        let interest = match opening.advance(&mut scratch.at(0), Ready::READABLE) {
+        let interest = match opening.advance(&mut scratch.at(0)) {
             Ok(Progress::Pending(interest)) => interest,
             other => panic!("{other:?}"),
         };

@@ -13,8 +13,8 @@ use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
 use websocket_stream::transport::memory;
 use websocket_stream::{
     Cause, ClientOpening, CloseCode, Deadline, End, Endpoint, Error, Fault, Message, OpCode, OpeningError,
-    Outgoing, Progress, ReadError, Ready, Scratch, SendError, ServerOpening, Status, SystemError,
-    WebSocketStream, WriteError,
+    Outgoing, Progress, ReadError, Scratch, SendError, ServerOpening, Status, SystemError, WebSocketStream,
+    WriteError,
 };
 
 /// Each is said in words of its own, on one line, without a full stop.
@@ -165,9 +165,9 @@ fn asked(
     let (a, b) = memory::pair(4096);
     let request = ClientRequest::new("localhost", "/chat").subprotocol("chat");
     let mut client = ClientOpening::new(b, request).unwrap();
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let mut server = ServerOpening::new(a).unwrap();
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Decide(_))));
+    assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Decide(_))));
     (server, client)
 }
 
@@ -178,15 +178,15 @@ fn a_refusal_reaches_the_client_before_the_connection_ends() {
     assert_eq!(server.request().unwrap().path(), "/chat");
     server.answer(&Response::forbidden()).unwrap();
     // Sent, and its direction ended: now the client's end is awaited.
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
-    match client.advance(&mut scratch.at(0), Ready::ALL) {
+    assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
+    match client.advance(&mut scratch.at(0)) {
         Err(OpeningError::Response(ResponseFault::Refused { status: 403, .. })) => {}
         other => panic!("{other:?}"),
     }
     assert_eq!(client.response().unwrap().status(), 403);
     assert!(client.get_ref().is_readable() && client.get_mut().is_readable());
     drop(client);
-    let refused = server.advance(&mut scratch.at(0), Ready::ALL);
+    let refused = server.advance(&mut scratch.at(0));
     assert!(matches!(refused, Err(OpeningError::Answered { status: 403 })), "{refused:?}");
 }
 
@@ -196,10 +196,10 @@ fn an_accepted_opening_tells_its_subprotocol_and_gives_its_stream() {
     let (mut server, mut client) = asked(&mut scratch);
     server.answer(&Response::accept().subprotocol("chat")).unwrap();
     assert_eq!(server.answer(&Response::accept()), Err(ResponseError::Answered));
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
+    assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Open)));
+    assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Open)));
     // It stays so.
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
+    assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Open)));
     assert_eq!(client.subprotocol(), Some("chat"));
     assert!(server.get_ref().is_writable() && server.get_mut().is_writable());
     let (server, client) = (server.into_stream().unwrap(), client.into_stream().unwrap());
@@ -214,7 +214,7 @@ fn a_faulty_request_is_answered_and_told() {
     let mut server = ServerOpening::new(a).unwrap();
     b.send(b"POST / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n").unwrap();
     b.shutdown_write().unwrap();
-    let fault = server.advance(&mut scratch.at(0), Ready::ALL);
+    let fault = server.advance(&mut scratch.at(0));
     assert!(matches!(fault, Err(OpeningError::Request(_))), "{fault:?}");
     let mut answer = [0; 16];
     assert_eq!(b.recv(&mut answer).unwrap(), 16);
@@ -230,13 +230,13 @@ fn an_end_of_stream_or_a_broken_transport_ends_an_opening() {
     let (a, b) = memory::pair(4096);
     let mut server = ServerOpening::new(a).unwrap();
     drop(b);
-    let ended = server.advance(&mut scratch.at(0), Ready::ALL);
+    let ended = server.advance(&mut scratch.at(0));
     assert!(matches!(ended, Err(OpeningError::EndOfStream)), "{ended:?}");
 
     let (a, b) = memory::pair(4096);
     let mut client = ClientOpening::new(a, ClientRequest::new("localhost", "/")).unwrap();
     drop(b);
-    let broken = client.advance(&mut scratch.at(0), Ready::ALL);
+    let broken = client.advance(&mut scratch.at(0));
     assert!(matches!(broken, Err(OpeningError::System(_))), "{broken:?}");
 }
 
@@ -288,28 +288,28 @@ fn a_request_and_a_refusal_that_are_taken_in_parts_are_finished_and_told_in_betw
     let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/chat")).unwrap();
     client.get_ref().limit_send(0);
     for _ in 0..2 {
-        match client.advance(&mut scratch.at(0), Ready::ALL).unwrap() {
+        match client.advance(&mut scratch.at(0)).unwrap() {
             Progress::Pending(interest) => assert!(interest.writable),
             other => panic!("{other:?}"),
         }
     }
     client.get_ref().limit_send(usize::MAX);
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::WRITABLE), Ok(Progress::Pending(_))));
+    assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
 
     let mut server = ServerOpening::new(a).unwrap();
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Decide(_))));
+    assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Decide(_))));
     // The request is asked about until it is answered.
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Decide(_))));
+    assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Decide(_))));
     server.answer(&Response::forbidden()).unwrap();
     server.get_ref().limit_send(0);
-    match server.advance(&mut scratch.at(0), Ready::ALL).unwrap() {
+    match server.advance(&mut scratch.at(0)).unwrap() {
         Progress::Pending(interest) => assert!(interest.writable),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     server.get_ref().limit_send(usize::MAX);
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::WRITABLE), Ok(Progress::Pending(_))));
-    let refused = client.advance(&mut scratch.at(0), Ready::ALL);
+    assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
+    let refused = client.advance(&mut scratch.at(0));
     assert!(
         matches!(refused, Err(OpeningError::Response(ResponseFault::Refused { status: 403, .. }))),
         "{refused:?}"

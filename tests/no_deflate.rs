@@ -13,11 +13,11 @@ fn an_offer_is_declined() {
     let mut server = ServerOpening::new(a).unwrap();
     let offer = ClientRequest::new("localhost", "/").extensions("permessage-deflate; client_max_window_bits");
     let mut client = ClientOpening::new(b, offer).unwrap();
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL).unwrap(), Progress::Pending(_)));
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL).unwrap(), Progress::Decide(_)));
+    assert!(matches!(client.advance(&mut scratch.at(0)).unwrap(), Progress::Pending(_)));
+    assert!(matches!(server.advance(&mut scratch.at(0)).unwrap(), Progress::Decide(_)));
     server.answer(&Response::accept()).unwrap();
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL).unwrap(), Progress::Open));
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL).unwrap(), Progress::Open));
+    assert!(matches!(server.advance(&mut scratch.at(0)).unwrap(), Progress::Open));
+    assert!(matches!(client.advance(&mut scratch.at(0)).unwrap(), Progress::Open));
     assert_eq!(client.response().unwrap().header("Sec-WebSocket-Extensions"), None);
 }
 

@@ -2,9 +2,7 @@
 
 use websocket_stream::handshake::{ClientRequest, RequestFault, Response, ResponseError, ResponseFault};
 use websocket_stream::transport::memory::{self, MemoryStream};
-use websocket_stream::{
-    ClientOpening, NonBlockingTransport, OpeningError, Progress, Ready, Scratch, ServerOpening,
-};
+use websocket_stream::{ClientOpening, NonBlockingTransport, OpeningError, Progress, Scratch, ServerOpening};
 
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: a\r\nUser-Agent: probe\r\n\r\n";
 
@@ -15,7 +13,7 @@ fn asked(bytes: &[u8], at_a_time: usize) -> (ServerOpening<MemoryStream>, Memory
     let mut scratch = Scratch::new();
     for piece in bytes.chunks(at_a_time) {
         assert_eq!(peer.send(piece).unwrap(), piece.len());
-        if let Progress::Decide(_) = opening.advance(&mut scratch.at(0), Ready::READABLE).unwrap() {
+        if let Progress::Decide(_) = opening.advance(&mut scratch.at(0)).unwrap() {
             return (opening, peer);
         }
     }
@@ -25,12 +23,12 @@ fn asked(bytes: &[u8], at_a_time: usize) -> (ServerOpening<MemoryStream>, Memory
 /// Sends the answer, and ends the connection as the peer. Gives what came, and how the opening ended.
 fn answered(mut opening: ServerOpening<MemoryStream>, mut peer: MemoryStream) -> (String, OpeningError) {
     let mut scratch = Scratch::new();
-    assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let mut answer = [0; 4096];
     let n = peer.recv(&mut answer).unwrap();
     assert_eq!(peer.recv(&mut [0]).unwrap(), 0, "the connection ends behind it");
     drop(peer);
-    let error = opening.advance(&mut scratch.at(0), Ready::ALL).unwrap_err();
+    let error = opening.advance(&mut scratch.at(0)).unwrap_err();
     (String::from_utf8(answer[..n].to_vec()).unwrap(), error)
 }
 
@@ -74,7 +72,7 @@ fn a_wrong_upgrade_is_answered_once_and_not_decided() {
     let (a, mut peer) = memory::pair(4096);
     let mut opening = ServerOpening::new(a).unwrap();
     peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n").unwrap();
-    assert!(matches!(opening.advance(&mut Scratch::new().at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(opening.advance(&mut Scratch::new().at(0)), Ok(Progress::Pending(_))));
     assert_eq!(opening.answer(&Response::new(200)), Err(ResponseError::Answered));
     let mut answer = [0; 4096];
     let n = peer.recv(&mut answer).unwrap();
@@ -102,7 +100,7 @@ fn the_transport_and_all_bytes_come_back_for_another_server() {
         let (a, mut peer) = memory::pair(4096);
         let mut opening = ServerOpening::new(a).unwrap();
         peer.send(&bytes[..20]).unwrap();
-        let _ = opening.advance(&mut Scratch::new().at(0), Ready::ALL).unwrap();
+        let _ = opening.advance(&mut Scratch::new().at(0)).unwrap();
         assert_eq!(opening.into_parts().unread, bytes[..20]);
         let (mut opening, _peer) = asked(&bytes, 4096);
         opening.answer(&Response::new(404)).unwrap();
@@ -118,14 +116,14 @@ fn a_client_that_is_sent_elsewhere_sees_where_and_can_read_why() {
     let request = ClientRequest::new("localhost", "/old").basic_auth("Aladdin", "open sesame");
     let mut opening = ClientOpening::new(a, request).unwrap();
     let mut scratch = Scratch::new();
-    assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let mut sent = [0; 4096];
     let n = server.recv(&mut sent).unwrap();
     let sent = String::from_utf8_lossy(&sent[..n]);
     assert!(sent.contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{sent}");
     server.send(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: wss://b.example/new\r\n\r\nmov").unwrap();
     for repeated in [false, true] {
-        match opening.advance(&mut scratch.at(0), Ready::ALL) {
+        match opening.advance(&mut scratch.at(0)) {
             Err(OpeningError::Response(ResponseFault::Refused { status: 307, used })) => {
                 assert_eq!(used == 0, repeated);
             }

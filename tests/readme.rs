@@ -31,14 +31,14 @@ fn opening(socket: TcpStream, mut scratch: Scratch, now: u64, ready: Ready) -> R
     // README
     let mut opening = ServerOpening::new(socket)?; // once for each connection
     // For each readiness:
-    match opening.advance(&mut scratch.at(now), ready)? {
+    match opening.advance(&mut scratch.at(now))? {
         Progress::Pending(interest) => { /* wait for it, and for opening.next_deadline() */ }
         Progress::Decide(request) => {
             let known = request.path() == "/chat"; // and its headers, Origin, subprotocols
             opening.answer(&if known { Response::accept() } else { Response::new(404) })?;
             // Now, or later; then advance again at once.
         }
-        Progress::Open => { /* let ws = opening.into_stream()?; drive it at once, with Ready::ALL */ }
+        Progress::Open => { /* let ws = opening.into_stream()?; drive it at once */ }
     }
     // END
     Ok(())

@@ -1,6 +1,7 @@
 //! Defects that were found in review, each under what is right instead.
 
 use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use websocket_stream::handshake::{ClientRequest, Response, ResponseFault, accept_key};
@@ -133,21 +134,21 @@ fn an_opening_that_is_not_open_is_given_back_and_goes_on() {
     for piece in request().chunks(100) {
         peer.send(piece).unwrap();
         server = *server.into_stream().unwrap_err().0;
-        let _ = server.advance(&mut scratch.at(0), Ready::ALL).unwrap();
+        let _ = server.advance(&mut scratch.at(0)).unwrap();
     }
     server.answer(&Response::accept()).unwrap();
     // The response is longer than what the transport takes at once.
-    assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let mut server = *server.into_stream().unwrap_err().0;
     while peer.recv(&mut [0; 64]).is_ok() {}
     for _ in 0..2 {
-        assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Open)));
+        assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Open)));
     }
     server.into_stream().unwrap();
 
     let (a, _peer) = memory::pair(4096);
     let mut client = ClientOpening::new(a, ClientRequest::new("a", "/")).unwrap();
-    assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+    assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     assert!(client.into_stream().is_err());
 }
 
@@ -158,13 +159,13 @@ fn a_refused_client_that_does_not_go_has_been_refused_and_was_not_late() {
         let (a, mut peer) = memory::pair(4096);
         let mut server = ServerOpening::new(a).unwrap();
         peer.send(if faulty { b"GET / HTTP/1.1\r\nno header\r\n\r\n" } else { request() }).unwrap();
-        let _ = server.advance(&mut scratch.at(0), Ready::ALL).unwrap();
+        let _ = server.advance(&mut scratch.at(0)).unwrap();
         if !faulty {
             server.answer(&Response::forbidden()).unwrap();
         }
-        assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+        assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
         let late = server.next_deadline(0).unwrap();
-        match server.advance(&mut scratch.at(late), Ready::NONE) {
+        match server.advance(&mut scratch.at(late)) {
             Err(OpeningError::Request(_)) => assert!(faulty),
             Err(OpeningError::Answered { status: 403 }) => assert!(!faulty),
             other => panic!("{other:?}"),
@@ -178,7 +179,7 @@ fn whose_request_is_cut_short() -> (ClientOpening<MemoryStream>, MemoryStream, S
     let request = ClientRequest::new("a", "/").header("X", "x".repeat(1000));
     let mut client = ClientOpening::new(a, request).unwrap();
     let mut scratch = Scratch::new();
-    let Ok(Progress::Pending(interest)) = client.advance(&mut scratch.at(0), Ready::ALL) else { panic!() };
+    let Ok(Progress::Pending(interest)) = client.advance(&mut scratch.at(0)) else { panic!() };
     assert!(interest.readable && interest.writable);
     (client, server, scratch)
 }
@@ -189,7 +190,7 @@ fn a_refusal_is_heard_though_not_all_of_the_request_was_sent_and_stays() {
     server.send(b"HTTP/1.1 431 Too Large\r\n\r\nless").unwrap();
     let late = client.next_deadline(0).unwrap();
     for now in [0, 0, late] {
-        match client.advance(&mut scratch.at(now), Ready::READABLE) {
+        match client.advance(&mut scratch.at(now)) {
             Err(OpeningError::Response(ResponseFault::Refused { status: 431, .. })) => {}
             other => panic!("{other:?} at {now}"),
         }
@@ -213,7 +214,7 @@ fn what_was_not_sent_cannot_have_been_accepted() {
     server.send(&accepts.concat()).unwrap();
     // With what the transport takes now it is still not all.
     for _ in 0..2 {
-        match client.advance(&mut scratch.at(0), Ready::ALL) {
+        match client.advance(&mut scratch.at(0)) {
             Err(OpeningError::Response(ResponseFault::Early)) => {}
             other => panic!("{other:?}"),
         }
@@ -423,5 +424,88 @@ fn a_client_ends_tcp_after_its_server_whoever_closes() {
         assert!(!drive(5_000));
         assert!(drive(5_001));
         assert!(end.unwrap().is_clean());
+    }
+}
+
+/// A client's opening with a long request, over TCP, and the server's end.
+fn long_request() -> (ClientOpening<TcpStream>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    // More than both ends' buffers hold.
+    let request = ClientRequest::new("a", "/").header("X", "x".repeat(32 << 20));
+    (ClientOpening::new(client, request).unwrap(), listener.accept().unwrap().0)
+}
+
+/// Advances until the opening has failed, with a poll before each call.
+fn failure(opening: &mut ClientOpening<TcpStream>, scratch: &mut Scratch) -> OpeningError {
+    loop {
+        match opening.advance(&mut scratch.at(0)) {
+            Ok(Progress::Pending(interest)) => {
+                use rustix::event::{PollFd, PollFlags, Timespec, poll};
+                let mut flags = PollFlags::empty();
+                flags.set(PollFlags::IN, interest.readable);
+                flags.set(PollFlags::OUT, interest.writable);
+                let mut fds = [PollFd::new(opening.get_ref(), flags)];
+                let hang = Timespec { tv_sec: 60, tv_nsec: 0 };
+                assert_eq!(poll(&mut fds, Some(&hang)).unwrap(), 1, "it hangs");
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => return error,
+        }
+    }
+}
+
+#[test]
+fn an_early_refusal_over_tcp_is_heard_though_a_reset_is_behind_it() {
+    for (answer, status) in [("431 Request Header Fields Too Large", 431), ("503 Service Unavailable", 503)] {
+        let (mut opening, mut server) = long_request();
+        let mut scratch = Scratch::new();
+        assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
+        server.write_all(format!("HTTP/1.1 {answer}\r\n\r\nless").as_bytes()).unwrap();
+        // With unread input: a reset follows the answer.
+        drop(server);
+        let late = opening.next_deadline(0).unwrap();
+        let error = failure(&mut opening, &mut scratch);
+        assert_eq!(error.can_retry(), status == 503);
+        for (now, error) in [(0, Ok(error)), (0, Err(())), (late, Err(()))] {
+            match error.unwrap_or_else(|()| opening.advance(&mut scratch.at(now)).unwrap_err()) {
+                OpeningError::Response(ResponseFault::Refused { status: told, .. }) => {
+                    assert_eq!(told, status)
+                }
+                other => panic!("{other:?} at {now}"),
+            }
+        }
+        assert_eq!(opening.next_deadline(late), None);
+        assert_eq!(opening.response().unwrap().status(), status);
+        assert_eq!(opening.into_parts().unread, b"less");
+    }
+}
+
+#[test]
+fn a_system_error_of_an_opening_stays_what_it_was() {
+    let (mut opening, server) = long_request();
+    let mut scratch = Scratch::new();
+    assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
+    let late = opening.next_deadline(0).unwrap();
+    drop(server);
+    let OpeningError::System(first) = failure(&mut opening, &mut scratch) else { panic!() };
+    assert!(first.raw_os_error().is_some());
+    for now in [0, 0, late] {
+        let Err(OpeningError::System(error)) = opening.advance(&mut scratch.at(now)) else { panic!() };
+        assert_eq!((error.raw_os_error(), error.kind()), (first.raw_os_error(), first.kind()));
+    }
+    // An end of the stream stays one, too, and so does a server's error.
+    let (a, b) = memory::pair(4096);
+    let mut client = ClientOpening::new(a, ClientRequest::new("a", "/")).unwrap();
+    let mut server = ServerOpening::new(b).unwrap();
+    server.get_mut().plan_recv([Err(io::ErrorKind::ConnectionAborted)]);
+    for now in [0, 0, 20_000] {
+        let Err(OpeningError::System(error)) = server.advance(&mut scratch.at(now)) else { panic!() };
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    }
+    server.get_mut().shutdown_write().unwrap();
+    for now in [0, 0, 20_000] {
+        let error = client.advance(&mut scratch.at(now)).unwrap_err();
+        assert!(matches!(error, OpeningError::EndOfStream) && error.can_retry(), "{error:?}");
     }
 }

@@ -78,12 +78,12 @@ fn open(capacity: usize, scratch: &mut Scratch) -> Opened {
     let mut ready_for = [Ready::ALL; 2];
     for _ in 0..1_000_000 {
         let mut open = 0;
-        match client.advance(&mut scratch.at(0), ready_for[0]).unwrap() {
+        match client.advance(&mut scratch.at(0)).unwrap() {
             Progress::Pending(interest) => ready_for[0] = ready(interest, client.get_ref().get_ref()),
             Progress::Decide(_) => unreachable!(),
             Progress::Open => open += 1,
         }
-        let asked = match server.advance(&mut scratch.at(0), ready_for[1]).unwrap() {
+        let asked = match server.advance(&mut scratch.at(0)).unwrap() {
             Progress::Pending(interest) => {
                 ready_for[1] = ready(interest, server.get_ref().get_ref());
                 false

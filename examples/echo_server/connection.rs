@@ -27,11 +27,11 @@ impl Connection {
         &mut self,
         scratch: &mut Scratch,
         now: u64,
-        mut ready: Ready,
+        ready: Ready,
     ) -> Result<Option<Interest>, Box<dyn Error>> {
         if let Self::Opening(opening) = self {
             loop {
-                match opening.advance(&mut scratch.at(now), ready)? {
+                match opening.advance(&mut scratch.at(now))? {
                     Progress::Pending(interest) => return Ok(Some(interest)),
                     Progress::Open => break,
                     // Pages of any site may have their own words back.
@@ -43,8 +43,6 @@ impl Connection {
             }
             if let Self::Opening(opening) = std::mem::replace(self, Self::Gone) {
                 *self = Self::Open(opening.into_stream()?);
-                // What its poller said before was used up by the opening.
-                ready.readable = true;
             }
         }
         let Self::Open(stream) = self else { return Ok(None) };

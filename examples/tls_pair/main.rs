@@ -62,8 +62,8 @@ fn open(
     scratch: &mut Scratch,
 ) -> Result<(Stream, Stream), Box<dyn Error>> {
     loop {
-        let client_is_open = matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open);
-        let asked = match server.advance(&mut scratch.at(0), Ready::ALL)? {
+        let client_is_open = matches!(client.advance(&mut scratch.at(0))?, Progress::Open);
+        let asked = match server.advance(&mut scratch.at(0))? {
             Progress::Decide(_) => true,
             Progress::Open if client_is_open => return Ok((server.into_stream()?, client.into_stream()?)),
             _ => false,

@@ -156,22 +156,16 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     fn open(mut transport: T, role: Role, config: SharedConfig) -> io::Result<Self> {
         transport.set_nonblocking()?;
         transport.set_nodelay()?;
-        Ok(Self::from_opening(transport, role, config, &[], false))
+        let connection = Connection::from_shared(role, config);
+        Ok(Self::assemble(transport, connection, Spill::default(), Incoming::Announced))
     }
 
-    /// A stream whose opening handshake has just been made; `unread` came behind its head.
-    /// A poller may have said before that the peer has ended its direction.
-    pub(super) fn from_opening(
-        transport: T,
-        role: Role,
-        config: SharedConfig,
-        unread: &[u8],
-        to_the_end: bool,
-    ) -> Self {
+    /// A stream whose opening handshake has just been made; `unread` came behind its head. More may have
+    /// come, and the peer's end of stream, that no poller announces again: the first call looks for it.
+    pub(super) fn from_opening(transport: T, role: Role, config: SharedConfig, unread: &[u8]) -> Self {
         let connection = Connection::from_shared(role, config);
         let spill = Spill { unread: UnreadBytes::new(unread), ..Spill::default() };
-        let incoming = if to_the_end { Incoming::ToTheEnd } else { Incoming::Announced };
-        Self::assemble(transport, connection, spill, incoming)
+        Self::assemble(transport, connection, spill, Incoming::ToTheEnd)
     }
 
     pub(super) fn assemble(transport: T, connection: Connection, spill: Spill, incoming: Incoming) -> Self {

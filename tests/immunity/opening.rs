@@ -48,7 +48,7 @@ impl Serving {
     fn receive(&mut self, bytes: &[u8]) -> Option<Result<(), OpeningError>> {
         assert_eq!(self.client.send(bytes).unwrap(), bytes.len());
         loop {
-            match self.opening.advance(&mut self.scratch.at(0), Ready::READABLE) {
+            match self.opening.advance(&mut self.scratch.at(0)) {
                 Ok(Progress::Pending(interest)) if interest.again => {}
                 Ok(Progress::Pending(_)) => return None,
                 Ok(Progress::Open) => return Some(Ok(())),
@@ -92,7 +92,7 @@ impl Asking {
         let mut scratch = Scratch::new();
         let request = ClientRequest::new("localhost", "/").subprotocol("chat").extensions("x-known");
         let mut opening = ClientOpening::with_config(a, request, config).unwrap();
-        assert!(matches!(opening.advance(&mut scratch.at(0), Ready::ALL), Ok(Progress::Pending(_))));
+        assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
         let mut handshake = ServerHandshake::new(Default::default());
         handshake.receive(read_all(&mut server).as_bytes()).unwrap();
         let mut response = Vec::new();
@@ -107,7 +107,7 @@ impl Asking {
 
     fn receive(&mut self, bytes: &[u8]) -> Option<Result<(), OpeningError>> {
         assert_eq!(self.server.send(bytes).unwrap(), bytes.len());
-        match self.opening.advance(&mut self.scratch.at(0), Ready::READABLE) {
+        match self.opening.advance(&mut self.scratch.at(0)) {
             Ok(Progress::Pending(_)) => None,
             Ok(Progress::Open) => Some(Ok(())),
             Ok(other) => panic!("{other:?}"),
@@ -365,7 +365,7 @@ fn line_ends_and_nul_in_what_the_application_gives_are_refused_before_anything_i
         ] {
             let mut server = Serving::new(Arc::default());
             assert_eq!(server.client.send(REQUEST.as_bytes()).unwrap(), REQUEST.len());
-            let progress = server.opening.advance(&mut server.scratch.at(0), Ready::ALL);
+            let progress = server.opening.advance(&mut server.scratch.at(0));
             assert!(matches!(progress, Ok(Progress::Decide(_))));
             assert!(server.opening.answer(&response).is_err(), "{response:?}");
             assert_eq!(read_all(&mut server.client), "");

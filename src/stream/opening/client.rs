@@ -8,7 +8,7 @@ use super::{OpeningError, Progress};
 use crate::handshake::Received as Head;
 use crate::handshake::{ClientHandshake, ClientRequest, ReceivedResponse, ResponseFault};
 use crate::protocol::{Config, Role, SharedConfig};
-use crate::stream::{Ready, Turn};
+use crate::stream::Turn;
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
@@ -34,10 +34,10 @@ use std::sync::Arc;
 ///     .basic_auth("Aladdin", "open sesame")
 ///     .header("Cookie", "seen=1");
 /// let mut opening = ClientOpening::new(a, request)?;
-/// opening.advance(&mut scratch.at(0), Ready::ALL)?;
+/// opening.advance(&mut scratch.at(0))?;
 ///
 /// server.send(b"HTTP/1.1 302 Found\r\nLocation: wss://chat.example.com/\r\n\r\n")?;
-/// match opening.advance(&mut scratch.at(0), Ready::ALL) {
+/// match opening.advance(&mut scratch.at(0)) {
 ///     Err(OpeningError::Response(ResponseFault::Refused { status: 300..400, .. })) => {}
 ///     other => panic!("{other:?}"),
 /// }
@@ -49,8 +49,6 @@ use std::sync::Arc;
 pub struct ClientOpening<T> {
     wire: Wire<T>,
     handshake: ClientHandshake,
-    /// Why there will be no WebSocket: it stays.
-    fault: Option<ResponseFault>,
 }
 
 impl<T: NonBlockingTransport> ClientOpening<T> {
@@ -84,7 +82,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut wire = Wire::new(transport, Role::Client, config)?;
         handshake.write_request(&mut wire.out);
-        Ok(Self { wire, handshake, fault: None })
+        Ok(Self { wire, handshake })
     }
 
     /// Goes on as far as it can without waiting.
@@ -94,33 +92,35 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     /// Why there will be no WebSocket. After [`ResponseFault::Refused`] the
     /// [`response`](Self::response) can be looked at, to follow a redirect, say; its body begins with the
     /// `unread` bytes of [`into_parts`](Self::into_parts).
-    pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
-        let begun = self.wire.begin(turn.now, ready);
-        if let Some(fault) = self.fault {
-            return Err(OpeningError::Response(fault));
+    pub fn advance(&mut self, turn: &mut Turn<'_>) -> Result<Progress<'_>, OpeningError> {
+        self.wire.begin(turn.now).map_err(|error| self.wire.fail(error))?;
+        if !self.wire.open {
+            self.wire.open = self.respond().map_err(|error| self.wire.fail(error))?;
         }
-        begun?;
-        if self.wire.open {
-            return Ok(Progress::Open);
-        }
-        self.wire.flush()?;
-        // A server may answer before all of the request is sent: it refuses, say. And what a transport holds
-        // or does not take may wait for what the peer has to say first, as in TLS's handshake.
+        Ok(match self.wire.open {
+            true => Progress::Open,
+            false => Progress::Pending(self.wire.pending(false)),
+        })
+    }
+
+    /// Sends the request and takes the response, as far as they go. Whether the connection is open.
+    fn respond(&mut self) -> Result<bool, OpeningError> {
+        // A server may answer before all of the request is sent, to refuse it, and then reset the
+        // connection: the answer has arrived though sending fails.
+        let mut failed = self.wire.flush().err();
+        // What a transport holds or does not take may wait for what the peer has to say first, as in TLS's
+        // handshake.
         let mut buffer = [0; RECEIVE_BYTES];
         loop {
-            let n = self.wire.receive(&mut buffer)?;
-            if n == 0 {
-                return Ok(Progress::Pending(self.wire.pending(false)));
-            }
-            match self.answered(&buffer[..n]) {
-                Ok(false) => {}
-                Ok(true) => {
-                    self.wire.open = true;
-                    return Ok(Progress::Open);
-                }
-                Err(fault) => {
-                    self.fault = Some(fault.repeated());
-                    return Err(OpeningError::Response(fault));
+            match (self.wire.receive(&mut buffer), failed) {
+                (Ok(0), None) => return Ok(false),
+                (Ok(0) | Err(_), Some(failed)) => return Err(failed.into()),
+                (Err(error), None) => return Err(error),
+                (Ok(n), still) => {
+                    if self.answered(&buffer[..n]).map_err(OpeningError::Response)? {
+                        return Ok(true);
+                    }
+                    failed = still;
                 }
             }
         }

@@ -24,7 +24,7 @@ macro_rules! shared_methods {
             }
 
             /// The stream, once it is [`Progress::Open`]. Bytes that came behind the head are in it, and
-            /// are read first: drive it once at once, with [`Ready::ALL`].
+            /// are read first: drive it once at once, with any [`Ready`].
             ///
             /// # Errors
             ///
@@ -54,6 +54,7 @@ pub use server::ServerOpening;
 
 use super::Interest;
 use crate::handshake::{Request, RequestFault, ResponseFault};
+use crate::protocol::SystemError;
 use std::{fmt, io};
 
 /// How far an opening is.
@@ -89,6 +90,49 @@ pub enum OpeningError {
     Deadline,
     /// The system refused a call on the transport.
     System(io::Error),
+}
+
+impl OpeningError {
+    /// Returns whether the same opening may succeed later: after an error on the way, a deadline that
+    /// passed, or a refusal that is for now (status 408, 425, 429, 500, 502, 503 or 504).
+    ///
+    /// A faulty request or response, any other refusal, a certificate that is not trusted (TLS transports
+    /// report it as `InvalidData`) and a call that the system does not permit fail again.
+    ///
+    /// ```
+    /// use std::io::{Error, ErrorKind};
+    /// use websocket_stream::OpeningError;
+    ///
+    /// let reset = OpeningError::from(Error::from(ErrorKind::ConnectionReset));
+    /// assert!(reset.can_retry());
+    /// let untrusted = OpeningError::from(Error::new(ErrorKind::InvalidData, "unknown issuer"));
+    /// assert!(!untrusted.can_retry());
+    /// ```
+    pub fn can_retry(&self) -> bool {
+        use io::ErrorKind::{InvalidData, InvalidInput, PermissionDenied, Unsupported};
+        match self {
+            Self::Response(ResponseFault::Refused { status, .. }) => {
+                matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
+            }
+            Self::Request(_) | Self::Response(_) | Self::Answered { .. } => false,
+            Self::EndOfStream | Self::Deadline => true,
+            Self::System(error) => {
+                !matches!(error.kind(), InvalidData | InvalidInput | PermissionDenied | Unsupported)
+            }
+        }
+    }
+
+    /// The error for a further call on an opening that has failed.
+    fn repeated(&self) -> Self {
+        match self {
+            Self::Request(fault) => Self::Request(*fault),
+            Self::Response(fault) => Self::Response(fault.repeated()),
+            Self::Answered { status } => Self::Answered { status: *status },
+            Self::EndOfStream => Self::EndOfStream,
+            Self::Deadline => Self::Deadline,
+            Self::System(error) => Self::System(SystemError::from(error).into()),
+        }
+    }
 }
 
 impl From<io::Error> for OpeningError {

@@ -8,7 +8,7 @@ use super::{OpeningError, Progress};
 use crate::handshake::Received as Head;
 use crate::handshake::{Request, RequestFault, Response, ResponseError, ServerHandshake};
 use crate::protocol::{Config, Role, SharedConfig};
-use crate::stream::{Ready, Turn};
+use crate::stream::{Interest, Turn};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
@@ -26,14 +26,14 @@ use std::sync::Arc;
 /// let mut server = ServerOpening::new(a)?;
 /// let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/chat"))?;
 ///
-/// assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Pending(_)));
-/// match server.advance(&mut scratch.at(0), Ready::ALL)? {
+/// assert!(matches!(client.advance(&mut scratch.at(0))?, Progress::Pending(_)));
+/// match server.advance(&mut scratch.at(0))? {
 ///     Progress::Decide(request) => assert_eq!(request.path(), "/chat"),
 ///     _ => unreachable!(),
 /// }
 /// server.answer(&Response::accept())?;
-/// assert!(matches!(server.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
-/// assert!(matches!(client.advance(&mut scratch.at(0), Ready::ALL)?, Progress::Open));
+/// assert!(matches!(server.advance(&mut scratch.at(0))?, Progress::Open));
+/// assert!(matches!(client.advance(&mut scratch.at(0))?, Progress::Open));
 /// let (_server, _client) = (server.into_stream()?, client.into_stream()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -57,10 +57,10 @@ use std::sync::Arc;
 /// # let (a, mut peer) = websocket_stream::transport::memory::pair(4096);
 /// # let (mut scratch, mut opening) = (Scratch::new(), ServerOpening::new(a)?);
 /// # peer.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")?;
-/// # let Progress::Decide(request) = opening.advance(&mut scratch.at(0), Ready::ALL)? else { panic!() };
+/// # let Progress::Decide(request) = opening.advance(&mut scratch.at(0))? else { panic!() };
 /// # let response = decide(&request);
 /// # opening.answer(&response)?;
-/// # opening.advance(&mut scratch.at(0), Ready::ALL)?;
+/// # opening.advance(&mut scratch.at(0))?;
 /// # let mut answer = [0; 200];
 /// # let n = peer.recv(&mut answer)?;
 /// # assert!(answer[..n].starts_with(b"HTTP/1.1 200 OK\r\n") && answer[..n].ends_with(b"\r\n\r\nup\n"));
@@ -117,12 +117,26 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     /// # Errors
     ///
     /// Why there will be no WebSocket; the transport can be dropped then.
-    pub fn advance(&mut self, turn: &mut Turn<'_>, ready: Ready) -> Result<Progress<'_>, OpeningError> {
-        let begun = self.wire.begin(turn.now, ready);
-        begun.map_err(|late| self.refusal().unwrap_or(late))?;
+    pub fn advance(&mut self, turn: &mut Turn<'_>) -> Result<Progress<'_>, OpeningError> {
+        let begun = self.wire.begin(turn.now);
+        begun.map_err(|late| self.refusal().unwrap_or(late)).map_err(|error| self.wire.fail(error))?;
         if self.wire.open {
             return Ok(Progress::Open);
         }
+        match self.respond() {
+            Ok(Some(interest)) => Ok(Progress::Pending(interest)),
+            Ok(None) if self.wire.open => Ok(Progress::Open),
+            Ok(None) => Ok(match self.handshake.request() {
+                Some(request) => Progress::Decide(request),
+                None => Progress::Pending(self.wire.pending(false)),
+            }),
+            Err(error) => Err(self.wire.fail(error)),
+        }
+    }
+
+    /// Receives the request and sends the answer, as far as they go: what to wait for, or nothing where
+    /// the connection is open or the request is to be decided on.
+    fn respond(&mut self) -> Result<Option<Interest>, OpeningError> {
         if let ServerState::Receiving = self.state {
             // TLS's handshake, say.
             self.wire.flush()?;
@@ -134,7 +148,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             }
             let n = self.wire.receive(&mut buffer)?;
             if n == 0 {
-                return Ok(Progress::Pending(self.wire.pending(false)));
+                return Ok(Some(self.wire.pending(false)));
             }
             match self.handshake.receive(&buffer[..n]) {
                 Ok(Head::Partial) => {}
@@ -154,21 +168,17 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         }
         if let Some(error) = self.refusal() {
             return match self.wire.linger() {
-                Ok(Some(interest)) => Ok(Progress::Pending(interest)),
+                Ok(Some(interest)) => Ok(Some(interest)),
                 Ok(None) | Err(_) => Err(error),
             };
         }
         if let ServerState::Accepted = self.state {
             self.wire.open = self.wire.flush()?;
-            return Ok(match self.wire.open {
-                true => Progress::Open,
-                false => Progress::Pending(self.wire.pending(false)),
-            });
+            if !self.wire.open {
+                return Ok(Some(self.wire.pending(false)));
+            }
         }
-        Ok(match self.handshake.request() {
-            Some(request) => Progress::Decide(request),
-            None => Progress::Pending(self.wire.pending(false)),
-        })
+        Ok(None)
     }
 
     /// Answers the request with what is wrong with it.

@@ -7,7 +7,7 @@ use crate::handshake::HeadLimits;
 #[cfg(feature = "deflate")]
 use crate::handshake::{Extensions, Params};
 use crate::protocol::{Role, SharedConfig};
-use crate::stream::{Interest, Ready, WebSocketStream};
+use crate::stream::{Interest, WebSocketStream};
 use crate::transport::{NonBlockingTransport, Received, flush_checked, recv_checked, send_checked};
 use std::io;
 
@@ -21,8 +21,8 @@ pub(super) struct Wire<T> {
     pub(super) sent: usize,
     pub(super) unread: Vec<u8>,
     pub(super) began: Option<u64>,
-    /// The poller said that the peer has ended its direction.
-    pub(super) closed: bool,
+    /// Why there will be no WebSocket: every further call says so again.
+    failure: Option<OpeningError>,
     pub(super) ended: bool,
     pub(super) shut: bool,
     #[cfg(feature = "deflate")]
@@ -57,7 +57,7 @@ impl<T: NonBlockingTransport> Wire<T> {
             sent: 0,
             unread: Vec::new(),
             began: None,
-            closed: false,
+            failure: None,
             ended: false,
             shut: false,
             #[cfg(feature = "deflate")]
@@ -66,23 +66,32 @@ impl<T: NonBlockingTransport> Wire<T> {
         })
     }
 
-    /// None for a handshake that is made.
+    /// `None` for a handshake that is made or has failed.
     pub(super) fn deadline(&self, now: u64) -> Option<u64> {
-        if self.open {
+        if self.open || self.failure.is_some() {
             return None;
         }
         let handshake = self.config.get().deadlines.handshake?;
         Some(self.began.map_or(now, |began| began.saturating_add(handshake.into())))
     }
 
-    pub(super) fn begin(&mut self, now: Option<u64>, ready: Ready) -> Result<(), OpeningError> {
-        self.closed |= ready.closed;
+    /// Fails again as before, or because the deadline has passed.
+    pub(super) fn begin(&mut self, now: Option<u64>) -> Result<(), OpeningError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.repeated());
+        }
         let Some(now) = now else { return Ok(()) };
         self.began.get_or_insert(now);
         match self.deadline(now) {
             Some(deadline) if now >= deadline => Err(OpeningError::Deadline),
             _ => Ok(()),
         }
+    }
+
+    /// Keeps an error, which is final.
+    pub(super) fn fail(&mut self, error: OpeningError) -> OpeningError {
+        self.failure.get_or_insert(error.repeated());
+        error
     }
 
     /// Whether the transport has taken all; it may hold some of it.
@@ -148,7 +157,7 @@ impl<T: NonBlockingTransport> Wire<T> {
 
     pub(super) fn into_stream(self) -> WebSocketStream<T> {
         let Self { transport, role, config, .. } = self;
-        let stream = WebSocketStream::from_opening(transport, role, config, &self.unread, self.closed);
+        let stream = WebSocketStream::from_opening(transport, role, config, &self.unread);
         #[cfg(feature = "deflate")]
         if let Some(agreed) = self.agreed {
             return stream.with_deflate(agreed);

@@ -27,7 +27,7 @@ pub fn serve(listener: &TcpListener) -> io::Result<()> {
                         connections[seen.key] = Connection::Gone;
                     }
                 }
-                Some(connection) => drop(open(connection, &mut scratch, 0, ready(seen))),
+                Some(connection) => drop(open(connection, &mut scratch, 0)),
                 None => listen::accept_all(listener, |socket| {
                     epoll.add(&socket, connections.len())?;
                     connections.push(Connection::Opening(Box::new(ServerOpening::new(socket)?)));

@@ -133,7 +133,7 @@ impl Server {
             Connection::Open(stream) => {
                 drive(stream, &mut self.scratch, now, ready(seen), self.mode, &mut self.said)
             }
-            connection => open(connection, &mut self.scratch, now, ready(seen)),
+            connection => open(connection, &mut self.scratch, now),
         };
         match interest {
             Some(interest) if entry.watch(epoll, seen.key, interest.writable).is_ok() => {
@@ -196,24 +196,20 @@ fn drive(
 }
 
 #[cold]
-pub(super) fn open(
-    connection: &mut Connection,
-    scratch: &mut Scratch,
-    now: u64,
-    ready: Ready,
-) -> Option<Interest> {
+pub(super) fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64) -> Option<Interest> {
     let Connection::Opening(opening) = connection else { return None };
-    match opening.advance(&mut scratch.at(now), ready).ok()? {
+    match opening.advance(&mut scratch.at(now)).ok()? {
         Progress::Decide(_) => opening.answer(&Response::accept()).ok()?,
         Progress::Pending(interest) => return Some(interest),
         Progress::Open => {}
     }
-    if let Progress::Pending(interest) = opening.advance(&mut scratch.at(now), ready).ok()? {
+    if let Progress::Pending(interest) = opening.advance(&mut scratch.at(now)).ok()? {
         return Some(interest);
     }
-    if let Connection::Opening(opening) = std::mem::replace(connection, Connection::Gone) {
-        *connection = Connection::Open(opening.into_stream().ok()?);
-    }
+    let Connection::Opening(opening) = std::mem::replace(connection, Connection::Gone) else { return None };
+    let stream = opening.into_stream().ok()?;
     // Bytes behind the head are read in the next turn.
-    Some(Interest { readable: true, writable: false, again: true, over: false })
+    let interest = stream.interest();
+    *connection = Connection::Open(stream);
+    Some(interest)
 }
