@@ -5,12 +5,10 @@
 //! cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 AGENT [--deflate[=BITS]]
 //! ```
 
-use mio::unix::SourceFd;
 use mio::{Events, Poll, Token};
 use std::error::Error;
 use std::io;
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +19,11 @@ use websocket_stream::{
 
 #[path = "common/deflate.rs"]
 mod deflate;
+#[path = "common/socket.rs"]
+#[expect(dead_code, reason = "it connects by TCP only")]
+mod socket;
+
+use socket::Socket;
 
 const USAGE: &str = "usage: autobahn_client ws://HOST:PORT AGENT [--deflate[=BITS]]";
 
@@ -93,10 +96,11 @@ impl<'h> Client<'h> {
         mut echo: impl FnMut(Message<'_>) -> bool,
     ) -> Result<(), Box<dyn Error>> {
         let socket = TcpStream::connect(self.host)?;
-        let mut waiter = Waiter::new(&socket)?;
+        socket.set_nonblocking(true)?;
+        let mut socket = Socket::Tcp(mio::net::TcpStream::from_std(socket));
+        let mut waiter = Waiter::new(&mut socket)?;
         let mut stream = self.open(socket, target, &mut waiter)?;
-        // What the waiter said before was used up by the opening.
-        let mut ready = Ready::ALL;
+        let mut ready = Ready::NONE;
         let mut clean = false;
         loop {
             let now = self.now();
@@ -122,10 +126,10 @@ impl<'h> Client<'h> {
 
     fn open(
         &mut self,
-        socket: TcpStream,
+        socket: Socket,
         target: &str,
         waiter: &mut Waiter,
-    ) -> Result<WebSocketStream<TcpStream>, Box<dyn Error>> {
+    ) -> Result<WebSocketStream<Socket>, Box<dyn Error>> {
         let request = ClientRequest::new(self.host, target);
         let mut opening = ClientOpening::with_config(socket, request, Arc::clone(&self.config))?;
         loop {
@@ -148,10 +152,9 @@ struct Waiter {
 }
 
 impl Waiter {
-    fn new(socket: &TcpStream) -> io::Result<Self> {
+    fn new(socket: &mut Socket) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(0), both)?;
+        poll.registry().register(socket, Token(0), socket::INTERESTS)?;
         Ok(Self { poll, events: Events::with_capacity(4) })
     }
 
@@ -169,7 +172,7 @@ impl Waiter {
         for event in &self.events {
             ready.readable |= event.is_readable();
             ready.writable |= event.is_writable();
-            ready.closed |= event.is_read_closed() || event.is_error();
+            ready.closed |= event.is_read_closed() || event.is_error() || event.is_priority();
         }
         Ok(ready)
     }

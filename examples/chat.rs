@@ -23,6 +23,13 @@ use websocket_stream::{
 
 const LISTENER: Token = Token(usize::MAX);
 
+/// What a member's socket is announced for, urgent data included if the system has a word for it: a receive
+/// stops short at it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 /// After how many milliseconds it is tried again to accept, where the system could not.
 const RETRY: u64 = 1000;
 
@@ -141,8 +148,7 @@ impl Room {
 
     fn admit(&mut self, mut socket: TcpStream) -> io::Result<()> {
         let entry = self.members.vacant_entry();
-        let both = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut socket, Token(entry.key()), both)?;
+        self.poll.registry().register(&mut socket, Token(entry.key()), INTERESTS)?;
         let opening = Some(ServerOpening::with_config(socket, Arc::clone(&self.config))?);
         entry.insert(Member { opening, stream: None, missed: 0 });
         Ok(())

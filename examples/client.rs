@@ -12,8 +12,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +23,10 @@ use websocket_stream::{
 
 #[path = "common/deflate.rs"]
 mod deflate;
+#[path = "common/socket.rs"]
+mod socket;
+
+use socket::Socket;
 
 const USAGE: &str =
     "usage: client [--deflate[=BITS]] ws://HOST[:PORT]/PATH | ws+unix:///SOCKET/PATH:/REQUEST/PATH";
@@ -61,7 +64,7 @@ fn run() -> Result<End, Box<dyn Error>> {
 }
 
 /// A connected socket and what to ask for on it.
-fn dial(url: &str) -> Result<(OwnedFd, ClientRequest), Box<dyn Error>> {
+fn dial(url: &str) -> Result<(Socket, ClientRequest), Box<dyn Error>> {
     // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on
     // these URIs" (RFC 6455, section 3).
     if url.contains('#') {
@@ -69,7 +72,8 @@ fn dial(url: &str) -> Result<(OwnedFd, ClientRequest), Box<dyn Error>> {
     }
     if let Some(rest) = url.strip_prefix("ws+unix://") {
         let (path, target) = rest.split_once(':').unwrap_or((rest, "/"));
-        return Ok((UnixStream::connect(path)?.into(), ClientRequest::new("localhost", target)));
+        let stream = mio::net::UnixStream::connect(path)?;
+        return Ok((Socket::Unix(stream), ClientRequest::new("localhost", target)));
     }
     let rest = url.strip_prefix("ws://").ok_or(USAGE)?;
     let (host, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -77,13 +81,15 @@ fn dial(url: &str) -> Result<(OwnedFd, ClientRequest), Box<dyn Error>> {
     // The colons of an IPv6 address lie in brackets.
     let has_port = host.rfind(':') > host.rfind(']');
     let address = if has_port { host.to_owned() } else { format!("{host}:80") };
-    Ok((TcpStream::connect(address)?.into(), ClientRequest::new(host, &target)))
+    let stream = TcpStream::connect(address)?;
+    stream.set_nonblocking(true)?;
+    Ok((Socket::Tcp(mio::net::TcpStream::from_std(stream)), ClientRequest::new(host, &target)))
 }
 
 struct Client {
     poll: Poll,
     events: Events,
-    stream: WebSocketStream<OwnedFd>,
+    stream: WebSocketStream<Socket>,
     scratch: Scratch,
     start: Instant,
     lines: Lines,
@@ -91,11 +97,10 @@ struct Client {
 
 impl Client {
     fn connect(url: &str, config: Arc<Config>) -> Result<Self, Box<dyn Error>> {
-        let (socket, request) = dial(url)?;
+        let (mut socket, request) = dial(url)?;
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(4);
-        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), SOCKET, both)?;
+        poll.registry().register(&mut socket, SOCKET, socket::INTERESTS)?;
         let (mut scratch, start) = (Scratch::new(), Instant::now());
         let mut opening = ClientOpening::with_config(socket, request, config)?;
         while let Progress::Pending(_) = opening.advance(&mut scratch.at(since(start)))? {
@@ -147,7 +152,7 @@ impl Client {
                 } else {
                     ready.readable |= event.is_readable();
                     ready.writable |= event.is_writable();
-                    ready.closed |= event.is_read_closed() || event.is_error();
+                    ready.closed |= event.is_read_closed() || event.is_error() || event.is_priority();
                 }
             }
         }
@@ -181,7 +186,7 @@ impl Lines {
     fn read(
         &mut self,
         poll: &Poll,
-        stream: &mut WebSocketStream<OwnedFd>,
+        stream: &mut WebSocketStream<Socket>,
         scratch: &mut Scratch,
         now: u64,
     ) -> Result<(), Box<dyn Error>> {
@@ -222,7 +227,7 @@ impl Lines {
     }
 }
 
-fn send(stream: &mut WebSocketStream<OwnedFd>, scratch: &mut Scratch, now: u64, line: &[u8]) {
+fn send(stream: &mut WebSocketStream<Socket>, scratch: &mut Scratch, now: u64, line: &[u8]) {
     let sent = match std::str::from_utf8(line) {
         Ok(text) => stream.send(&mut scratch.at(now), text).map(drop).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),

@@ -27,10 +27,11 @@ fn what_one_says_all_hear_and_one_who_is_too_slow_is_told_what_it_missed() {
     let [mut ann, mut ben, mut slow] = [(); 3].map(|()| join(&server));
     // What its system holds for the slow one does not grow.
     rustix::net::sockopt::set_socket_recv_buffer_size(slow.get_ref(), 128 << 10).unwrap();
-    // So that all are in the room, however slowly the third one came.
-    for member in [&mut ann, &mut ben, &mut slow] {
-        member.send(Message::text("here")).unwrap();
-        while hear(member) != "here" {}
+    // So that all are in the room, however slowly the third one came, and all of this is said before the rest:
+    // each waits for its own words.
+    for (name, member) in [("ann", &mut ann), ("ben", &mut ben), ("slow", &mut slow)] {
+        member.send(Message::text(name)).unwrap();
+        while hear(member) != name {}
     }
     ann.send(Message::text("begin")).unwrap();
     for member in [&mut ann, &mut ben, &mut slow] {

@@ -1,7 +1,7 @@
 //! One connection: first its opening handshake, then its messages.
 
+use crate::socket::Socket;
 use std::error::Error;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use websocket_stream::handshake::OriginPolicy;
 use websocket_stream::{
@@ -10,14 +10,14 @@ use websocket_stream::{
 
 pub(crate) enum Connection {
     /// Boxed: few are opening, many are open.
-    Opening(Box<ServerOpening<OwnedFd>>),
-    Open(WebSocketStream<OwnedFd>),
+    Opening(Box<ServerOpening<Socket>>),
+    Open(WebSocketStream<Socket>),
     /// Only for the moment in which one becomes the other.
     Gone,
 }
 
 impl Connection {
-    pub(crate) fn new(socket: OwnedFd, config: Arc<Config>) -> std::io::Result<Self> {
+    pub(crate) fn new(socket: Socket, config: Arc<Config>) -> std::io::Result<Self> {
         Ok(Self::Opening(Box::new(ServerOpening::with_config(socket, config)?)))
     }
 
@@ -71,16 +71,6 @@ impl Connection {
             Self::Opening(opening) => opening.next_deadline(now),
             Self::Open(stream) => stream.next_deadline(now),
             Self::Gone => None,
-        }
-    }
-}
-
-impl AsRawFd for Connection {
-    fn as_raw_fd(&self) -> RawFd {
-        match self {
-            Self::Opening(opening) => opening.as_raw_fd(),
-            Self::Open(stream) => stream.as_raw_fd(),
-            Self::Gone => -1,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Where connections come from: a TCP address or the path of a Unix socket.
 
+use crate::socket::Socket;
+use mio::event::Source;
+use mio::net::{TcpListener, UnixListener};
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixListener;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// How many connections may wait to be accepted; the system may allow fewer.
@@ -17,25 +18,32 @@ pub(crate) enum Listener {
 
 impl Listener {
     pub(crate) fn tcp(address: &str) -> Result<Self, String> {
-        let listener = TcpListener::bind(address).map_err(|error| explain(address, &error))?;
+        let listener = std::net::TcpListener::bind(address).map_err(|error| explain(address, &error))?;
         listener.set_nonblocking(true).map_err(|error| explain(address, &error))?;
         queue(&listener).map_err(|error| explain(address, &error))?;
-        Ok(Self::Tcp(listener))
+        Ok(Self::Tcp(TcpListener::from_std(listener)))
     }
 
     pub(crate) fn unix(path: &Path) -> Result<Self, String> {
         let name = path.display().to_string();
         let listener = UnixListener::bind(path).map_err(|error| explain(&name, &error))?;
-        listener.set_nonblocking(true).map_err(|error| explain(&name, &error))?;
         queue(&listener).map_err(|error| explain(&name, &error))?;
         Ok(Self::Unix(listener, path.to_owned()))
     }
 
     /// The next connection that waits.
-    pub(crate) fn accept(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn accept(&self) -> io::Result<Socket> {
         match self {
-            Self::Tcp(listener) => listener.accept().map(|(stream, _)| stream.into()),
-            Self::Unix(listener, _) => listener.accept().map(|(stream, _)| stream.into()),
+            Self::Tcp(listener) => listener.accept().map(|(stream, _)| Socket::Tcp(stream)),
+            Self::Unix(listener, _) => listener.accept().map(|(stream, _)| Socket::Unix(stream)),
+        }
+    }
+
+    /// What to register with a poller.
+    pub(crate) fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Tcp(listener) => listener,
+            Self::Unix(listener, _) => listener,
         }
     }
 }
@@ -50,15 +58,6 @@ fn explain(address: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => format!("{address} is taken by another program: {error}"),
         _ => format!("cannot listen on {address}: {error}"),
-    }
-}
-
-impl AsRawFd for Listener {
-    fn as_raw_fd(&self) -> RawFd {
-        match self {
-            Self::Tcp(listener) => listener.as_raw_fd(),
-            Self::Unix(listener, _) => listener.as_raw_fd(),
-        }
     }
 }
 

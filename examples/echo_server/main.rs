@@ -14,6 +14,8 @@ mod connection;
 mod deflate;
 mod listener;
 mod server;
+#[path = "../common/socket.rs"]
+mod socket;
 
 use lexopt::prelude::*;
 use std::process::ExitCode;

@@ -2,12 +2,11 @@
 
 use crate::connection::Connection;
 use crate::listener::Listener;
-use mio::unix::SourceFd;
+use crate::socket::{INTERESTS, Socket};
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -59,10 +58,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(listener: Listener, config: Arc<Config>, verbose: bool) -> io::Result<Self> {
+    pub(crate) fn new(mut listener: Listener, config: Arc<Config>, verbose: bool) -> io::Result<Self> {
         raise_open_files();
         let poll = Poll::new()?;
-        poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, mio::Interest::READABLE)?;
+        poll.registry().register(listener.source(), LISTENER, mio::Interest::READABLE)?;
         let stop = Arc::new(AtomicBool::new(false));
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         watch_signals(&stop, waker)?;
@@ -102,7 +101,7 @@ impl Server {
                         let ready = Ready {
                             readable: event.is_readable(),
                             writable: event.is_writable(),
-                            closed: event.is_read_closed() || event.is_error(),
+                            closed: event.is_read_closed() || event.is_error() || event.is_priority(),
                         };
                         match turns.get_mut(&key) {
                             Some(turn) => *turn = *turn | ready,
@@ -141,8 +140,9 @@ impl Server {
     fn accept(&mut self) -> Option<u64> {
         for _ in 0..ACCEPTED {
             match self.listener.as_ref()?.accept() {
-                Ok(socket) => match Connection::new(socket, Arc::clone(&self.config)) {
-                    Ok(connection) => self.register(connection),
+                Ok(socket) => match self.register(socket) {
+                    // The time for its opening handshake begins.
+                    Ok(key) => self.advance(key, Ready::READABLE),
                     Err(error) => self.tell(&error),
                 },
                 Err(error) => match error.kind() {
@@ -168,18 +168,12 @@ impl Server {
         }
     }
 
-    fn register(&mut self, connection: Connection) {
-        let fd = connection.as_raw_fd();
-        let key = self.connections.insert(connection);
-        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        match self.poll.registry().register(&mut SourceFd(&fd), Token(key), both) {
-            // The time for its opening handshake begins.
-            Ok(()) => self.advance(key, Ready::READABLE),
-            Err(error) => {
-                self.tell(&error);
-                drop(self.connections.remove(key));
-            }
-        }
+    fn register(&mut self, mut socket: Socket) -> io::Result<usize> {
+        let entry = self.connections.vacant_entry();
+        let key = entry.key();
+        self.poll.registry().register(&mut socket, Token(key), INTERESTS)?;
+        entry.insert(Connection::new(socket, Arc::clone(&self.config))?);
+        Ok(key)
     }
 
     fn advance(&mut self, key: usize, ready: Ready) {

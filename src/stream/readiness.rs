@@ -19,9 +19,9 @@ pub struct Ready {
     pub readable: bool,
     /// Something can be sent.
     pub writable: bool,
-    /// The peer has ended its sending direction, or the connection has failed (`EPOLLRDHUP`,
-    /// `EPOLLHUP`, `EPOLLERR`): the stream is then read to its end, because an edge-triggered poller
-    /// will not say it again.
+    /// The peer has ended its sending direction, the connection has failed, or urgent data is there
+    /// (`EPOLLRDHUP`, `EPOLLHUP`, `EPOLLERR`, `EPOLLPRI`): the stream is then received to its end, because
+    /// an edge-triggered poller announces it only once.
     pub closed: bool,
 }
 
@@ -76,7 +76,7 @@ impl From<&mio::event::Event> for Ready {
         Self {
             readable: event.is_readable(),
             writable: event.is_writable(),
-            closed: event.is_read_closed() || event.is_error(),
+            closed: event.is_read_closed() || event.is_error() || event.is_priority(),
         }
     }
 }

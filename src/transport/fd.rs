@@ -7,7 +7,7 @@
 
 use super::NonBlockingTransport;
 use std::ffi::c_int;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -56,6 +56,38 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
         // borrowed during the call; `fd` is open while it is borrowed.
         unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) }
     })
+}
+
+/// [`recv`] for a socket that may be a Unix socket: a descriptor that the peer passes ends a receive early,
+/// so it goes on with what is behind it. The descriptor is not taken, and the system closes it.
+#[inline]
+pub(super) fn recv_past_descriptors(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    loop {
+        let mut piece = IoSliceMut::new(&mut buffer[filled..]);
+        // SAFETY: a `msghdr` is integers and pointers, and zero is a value of each of them: no address, no
+        // room for ancillary data, no pieces. Some systems give it private fields, so no literal can be
+        // written.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        // `IoSliceMut` has the layout of `iovec`, by its documentation.
+        message.msg_iov = (&raw mut piece).cast();
+        message.msg_iovlen = 1;
+        let received = transferred(|| {
+            // SAFETY: `message` names one entry, a slice that is borrowed for this loop's round alone, of
+            // which the kernel writes at most the length; `fd` is open while it is borrowed.
+            unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, RECV_FLAGS) }
+        });
+        let n = match received {
+            // What was received is reported first: the next call meets the error again.
+            Err(_) if filled > 0 => 0,
+            received => received?,
+        };
+        filled += n;
+        let was_passed = message.msg_flags & libc::MSG_CTRUNC != 0;
+        if n == 0 || !was_passed || filled == buffer.len() {
+            return Ok(filled);
+        }
+    }
 }
 
 /// Sends the first [`MAX_PIECES`] of `pieces`: the rest counts as not taken.
@@ -131,7 +163,7 @@ fn unless_interrupted() -> io::Result<()> {
 }
 
 macro_rules! descriptor_transport {
-    ($($(#[$doc:meta])* $stream:ty),+ $(,)?) => {$(
+    ($($(#[$doc:meta])* $stream:ty: $recv:ident),+ $(,)?) => {$(
         $(#[$doc])*
         impl NonBlockingTransport for $stream {
             fn set_nonblocking(&mut self) -> io::Result<()> {
@@ -140,7 +172,7 @@ macro_rules! descriptor_transport {
 
             #[inline(always)]
             fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                recv(self.as_fd(), buffer)
+                $recv(self.as_fd(), buffer)
             }
 
             #[inline(always)]
@@ -164,10 +196,13 @@ macro_rules! descriptor_transport {
 }
 
 descriptor_transport! {
-    TcpStream,
-    UnixStream,
-    /// A stream socket, of TCP or Unix: other descriptors give the error `ENOTSOCK`.
-    OwnedFd,
+    TcpStream: recv,
+    UnixStream: recv_past_descriptors,
+    /// A stream socket, TCP or Unix: other descriptors give the error `ENOTSOCK`.
+    OwnedFd: recv_past_descriptors,
+    /// The descriptor of a stream socket that another type owns, such as a runtime's or a poller's: wrap that
+    /// type, and forward to its `as_fd()`.
+    BorrowedFd<'_>: recv_past_descriptors,
 }
 
 #[cfg(test)]

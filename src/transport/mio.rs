@@ -1,7 +1,8 @@
 //! mio's streams as transports, by the same system calls as std's.
 //!
-//! Each call that may block goes through mio's `try_io`: where mio polls by `poll(2)`, it arms the
-//! registration again there; with epoll and kqueue it costs nothing.
+//! With `poll(2)`, and on Windows, mio announces a socket again only after a call through `try_io` has
+//! reported "would block". A stream does not make that call after one that moved less than all (law 11), so
+//! `try_io` is shown a `WouldBlock` then. With epoll and kqueue it costs nothing.
 #![forbid(unsafe_code)]
 
 use super::{NonBlockingTransport, fd};
@@ -9,23 +10,41 @@ use mio::net::{TcpStream, UnixStream};
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 
+/// What `try_io` is shown after a call that moved less than all.
+fn would_block() -> io::Result<()> {
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
 macro_rules! mio_transport {
-    ($($stream:ty),+) => {$(
+    ($($stream:ty: $recv:path),+ $(,)?) => {$(
         impl NonBlockingTransport for $stream {
             fn set_nonblocking(&mut self) -> io::Result<()> {
                 fd::set_nonblocking(self.as_fd())
             }
 
             fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                self.try_io(|| fd::recv(self.as_fd(), buffer))
+                let room = buffer.len();
+                let received = self.try_io(|| $recv(self.as_fd(), buffer))?;
+                if received < room {
+                    let _ = self.try_io(would_block);
+                }
+                Ok(received)
             }
 
             fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.try_io(|| fd::send(self.as_fd(), bytes))
+                let sent = self.try_io(|| fd::send(self.as_fd(), bytes))?;
+                if sent < bytes.len() {
+                    let _ = self.try_io(would_block);
+                }
+                Ok(sent)
             }
 
             fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-                self.try_io(|| fd::send_vectored(self.as_fd(), pieces))
+                let sent = self.try_io(|| fd::send_vectored(self.as_fd(), pieces))?;
+                if sent < pieces.iter().fold(0, |all: usize, piece| all.saturating_add(piece.len())) {
+                    let _ = self.try_io(would_block);
+                }
+                Ok(sent)
             }
 
             fn shutdown_write(&mut self) -> io::Result<()> {
@@ -39,4 +58,7 @@ macro_rules! mio_transport {
     )+};
 }
 
-mio_transport!(TcpStream, UnixStream);
+mio_transport! {
+    TcpStream: fd::recv,
+    UnixStream: fd::recv_past_descriptors,
+}

@@ -1,7 +1,7 @@
 //! Floor 2: what carries the bytes. [`NonBlockingTransport`] and its implementations.
 //!
-//! On Unix these are std's `TcpStream` and `UnixStream`, an `OwnedFd` of a stream socket, and mio's
-//! streams (feature `mio`); everywhere, what lends or owns a transport. For tests there are a pair
+//! On Unix these are std's `TcpStream` and `UnixStream`, an `OwnedFd` or `BorrowedFd` of a stream socket, and
+//! mio's streams (feature `mio`); everywhere, what lends or owns a transport. For tests there are a pair
 //! in [`memory`], a [`scripted`] one and one that is [`faulty`]. [`laws`] checks that a transport
 //! keeps the laws.
 
@@ -44,7 +44,8 @@ use std::io::{self, IoSlice};
 ///    ends are there.
 /// 7. **[`shutdown_write`](Self::shutdown_write) ends one direction only**: bytes already accepted
 ///    still reach the peer, and the peer's still arrive. A second call changes nothing. Sending
-///    after it gives an error other than `WouldBlock`.
+///    after it gives an error other than `WouldBlock`, at the latest once the transport's poller was
+///    turned.
 /// 8. **No signal is raised** when the peer is gone: sending gives an error, such as one of kind
 ///    [`BrokenPipe`](io::ErrorKind::BrokenPipe), at the latest once the system has noticed.
 ///    Receiving gives what had arrived, and then the end or an error.
@@ -58,8 +59,14 @@ use std::io::{self, IoSlice};
 ///     all that had arrived, except the end or what `holds_input` tells; a send, of at most 1,024
 ///     pieces, that takes only a part takes no more until the transport is said to be writable. Callers
 ///     rely on it: they wait then, without the call that would block. (Bytes may arrive, and be taken by
-///     the peer, between two calls: the suite names this law where there was more most times that it
-///     looked.)
+///     the peer, between two calls: the suite names this law if there was more most times that it
+///     looked.) One transport cannot keep it: TCP stops a `recv` at urgent data, which no WebSocket sends.
+///     A poller announces urgent data as a priority event (`EPOLLPRI`); pass it on as
+///     [`Ready::closed`](crate::Ready::closed), and the stream is received to its end.
+/// 12. **It is announced again.** After a call that moved less than all or gave `WouldBlock`, the poller
+///     announces the transport as soon as more can be moved, without a further call. Some pollers do so
+///     only after a call that would block (mio with `poll(2)` and on Windows, tokio): a transport for such
+///     a poller re-arms it by itself. [`laws::check_polled`] holds a transport and its poller to it.
 pub trait NonBlockingTransport {
     /// Puts the transport into non-blocking mode (`O_NONBLOCK` on a descriptor).
     ///

@@ -13,6 +13,7 @@
 
 mod calls;
 mod pair;
+mod polled;
 mod scenarios;
 
 use super::NonBlockingTransport;
@@ -32,25 +33,91 @@ where
 {
     check_with(make, |a, b| {
         wait(a);
-        wait(b);
+        if let Some(b) = b {
+            wait(b);
+        }
     })
 }
 
-/// As [`check`], with the caller's own way to let time pass where neither end gets on: `settle` is
-/// called again and again, up to a bound. That of `check` flushes and gives up the processor.
+/// Puts a transport through the laws, with the caller's own way to let time pass if neither end gets on.
+///
+/// `settle` is called again and again, up to a bound, with the peer as long as that is there: it turns a
+/// runtime or a poller that the transport depends on. [`check`] flushes and gives up the processor.
 ///
 /// # Errors
 ///
-/// As [`check`].
+/// The first law found broken.
 pub fn check_with<A, B>(
     mut make: impl FnMut() -> io::Result<(A, B)>,
-    mut settle: impl FnMut(&mut A, &mut B),
+    mut settle: impl FnMut(&mut A, Option<&mut B>),
 ) -> Result<(), LawBroken>
 where
     A: NonBlockingTransport,
     B: NonBlockingTransport,
 {
     scenarios::run(&mut make, &mut settle)
+}
+
+/// Puts a transport and its poller through the laws: those of [`check`], and that the poller announces the
+/// transport again (law 12).
+///
+/// `make` also registers the transport under test, edge-triggered if the poller knows the difference, for
+/// both directions. `poll` polls once, without waiting long, and returns what was announced for that
+/// transport since the last call.
+///
+/// ```
+/// # #[cfg(feature = "mio")] {
+/// use mio::net::UnixStream;
+/// use mio::{Events, Interest, Poll, Token};
+/// use std::cell::RefCell;
+/// use std::time::Duration;
+/// use websocket_stream::transport::laws::{self, Announced};
+///
+/// let (poll, mut events) = (RefCell::new(Poll::new()?), Events::with_capacity(4));
+/// laws::check_polled(
+///     || {
+///         let (mut a, b) = UnixStream::pair()?;
+///         poll.borrow().registry().register(&mut a, Token(0), Interest::READABLE | Interest::WRITABLE)?;
+///         Ok((a, b))
+///     },
+///     |_, _| {
+///         let mut announced = Announced::default();
+///         let polled = poll.borrow_mut().poll(&mut events, Some(Duration::ZERO));
+///         for event in polled.iter().flat_map(|()| &events) {
+///             announced.readable |= event.is_readable();
+///             announced.writable |= event.is_writable();
+///         }
+///         announced
+///     },
+/// )?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The first law found broken.
+pub fn check_polled<A, B>(
+    mut make: impl FnMut() -> io::Result<(A, B)>,
+    mut poll: impl FnMut(&mut A, Option<&mut B>) -> Announced,
+) -> Result<(), LawBroken>
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    scenarios::run(&mut make, &mut |a, b| {
+        poll(a, b);
+    })?;
+    polled::run(&mut make, &mut poll)
+}
+
+/// What a poller announced for a transport.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// Something can be received, or the stream has ended.
+    pub readable: bool,
+    /// Something can be sent.
+    pub writable: bool,
 }
 
 /// Lets time pass for one end.
@@ -90,6 +157,8 @@ pub enum Law {
     SaysWhatItHolds = 10,
     /// Less than all means no more now.
     LessMeansNoMore = 11,
+    /// It is announced again.
+    AnnouncedAgain = 12,
 }
 
 /// A law that does not hold, and what showed it.

@@ -10,7 +10,8 @@ use std::ops::Range;
 pub(super) struct Pair<'a, A, B> {
     pub(super) a: A,
     pub(super) b: B,
-    pub(super) settle: &'a mut dyn FnMut(&mut A, &mut B),
+    /// Lets time pass, with the peer as long as it is there.
+    pub(super) settle: &'a mut dyn FnMut(&mut A, Option<&mut B>),
     pub(super) pattern: &'a Pattern,
 }
 
@@ -24,19 +25,19 @@ pub(super) struct Flow<'a, X, Y> {
 
 impl<A: NonBlockingTransport, B: NonBlockingTransport> Pair<'_, A, B> {
     pub(super) fn settle(&mut self) {
-        (self.settle)(&mut self.a, &mut self.b);
+        (self.settle)(&mut self.a, Some(&mut self.b));
     }
 
     /// From the transport under test to its peer.
     pub(super) fn forth<R>(&mut self, act: impl FnOnce(&mut Flow<'_, A, B>) -> R) -> R {
         let Pair { a, b, settle, pattern } = self;
-        act(&mut Flow { from: a, to: b, settle, pattern })
+        act(&mut Flow { from: a, to: b, settle: &mut |a, b| settle(a, Some(b)), pattern })
     }
 
     /// From the peer to the transport under test.
     pub(super) fn back<R>(&mut self, act: impl FnOnce(&mut Flow<'_, B, A>) -> R) -> R {
         let Pair { a, b, settle, pattern } = self;
-        act(&mut Flow { from: b, to: a, settle: &mut |b, a| settle(a, b), pattern })
+        act(&mut Flow { from: b, to: a, settle: &mut |b, a| settle(a, Some(b)), pattern })
     }
 }
 
@@ -44,7 +45,7 @@ impl<A: NonBlockingTransport, B: NonBlockingTransport> Pair<'_, A, B> {
 const ROUNDS: usize = 6;
 
 /// So many bytes are sent in a handful of pieces.
-const FEW_PIECES: usize = 4000;
+pub(super) const FEW_PIECES: usize = 4000;
 
 /// The most bytes that are sent to a peer which receives none. A transport that takes them all has
 /// no bound that the suite could reach, which no law forbids.
@@ -66,6 +67,24 @@ impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
             }
         }
         Ok(sent)
+    }
+
+    /// Receives from a connection that is full until it takes more, and fills it again. Gives the positions
+    /// up to which was received and sent. Some systems announce room only once most of it is free.
+    pub(super) fn make_room(&mut self, way: Way, full: usize) -> Result<(usize, usize), LawBroken> {
+        let (mut received, mut sent) = (0, full);
+        while sent == full && received < full {
+            let piece = received..full.min(received + full.div_ceil(8));
+            received = piece.end;
+            self.receive(piece)?;
+            (self.settle)(self.from, self.to);
+            while sent < full + received
+                && let Some(n) = way.send(self.from, self.pattern.at(sent, full + received - sent))?
+            {
+                sent += n;
+            }
+        }
+        Ok((received, sent))
     }
 
     /// Sends from `start` on and receives all of it, in pieces of all sizes. Gives the position

@@ -3,7 +3,7 @@
 
 use super::calls::{Patience, Pattern, Way, judged, recv, try_recv, would_block};
 use super::pair::{MOST_UNRECEIVED, Pair};
-use super::{Law, LawBroken, wait};
+use super::{Law, LawBroken};
 use crate::transport::NonBlockingTransport;
 use std::io::{self, IoSlice};
 
@@ -11,14 +11,11 @@ type Verdict = Result<(), LawBroken>;
 
 pub(super) fn run<A: NonBlockingTransport, B: NonBlockingTransport>(
     make: &mut dyn FnMut() -> io::Result<(A, B)>,
-    settle: &mut dyn FnMut(&mut A, &mut B),
+    settle: &mut dyn FnMut(&mut A, Option<&mut B>),
 ) -> Verdict {
     let pattern = &Pattern::new();
     let mut with_pair = |scenario: &dyn Fn(Pair<'_, A, B>) -> Verdict| {
-        let failed = |error| LawBroken::because(Law::Setup, "no connection was made", error);
-        let (mut a, mut b) = make().map_err(failed)?;
-        set_up(&mut a)?;
-        set_up(&mut b)?;
+        let (a, b) = connect(make)?;
         scenario(Pair { a, b, settle, pattern })
     };
     with_pair(&nothing_is_there_yet)?;
@@ -38,6 +35,17 @@ pub(super) fn run<A: NonBlockingTransport, B: NonBlockingTransport>(
         with_pair(&|mut pair| pair.forth(|flow| flow.send_all_that_goes(way)))?;
     }
     Ok(())
+}
+
+/// Makes a connection and sets both ends up.
+pub(super) fn connect<A: NonBlockingTransport, B: NonBlockingTransport>(
+    make: &mut dyn FnMut() -> io::Result<(A, B)>,
+) -> Result<(A, B), LawBroken> {
+    let failed = |error| LawBroken::because(Law::Setup, "no connection was made", error);
+    let (mut a, mut b) = make().map_err(failed)?;
+    set_up(&mut a)?;
+    set_up(&mut b)?;
+    Ok((a, b))
 }
 
 fn set_up<T: NonBlockingTransport>(transport: &mut T) -> Verdict {
@@ -128,13 +136,9 @@ where
 {
     let closing = |broken: LawBroken| broken.under(Law::HalfClose);
     pair.forth(|flow| {
-        let mut sent = flow.fill(way, 0, MOST_UNRECEIVED)?;
+        let sent = flow.fill(way, 0, MOST_UNRECEIVED)?;
         // Some room, so that pieces are taken in part.
-        let received = sent / 2;
-        flow.receive(0..received)?;
-        if received > 0 {
-            sent = flow.fill(way, sent, sent + received)?;
-        }
+        let (received, sent) = flow.make_room(way, sent)?;
         flow.shut_down()?;
         flow.receive(received..sent).map_err(closing)?;
         flow.end().map_err(closing)
@@ -190,9 +194,16 @@ where
     B: NonBlockingTransport,
 {
     pair.forth(|flow| flow.shut_down())?;
-    let outcome = way.try_send(&mut pair.a, &[1])?;
-    if outcome.is_ok() || would_block(&outcome) {
-        return Err(LawBroken::new(Law::HalfClose, "sending after shutdown_write did not fail"));
+    let broken = || LawBroken::new(Law::HalfClose, "sending after shutdown_write did not fail");
+    let mut patience = Patience::new();
+    loop {
+        match way.try_send(&mut pair.a, &[1])? {
+            Ok(_) => return Err(broken()),
+            // Its poller has not announced it yet.
+            outcome if would_block(&outcome) => patience.lose(broken())?,
+            Err(_) => break,
+        }
+        pair.settle();
     }
     pair.forth(|flow| flow.end())
 }
@@ -202,14 +213,14 @@ where
     A: NonBlockingTransport,
     B: NonBlockingTransport,
 {
-    let Pair { mut a, b, .. } = pair;
+    let Pair { mut a, b, settle, .. } = pair;
     drop(b);
     // The system may take some bytes before it has noticed.
     until_over(|| {
-        wait(&mut a);
+        settle(&mut a, None);
         Ok(way.try_send(&mut a, &[1])?.is_err_and(|error| !would_block(&Err(error))))
     })?;
-    until_over(|| received_to_the_end(&mut a))?;
+    until_over(|| received_to_the_end(&mut a, settle))?;
     a.shutdown_write().map_err(|error| {
         LawBroken::because(Law::PeerGone, "shutdown_write failed on a connection that was over", error)
     })
@@ -223,11 +234,11 @@ where
     let sent = pair.back(|flow| flow.fill(Way::Single, 0, 100))?;
     // What the peer holds inside must leave before it goes.
     until_nothing_is_held(&mut pair, |pair| Ok(pair.b.wants_write()))?;
-    let Pair { mut a, b, pattern, .. } = pair;
+    let Pair { mut a, b, pattern, settle } = pair;
     drop(b);
     let (mut received, mut buffer) = (0, [0; 7]);
     until_over(|| {
-        wait(&mut a);
+        settle(&mut a, None);
         match try_recv(&mut a, &mut buffer)? {
             Ok(n) if n > 0 && buffer[..n] == *pattern.at(received, n) => received += n,
             outcome if would_block(&outcome) => {}
@@ -245,9 +256,9 @@ where
 {
     pair.forth(|flow| flow.fill(Way::Single, 0, 100))?;
     pair.settle();
-    let Pair { mut a, b, .. } = pair;
+    let Pair { mut a, b, settle, .. } = pair;
     drop(b);
-    until_over(|| received_to_the_end(&mut a))
+    until_over(|| received_to_the_end(&mut a, settle))
 }
 
 fn until_nothing_is_held<A, B>(
@@ -267,8 +278,11 @@ where
 }
 
 /// Whether `recv` gave the end or an error.
-fn received_to_the_end<T: NonBlockingTransport>(transport: &mut T) -> Result<bool, LawBroken> {
-    wait(transport);
+fn received_to_the_end<A: NonBlockingTransport, B>(
+    transport: &mut A,
+    settle: &mut dyn FnMut(&mut A, Option<&mut B>),
+) -> Result<bool, LawBroken> {
+    settle(transport, None);
     Ok(match try_recv(transport, &mut [0; 16])? {
         Ok(n) => n == 0,
         outcome => !would_block(&outcome),

@@ -1,0 +1,443 @@
+//! Every poller works: transports are announced again though no call was made that would block (law 12), and
+//! a receive that stops short of what is there, at urgent data or behind a passed descriptor, loses no wake-up.
+//!
+//! mio's sockets are tried with the poller that mio has by default, and with `poll(2)` if it is built with
+//! `RUSTFLAGS='--cfg mio_unsupported_force_poll_poll'`: that one announces a socket again only after a call
+//! that would block, as on Windows.
+#![cfg(unix)]
+
+use mio::net::{TcpStream, UnixStream};
+use mio::{Events, Interest, Poll, Token};
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind, IoSlice};
+use std::rc::Rc;
+use std::time::Duration;
+use websocket_stream::handshake::{ClientRequest, Response};
+use websocket_stream::transport::laws::{self, Announced, Law};
+use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::{
+    ClientOpening, CloseCode, Event, NonBlockingTransport, Progress, Ready, Scratch, ServerOpening,
+    WebSocketStream,
+};
+
+/// A guard against hanging, and nothing that is measured.
+const HANG: Duration = Duration::from_secs(60);
+
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+fn tcp_pair() -> io::Result<(std::net::TcpStream, std::net::TcpStream)> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    let connecting = std::net::TcpStream::connect(listener.local_addr()?)?;
+    let accepted = listener.accept()?.0;
+    connecting.set_nonblocking(true)?;
+    accepted.set_nonblocking(true)?;
+    Ok((connecting, accepted))
+}
+
+fn mio_tcp_pair() -> io::Result<(TcpStream, TcpStream)> {
+    tcp_pair().map(|(a, b)| (TcpStream::from_std(a), TcpStream::from_std(b)))
+}
+
+/// Puts a transport that a `Poll` serves through the laws.
+fn lawful_polled<A, B>(mut make: impl FnMut(&Poll) -> io::Result<(A, B)>)
+where
+    A: NonBlockingTransport,
+    B: NonBlockingTransport,
+{
+    let (poll, mut events) = (RefCell::new(Poll::new().unwrap()), Events::with_capacity(8));
+    let verdict = laws::check_polled(
+        || make(&poll.borrow()),
+        |_, _| {
+            let mut announced = Announced::default();
+            poll.borrow_mut().poll(&mut events, Some(Duration::ZERO)).unwrap();
+            for event in &events {
+                announced.readable |= event.is_readable();
+                announced.writable |= event.is_writable();
+            }
+            std::thread::yield_now();
+            announced
+        },
+    );
+    verdict.unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+#[test]
+fn the_streams_of_mio_are_announced_again() {
+    lawful_polled(|poll| {
+        let (mut a, b) = mio_tcp_pair()?;
+        poll.registry().register(&mut a, Token(0), BOTH)?;
+        Ok((a, b))
+    });
+    lawful_polled(|poll| {
+        let (mut a, b) = UnixStream::pair()?;
+        poll.registry().register(&mut a, Token(0), BOTH)?;
+        Ok((a, b))
+    });
+}
+
+/// With `poll(2)` nobody would arm it again: mio does not see its calls.
+#[test]
+#[cfg(not(mio_unsupported_force_poll_poll))]
+fn sockets_that_are_registered_by_their_descriptor_are_announced_again() {
+    use mio::unix::SourceFd;
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+    lawful_polled(|poll| {
+        let (a, b) = tcp_pair()?;
+        poll.registry().register(&mut SourceFd(&a.as_raw_fd()), Token(0), BOTH)?;
+        Ok((a, b))
+    });
+    lawful_polled(|poll| {
+        let (a, b) = std::os::unix::net::UnixStream::pair()?;
+        poll.registry().register(&mut SourceFd(&a.as_raw_fd()), Token(0), BOTH)?;
+        Ok((OwnedFd::from(a), b))
+    });
+
+    /// A type of one's own on a socket.
+    struct Owner(OwnedFd);
+
+    impl NonBlockingTransport for Owner {
+        fn set_nonblocking(&mut self) -> io::Result<()> {
+            self.0.as_fd().set_nonblocking()
+        }
+
+        fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.as_fd().recv(buffer)
+        }
+
+        fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            BorrowedFd::send(&mut self.0.as_fd(), bytes)
+        }
+
+        fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.0.as_fd().send_vectored(pieces)
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            self.0.as_fd().shutdown_write()
+        }
+    }
+
+    lawful_polled(|poll| {
+        let (a, b) = std::os::unix::net::UnixStream::pair()?;
+        poll.registry().register(&mut SourceFd(&a.as_raw_fd()), Token(0), BOTH)?;
+        Ok((Owner(a.into()), b))
+    });
+}
+
+/// A transport whose poller announces it only once it was armed, by a call that would block.
+struct Gated {
+    inner: MemoryStream,
+    armed: Rc<Cell<Announced>>,
+    /// Whether it arms itself after a call that moved less than all.
+    rearms: bool,
+}
+
+impl Gated {
+    fn moved(&self, outcome: io::Result<usize>, given: usize, receives: bool) -> io::Result<usize> {
+        let would_block = matches!(&outcome, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        if would_block || self.rearms && matches!(outcome, Ok(n) if n < given) {
+            let mut armed = self.armed.get();
+            armed.readable |= receives;
+            armed.writable |= !receives;
+            self.armed.set(armed);
+        }
+        outcome
+    }
+}
+
+impl NonBlockingTransport for Gated {
+    fn set_nonblocking(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let outcome = self.inner.recv(buffer);
+        self.moved(outcome, buffer.len(), true)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let outcome = self.inner.send(bytes);
+        self.moved(outcome, bytes.len(), false)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.inner.shutdown_write()
+    }
+}
+
+#[test]
+fn the_suite_sees_a_transport_that_is_not_armed_again() {
+    let check = |rearms| {
+        let armed = Rc::new(Cell::new(Announced::default()));
+        laws::check_polled(
+            || {
+                let (inner, peer) = memory::pair(1000);
+                armed.set(Announced { readable: true, writable: true });
+                Ok((Gated { inner, armed: Rc::clone(&armed), rearms }, peer))
+            },
+            |gated, _| {
+                let mut left = armed.get();
+                let now = Announced {
+                    readable: left.readable && gated.inner.is_readable(),
+                    writable: left.writable && gated.inner.is_writable(),
+                };
+                left.readable &= !now.readable;
+                left.writable &= !now.writable;
+                armed.set(left);
+                now
+            },
+        )
+    };
+    check(true).unwrap();
+    assert_eq!(check(false).unwrap_err().law(), Law::AnnouncedAgain);
+}
+
+/// What was announced for each of two sockets, or what asked for another turn.
+struct Loop {
+    poll: Poll,
+    events: Events,
+}
+
+impl Loop {
+    fn new() -> Self {
+        Self { poll: Poll::new().unwrap(), events: Events::with_capacity(8) }
+    }
+
+    /// Waits for one of the two, unless one of them wants another turn.
+    fn turn(&mut self, again: [bool; 2]) -> [Ready; 2] {
+        let timeout = if again == [false; 2] { HANG } else { Duration::ZERO };
+        self.poll.poll(&mut self.events, Some(timeout)).unwrap();
+        assert!(again != [false; 2] || !self.events.is_empty(), "it hangs");
+        let mut ready = again.map(|again| if again { Ready::READABLE } else { Ready::NONE });
+        for event in &self.events {
+            ready[event.token().0] = ready[event.token().0] | Ready::from(event);
+        }
+        ready
+    }
+}
+
+/// Opens both ends and sends `messages`, which the server echoes; one in flight. Each end is called only when
+/// the poller has announced it, or it has asked for it itself.
+fn converse<T: NonBlockingTransport + mio::event::Source>(
+    mut client: T,
+    mut server: T,
+    messages: &[Vec<u8>],
+) {
+    let mut poller = Loop::new();
+    poller.poll.registry().register(&mut client, Token(0), BOTH).unwrap();
+    poller.poll.registry().register(&mut server, Token(1), BOTH).unwrap();
+    let mut scratch = Scratch::new();
+    let mut client = ClientOpening::new(client, ClientRequest::new("localhost", "/")).unwrap();
+    let mut server = ServerOpening::new(server).unwrap();
+    let (mut again, mut open) = ([true; 2], [false; 2]);
+    while open != [true; 2] {
+        let ready = poller.turn(again);
+        again = [false; 2];
+        if ready[0] != Ready::NONE && !open[0] {
+            match client.advance(&mut scratch.at(0)).unwrap() {
+                Progress::Open => open[0] = true,
+                Progress::Pending(interest) => again[0] = interest.again,
+                Progress::Decide(_) => unreachable!(),
+            }
+        }
+        if ready[1] != Ready::NONE && !open[1] {
+            match server.advance(&mut scratch.at(0)).unwrap() {
+                Progress::Open => open[1] = true,
+                Progress::Pending(interest) => again[1] = interest.again,
+                Progress::Decide(_) => {
+                    server.answer(&Response::accept()).unwrap();
+                    again[1] = true;
+                }
+            }
+        }
+    }
+    let (mut client, mut server) = (client.into_stream().unwrap(), server.into_stream().unwrap());
+    let (mut heard, mut over) = (0, [false; 2]);
+    let _ = client.send(&mut scratch.at(0), &messages[0]).unwrap();
+    let mut again = [true; 2];
+    while over != [true; 2] {
+        let ready = poller.turn(again);
+        again = [false; 2];
+        if ready[0] != Ready::NONE && !over[0] {
+            let interest = client
+                .drive(&mut scratch.at(0), ready[0], |event, out| {
+                    if let Event::Message(message) = event {
+                        assert!(message.as_bytes() == messages[heard], "another message came back");
+                        heard += 1;
+                        return match messages.get(heard) {
+                            Some(next) => out.send(next),
+                            None => out.close(CloseCode::NORMAL, ""),
+                        };
+                    }
+                    Ok(())
+                })
+                .unwrap();
+            (again[0], over[0]) = (interest.again, interest.over);
+        }
+        if ready[1] != Ready::NONE && !over[1] {
+            let interest = server
+                .drive(&mut scratch.at(0), ready[1], |event, out| match event {
+                    Event::Message(message) => out.send(message),
+                    _ => Ok(()),
+                })
+                .unwrap();
+            (again[1], over[1]) = (interest.again, interest.over);
+        }
+    }
+    assert_eq!(heard, messages.len());
+}
+
+#[test]
+fn a_conversation_over_mio_goes_on_whatever_the_poller_announces_again() {
+    let small = vec![b"hello".to_vec(); 5];
+    let large = vec![vec![7; 8_000_000], vec![8; 3_000_000]];
+    for messages in [&small, &large] {
+        let (client, server) = mio_tcp_pair().unwrap();
+        converse(client, server, messages);
+        let (client, server) = UnixStream::pair().unwrap();
+        converse(client, server, messages);
+    }
+}
+
+/// A server's stream on a socket on which something has stopped a receive short: it hears both messages in
+/// what the poller announces once.
+fn hears_both<T: NonBlockingTransport + mio::event::Source>(mut socket: T, interest: Interest) {
+    let mut poller = Loop::new();
+    poller.poll.registry().register(&mut socket, Token(0), interest).unwrap();
+    let mut stream = WebSocketStream::new(socket).unwrap();
+    let (mut scratch, mut heard) = (Scratch::new(), Vec::new());
+    let mut again = false;
+    while heard.len() < 2 {
+        let ready = poller.turn([again, false])[0];
+        let interest = stream.drive(&mut scratch.at(0), ready, |event, _| {
+            if let Event::Message(message) = event {
+                heard.push(message.as_bytes().to_vec());
+            }
+            Ok(())
+        });
+        again = interest.unwrap().again;
+    }
+    assert_eq!(heard, [b"a", b"b"]);
+}
+
+/// A message of one byte, as a client sends it, masked with zeros.
+fn message(byte: u8) -> [u8; 7] {
+    [0x82, 0x81, 0, 0, 0, 0, byte]
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_is_behind_urgent_data_is_received_though_no_more_is_announced() {
+    use rustix::net::SendFlags;
+    let (socket, peer) = tcp_pair().unwrap();
+    rustix::net::send(&peer, &message(b'a'), SendFlags::empty()).unwrap();
+    rustix::net::send(&peer, b"!", SendFlags::OOB).unwrap();
+    rustix::net::send(&peer, &message(b'b'), SendFlags::empty()).unwrap();
+    hears_both(TcpStream::from_std(socket), BOTH.add(Interest::PRIORITY));
+}
+
+#[test]
+fn what_is_behind_a_passed_descriptor_is_received_though_no_more_is_announced() {
+    let (socket, peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    pass(&peer, &message(b'a')).unwrap();
+    rustix::net::send(&peer, &message(b'b'), rustix::net::SendFlags::empty()).unwrap();
+    hears_both(UnixStream::from_std(socket), BOTH);
+}
+
+/// Sends bytes and passes a descriptor with them.
+fn pass(socket: &std::os::unix::net::UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    use std::mem::MaybeUninit;
+    use std::os::fd::AsFd;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [socket.as_fd()];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    Ok(sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+}
+
+/// A peer that passes a descriptor with whatever it sends.
+struct Passing(std::os::unix::net::UnixStream);
+
+impl NonBlockingTransport for Passing {
+    fn set_nonblocking(&mut self) -> io::Result<()> {
+        NonBlockingTransport::set_nonblocking(&mut self.0)
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(buffer)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() { Ok(0) } else { pass(&self.0, bytes) }
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.shutdown_write()
+    }
+}
+
+#[test]
+fn a_unix_socket_is_lawful_though_its_peer_passes_descriptors() {
+    laws::check(|| std::os::unix::net::UnixStream::pair().map(|(a, b)| (a, Passing(b))))
+        .unwrap_or_else(|broken| panic!("{broken}"));
+    laws::check(|| {
+        std::os::unix::net::UnixStream::pair().map(|(a, b)| (std::os::fd::OwnedFd::from(a), Passing(b)))
+    })
+    .unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+/// Sockets of tokio's, whose readiness a runtime on this thread keeps: no call is made until it was turned.
+mod tokio_sockets {
+    use super::*;
+
+    macro_rules! tokio_transport {
+        ($($name:ident: $stream:ty),+) => {$(
+            struct $name($stream);
+
+            impl NonBlockingTransport for $name {
+                fn set_nonblocking(&mut self) -> io::Result<()> {
+                    Ok(())
+                }
+
+                fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                    self.0.try_read(buffer)
+                }
+
+                fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                    self.0.try_write(bytes)
+                }
+
+                fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+                    self.0.try_write_vectored(&pieces[..pieces.len().min(1024)])
+                }
+
+                fn shutdown_write(&mut self) -> io::Result<()> {
+                    use std::os::fd::AsFd;
+                    self.0.as_fd().shutdown_write()
+                }
+            }
+        )+};
+    }
+
+    tokio_transport!(Tcp: tokio::net::TcpStream, Unix: tokio::net::UnixStream);
+
+    #[test]
+    fn on_one_thread_they_keep_the_laws() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let _guard = runtime.enter();
+        let turn = || runtime.block_on(tokio::task::yield_now());
+        laws::check_with(
+            || {
+                let (a, b) = tcp_pair()?;
+                Ok((Tcp(tokio::net::TcpStream::from_std(a)?), Tcp(tokio::net::TcpStream::from_std(b)?)))
+            },
+            |_, _| turn(),
+        )
+        .unwrap_or_else(|broken| panic!("{broken}"));
+        laws::check_with(|| tokio::net::UnixStream::pair().map(|(a, b)| (Unix(a), Unix(b))), |_, _| turn())
+            .unwrap_or_else(|broken| panic!("{broken}"));
+    }
+}
