@@ -135,6 +135,153 @@ client_deflate() {
     client_talks --deflate=15 "$KEPT; $twelve"
 }
 
+# --- Tornado
+#
+# Tornado 6.6.1 drops parameters without a value, both in offers and in answers: `client_no_context_takeover` and
+# `server_no_context_takeover` have no effect. It obeys the parameters with a value.
+
+tornado() {
+    use_python "$TORNADO"
+    peer_talks
+}
+
+# --deflate=BITS works: both sides keep their windows. With --deflate alone the server asks the client to reset its
+# window, and Tornado does not. The first message that refers to an earlier one cannot be inflated, and the server
+# closes with 1007.
+tornado_deflate() {
+    use_python "$TORNADO"
+    peer_talks --deflate=15 "$KEPT"
+    peer_talks --deflate=9 "$NINE"
+    peer_breaks --deflate "$ALONE" 1007
+}
+
+client_tornado() {
+    use_python "$TORNADO"
+    client_talks
+}
+
+# --deflate=BITS works. With --deflate alone the client asks the server to reset its window, and the answer of Tornado
+# does not confirm this. Section 7.1.1.1 of RFC 7692 requires the confirmation, so the client refuses the answer.
+client_tornado_deflate() {
+    use_python "$TORNADO"
+    client_talks --deflate=15 "$KEPT"
+    client_talks --deflate=9 'permessage-deflate; client_max_window_bits=9; server_max_window_bits=9'
+    client_refuses --deflate "$KEPT" "$NOT_OFFERED"
+}
+
+# --- aiohttp: every setting works in both roles. A server of aiohttp ignores what concerns the client's window.
+
+aiohttp() {
+    use_python "$AIOHTTP"
+    peer_talks
+}
+
+aiohttp_deflate() {
+    use_python "$AIOHTTP"
+    peer_talks --deflate "$ALONE"
+    peer_talks --deflate=9 "$NINE"
+    peer_talks --deflate=15 "$KEPT"
+}
+
+client_aiohttp() {
+    use_python "$AIOHTTP"
+    client_talks
+}
+
+client_aiohttp_deflate() {
+    use_python "$AIOHTTP"
+    client_talks --deflate 'permessage-deflate; server_no_context_takeover'
+    client_talks --deflate=9 'permessage-deflate; server_max_window_bits=9'
+    client_talks --deflate=15 "$KEPT"
+}
+
+# --- Mojolicious
+#
+# Mojolicious 9.31 searches for the word permessage-deflate and reads no parameters. It keeps a window of 15 bits in
+# both roles, so only --deflate=15 works.
+
+mojolicious() {
+    use_mojolicious
+    peer_talks
+}
+
+# Mojolicious does not offer `client_max_window_bits`. For a smaller window the server then asks for
+# `client_no_context_takeover`, which Mojolicious ignores: the server closes with 1007.
+mojolicious_deflate() {
+    use_mojolicious
+    peer_talks --deflate=15 "$KEPT"
+    peer_breaks --deflate=9 'permessage-deflate; client_no_context_takeover; server_max_window_bits=9' 1007
+    peer_breaks --deflate "$ALONE" 1007
+}
+
+client_mojolicious() {
+    use_mojolicious
+    client_talks
+}
+
+client_mojolicious_deflate() {
+    use_mojolicious
+    client_talks --deflate=15 "$KEPT"
+    client_refuses --deflate=9 "$KEPT" "$NOT_OFFERED"
+    client_refuses --deflate "$KEPT" "$NOT_OFFERED"
+}
+
+# --- gorilla/websocket: every setting works in both roles. Its offers and answers reset both windows.
+
+gorilla() {
+    use_go gorilla
+    peer_talks
+}
+
+gorilla_deflate() {
+    use_go gorilla
+    peer_talks --deflate "$ALONE"
+    peer_talks --deflate=9 "$ALONE; server_max_window_bits=9"
+    peer_talks --deflate=15 "$ALONE"
+}
+
+client_gorilla() {
+    use_go gorilla
+    client_talks
+}
+
+client_gorilla_deflate() {
+    use_go gorilla
+    client_talks --deflate "$ALONE"
+    client_talks --deflate=9 "$ALONE"
+    client_talks --deflate=15 "$ALONE"
+}
+
+# --- nhooyr.io/websocket
+#
+# nhooyr.io/websocket 1.8.7 rejects the parameter `server_max_window_bits`, both in offers and in answers. --deflate and
+# --deflate=15 do not use the parameter and work. With other BITS, a client of nhooyr refuses our answer (three seconds
+# later), and a server of nhooyr answers our offer with status 400.
+
+nhooyr() {
+    use_go nhooyr
+    peer_talks
+}
+
+nhooyr_deflate() {
+    use_go nhooyr
+    peer_talks --deflate "$ALONE"
+    peer_talks --deflate=15 "$KEPT"
+    peer_refuses --deflate=9 'unsupported permessage-deflate parameter'
+}
+
+client_nhooyr() {
+    use_go nhooyr
+    client_talks
+}
+
+client_nhooyr_deflate() {
+    use_go nhooyr
+    client_talks --deflate 'permessage-deflate; client_no_context_takeover; server_no_context_takeover'
+    client_talks --deflate=15 "$KEPT"
+    client_refuses --deflate=9 "$KEPT" 'status 400'
+}
+
 # --- tungstenite, Chromium
 
 tungstenite() { cargo test --quiet --all-features --manifest-path "$root/Cargo.toml" --test interop; }
