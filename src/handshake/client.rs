@@ -271,7 +271,7 @@ pub enum ResponseFault {
     Malformed,
     /// The head, with those of interim responses, passes one of the [`HeadLimits`].
     TooLarge,
-    /// The version is not HTTP/1.1.
+    /// The version is a version of HTTP other than HTTP/1.1. A refusal may be HTTP/1.0.
     HttpVersion,
     /// `Upgrade` is not `websocket`.
     Upgrade,

@@ -19,7 +19,8 @@ pub enum RequestFault {
     Malformed,
     /// The head passes one of the [`HeadLimits`](super::HeadLimits) (431).
     TooLarge,
-    /// The version is below HTTP/1.1, or another protocol's (505).
+    /// The version is a version of HTTP other than HTTP/1.1 (505). In a request that asks for no upgrade,
+    /// HTTP/1.0 is allowed.
     HttpVersion,
     /// The request asks for no upgrade to WebSocket: a plain page, a health check, another protocol
     /// (426). [`request`](super::ServerHandshake::request) still lends it, and any response other

@@ -53,7 +53,7 @@ pub(super) enum HeadFault {
     Malformed,
     /// They pass one of the limits.
     TooLarge,
-    /// The version is neither HTTP/1.0 nor HTTP/1.1.
+    /// The version is well-formed, and neither HTTP/1.0 nor HTTP/1.1.
     Version,
 }
 
@@ -169,7 +169,8 @@ impl Collector {
         let (bytes, headers) = self.take();
         let mut headers = vec![EMPTY_HEADER; headers];
         let mut request = httparse::Request::new(&mut headers);
-        whole(request.parse(&bytes), &bytes)?;
+        // "request-line = method SP request-target SP HTTP-version" (RFC 9112, section 3).
+        whole(request.parse(&bytes), &bytes, |line| line.splitn(3, |&byte| byte == b' ').nth(2))?;
         let method = Span::of(request.method.unwrap_or_default().as_bytes(), &bytes);
         let target = Span::of(request.path.unwrap_or_default().as_bytes(), &bytes);
         let is_1_1 = request.version == Some(1);
@@ -183,7 +184,11 @@ impl Collector {
         let (bytes, headers) = self.take();
         let mut headers = vec![EMPTY_HEADER; headers];
         let mut response = httparse::Response::new(&mut headers);
-        whole(response.parse(&bytes), &bytes)?;
+        // "status-line = HTTP-version SP status-code SP [ reason-phrase ]" (RFC 9112, section 4).
+        whole(response.parse(&bytes), &bytes, |line| {
+            let end = line.iter().position(|&byte| byte == b' ')?;
+            line.get(..end)
+        })?;
         let status = response.code.unwrap_or_default();
         let reason = Span::of(response.reason.unwrap_or_default().as_bytes(), &bytes);
         let is_1_1 = response.version == Some(1);
@@ -192,13 +197,32 @@ impl Collector {
     }
 }
 
-/// Whether the parser found the same end as the collector.
-fn whole(parsed: httparse::Result<usize>, bytes: &[u8]) -> Result<(), HeadFault> {
+/// Whether the parser found the same end as the collector. `version` finds the HTTP-version in a start line.
+fn whole(
+    parsed: httparse::Result<usize>,
+    bytes: &[u8],
+    version: impl FnOnce(&[u8]) -> Option<&[u8]>,
+) -> Result<(), HeadFault> {
     match parsed {
         Ok(Status::Complete(size)) if size == bytes.len() => Ok(()),
-        Err(Error::Version) => Err(HeadFault::Version),
+        // The parser reports any text in the version's place that is neither HTTP/1.0 nor HTTP/1.1. HTTP/1.2
+        // is refused too: "SHOULD process the message as if it was in the highest minor version" (RFC 9110,
+        // section 6.2) is for a version that does not exist.
+        Err(Error::Version) if version(start_line(bytes)).is_some_and(is_version) => Err(HeadFault::Version),
         _ => Err(HeadFault::Malformed),
     }
+}
+
+/// The first line that is not empty, without its end.
+fn start_line(head: &[u8]) -> &[u8] {
+    let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.find(|line| !line.is_empty()).unwrap_or_default()
+}
+
+/// Whether this is a version of HTTP: "HTTP-version = HTTP-name "/" DIGIT "." DIGIT", and "HTTP-version is
+/// case-sensitive" (RFC 9112, section 2.3).
+fn is_version(text: &[u8]) -> bool {
+    matches!(text, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
 
 fn spans(headers: &[Header<'_>], bytes: &[u8]) -> Vec<Field> {
