@@ -139,6 +139,11 @@ fn faulty_requests() -> Vec<(Vec<u8>, RequestFault, u16)> {
         ("Host", &["user@a"], F::Host, 400),
         ("Host", &["a:b"], F::Host, 400),
         ("Host", &["\u{e4}"], F::Host, 400),
+        ("Host", &["[nonsense]"], F::Host, 400),
+        ("Host", &["[1]"], F::Host, 400),
+        ("Host", &["[:]:80"], F::Host, 400),
+        ("Host", &["[fe80::1%25eth0]"], F::Host, 400),
+        ("Host", &["a%zz"], F::Host, 400),
         ("Upgrade", &[], F::NotAnUpgrade, 426),
         ("Upgrade", &["h2c"], F::NotAnUpgrade, 426),
         ("Upgrade", &["websockets"], F::NotAnUpgrade, 426),
@@ -212,6 +217,7 @@ fn faulty_requests() -> Vec<(Vec<u8>, RequestFault, u16)> {
         ("GET /ch\u{e4}t HTTP/1.1", F::Target, 400),
         ("GET ftp://server.example.com/chat HTTP/1.1", F::Target, 400),
         ("GET http:///chat HTTP/1.1", F::Target, 400),
+        ("GET ws://[nonsense]/chat HTTP/1.1", F::Target, 400),
         ("GET http://user@server.example.com/chat HTTP/1.1", F::Target, 400),
         ("GET  /chat HTTP/1.1", F::Malformed, 400),
         ("GET /chat", F::Malformed, 400),
@@ -547,6 +553,28 @@ fn a_path_may_be_left_out() {
 }
 
 #[test]
+fn the_zone_of_an_address_is_not_sent() {
+    // As the standard library displays one, and as RFC 6874 writes it in a URI.
+    let addr = std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 81, 0, 7).to_string();
+    for (host, sent) in [
+        (&addr[..], "[fe80::1]:81"),
+        ("[fe80::1%25eth0]:81", "[fe80::1]:81"),
+        ("[fe80::1%25en-0.1%7E]", "[fe80::1]"),
+    ] {
+        let handshake = ClientHandshake::new(ClientRequest::new(host, "/"), NONCE, WIDE).unwrap();
+        let request = written(&handshake);
+        assert!(text(&request).contains(&format!("\r\nHost: {sent}\r\n")), "{host}: {}", text(&request));
+        assert_eq!(fault_of(&request), None);
+    }
+    for host in
+        ["[fe80::1%]", "[fe80::1%a b]", "[fe80::1%a\r\nX: y]", "[fe80::1%25eth0", "[a%25eth0]", "a%25eth0]"]
+    {
+        let refused = ClientHandshake::new(ClientRequest::new(host, "/"), NONCE, WIDE).err();
+        assert_eq!(refused, Some(RequestError::Host), "{host}");
+    }
+}
+
+#[test]
 fn no_control_character_comes_into_a_request_by_any_way() {
     let refused = |request: ClientRequest| ClientHandshake::new(request, NONCE, WIDE).err();
     for control in (0..=0x1F).chain([0x7F]).map(char::from) {
@@ -590,7 +618,7 @@ fn what_the_handshake_writes_itself_cannot_be_added() {
 #[test]
 fn what_no_request_can_have_is_refused() {
     let refused = |request: ClientRequest| ClientHandshake::new(request, NONCE, WIDE).err();
-    for host in ["", "a b", "user@a", "http://a", "a/b", "a:b", "\u{e4}"] {
+    for host in ["", "a b", "user@a", "http://a", "a/b", "a:b", "\u{e4}", "[nonsense]", "[1]", "a%zz"] {
         assert_eq!(refused(ClientRequest::new(host, "/")), Some(RequestError::Host), "{host}");
     }
     for path in ["a", "/a b", "/a#b", "#a", "/\u{e4}", "*", "http://a/b"] {

@@ -46,11 +46,16 @@ impl ClientRequest {
     /// Neither is encoded here: a host name that is not ASCII must be given in its ASCII form
     /// (Punycode), and such characters of a path percent-encoded. The port is to be left out where it
     /// is the scheme's own: 80, with TLS 443.
+    ///
+    /// The zone of an IPv6 address, as in `[fe80::1%eth0]`, is left out: it means nothing to the server.
     pub fn new(host: &str, path: &str) -> Self {
         // The resource name begins with a slash "if the path component is empty" (section 3).
         let slash = if path.is_empty() || path.starts_with('?') { "/" } else { "" };
+        // "an HTTP client, proxy, or other intermediary MUST remove any ZoneID attached to an outgoing URI, as
+        // it has only local significance" (RFC 6874, section 4).
+        let (before, behind) = authority::without_zone(host);
         Self {
-            host: host.to_string(),
+            host: format!("{before}{behind}"),
             path: format!("{slash}{path}"),
             origin: None,
             subprotocols: String::new(),
@@ -194,7 +199,7 @@ impl fmt::Debug for ClientRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The host is no name or address with or without a port.
+    /// The host is not a valid name or address, with or without a port.
     Host,
     /// The path does not begin with `/`, has a fragment, or has other than visible ASCII characters.
     Path,
@@ -225,7 +230,7 @@ impl From<FieldFault> for RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Host => "the host is no ASCII name or address with or without a port",
+            Self::Host => "the host is not an ASCII name or a valid address, with or without a port",
             Self::Path => "the path must begin with / and have only visible ASCII characters and no #",
             Self::HeaderName => "the name of a header is no token",
             Self::HeaderValue => "the value of a header has a control character, such as a line break",

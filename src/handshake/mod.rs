@@ -53,6 +53,7 @@ mod request;
 mod response;
 mod server;
 mod token;
+mod uri;
 
 pub use client::{ClientHandshake, ReceivedResponse, ResponseFault};
 pub use client_request::{ClientRequest, RequestError};
