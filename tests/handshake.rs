@@ -758,6 +758,73 @@ fn a_refusal_lends_what_the_server_says() {
 }
 
 #[test]
+fn a_folded_line_of_a_refusal_is_unfolded_and_one_of_an_acceptance_is_refused() {
+    for (folded, value) in [
+        ("Location:\r\n /elsewhere", "/elsewhere"),
+        ("Location: /else\r\n where", "/else   where"),
+        ("Location: /else \t\r\n\t where", "/else      where"),
+        ("Location: a\r\n b\tc\r\n\td", "a   b\tc   d"),
+        ("Location: a\r\n \r\n \t\r\n b", "a          b"),
+        ("Location: a\r\n  ", "a"),
+        ("Location:\r\n \r\n\t", ""),
+        ("Location: \u{e4}\r\n \u{e4}", "\u{e4}   \u{e4}"),
+    ] {
+        let bytes = format!("HTTP/1.1 302 Found\r\nA: 1\r\n{folded}\r\nZ:\r\n 2\r\n\r\n").into_bytes();
+        for ends in cuts(bytes.len()) {
+            let mut client = ClientHandshake::new(plain(), NONCE, WIDE).unwrap();
+            let (_, result) = in_pieces(&bytes, &ends, |piece| client.receive(piece));
+            assert!(
+                matches!(result, Err(ResponseFault::Refused { status: 302, .. })),
+                "{folded:?}: {result:?}"
+            );
+            let headers: Vec<_> = client.response().unwrap().headers().collect();
+            assert_eq!(
+                headers,
+                [("A", &b"1"[..]), ("Location", value.as_bytes()), ("Z", b"2")],
+                "{folded:?}"
+            );
+        }
+        // One of a response that is passed over does no harm, one of the response that counts does.
+        let interim = bytes.strip_prefix(b"HTTP/1.1 302").unwrap();
+        let interim = [b"HTTP/1.1 103", interim].concat();
+        let all = [interim.as_slice(), &response_with("X", &["y"])].concat();
+        assert_eq!(ask(plain(), &all).1, Ok(Received::Complete { used: all.len() }));
+        let accepted = [&response_with("X", &["y"])[..], b""].concat();
+        let accepted = [&accepted[..accepted.len() - 2], folded.as_bytes(), b"\r\n\r\n"].concat();
+        assert_eq!(ask(plain(), &accepted).1, Err(ResponseFault::Malformed), "{folded:?}");
+        let request = [&request_with("X", &["y"])[..], b""].concat();
+        let request = [&request[..request.len() - 2], folded.as_bytes(), b"\r\n\r\n"].concat();
+        assert_eq!(fault_of(&request), Some(RequestFault::Malformed), "{folded:?}");
+    }
+    for folded in
+        [" Folded: a\r\nB: c", "\t\r\nB: c", "B\r\n : c", "B: a\rb", "B: a\r\n b\rc", "B: a\r\n \x01"]
+    {
+        let bytes = format!("HTTP/1.1 302 Found\r\n{folded}\r\n\r\n").into_bytes();
+        assert_eq!(ask(plain(), &bytes).1, Err(ResponseFault::Malformed), "{folded:?}");
+    }
+}
+
+/// Whatever lines a refusal's headers have, their values are those of a reader that unfolds them first.
+#[test]
+fn a_refusal_of_folded_lines_has_the_values_that_unfolding_it_first_gives() {
+    fn prop(noise: Vec<u8>) -> bool {
+        let pieces = ["a", " ", "\t", "\r\n ", "\r\n\t", "\r\nX:", "\r\nYZ: "];
+        let lines: String = noise.iter().map(|byte| pieces[usize::from(byte % 7)]).collect();
+        let head = |lines: &str| format!("HTTP/1.1 400 \r\nFirst:{lines}\r\n\r\n");
+        let unfolded = lines.replace("\r\n ", "   ").replace("\r\n\t", "   ");
+        let values = |head: String| {
+            let (handshake, _) = ask(plain(), head.as_bytes());
+            let response = handshake.response()?;
+            let value = |value| String::from_utf8_lossy(value).replace(['\t'], " ");
+            Some(response.headers().map(|(name, text)| (name.to_owned(), value(text))).collect::<Vec<_>>())
+        };
+        let (folded, unfolded) = (values(head(&lines)), values(head(&unfolded)));
+        folded.is_some() && folded == unfolded
+    }
+    QuickCheck::new().tests(5_000).quickcheck(prop as fn(Vec<u8>) -> bool);
+}
+
+#[test]
 fn interim_responses_are_passed_over_within_the_limit() {
     let interim = [
         head("HTTP/1.1 100 Continue", &[]),

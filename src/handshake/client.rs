@@ -267,7 +267,7 @@ pub enum ResponseFault {
     },
     /// The server accepts a request of which not all was sent. Only a stream can tell.
     Early,
-    /// The bytes are no HTTP response.
+    /// The bytes are not an HTTP response, or a header line of a 101 is folded.
     Malformed,
     /// The head, with those of interim responses, passes one of the [`HeadLimits`].
     TooLarge,

@@ -5,10 +5,11 @@
 //! byte that begins no start line. The rest is judged when the head is whole.
 #![forbid(unsafe_code)]
 
-use super::token::is_token_byte;
+use super::token::{is_token_byte, is_whitespace};
 use alloc::vec;
 use alloc::vec::Vec;
-use httparse::{EMPTY_HEADER, Error, Header, Status};
+use core::ops::Range;
+use httparse::{EMPTY_HEADER, Error, Header, ParserConfig, Status};
 
 /// How big the head of a request or a response may be.
 ///
@@ -181,11 +182,21 @@ impl Collector {
     /// Parses the whole head of a response, which leaves the collector empty, ready for the head of
     /// the next response.
     pub(super) fn parse_response(&mut self) -> Result<ResponseHead, HeadFault> {
-        let (bytes, headers) = self.take();
+        let (mut bytes, headers) = self.take();
         let mut headers = vec![EMPTY_HEADER; headers];
         let mut response = httparse::Response::new(&mut headers);
+        let mut parsed = response.parse(&bytes);
+        // "A user agent that receives an obs-fold in a response message ... MUST replace each received obs-fold
+        // with one or more SP octets prior to interpreting the field value" (RFC 9112, section 5.2). Old
+        // servers and proxies write such refusals; whoever speaks WebSocket folds nothing.
+        let is_folded = parsed == Err(Error::HeaderName) && response.code != Some(101);
+        if is_folded {
+            let mut config = ParserConfig::default();
+            config.allow_obsolete_multiline_headers_in_responses(true);
+            parsed = config.parse_response(&mut response, &bytes);
+        }
         // "status-line = HTTP-version SP status-code SP [ reason-phrase ]" (RFC 9112, section 4).
-        whole(response.parse(&bytes), &bytes, |line| {
+        whole(parsed, &bytes, |line| {
             let end = line.iter().position(|&byte| byte == b' ')?;
             line.get(..end)
         })?;
@@ -193,7 +204,22 @@ impl Collector {
         let reason = Span::of(response.reason.unwrap_or_default().as_bytes(), &bytes);
         let is_1_1 = response.version == Some(1);
         let fields = spans(response.headers, &bytes);
+        if is_folded {
+            for field in &fields {
+                unfold(bytes.get_mut(field.value.range()).unwrap_or_default());
+            }
+        }
         Ok(ResponseHead { status, reason, is_1_1, head: Head { bytes, fields } })
+    }
+}
+
+/// Replaces each obs-fold of a value by spaces: "obs-fold = OWS CRLF RWS" (RFC 9112, section 5.2).
+fn unfold(value: &mut [u8]) {
+    let may_fold = |byte| is_whitespace(byte) || matches!(byte, b'\r' | b'\n');
+    for run in value.chunk_by_mut(|&a, &b| may_fold(a) && may_fold(b)) {
+        if run.contains(&b'\n') {
+            run.fill(b' ');
+        }
     }
 }
 
@@ -250,6 +276,10 @@ impl Span {
             _ => Self { start: 0, end: 0 },
         }
     }
+
+    const fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -278,7 +308,7 @@ impl Head {
 
     /// The bytes at a place.
     pub(super) fn get(&self, span: Span) -> &[u8] {
-        self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
+        self.bytes.get(span.range()).unwrap_or_default()
     }
 
     /// The text at a place that the parser has found to be text.
@@ -335,6 +365,8 @@ pub(super) struct ResponseHead {
 
 /// The header lines of a head, in order: names as they were sent, and values without the whitespace
 /// around them. Names are to be compared without regard to case.
+///
+/// A value of a response that was folded over several lines is one line, with spaces between its parts.
 #[derive(Debug, Clone)]
 pub struct Headers<'a> {
     head: &'a Head,
