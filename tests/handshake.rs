@@ -633,6 +633,36 @@ fn what_no_request_can_have_is_refused() {
     assert_eq!(refused(plain().extensions(",")), Some(RequestError::Extensions));
 }
 
+/// "pchar = unreserved / pct-encoded / sub-delims / ":" / "@"", "query = *( pchar / "/" / "?" )" (RFC 3986).
+#[test]
+fn a_client_sends_only_what_may_stand_in_a_path_or_a_query_and_a_server_takes_all_that_browsers_send() {
+    const VALID: &str = "-._~!$&'()*+,;=:@/";
+    let result = |path: &str| ClientHandshake::new(ClientRequest::new("a", path), NONCE, WIDE);
+    for char in (0..=u8::MAX).map(char::from) {
+        let is_valid = char.is_ascii_alphanumeric() || VALID.contains(char) || char == '?';
+        for path in [format!("/{char}"), format!("/a{char}b"), format!("/?{char}"), format!("/?a={char}&b")] {
+            match result(&path) {
+                Ok(handshake) => {
+                    assert!(is_valid, "{path}");
+                    let request = written(&handshake);
+                    assert_eq!(fault_of(&request), None, "{path}");
+                    assert!(request.starts_with(format!("GET {path} HTTP/1.1\r\n").as_bytes()));
+                }
+                Err(error) => assert!(!is_valid && error == RequestError::Path, "{path}"),
+            }
+        }
+    }
+    for path in ["/%41%7c", "/?%e2%82%ac", "/%00", "?a=%20"] {
+        assert!(result(path).is_ok(), "{path}");
+    }
+    for path in ["/%", "/%4", "/%zz", "/%4g", "/?a%", "/?a=%2", "/%%41", "/%u0041"] {
+        assert_eq!(result(path).err(), Some(RequestError::Path), "{path}");
+    }
+    for target in ["/a|b^`{}[]", "/?a[]=1&b=\"<>\\^`{|}'", "/%zz?%", "/?a=%u0041"] {
+        assert_eq!(fault_of(&head(&format!("GET {target} HTTP/1.1"), &REQUEST)), None, "{target}");
+    }
+}
+
 #[test]
 fn a_response_that_opens_the_connection_is_taken_in_any_valid_form() {
     for (name, values) in [
