@@ -506,6 +506,58 @@ fn a_page_of_another_site_is_kept_out_unless_the_policy_lets_it_in() {
     assert_eq!(OriginPolicy::default(), same);
 }
 
+/// A browser never writes the scheme's own port, nor a path; a configuration does.
+#[test]
+fn an_origin_of_a_list_is_found_in_whichever_form_either_is_written() {
+    let allows = |listed: &str, origin: &str| {
+        let (handshake, received) = serve(&request_with("Origin", &[origin]));
+        assert!(received.is_ok(), "{origin}");
+        OriginPolicy::List(&["https://other.example", listed]).allows(&handshake.request().unwrap())
+    };
+    for (listed, origin) in [
+        ("https://h:443", "https://h"),
+        ("http://h:80", "http://h"),
+        ("HTTPS://H:443", "https://h"),
+        ("https://h:0443", "https://h"),
+        ("https://h:", "https://h"),
+        ("https://h/", "https://h"),
+        ("https://h:443/", "https://h"),
+        ("https://[::1]:443", "https://[::1]"),
+        ("http://h:443", "http://h:443"),
+        ("https://h:80", "https://h:80"),
+        ("https://h:8443", "https://h:8443/"),
+        ("ws://h:80", "ws://h"),
+        ("wss://h:443", "wss://h"),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ("chrome-extension://abcdef/", "chrome-extension://abcdef"),
+        ("app://h:80", "app://h:80"),
+        ("null", "null"),
+        ("NULL", "null"),
+    ] {
+        assert!(allows(listed, origin) && allows(origin, listed), "{listed} {origin}");
+    }
+    for (listed, origin) in [
+        ("https://h:443", "http://h"),
+        ("https://h:443", "http://h:443"),
+        ("https://h:80", "https://h"),
+        ("https://h:443", "https://h:4430"),
+        ("https://h:443", "https://h:443.evil.example"),
+        ("https://h:443", "https://h.evil.example"),
+        ("https://h/", "https://h/path"),
+        ("https://h/", "https://h//"),
+        ("https://h", "https://user@h"),
+        ("https://h", "h"),
+        ("https://h", "https://h:99999"),
+        ("app://h:80", "app://h"),
+        ("app://h:443", "app://h"),
+        ("null/", "null"),
+        ("https://h", "null"),
+        ("", "null"),
+    ] {
+        assert!(!allows(listed, origin) && !allows(origin, listed), "{listed} {origin}");
+    }
+}
+
 #[test]
 fn an_origin_that_cannot_be_read_is_not_taken_for_none() {
     for origins in [&["https://server.example.com", "https://server.example.com"][..], &["https://\u{e4}"]] {
