@@ -499,6 +499,42 @@ fn where_no_time_was_told_a_connection_is_parked_so_long_after_the_next_that_is(
     assert_eq!((connection.on_deadline(&mut out), connection.held()), (None, 0));
 }
 
+/// Whether a server that wants to receive so gets the second message of a client that offers this, and
+/// compresses with its context and all of its window whatever the server answers.
+fn gets_second_message(receive: Takeover, offer: &[(&str, Option<&str>)]) -> bool {
+    let policy = Deflate { receive, ..Deflate::default() };
+    let mut connection = server(policy.accept([offer.iter().copied()]).unwrap().agreed());
+    // The second one is the beginning of the first, which is out of the reach of a small window.
+    let noise: String = (0..6_000_u32).map(|n| char::from_u32(33 + n * n % 7_919 % 89).unwrap()).collect();
+    let messages = [&noise[..], &noise[..200]];
+    let (mut deflaters, mut history) = (Deflaters::new(), History::new(WindowBits::MAX));
+    for (index, message) in messages.into_iter().enumerate() {
+        let payload = deflaters.deflate_after(message.as_bytes(), &mut history, 9).unwrap();
+        let (events, fault) = self::receive(&mut connection, &frame(OpCode::Text, true, COMPRESSED, payload));
+        if let Some(fault) = fault {
+            assert_eq!((index, fault), (1, Fault::InvalidDeflate));
+            return false;
+        }
+        assert_eq!(events, [format!("{:?}", Event::Message(Message::Text(message)))]);
+    }
+    true
+}
+
+/// As the documentation of `Deflate` says. Tornado, Mojolicious and old Safaris are such clients.
+#[test]
+fn only_receiving_with_all_of_the_window_serves_a_client_that_keeps_its_context_though_asked_not_to() {
+    let (bare, browser): (&[_], &[_]) = (&[], &[("client_max_window_bits", None)]);
+    for offer in [bare, browser] {
+        assert!(gets_second_message(Takeover::FULL, offer));
+        assert!(!gets_second_message(Takeover::No, offer));
+        // One that does not offer to bound its window is asked to keep none; another one ignores the bound.
+        for small in 8..=12 {
+            assert!(!gets_second_message(Takeover::UpTo(bits(small)), offer), "{small}");
+        }
+    }
+    assert!(!gets_second_message(Takeover::UpTo(bits(14)), bare));
+}
+
 /// Both ends of an opening handshake, and what became of it.
 fn open(
     server: Option<Deflate>,
