@@ -164,11 +164,13 @@ fn faulty_requests() -> Vec<(Vec<u8>, RequestFault, u16)> {
         ("Sec-WebSocket-Version", &["13", "13"], F::DoubledVersion, 400),
         ("Sec-WebSocket-Version", &["13", "8"], F::DoubledVersion, 400),
         ("Content-Length", &["1"], F::Body, 400),
-        ("Content-Length", &["0", "5"], F::Body, 400),
-        ("Content-Length", &["+0"], F::Body, 400),
-        ("Content-Length", &[""], F::Body, 400),
+        ("Content-Length", &["0", "5"], F::BodyLength, 400),
+        ("Content-Length", &["+0"], F::BodyLength, 400),
+        ("Content-Length", &["-5"], F::BodyLength, 400),
+        ("Content-Length", &["abc"], F::BodyLength, 400),
+        ("Content-Length", &[""], F::BodyLength, 400),
         ("Transfer-Encoding", &["chunked"], F::Body, 400),
-        ("Transfer-Encoding", &["identity"], F::Body, 400),
+        ("Transfer-Encoding", &["identity"], F::BodyLength, 400),
         ("Origin", &["http://a", "http://b"], F::Origin, 400),
         ("Origin", &["http://\u{e4}"], F::Origin, 400),
         ("Sec-WebSocket-Protocol", &["a b"], F::Subprotocols, 400),
@@ -333,7 +335,7 @@ fn a_plain_request_is_lent_and_can_be_answered() {
 #[test]
 fn a_plain_request_of_any_method_and_version_is_told_from_a_wrong_upgrade() {
     for line in ["HEAD / HTTP/1.1", "OPTIONS / HTTP/1.0", "POST / HTTP/1.1", "OPTIONS * HTTP/1.1"] {
-        let (handshake, received) = serve(&head(line, &[]));
+        let (handshake, received) = serve(&head(line, &[("Host", "a")]));
         assert_eq!(received, Err(RequestFault::NotAnUpgrade), "{line}");
         assert!(handshake.request().unwrap().path().starts_with(['/', '*']));
     }

@@ -28,7 +28,7 @@ impl<'a> Request<'a> {
     }
 
     /// The path that is asked for, from its `/`, as it was sent: percent-encoded. In a faulty
-    /// request, the whole target where it has no path.
+    /// or plain request, the whole target where it has no path, such as `*`.
     pub fn path(&self) -> &'a str {
         self.target().path
     }
@@ -96,6 +96,19 @@ impl<'a> Request<'a> {
         self.head().headers()
     }
 
+    /// Whether the request target has one of the four forms (RFC 9112, section 3.2).
+    pub(super) fn has_valid_target(&self) -> bool {
+        let text = self.head().text(self.0.target);
+        match self.method() {
+            // "authority-form = uri-host ":" port".
+            "CONNECT" => authority::split(text).is_some_and(|(_, port)| port.is_some()),
+            // "asterisk-form = "*"".
+            "OPTIONS" if text == "*" => true,
+            // "origin-form = absolute-path [ "?" query ]", "absolute-form = absolute-URI".
+            _ => self.target().is_valid() || is_foreign(text),
+        }
+    }
+
     /// The request target in its parts.
     pub(super) fn target(&self) -> Target<'a> {
         Target::split(self.head().text(self.0.target))
@@ -142,13 +155,9 @@ impl<'a> Target<'a> {
     /// Whether this is what a handshake may ask for: a resource name, which is a path with or
     /// without a query, or an absolute URI that has one (RFC 6455, section 4.2.1, item 1).
     pub(super) fn is_valid(&self) -> bool {
-        // "Fragment identifiers are meaningless in the context of WebSocket URIs" (section 3). Every other
-        // visible character is let through, though RFC 3986 would have some percent-encoded: browsers do not
-        // encode `[`, `]`, `\`, `^`, a backquote, `{`, `|` and `}` in a query, nor a `%` that escapes nothing.
-        let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         self.path.starts_with('/')
-            && visible(self.path)
-            && self.query.is_none_or(visible)
+            && is_visible(self.path)
+            && self.query.is_none_or(is_visible)
             && self.authority.is_none_or(|authority| authority::split(authority).is_some())
     }
 }
@@ -156,8 +165,32 @@ impl<'a> Target<'a> {
 /// What stands behind the `://` of an absolute URI.
 fn absolute(target: &str) -> Option<&str> {
     let (scheme, rest) = target.split_once("://")?;
-    let known = ["http", "https", "ws", "wss"];
-    known.iter().any(|known| known.eq_ignore_ascii_case(scheme)).then_some(rest)
+    is_known(scheme).then_some(rest)
+}
+
+fn is_known(scheme: &str) -> bool {
+    ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme))
+}
+
+/// Whether this is an absolute URI of a scheme whose grammar is not known here: "scheme = ALPHA *( ALPHA / DIGIT
+/// / "+" / "-" / "." )" (RFC 3986, section 3.1).
+fn is_foreign(target: &str) -> bool {
+    target.split_once("://").is_some_and(|(scheme, rest)| {
+        let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(may_stand)
+            && !is_known(scheme)
+            && is_visible(rest)
+    })
+}
+
+/// Whether text has only visible ASCII characters and no `#`: "Fragment identifiers are meaningless in the context
+/// of WebSocket URIs" (RFC 6455, section 3).
+///
+/// RFC 3986 would have some others percent-encoded too, but browsers do not encode `[`, `]`, `\`, `^`, a
+/// backquote, `{`, `|` and `}` in a query, nor a `%` that escapes nothing.
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 #[cfg(test)]

@@ -302,7 +302,8 @@ fn a_request_that_smuggles_or_doubles_is_refused_and_what_other_recipients_accep
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     for (begins, line, fault) in [
         ("", "Content-Length: 5", F::Body),
-        ("", "Content-Length: 0\r\nContent-Length: 5", F::Body),
+        ("", "Content-Length: 0\r\nContent-Length: 5", F::BodyLength),
+        ("", "Content-Length: 0\r\nTransfer-Encoding: chunked", F::BodyLength),
         ("", "Transfer-Encoding: chunked", F::Body),
         ("", key, F::Key),
         ("Sec-WebSocket-Key", "X: no key", F::Key),
