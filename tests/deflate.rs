@@ -571,12 +571,38 @@ fn openings_agree_where_both_ends_want_it_and_say_so() {
         assert_eq!((server.has_deflate(), client.has_deflate()), (agreed, agreed));
     }
     // The server's application answers for itself; an answer that was not asked for fails the client.
-    let plain = Response::accept().extensions("permessage-deflate; server_max_window_bits=7");
-    let error = open(None, Some(full), &plain).unwrap_err();
-    assert!(matches!(error, OpeningError::Response(ResponseFault::Extensions)), "{error:?}");
-    for twice in ["permessage-deflate, permessage-deflate", "permessage-deflate; client_max_window_bits"] {
-        let error = open(None, Some(full), &Response::accept().extensions(twice)).unwrap_err();
-        assert!(matches!(error, OpeningError::Response(ResponseFault::Extensions)), "{error:?}");
+    for (answer, fault) in [
+        ("permessage-deflate; server_max_window_bits=7", ResponseFault::ExtensionParams),
+        ("permessage-deflate; client_max_window_bits", ResponseFault::ExtensionParams),
+        ("permessage-deflate, permessage-deflate", ResponseFault::Extensions),
+    ] {
+        let error = open(None, Some(full), &Response::accept().extensions(answer)).unwrap_err();
+        assert!(matches!(error, OpeningError::Response(found) if found == fault), "{error:?}");
+    }
+}
+
+/// Tornado answers so: it overlooks parameters without a value.
+#[test]
+fn an_answer_that_lacks_what_was_asked_for_names_it() {
+    let policy = |receive| Some(Deflate { receive, ..Deflate::default() });
+    let small = policy(Takeover::UpTo(bits(10)));
+    let (alone, window) = ("server_no_context_takeover", "server_max_window_bits");
+    for (client, answer, fault, names) in [
+        (policy(Takeover::No), "permessage-deflate", ResponseFault::ContextTakeover, alone),
+        (
+            policy(Takeover::No),
+            "permessage-deflate; server_max_window_bits=9",
+            ResponseFault::ContextTakeover,
+            alone,
+        ),
+        (small, "permessage-deflate", ResponseFault::WindowBits, window),
+        (small, "permessage-deflate; server_max_window_bits=11", ResponseFault::WindowBits, window),
+        (small, "permessage-deflate; x", ResponseFault::ExtensionParams, "illegal"),
+    ] {
+        let error = open(None, client, &Response::accept().extensions(answer)).unwrap_err();
+        assert!(matches!(error, OpeningError::Response(found) if found == fault), "{error:?}");
+        assert!(error.to_string().contains(names), "{answer}: {error}");
+        assert!(!error.to_string().contains("not offered"), "{answer}: {error}");
     }
 }
 

@@ -24,9 +24,13 @@
 /// cannot be inflated, and the connection ends with 1007
 /// ([`Fault::InvalidDeflate`](crate::Fault::InvalidDeflate)).
 ///
-/// Only `receive: Takeover::FULL`, a window of 15 bits, serves these clients, for it asks nothing of them. A
+/// Only `receive: Takeover::FULL`, a window of 15 bits, serves these peers, for it asks nothing of them. A
 /// smaller window does not: a client that does not offer `client_max_window_bits`, as old Safaris do not,
 /// cannot be asked for one, and is asked for `client_no_context_takeover` instead.
+/// A client can meet such a server, too: Tornado answers without the `server_no_context_takeover` that it is
+/// asked for, and the opening fails with
+/// [`ResponseFault::ContextTakeover`](crate::handshake::ResponseFault::ContextTakeover).
+///
 /// [`FULL`](Takeover::FULL) holds up to 32 KiB for each connection that receives compressed messages.
 ///
 /// ```
