@@ -414,6 +414,78 @@ fn a_whole_uri_as_target_says_which_host_is_meant() {
     assert_eq!((request.host(), request.path()), (Some("other.example.com:81"), "/chat"));
 }
 
+/// The pairs of a request for this target.
+fn pairs(target: &str) -> Vec<(String, String)> {
+    let (handshake, received) = serve(&head(&format!("GET {target} HTTP/1.1"), &REQUEST));
+    assert!(received.is_ok(), "{target}");
+    let pairs = handshake.request().unwrap().query_pairs();
+    pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+}
+
+#[test]
+fn a_query_is_lent_as_decoded_pairs() {
+    let of = |expected: &[(&str, &str)]| -> Vec<(String, String)> {
+        expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    for (target, expected) in [
+        ("/", &[][..]),
+        ("/?", &[]),
+        ("/?&&", &[]),
+        ("/?room=1", &[("room", "1")]),
+        ("/?room=1&user=Ann+Lee&room=2", &[("room", "1"), ("user", "Ann Lee"), ("room", "2")]),
+        ("/?a", &[("a", "")]),
+        ("/?=b&=", &[("", "b"), ("", "")]),
+        ("/?a=b=c", &[("a", "b=c")]),
+        ("/?a%3Db%26c=%2B%20%41", &[("a=b&c", "+ A")]),
+        ("/?n=%C3%A4%e2%82%ac", &[("n", "\u{e4}\u{20ac}")]),
+        ("/?n=%ff%C3", &[("n", "\u{FFFD}\u{FFFD}")]),
+        ("/?n=%zz%4%", &[("n", "%zz%4%")]),
+        ("/?n=%%41", &[("n", "%A")]),
+        ("ws://a?n=1;m=2", &[("n", "1;m=2")]),
+    ] {
+        assert_eq!(pairs(target), of(expected), "{target}");
+    }
+}
+
+/// The one of the crate `form_urlencoded`, for any query.
+#[test]
+fn a_query_has_the_pairs_that_another_parser_finds() {
+    fn prop(noise: Vec<u8>) -> bool {
+        let byte = |&byte: &u8| b"&=+%%a4c3Fe2 ~;"[usize::from(byte % 15)];
+        let query: String = noise.iter().map(byte).filter(|&byte| byte != b' ').map(char::from).collect();
+        let expected: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        pairs(&format!("/?{query}")) == expected
+    }
+    QuickCheck::new().tests(5_000).quickcheck(prop as fn(Vec<u8>) -> bool);
+}
+
+#[test]
+fn a_subprotocol_is_selected_in_the_servers_order_and_answered_if_there_is_one() {
+    for (offered, supported, selected) in [
+        (&["v1.chat, v2.chat"][..], &["v2.chat", "v1.chat"][..], Some("v2.chat")),
+        (&["v2.chat", "v1.chat"], &["v1.chat", "v2.chat"], Some("v1.chat")),
+        (&["v1.chat"], &["v2.chat", "v1.chat"], Some("v1.chat")),
+        (&["v3.chat"], &["v2.chat", "v1.chat"], None),
+        (&["V1.chat, v1"], &["v1.chat"], None),
+        (&["a"], &[], None),
+        (&[], &["a", ""], None),
+        (&[""], &["a", ""], None),
+    ] {
+        let (mut handshake, received) = serve(&request_with("Sec-WebSocket-Protocol", offered));
+        assert!(received.is_ok());
+        let request = handshake.request().unwrap();
+        assert_eq!(request.select_subprotocol(supported), selected, "{offered:?} {supported:?}");
+        let response = Response::accept().subprotocol(request.select_subprotocol(supported));
+        let mut out = Vec::new();
+        handshake.answer(&response, &mut out).unwrap();
+        let line = selected.map(|name| format!("\r\nSec-WebSocket-Protocol: {name}\r\n"));
+        match line {
+            Some(line) => assert!(text(&out).contains(&line), "{}", text(&out)),
+            None => assert!(!text(&out).contains("Protocol:"), "{}", text(&out)),
+        }
+    }
+}
+
 #[test]
 fn headers_are_lent_in_order_and_found_in_any_case() {
     let (handshake, _) = serve(&request_with("X-Two", &["1", "2"]));

@@ -5,6 +5,7 @@ use super::authority;
 use super::extensions::Extensions;
 use super::head::{Head, Headers, Only, RequestHead, Values};
 use super::list::{Elements, Subprotocols};
+use super::query::QueryPairs;
 use core::fmt;
 
 /// A client's request, lent by [`ServerHandshake::request`](super::ServerHandshake::request).
@@ -38,6 +39,26 @@ impl<'a> Request<'a> {
         self.target().query
     }
 
+    /// The name and value pairs of the query, decoded, in order.
+    ///
+    /// ```
+    /// # use websocket_stream::handshake::{HeadLimits, ServerHandshake};
+    /// # let mut handshake = ServerHandshake::new(HeadLimits::default());
+    /// # handshake.receive(
+    /// #     b"GET /chat?room=1&name=Ann+Lee%21 HTTP/1.1\r\nHost: a\r\n\
+    /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    /// #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    /// # )?;
+    /// # let request = handshake.request().ok_or("no request")?;
+    /// assert_eq!(request.query(), Some("room=1&name=Ann+Lee%21"));
+    /// let name = request.query_pairs().find(|(name, _)| name == "name").map(|(_, value)| value);
+    /// assert_eq!(name.as_deref(), Some("Ann Lee!"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn query_pairs(&self) -> QueryPairs<'a> {
+        QueryPairs::new(self.query().unwrap_or_default())
+    }
+
     /// The host, and the port where one is given, that the client means to talk to. In a faulty
     /// request, nothing where there is no one valid host.
     ///
@@ -63,6 +84,34 @@ impl<'a> Request<'a> {
     /// The subprotocols that the client offers, those it prefers first.
     pub fn subprotocols(&self) -> Subprotocols<'a> {
         Subprotocols::new(self.head().values("Sec-WebSocket-Protocol"))
+    }
+
+    /// The first of these subprotocols that the client offers: the server's order decides. Reads the offers once
+    /// for each name.
+    ///
+    /// ```
+    /// # use websocket_stream::handshake::{HeadLimits, Response, ServerHandshake};
+    /// # let mut handshake = ServerHandshake::new(HeadLimits::default());
+    /// # handshake.receive(
+    /// #     b"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: v1.chat, v2.chat\r\n\
+    /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    /// #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    /// # )?;
+    /// # let request = handshake.request().ok_or("no request")?;
+    /// // The client offers v1.chat, v2.chat.
+    /// let supported = ["v3.chat", "v2.chat", "v1.chat"];
+    /// let selected = request.select_subprotocol(&supported);
+    /// assert_eq!(selected, Some("v2.chat"));
+    /// let response = Response::accept().subprotocol(selected);
+    ///
+    /// // For the client's order, search in what it offers:
+    /// let preferred = request.subprotocols().find(|name| supported.contains(name));
+    /// assert_eq!(preferred, Some("v1.chat"));
+    /// # let _ = response;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn select_subprotocol(&self, supported: &[&str]) -> Option<&'a str> {
+        supported.iter().find_map(|name| self.subprotocols().find(|offered| offered == name))
     }
 
     /// The extensions that the client offers, those it prefers first.
