@@ -91,7 +91,7 @@ pub struct Config {
     /// use websocket_stream::{Config, Event, Limits, Ready, Role, Scratch, WebSocketStream};
     ///
     /// // Files of any size, of which no more is in memory than one call receives.
-    /// let limits = Limits { message: usize::MAX, frame: usize::MAX, ..Limits::default() };
+    /// let limits = Limits { message: usize::MAX, frame: u64::MAX, ..Limits::default() };
     /// let config = Arc::new(Config { in_parts: true, limits, ..Config::default() });
     ///
     /// let (a, b) = memory::pair(16 << 10); // as much as fits the socket's buffer
