@@ -4,28 +4,44 @@
 
 use alloc::vec::Vec;
 
-/// Slots of a wheel. One entry's slot is kept in eight bits.
+/// Slots of a wheel, one for each tick of a round. Entries lie in the 255 behind the current tick's.
 const SLOTS: usize = 256;
 
-/// Bits of a place in the list of a slot.
-const PLACE_BITS: u32 = 28;
+/// How many ticks ahead an entry can lie.
+const REACH: u64 = SLOTS as u64 - 1;
+
+/// The list of entries that are due, behind those of the slots.
+const DUE: usize = SLOTS;
+
+/// The list of entries that were set for a time that had passed: they are due when the tick changes.
+const PASSED: usize = SLOTS + 1;
+
+/// All lists.
+const LISTS: usize = SLOTS + 2;
+
+/// Bits of a place in a list.
+const PLACE_BITS: u32 = 27;
 const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 
-/// Tells when the deadlines of very many connections may have passed.
+/// Finds the connections whose deadlines may have passed, among very many.
 ///
 /// Its entries are keys of the caller's own, small numbers such as a slab's, with at most one entry
 /// for each key. They fall into slots of `tick` milliseconds, 256 of them: setting, moving and
 /// removing one takes a few instructions, whatever the number of entries, and what does not fall due
 /// is never looked at.
 ///
-/// **It is coarse**: an entry fires up to a tick late, never early, but for one that lies further
-/// ahead than the wheel reaches (255 ticks), which fires when the wheel has gone round. **It is
-/// lazy**: an entry can only be brought forward. Deadlines that move on with every byte that arrives
-/// need not be told: when the entry fires, ask
-/// [`next_deadline`](crate::protocol::Connection::next_deadline) again, do what is due, and set what
-/// it says now.
+/// **It is coarse**: an entry fires up to a tick late, never early. One that lies further ahead than
+/// the wheel reaches (255 ticks) fires when the wheel has gone round. **It is lazy**: an entry can only
+/// be brought forward. A deadline that moves on with every byte that arrives need not be set again:
+/// when the entry fires, ask [`next_deadline`](crate::protocol::Connection::next_deadline), do what is
+/// due, and set the deadline that it returns.
 ///
-/// Eight bytes for each key up to the largest one that was used, and a KiB for itself.
+/// **It survives wrong times.** After a time far ahead, all entries fire. When the time goes back, the
+/// entries keep their times, but for two kinds: one set for a time that had passed fires at once, and
+/// one beyond the wheel's reach when the wheel has gone round. Nothing fires twice without being set
+/// again, so that fetching ends at every time, [`u64::MAX`] included.
+///
+/// Eight bytes for each key up to the largest one that was used, and 2 KiB for itself.
 ///
 /// ```
 /// use websocket_stream::Wheel;
@@ -41,24 +57,22 @@ const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 #[derive(Debug, Clone)]
 pub struct Wheel {
     tick: u64,
-    /// The tick whose slot is being emptied. All entries lie in the 255 after it, or in its own.
+    /// The tick of the last time given. No entry lies in its slot.
     current: u64,
-    /// The latest tick that was told.
-    latest: u64,
-    /// A ring for each slot: first the places of the slots themselves, then those of the keys.
+    /// A ring for each list: first the places of the lists themselves, then those of the keys.
     places: Vec<Place>,
     /// A bit for each slot that has entries.
     occupied: [u64; SLOTS / 64],
 }
 
-/// What stands before and behind a place in its ring, and the slot in which an entry is. A place
-/// that stands alone is its own neighbour.
+/// The neighbours of a place in its ring, and the list in which an entry is. A place that stands alone
+/// is its own neighbour.
 #[derive(Debug, Clone, Copy)]
 struct Place(u64);
 
 impl Place {
-    fn new(before: usize, behind: usize, slot: usize) -> Self {
-        Self(before as u64 | (behind as u64) << PLACE_BITS | (slot as u64) << (2 * PLACE_BITS))
+    fn new(before: usize, behind: usize, list: usize) -> Self {
+        Self(before as u64 | (behind as u64) << PLACE_BITS | (list as u64) << (2 * PLACE_BITS))
     }
 
     fn before(self) -> usize {
@@ -69,96 +83,124 @@ impl Place {
         usize::try_from(self.0 >> PLACE_BITS & PLACE_MASK).unwrap_or(0)
     }
 
-    fn slot(self) -> usize {
+    fn list(self) -> usize {
         usize::try_from(self.0 >> (2 * PLACE_BITS)).unwrap_or(0)
     }
 }
 
+/// The slot of a tick.
+fn slot(tick: u64) -> usize {
+    usize::try_from(tick % SLOTS as u64).unwrap_or(0)
+}
+
 impl Wheel {
     /// The largest key: no machine holds so many connections.
-    pub const MAX_KEY: usize = (1 << PLACE_BITS) - 1 - SLOTS;
+    pub const MAX_KEY: usize = (1 << PLACE_BITS) - 1 - LISTS;
 
-    /// A wheel of ticks of so many milliseconds; 0 counts as 1. A second is fine enough for what
+    /// A wheel with ticks of this many milliseconds; 0 counts as 1. A second is fine enough for what
     /// connections wait for.
     pub fn new(tick: u32) -> Self {
-        let places = (0..SLOTS).map(|slot| Place::new(slot, slot, slot)).collect();
-        Self { tick: tick.max(1).into(), current: 0, latest: 0, places, occupied: [0; SLOTS / 64] }
+        let places = (0..LISTS).map(|list| Place::new(list, list, list)).collect();
+        Self { tick: tick.max(1).into(), current: 0, places, occupied: [0; SLOTS / 64] }
     }
 
-    /// Sets when a key is to fire, in the caller's milliseconds. Where it is set for earlier already,
-    /// or for the same tick, it stays so. A time that has passed fires at the next tick.
+    /// Sets when a key is to fire, in the caller's milliseconds. A key that is set for earlier, or for
+    /// the same tick, stays so. A time that has passed fires at the next tick.
     ///
-    /// Tells whether it is set: a key above [`MAX_KEY`](Self::MAX_KEY) never is.
+    /// Returns whether the key is set: one above [`MAX_KEY`](Self::MAX_KEY) never is.
     #[inline]
     pub fn set(&mut self, key: usize, at: u64) -> bool {
         if key > Self::MAX_KEY {
             return false;
         }
-        // Never at once: a caller that sets what has just fired would not come to an end.
-        let tick = at.div_ceil(self.tick).max(self.latest.saturating_add(1));
-        let ahead = (tick - self.current).min(SLOTS as u64 - 1);
-        let slot = self.slot(self.current + ahead);
-        let place = SLOTS + key;
+        let ahead = at.div_ceil(self.tick).saturating_sub(self.current).min(REACH);
+        let list = match ahead {
+            // Never due at once: a caller that sets what has just fired would not come to an end.
+            0 => PASSED,
+            _ => slot(self.current.wrapping_add(ahead)),
+        };
+        let place = LISTS + key;
         if let Some(entry) = self.places.get(place)
             && entry.behind() != place
         {
-            // How far ahead it lies, of 256; 0 where it is about to fire.
-            let set = entry.slot().wrapping_sub(self.slot(self.current)) % SLOTS;
-            if set as u64 <= ahead {
+            let is_earlier = match entry.list() {
+                DUE | PASSED => true,
+                set => set.wrapping_sub(slot(self.current)) % SLOTS <= slot(ahead),
+            };
+            if is_earlier {
                 return true;
             }
             self.unlink(place);
         }
-        self.link(place, slot);
+        self.link(place, list);
         true
     }
 
     /// Forgets a key, such as one whose connection is gone.
     #[inline]
     pub fn remove(&mut self, key: usize) {
-        let place = SLOTS.saturating_add(key);
+        let place = LISTS.saturating_add(key);
         if self.places.get(place).is_some_and(|entry| entry.behind() != place) {
             self.unlink(place);
         }
     }
 
-    /// The next key that has fired by now; call it until `None`. It is set no more.
+    /// Returns the next key that has fired by now, which is no longer set; call it until `None`.
     pub fn expired(&mut self, now: u64) -> Option<usize> {
-        self.latest = self.latest.max(now / self.tick);
-        // After a long sleep all are due, and the rounds that nobody saw are left out.
-        let rounds = (self.latest - self.current) / SLOTS as u64;
-        self.current += rounds.saturating_sub(1) * SLOTS as u64;
-        loop {
-            let slot = self.slot(self.current);
-            let first = self.places[slot].behind();
-            if first != slot {
-                self.unlink(first);
-                return Some(first - SLOTS);
-            }
-            match self.next_tick() {
-                Some(tick) if tick <= self.latest => self.current = tick,
-                _ => {
-                    self.current = self.latest;
-                    return None;
-                }
-            }
+        let tick = match now {
+            // No later time will come for what lies within the last tick.
+            u64::MAX => self.last_tick(),
+            _ => now / self.tick,
+        };
+        if tick != self.current {
+            self.turn(tick);
         }
+        let first = self.places[DUE].behind();
+        if first == DUE {
+            return None;
+        }
+        self.unlink(first);
+        Some(first - LISTS)
     }
 
-    /// When [`expired`](Self::expired) next wants to be called, in the caller's milliseconds; `None`
-    /// where nothing is set.
+    /// When [`expired`](Self::expired) next wants to be called, in the caller's milliseconds. `None`
+    /// if nothing is set, or if no later time exists.
     #[inline]
     pub fn next(&self) -> Option<u64> {
-        Some(self.next_tick()?.saturating_mul(self.tick))
+        let is_empty = |list: usize| self.places[list].behind() == list;
+        let ahead = match () {
+            () if !is_empty(DUE) => 0,
+            () if !is_empty(PASSED) => 1,
+            () => self.first_occupied()?,
+        };
+        let tick = self.current.checked_add(ahead).filter(|&tick| tick <= self.last_tick())?;
+        Some(tick.saturating_mul(self.tick))
     }
 
-    fn slot(&self, tick: u64) -> usize {
-        usize::try_from(tick % SLOTS as u64).unwrap_or(0)
+    /// The tick of the largest time.
+    const fn last_tick(&self) -> u64 {
+        u64::MAX.div_ceil(self.tick)
     }
 
-    /// The first tick that has entries, the current one included.
-    fn next_tick(&self) -> Option<u64> {
-        let start = self.slot(self.current);
+    /// Goes to another tick, ahead or back.
+    fn turn(&mut self, tick: u64) {
+        self.move_all(PASSED, DUE);
+        if tick > self.current {
+            for ahead in 1..=(tick - self.current).min(REACH) {
+                self.move_all(slot(self.current.wrapping_add(ahead)), DUE);
+            }
+        } else {
+            // Entries at the far end are beyond reach now: a round ahead, their slots are those from here on.
+            for ahead in 0..(self.current - tick).min(REACH) {
+                self.move_all(slot(tick.wrapping_add(ahead)), slot(tick.wrapping_add(REACH)));
+            }
+        }
+        self.current = tick;
+    }
+
+    /// How many ticks ahead the first slot is that has entries.
+    fn first_occupied(&self) -> Option<u64> {
+        let start = slot(self.current);
         let (word, bit) = (start / 64, start % 64);
         // The words from the start's on, the start's own again at the end, for its lower bits.
         for step in 0..=self.occupied.len() {
@@ -170,23 +212,36 @@ impl Wheel {
             let bits = self.occupied[index] & mask;
             if bits != 0 {
                 let slot = index * 64 + bits.trailing_zeros() as usize;
-                let ahead = slot.wrapping_sub(start) % SLOTS;
-                return Some(self.current + ahead as u64);
+                return Some((slot.wrapping_sub(start) % SLOTS) as u64);
             }
         }
         None
     }
 
-    fn link(&mut self, place: usize, slot: usize) {
+    /// Moves the entries of a list to the end of another one.
+    fn move_all(&mut self, from: usize, to: usize) {
+        loop {
+            let first = self.places[from].behind();
+            if first == from {
+                return;
+            }
+            self.unlink(first);
+            self.link(first, to);
+        }
+    }
+
+    fn link(&mut self, place: usize, list: usize) {
         if place >= self.places.len() {
             // A place that stands alone.
             self.places.extend((self.places.len()..=place).map(|alone| Place::new(alone, alone, 0)));
         }
-        let last = self.places[slot].before();
-        self.places[place] = Place::new(last, slot, slot);
+        let last = self.places[list].before();
+        self.places[place] = Place::new(last, list, list);
         self.set_behind(last, place);
-        self.set_before(slot, place);
-        self.occupied[slot / 64] |= 1 << (slot % 64);
+        self.set_before(list, place);
+        if list < SLOTS {
+            self.occupied[list / 64] |= 1 << (list % 64);
+        }
     }
 
     fn unlink(&mut self, place: usize) {
@@ -202,12 +257,12 @@ impl Wheel {
 
     fn set_before(&mut self, place: usize, before: usize) {
         let entry = self.places[place];
-        self.places[place] = Place::new(before, entry.behind(), entry.slot());
+        self.places[place] = Place::new(before, entry.behind(), entry.list());
     }
 
     fn set_behind(&mut self, place: usize, behind: usize) {
         let entry = self.places[place];
-        self.places[place] = Place::new(entry.before(), behind, entry.slot());
+        self.places[place] = Place::new(entry.before(), behind, entry.list());
     }
 }
 
@@ -222,6 +277,8 @@ mod tests {
         Set(usize, u64),
         Remove(usize),
         Pass(u64),
+        /// A wrong time, or the right one again.
+        Jump(u64),
     }
 
     impl Arbitrary for Step {
@@ -231,6 +288,10 @@ mod tests {
             match u8::arbitrary(g) % 8 {
                 0..5 => Step::Set(key, u64::from(u16::arbitrary(g)) % ahead),
                 5 => Step::Remove(key),
+                6 if bool::arbitrary(g) => {
+                    let far = [0, 1 << 20, 1 << 50][usize::from(u8::arbitrary(g) % 3)];
+                    Step::Jump(far + u64::from(u16::arbitrary(g)) % ahead)
+                }
                 _ => Step::Pass(u64::from(u16::arbitrary(g)) % ahead),
             }
         }
@@ -257,6 +318,7 @@ mod tests {
                         wheel.remove(key);
                     }
                     Step::Pass(time) => now += time,
+                    Step::Jump(time) => now = time,
                 }
                 let mut calls = 0;
                 while let Some(key) = wheel.expired(now) {
@@ -289,7 +351,7 @@ mod tests {
         assert_eq!(size_of::<Place>(), 8);
         let mut wheel = Wheel::new(1000);
         wheel.set(299_999, 1);
-        assert_eq!(wheel.places.len(), 300_000 + SLOTS);
+        assert_eq!(wheel.places.len(), 300_000 + LISTS);
     }
 
     #[test]
@@ -299,7 +361,7 @@ mod tests {
             assert!(!wheel.set(key, 1));
             wheel.remove(key);
         }
-        assert_eq!((wheel.next(), wheel.places.len()), (None, SLOTS));
+        assert_eq!((wheel.next(), wheel.places.len()), (None, LISTS));
         assert!(wheel.set(3, 1));
     }
 
@@ -328,5 +390,209 @@ mod tests {
             assert!(calls <= 3);
         }
         assert_eq!(wheel.next(), Some(1_000_010));
+    }
+
+    #[test]
+    fn at_the_largest_time_a_loop_that_sets_what_has_passed_comes_to_an_end() {
+        for tick in [0, 1, 2, 10, 1000, u32::MAX] {
+            for at in [0, 5, u64::MAX - 1, u64::MAX] {
+                let mut wheel = Wheel::new(tick);
+                wheel.set(1, at);
+                for round in 0..3 {
+                    let mut calls = 0;
+                    while let Some(key) = wheel.expired(u64::MAX) {
+                        wheel.set(key, at);
+                        calls += 1;
+                        assert!(calls == 1 && round == 0, "tick {tick}, set for {at}");
+                    }
+                    assert_eq!(
+                        (calls, wheel.next()),
+                        (u32::from(round == 0), None),
+                        "no time comes after it"
+                    );
+                }
+                // It was a wrong time: what is set is found when the right one comes.
+                assert_eq!(wheel.expired(7_000), Some(1));
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_wrong_time_far_ahead_entries_fire_at_their_right_time() {
+        for wrong in [500_000, 1 << 40, u64::MAX - 1, u64::MAX] {
+            let mut wheel = Wheel::new(1000);
+            assert_eq!(wheel.expired(100_000), None);
+            wheel.set(1, 130_000);
+            assert_eq!(wheel.expired(wrong), Some(1));
+            // What the caller sets while it is wrong, and what it sets afterwards.
+            wheel.set(1, 130_000);
+            if let Some(later) = wrong.checked_add(60_000) {
+                wheel.set(2, later);
+            }
+            assert_eq!(wheel.expired(wrong), None);
+            assert_eq!(wheel.expired(101_000), Some(1));
+            assert_eq!(wheel.expired(101_000), None);
+            wheel.set(1, 130_000);
+            wheel.set(3, 120_500);
+            assert_eq!(wheel.next(), Some(121_000));
+            assert_eq!(wheel.expired(120_999), None);
+            assert_eq!(wheel.expired(121_000), Some(3));
+            assert_eq!(wheel.expired(129_999), None);
+            assert_eq!(wheel.expired(130_000), Some(1));
+            // The other one is found when the wheel has gone round.
+            let other = (wrong < u64::MAX - 60_000).then_some(2);
+            assert_eq!(wheel.next(), other.map(|_| 101_000 + 255_000));
+            assert_eq!(wheel.expired(356_000), other);
+        }
+    }
+
+    #[test]
+    fn a_step_back_makes_nothing_fire_early() {
+        let mut wheel = Wheel::new(1000);
+        assert_eq!(wheel.expired(100_000), None);
+        wheel.set(1, 101_000);
+        wheel.set(2, 355_000);
+        for now in [99_999, 50_000, 99_000, 0, 100_999] {
+            assert_eq!(wheel.expired(now), None, "{now}");
+        }
+        assert_eq!(wheel.expired(101_000), Some(1));
+        assert_eq!(wheel.expired(101_000), None);
+        assert_eq!(wheel.expired(254_999), None);
+        // At 0 it lay further ahead than a wheel reaches.
+        assert_eq!(wheel.expired(255_000), Some(2));
+    }
+
+    #[test]
+    fn an_entry_that_is_due_is_not_put_off_while_the_others_are_fetched() {
+        let mut wheel = Wheel::new(10);
+        wheel.set(1, 5);
+        wheel.set(2, 7);
+        let first = wheel.expired(1_000_000).unwrap();
+        assert!(wheel.set(3 - first, 1_000_500));
+        assert_eq!(wheel.expired(1_000_000), Some(3 - first));
+        assert_eq!(wheel.next(), None);
+    }
+
+    /// The wheel as its documentation has it: a map that is searched.
+    #[derive(Default)]
+    struct Naive {
+        tick: u64,
+        current: u64,
+        entries: BTreeMap<usize, At>,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    enum At {
+        Due,
+        /// Set for a time that had passed: due when another tick comes.
+        Passed,
+        Tick(u128),
+    }
+
+    impl Naive {
+        fn reach(&self) -> u128 {
+            u128::from(self.current) + 255
+        }
+
+        fn set(&mut self, key: usize, at: u64) {
+            let tick = at.div_ceil(self.tick);
+            let at = if tick <= self.current { At::Passed } else { At::Tick(self.reach().min(tick.into())) };
+            let entry = self.entries.entry(key).or_insert(at);
+            *entry = at.min(*entry);
+        }
+
+        fn pass(&mut self, now: u64) {
+            let tick = if now == u64::MAX { now.div_ceil(self.tick) } else { now / self.tick };
+            if tick == self.current {
+                return;
+            }
+            self.current = tick;
+            let reach = self.reach();
+            for at in self.entries.values_mut() {
+                *at = match *at {
+                    At::Tick(at) if at > tick.into() => At::Tick(at.min(reach)),
+                    _ => At::Due,
+                };
+            }
+        }
+
+        fn due(&self) -> impl Iterator<Item = usize> {
+            self.entries.iter().filter(|(_, at)| **at == At::Due).map(|(key, _)| *key)
+        }
+
+        fn next(&self) -> Option<u64> {
+            let tick = match self.entries.values().min()? {
+                At::Due => self.current.into(),
+                At::Passed => u128::from(self.current) + 1,
+                At::Tick(tick) => *tick,
+            };
+            let last = u128::from(u64::MAX.div_ceil(self.tick));
+            (tick <= last).then(|| u64::try_from(tick * u128::from(self.tick)).unwrap_or(u64::MAX))
+        }
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Act {
+        Set(usize, u64),
+        Remove(usize),
+        /// A time, and how many are fetched at the most.
+        Expired(u64, usize),
+    }
+
+    /// Times near each other, near both ends, and anywhere.
+    fn any_time(g: &mut Gen) -> u64 {
+        let near = u64::from(u16::arbitrary(g));
+        match u8::arbitrary(g) % 8 {
+            0 => near % 300,
+            1 => u64::MAX - near % 300,
+            2 => u64::MAX - near,
+            3 => u64::arbitrary(g),
+            4 => (1 << 40) + near % 2_000,
+            _ => (1 << 40) + near,
+        }
+    }
+
+    impl Arbitrary for Act {
+        fn arbitrary(g: &mut Gen) -> Self {
+            let key = usize::from(u8::arbitrary(g) % 12);
+            match u8::arbitrary(g) % 8 {
+                0..4 => Act::Set(key, any_time(g)),
+                4 => Act::Remove(key),
+                _ => Act::Expired(any_time(g), 1 + usize::from(u8::arbitrary(g) % 16)),
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_times_are_told_the_wheel_does_what_a_search_does() {
+        fn prop(tick: u16, acts: Vec<Act>) {
+            let tick = u32::from(tick) % [3, 300, 5_000][usize::from(tick % 3)];
+            let mut wheel = Wheel::new(tick);
+            let mut naive = Naive { tick: tick.max(1).into(), ..Naive::default() };
+            for act in acts {
+                match act {
+                    Act::Set(key, at) => {
+                        wheel.set(key, at);
+                        naive.set(key, at);
+                    }
+                    Act::Remove(key) => {
+                        wheel.remove(key);
+                        naive.entries.remove(&key);
+                    }
+                    Act::Expired(now, most) => {
+                        naive.pass(now);
+                        for _ in 0..most {
+                            let Some(key) = wheel.expired(now) else {
+                                assert_eq!(naive.due().next(), None, "{now}");
+                                break;
+                            };
+                            assert_eq!(naive.entries.remove(&key), Some(At::Due), "{key} at {now}");
+                        }
+                    }
+                }
+                assert_eq!(wheel.next(), naive.next(), "after {act:?}");
+            }
+        }
+        QuickCheck::new().tests(5_000).quickcheck(prop as fn(u16, Vec<Act>));
     }
 }

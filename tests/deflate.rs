@@ -459,9 +459,10 @@ fn idle_connections_own_nothing_and_used_ones_their_window_until_they_are_parked
             assert_eq!(event, Event::Message(Message::Text(&message)));
         }
         let receiving = connection.held();
-        // As the documentation's table has it.
+        // As the documentation has it.
         let own = bits(window).size().max(512);
-        assert_eq!(receiving, own + 88);
+        let beside = if cfg!(target_pointer_width = "64") { 88 } else { 48 };
+        assert_eq!(receiving, own + beside);
         out.set_now(1000);
         connection.send(Message::Text(&message), &mut out).unwrap();
         assert_eq!(connection.held(), receiving + own);
@@ -497,6 +498,42 @@ fn where_no_time_was_told_a_connection_is_parked_so_long_after_the_next_that_is(
     assert_eq!(connection.next_deadline(5000), Some(62_000));
     out.set_now(62_000);
     assert_eq!((connection.on_deadline(&mut out), connection.held()), (None, 0));
+}
+
+/// Whether a server that wants to receive so gets the second message of a client that offers this, and
+/// compresses with its context and all of its window whatever the server answers.
+fn gets_second_message(receive: Takeover, offer: &[(&str, Option<&str>)]) -> bool {
+    let policy = Deflate { receive, ..Deflate::default() };
+    let mut connection = server(policy.accept([offer.iter().copied()]).unwrap().agreed());
+    // The second one is the beginning of the first, which is out of the reach of a small window.
+    let noise: String = (0..6_000_u32).map(|n| char::from_u32(33 + n * n % 7_919 % 89).unwrap()).collect();
+    let messages = [&noise[..], &noise[..200]];
+    let (mut deflaters, mut history) = (Deflaters::new(), History::new(WindowBits::MAX));
+    for (index, message) in messages.into_iter().enumerate() {
+        let payload = deflaters.deflate_after(message.as_bytes(), &mut history, 9).unwrap();
+        let (events, fault) = self::receive(&mut connection, &frame(OpCode::Text, true, COMPRESSED, payload));
+        if let Some(fault) = fault {
+            assert_eq!((index, fault), (1, Fault::InvalidDeflate));
+            return false;
+        }
+        assert_eq!(events, [format!("{:?}", Event::Message(Message::Text(message)))]);
+    }
+    true
+}
+
+/// As the documentation of `Deflate` says. Tornado, Mojolicious and old Safaris are such clients.
+#[test]
+fn only_receiving_with_all_of_the_window_serves_a_client_that_keeps_its_context_though_asked_not_to() {
+    let (bare, browser): (&[_], &[_]) = (&[], &[("client_max_window_bits", None)]);
+    for offer in [bare, browser] {
+        assert!(gets_second_message(Takeover::FULL, offer));
+        assert!(!gets_second_message(Takeover::No, offer));
+        // One that does not offer to bound its window is asked to keep none; another one ignores the bound.
+        for small in 8..=12 {
+            assert!(!gets_second_message(Takeover::UpTo(bits(small)), offer), "{small}");
+        }
+    }
+    assert!(!gets_second_message(Takeover::UpTo(bits(14)), bare));
 }
 
 /// Both ends of an opening handshake, and what became of it.
@@ -535,12 +572,38 @@ fn openings_agree_where_both_ends_want_it_and_say_so() {
         assert_eq!((server.has_deflate(), client.has_deflate()), (agreed, agreed));
     }
     // The server's application answers for itself; an answer that was not asked for fails the client.
-    let plain = Response::accept().extensions("permessage-deflate; server_max_window_bits=7");
-    let error = open(None, Some(full), &plain).unwrap_err();
-    assert!(matches!(error, OpeningError::Response(ResponseFault::Extensions)), "{error:?}");
-    for twice in ["permessage-deflate, permessage-deflate", "permessage-deflate; client_max_window_bits"] {
-        let error = open(None, Some(full), &Response::accept().extensions(twice)).unwrap_err();
-        assert!(matches!(error, OpeningError::Response(ResponseFault::Extensions)), "{error:?}");
+    for (answer, fault) in [
+        ("permessage-deflate; server_max_window_bits=7", ResponseFault::ExtensionParams),
+        ("permessage-deflate; client_max_window_bits", ResponseFault::ExtensionParams),
+        ("permessage-deflate, permessage-deflate", ResponseFault::Extensions),
+    ] {
+        let error = open(None, Some(full), &Response::accept().extensions(answer)).unwrap_err();
+        assert!(matches!(error, OpeningError::Response(found) if found == fault), "{error:?}");
+    }
+}
+
+/// Tornado answers so: it overlooks parameters without a value.
+#[test]
+fn an_answer_that_lacks_what_was_asked_for_names_it() {
+    let policy = |receive| Some(Deflate { receive, ..Deflate::default() });
+    let small = policy(Takeover::UpTo(bits(10)));
+    let (alone, window) = ("server_no_context_takeover", "server_max_window_bits");
+    for (client, answer, fault, names) in [
+        (policy(Takeover::No), "permessage-deflate", ResponseFault::ContextTakeover, alone),
+        (
+            policy(Takeover::No),
+            "permessage-deflate; server_max_window_bits=9",
+            ResponseFault::ContextTakeover,
+            alone,
+        ),
+        (small, "permessage-deflate", ResponseFault::WindowBits, window),
+        (small, "permessage-deflate; server_max_window_bits=11", ResponseFault::WindowBits, window),
+        (small, "permessage-deflate; x", ResponseFault::ExtensionParams, "illegal"),
+    ] {
+        let error = open(None, client, &Response::accept().extensions(answer)).unwrap_err();
+        assert!(matches!(error, OpeningError::Response(found) if found == fault), "{error:?}");
+        assert!(error.to_string().contains(names), "{answer}: {error}");
+        assert!(!error.to_string().contains("not offered"), "{answer}: {error}");
     }
 }
 

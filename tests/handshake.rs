@@ -139,6 +139,11 @@ fn faulty_requests() -> Vec<(Vec<u8>, RequestFault, u16)> {
         ("Host", &["user@a"], F::Host, 400),
         ("Host", &["a:b"], F::Host, 400),
         ("Host", &["\u{e4}"], F::Host, 400),
+        ("Host", &["[nonsense]"], F::Host, 400),
+        ("Host", &["[1]"], F::Host, 400),
+        ("Host", &["[:]:80"], F::Host, 400),
+        ("Host", &["[fe80::1%25eth0]"], F::Host, 400),
+        ("Host", &["a%zz"], F::Host, 400),
         ("Upgrade", &[], F::NotAnUpgrade, 426),
         ("Upgrade", &["h2c"], F::NotAnUpgrade, 426),
         ("Upgrade", &["websockets"], F::NotAnUpgrade, 426),
@@ -159,11 +164,13 @@ fn faulty_requests() -> Vec<(Vec<u8>, RequestFault, u16)> {
         ("Sec-WebSocket-Version", &["13", "13"], F::DoubledVersion, 400),
         ("Sec-WebSocket-Version", &["13", "8"], F::DoubledVersion, 400),
         ("Content-Length", &["1"], F::Body, 400),
-        ("Content-Length", &["0", "5"], F::Body, 400),
-        ("Content-Length", &["+0"], F::Body, 400),
-        ("Content-Length", &[""], F::Body, 400),
+        ("Content-Length", &["0", "5"], F::BodyLength, 400),
+        ("Content-Length", &["+0"], F::BodyLength, 400),
+        ("Content-Length", &["-5"], F::BodyLength, 400),
+        ("Content-Length", &["abc"], F::BodyLength, 400),
+        ("Content-Length", &[""], F::BodyLength, 400),
         ("Transfer-Encoding", &["chunked"], F::Body, 400),
-        ("Transfer-Encoding", &["identity"], F::Body, 400),
+        ("Transfer-Encoding", &["identity"], F::BodyLength, 400),
         ("Origin", &["http://a", "http://b"], F::Origin, 400),
         ("Origin", &["http://\u{e4}"], F::Origin, 400),
         ("Sec-WebSocket-Protocol", &["a b"], F::Subprotocols, 400),
@@ -189,13 +196,30 @@ fn faulty_requests() -> Vec<(Vec<u8>, RequestFault, u16)> {
         ("OPTIONS * HTTP/1.1", F::Method, 405),
         ("GET /chat HTTP/1.0", F::HttpVersion, 505),
         ("GET /chat HTTP/0.9", F::HttpVersion, 505),
+        ("GET /chat HTTP/1.2", F::HttpVersion, 505),
+        ("GET /chat HTTP/3.1", F::HttpVersion, 505),
         ("PRI * HTTP/2.0", F::HttpVersion, 505),
+        ("GET /chat HTTP/2", F::Malformed, 400),
+        ("GET /chat HTTP/1.10", F::Malformed, 400),
+        ("GET /chat HTTP/11.1", F::Malformed, 400),
+        ("GET /chat HTTP/1.x", F::Malformed, 400),
+        ("GET /chat HTTP/1.1 ", F::Malformed, 400),
+        ("GET /chat HTTP/2.0 ", F::Malformed, 400),
+        ("GET /chat HTTP/", F::Malformed, 400),
+        ("GET /chat http/1.1", F::Malformed, 400),
+        ("GET /chat Http/2.0", F::Malformed, 400),
+        ("GET /chat FTP/1.1", F::Malformed, 400),
+        ("GET /chat  HTTP/1.1", F::Malformed, 400),
+        ("GET /chat room HTTP/1.1", F::Malformed, 400),
+        ("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443", F::Malformed, 400),
+        ("ssh -l root", F::Malformed, 400),
         ("GET chat HTTP/1.1", F::Target, 400),
         ("GET * HTTP/1.1", F::Target, 400),
         ("GET /chat#top HTTP/1.1", F::Target, 400),
         ("GET /ch\u{e4}t HTTP/1.1", F::Target, 400),
         ("GET ftp://server.example.com/chat HTTP/1.1", F::Target, 400),
         ("GET http:///chat HTTP/1.1", F::Target, 400),
+        ("GET ws://[nonsense]/chat HTTP/1.1", F::Target, 400),
         ("GET http://user@server.example.com/chat HTTP/1.1", F::Target, 400),
         ("GET  /chat HTTP/1.1", F::Malformed, 400),
         ("GET /chat", F::Malformed, 400),
@@ -311,7 +335,7 @@ fn a_plain_request_is_lent_and_can_be_answered() {
 #[test]
 fn a_plain_request_of_any_method_and_version_is_told_from_a_wrong_upgrade() {
     for line in ["HEAD / HTTP/1.1", "OPTIONS / HTTP/1.0", "POST / HTTP/1.1", "OPTIONS * HTTP/1.1"] {
-        let (handshake, received) = serve(&head(line, &[]));
+        let (handshake, received) = serve(&head(line, &[("Host", "a")]));
         assert_eq!(received, Err(RequestFault::NotAnUpgrade), "{line}");
         assert!(handshake.request().unwrap().path().starts_with(['/', '*']));
     }
@@ -388,6 +412,78 @@ fn a_whole_uri_as_target_says_which_host_is_meant() {
     let (handshake, _) = serve(&head("GET ws://other.example.com:81/chat HTTP/1.1", &REQUEST));
     let request = handshake.request().unwrap();
     assert_eq!((request.host(), request.path()), (Some("other.example.com:81"), "/chat"));
+}
+
+/// The pairs of a request for this target.
+fn pairs(target: &str) -> Vec<(String, String)> {
+    let (handshake, received) = serve(&head(&format!("GET {target} HTTP/1.1"), &REQUEST));
+    assert!(received.is_ok(), "{target}");
+    let pairs = handshake.request().unwrap().query_pairs();
+    pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+}
+
+#[test]
+fn a_query_is_lent_as_decoded_pairs() {
+    let of = |expected: &[(&str, &str)]| -> Vec<(String, String)> {
+        expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    for (target, expected) in [
+        ("/", &[][..]),
+        ("/?", &[]),
+        ("/?&&", &[]),
+        ("/?room=1", &[("room", "1")]),
+        ("/?room=1&user=Ann+Lee&room=2", &[("room", "1"), ("user", "Ann Lee"), ("room", "2")]),
+        ("/?a", &[("a", "")]),
+        ("/?=b&=", &[("", "b"), ("", "")]),
+        ("/?a=b=c", &[("a", "b=c")]),
+        ("/?a%3Db%26c=%2B%20%41", &[("a=b&c", "+ A")]),
+        ("/?n=%C3%A4%e2%82%ac", &[("n", "\u{e4}\u{20ac}")]),
+        ("/?n=%ff%C3", &[("n", "\u{FFFD}\u{FFFD}")]),
+        ("/?n=%zz%4%", &[("n", "%zz%4%")]),
+        ("/?n=%%41", &[("n", "%A")]),
+        ("ws://a?n=1;m=2", &[("n", "1;m=2")]),
+    ] {
+        assert_eq!(pairs(target), of(expected), "{target}");
+    }
+}
+
+/// The one of the crate `form_urlencoded`, for any query.
+#[test]
+fn a_query_has_the_pairs_that_another_parser_finds() {
+    fn prop(noise: Vec<u8>) -> bool {
+        let byte = |&byte: &u8| b"&=+%%a4c3Fe2 ~;"[usize::from(byte % 15)];
+        let query: String = noise.iter().map(byte).filter(|&byte| byte != b' ').map(char::from).collect();
+        let expected: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        pairs(&format!("/?{query}")) == expected
+    }
+    QuickCheck::new().tests(5_000).quickcheck(prop as fn(Vec<u8>) -> bool);
+}
+
+#[test]
+fn a_subprotocol_is_selected_in_the_servers_order_and_answered_if_there_is_one() {
+    for (offered, supported, selected) in [
+        (&["v1.chat, v2.chat"][..], &["v2.chat", "v1.chat"][..], Some("v2.chat")),
+        (&["v2.chat", "v1.chat"], &["v1.chat", "v2.chat"], Some("v1.chat")),
+        (&["v1.chat"], &["v2.chat", "v1.chat"], Some("v1.chat")),
+        (&["v3.chat"], &["v2.chat", "v1.chat"], None),
+        (&["V1.chat, v1"], &["v1.chat"], None),
+        (&["a"], &[], None),
+        (&[], &["a", ""], None),
+        (&[""], &["a", ""], None),
+    ] {
+        let (mut handshake, received) = serve(&request_with("Sec-WebSocket-Protocol", offered));
+        assert!(received.is_ok());
+        let request = handshake.request().unwrap();
+        assert_eq!(request.select_subprotocol(supported), selected, "{offered:?} {supported:?}");
+        let response = Response::accept().subprotocol(request.select_subprotocol(supported));
+        let mut out = Vec::new();
+        handshake.answer(&response, &mut out).unwrap();
+        let line = selected.map(|name| format!("\r\nSec-WebSocket-Protocol: {name}\r\n"));
+        match line {
+            Some(line) => assert!(text(&out).contains(&line), "{}", text(&out)),
+            None => assert!(!text(&out).contains("Protocol:"), "{}", text(&out)),
+        }
+    }
 }
 
 #[test]
@@ -484,6 +580,58 @@ fn a_page_of_another_site_is_kept_out_unless_the_policy_lets_it_in() {
     assert_eq!(OriginPolicy::default(), same);
 }
 
+/// A browser never writes the scheme's own port, nor a path; a configuration does.
+#[test]
+fn an_origin_of_a_list_is_found_in_whichever_form_either_is_written() {
+    let allows = |listed: &str, origin: &str| {
+        let (handshake, received) = serve(&request_with("Origin", &[origin]));
+        assert!(received.is_ok(), "{origin}");
+        OriginPolicy::List(&["https://other.example", listed]).allows(&handshake.request().unwrap())
+    };
+    for (listed, origin) in [
+        ("https://h:443", "https://h"),
+        ("http://h:80", "http://h"),
+        ("HTTPS://H:443", "https://h"),
+        ("https://h:0443", "https://h"),
+        ("https://h:", "https://h"),
+        ("https://h/", "https://h"),
+        ("https://h:443/", "https://h"),
+        ("https://[::1]:443", "https://[::1]"),
+        ("http://h:443", "http://h:443"),
+        ("https://h:80", "https://h:80"),
+        ("https://h:8443", "https://h:8443/"),
+        ("ws://h:80", "ws://h"),
+        ("wss://h:443", "wss://h"),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ("chrome-extension://abcdef/", "chrome-extension://abcdef"),
+        ("app://h:80", "app://h:80"),
+        ("null", "null"),
+        ("NULL", "null"),
+    ] {
+        assert!(allows(listed, origin) && allows(origin, listed), "{listed} {origin}");
+    }
+    for (listed, origin) in [
+        ("https://h:443", "http://h"),
+        ("https://h:443", "http://h:443"),
+        ("https://h:80", "https://h"),
+        ("https://h:443", "https://h:4430"),
+        ("https://h:443", "https://h:443.evil.example"),
+        ("https://h:443", "https://h.evil.example"),
+        ("https://h/", "https://h/path"),
+        ("https://h/", "https://h//"),
+        ("https://h", "https://user@h"),
+        ("https://h", "h"),
+        ("https://h", "https://h:99999"),
+        ("app://h:80", "app://h"),
+        ("app://h:443", "app://h"),
+        ("null/", "null"),
+        ("https://h", "null"),
+        ("", "null"),
+    ] {
+        assert!(!allows(listed, origin) && !allows(origin, listed), "{listed} {origin}");
+    }
+}
+
 #[test]
 fn an_origin_that_cannot_be_read_is_not_taken_for_none() {
     for origins in [&["https://server.example.com", "https://server.example.com"][..], &["https://\u{e4}"]] {
@@ -531,6 +679,28 @@ fn a_path_may_be_left_out() {
 }
 
 #[test]
+fn the_zone_of_an_address_is_not_sent() {
+    // As the standard library displays one, and as RFC 6874 writes it in a URI.
+    let addr = std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 81, 0, 7).to_string();
+    for (host, sent) in [
+        (&addr[..], "[fe80::1]:81"),
+        ("[fe80::1%25eth0]:81", "[fe80::1]:81"),
+        ("[fe80::1%25en-0.1%7E]", "[fe80::1]"),
+    ] {
+        let handshake = ClientHandshake::new(ClientRequest::new(host, "/"), NONCE, WIDE).unwrap();
+        let request = written(&handshake);
+        assert!(text(&request).contains(&format!("\r\nHost: {sent}\r\n")), "{host}: {}", text(&request));
+        assert_eq!(fault_of(&request), None);
+    }
+    for host in
+        ["[fe80::1%]", "[fe80::1%a b]", "[fe80::1%a\r\nX: y]", "[fe80::1%25eth0", "[a%25eth0]", "a%25eth0]"]
+    {
+        let refused = ClientHandshake::new(ClientRequest::new(host, "/"), NONCE, WIDE).err();
+        assert_eq!(refused, Some(RequestError::Host), "{host}");
+    }
+}
+
+#[test]
 fn no_control_character_comes_into_a_request_by_any_way() {
     let refused = |request: ClientRequest| ClientHandshake::new(request, NONCE, WIDE).err();
     for control in (0..=0x1F).chain([0x7F]).map(char::from) {
@@ -574,7 +744,7 @@ fn what_the_handshake_writes_itself_cannot_be_added() {
 #[test]
 fn what_no_request_can_have_is_refused() {
     let refused = |request: ClientRequest| ClientHandshake::new(request, NONCE, WIDE).err();
-    for host in ["", "a b", "user@a", "http://a", "a/b", "a:b", "\u{e4}"] {
+    for host in ["", "a b", "user@a", "http://a", "a/b", "a:b", "\u{e4}", "[nonsense]", "[1]", "a%zz"] {
         assert_eq!(refused(ClientRequest::new(host, "/")), Some(RequestError::Host), "{host}");
     }
     for path in ["a", "/a b", "/a#b", "#a", "/\u{e4}", "*", "http://a/b"] {
@@ -587,6 +757,36 @@ fn what_no_request_can_have_is_refused() {
     assert_eq!(refused(plain().basic_auth("a:b", "c")), Some(RequestError::Credentials));
     assert_eq!(refused(plain().basic_auth("a", "b:c")), None);
     assert_eq!(refused(plain().extensions(",")), Some(RequestError::Extensions));
+}
+
+/// "pchar = unreserved / pct-encoded / sub-delims / ":" / "@"", "query = *( pchar / "/" / "?" )" (RFC 3986).
+#[test]
+fn a_client_sends_only_what_may_stand_in_a_path_or_a_query_and_a_server_takes_all_that_browsers_send() {
+    const VALID: &str = "-._~!$&'()*+,;=:@/";
+    let result = |path: &str| ClientHandshake::new(ClientRequest::new("a", path), NONCE, WIDE);
+    for char in (0..=u8::MAX).map(char::from) {
+        let is_valid = char.is_ascii_alphanumeric() || VALID.contains(char) || char == '?';
+        for path in [format!("/{char}"), format!("/a{char}b"), format!("/?{char}"), format!("/?a={char}&b")] {
+            match result(&path) {
+                Ok(handshake) => {
+                    assert!(is_valid, "{path}");
+                    let request = written(&handshake);
+                    assert_eq!(fault_of(&request), None, "{path}");
+                    assert!(request.starts_with(format!("GET {path} HTTP/1.1\r\n").as_bytes()));
+                }
+                Err(error) => assert!(!is_valid && error == RequestError::Path, "{path}"),
+            }
+        }
+    }
+    for path in ["/%41%7c", "/?%e2%82%ac", "/%00", "?a=%20"] {
+        assert!(result(path).is_ok(), "{path}");
+    }
+    for path in ["/%", "/%4", "/%zz", "/%4g", "/?a%", "/?a=%2", "/%%41", "/%u0041"] {
+        assert_eq!(result(path).err(), Some(RequestError::Path), "{path}");
+    }
+    for target in ["/a|b^`{}[]", "/?a[]=1&b=\"<>\\^`{|}'", "/%zz?%", "/?a=%u0041"] {
+        assert_eq!(fault_of(&head(&format!("GET {target} HTTP/1.1"), &REQUEST)), None, "{target}");
+    }
 }
 
 #[test]
@@ -645,10 +845,21 @@ fn faulty_responses() -> Vec<(Vec<u8>, ResponseFault)> {
     }
     for (line, fault) in [
         ("HTTP/1.0 101 Switching Protocols", F::HttpVersion),
-        ("HTTP/2 101 Switching Protocols", F::HttpVersion),
+        ("HTTP/2.0 101 Switching Protocols", F::HttpVersion),
+        ("HTTP/2.0 200 OK", F::HttpVersion),
+        ("HTTP/1.2 200 OK", F::HttpVersion),
+        ("HTTP/0.9 200 OK", F::HttpVersion),
+        ("HTTP/2 101 Switching Protocols", F::Malformed),
+        ("HTTP/1.10 200 OK", F::Malformed),
+        ("HTTP/1.1", F::Malformed),
+        ("HTTP/1.1200 OK", F::Malformed),
         ("HTTP/1.1 1x1 Switching Protocols", F::Malformed),
+        ("http/1.1 200 OK", F::Malformed),
+        ("FTP/1.1 200 OK", F::Malformed),
+        ("SSH-2.0-OpenSSH_9.6", F::Malformed),
+        ("220 mail.example.com ESMTP", F::Malformed),
         ("<html>", F::Malformed),
-        ("GET / HTTP/1.1", F::HttpVersion),
+        ("GET / HTTP/1.1", F::Malformed),
     ] {
         all.push((head(line, &RESPONSE), fault));
     }
@@ -700,6 +911,73 @@ fn a_refusal_lends_what_the_server_says() {
     assert_eq!(response.header("www-authenticate"), Some(&b"Basic realm=\"x\""[..]));
     assert_eq!(response.values("Content-Length").collect::<Vec<_>>(), [b"4"]);
     assert_eq!(response.headers().len(), 2);
+}
+
+#[test]
+fn a_folded_line_of_a_refusal_is_unfolded_and_one_of_an_acceptance_is_refused() {
+    for (folded, value) in [
+        ("Location:\r\n /elsewhere", "/elsewhere"),
+        ("Location: /else\r\n where", "/else   where"),
+        ("Location: /else \t\r\n\t where", "/else      where"),
+        ("Location: a\r\n b\tc\r\n\td", "a   b\tc   d"),
+        ("Location: a\r\n \r\n \t\r\n b", "a          b"),
+        ("Location: a\r\n  ", "a"),
+        ("Location:\r\n \r\n\t", ""),
+        ("Location: \u{e4}\r\n \u{e4}", "\u{e4}   \u{e4}"),
+    ] {
+        let bytes = format!("HTTP/1.1 302 Found\r\nA: 1\r\n{folded}\r\nZ:\r\n 2\r\n\r\n").into_bytes();
+        for ends in cuts(bytes.len()) {
+            let mut client = ClientHandshake::new(plain(), NONCE, WIDE).unwrap();
+            let (_, result) = in_pieces(&bytes, &ends, |piece| client.receive(piece));
+            assert!(
+                matches!(result, Err(ResponseFault::Refused { status: 302, .. })),
+                "{folded:?}: {result:?}"
+            );
+            let headers: Vec<_> = client.response().unwrap().headers().collect();
+            assert_eq!(
+                headers,
+                [("A", &b"1"[..]), ("Location", value.as_bytes()), ("Z", b"2")],
+                "{folded:?}"
+            );
+        }
+        // One of a response that is passed over does no harm, one of the response that counts does.
+        let interim = bytes.strip_prefix(b"HTTP/1.1 302").unwrap();
+        let interim = [b"HTTP/1.1 103", interim].concat();
+        let all = [interim.as_slice(), &response_with("X", &["y"])].concat();
+        assert_eq!(ask(plain(), &all).1, Ok(Received::Complete { used: all.len() }));
+        let accepted = [&response_with("X", &["y"])[..], b""].concat();
+        let accepted = [&accepted[..accepted.len() - 2], folded.as_bytes(), b"\r\n\r\n"].concat();
+        assert_eq!(ask(plain(), &accepted).1, Err(ResponseFault::Malformed), "{folded:?}");
+        let request = [&request_with("X", &["y"])[..], b""].concat();
+        let request = [&request[..request.len() - 2], folded.as_bytes(), b"\r\n\r\n"].concat();
+        assert_eq!(fault_of(&request), Some(RequestFault::Malformed), "{folded:?}");
+    }
+    for folded in
+        [" Folded: a\r\nB: c", "\t\r\nB: c", "B\r\n : c", "B: a\rb", "B: a\r\n b\rc", "B: a\r\n \x01"]
+    {
+        let bytes = format!("HTTP/1.1 302 Found\r\n{folded}\r\n\r\n").into_bytes();
+        assert_eq!(ask(plain(), &bytes).1, Err(ResponseFault::Malformed), "{folded:?}");
+    }
+}
+
+/// Whatever lines a refusal's headers have, their values are those of a reader that unfolds them first.
+#[test]
+fn a_refusal_of_folded_lines_has_the_values_that_unfolding_it_first_gives() {
+    fn prop(noise: Vec<u8>) -> bool {
+        let pieces = ["a", " ", "\t", "\r\n ", "\r\n\t", "\r\nX:", "\r\nYZ: "];
+        let lines: String = noise.iter().map(|byte| pieces[usize::from(byte % 7)]).collect();
+        let head = |lines: &str| format!("HTTP/1.1 400 \r\nFirst:{lines}\r\n\r\n");
+        let unfolded = lines.replace("\r\n ", "   ").replace("\r\n\t", "   ");
+        let values = |head: String| {
+            let (handshake, _) = ask(plain(), head.as_bytes());
+            let response = handshake.response()?;
+            let value = |value| String::from_utf8_lossy(value).replace(['\t'], " ");
+            Some(response.headers().map(|(name, text)| (name.to_owned(), value(text))).collect::<Vec<_>>())
+        };
+        let (folded, unfolded) = (values(head(&lines)), values(head(&unfolded)));
+        folded.is_some() && folded == unfolded
+    }
+    QuickCheck::new().tests(5_000).quickcheck(prop as fn(Vec<u8>) -> bool);
 }
 
 #[test]

@@ -248,7 +248,9 @@ fn what_does_not_inflate_is_told_in_words_of_its_own() {
         InflateError::Corrupt.to_string(),
         InflateError::TooLong.to_string(),
         InflateError::NotUtf8.to_string(),
-        InvalidAnswer.to_string(),
+        InvalidAnswer::Params.to_string(),
+        InvalidAnswer::ContextTakeover.to_string(),
+        InvalidAnswer::WindowBits.to_string(),
     ]);
 }
 

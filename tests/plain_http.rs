@@ -138,3 +138,118 @@ fn a_client_that_is_sent_elsewhere_sees_where_and_can_read_why() {
     let n = parts.transport.recv(&mut rest).unwrap();
     assert_eq!([&parts.unread, &rest[..n]].concat(), b"moved");
 }
+
+/// Whether the request comes to be decided; if not, the status that it is answered with.
+fn verdict(request: &[u8]) -> Result<(), u16> {
+    let (a, mut peer) = memory::pair(4096);
+    let mut opening = ServerOpening::new(a).unwrap();
+    peer.send(request).unwrap();
+    if let Progress::Decide(request) = opening.advance(&mut Scratch::new().at(0)).unwrap() {
+        assert!(!request.is_upgrade());
+        return Ok(());
+    }
+    let mut answer = [0; 4096];
+    let n = peer.recv(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..n]);
+    let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).expect("an answer");
+    Err(status.parse().unwrap())
+}
+
+/// RFC 9112, sections 2.2, 3.2, 5.1, 5.2, 6.1 and 6.3: what a server must not let through, whatever is asked.
+#[test]
+fn a_plain_request_that_is_not_valid_http_is_answered_with_400_and_not_decided() {
+    for (line, headers) in [
+        // Exactly one valid Host.
+        ("GET / HTTP/1.1", ""),
+        ("GET / HTTP/1.1", "Host: a\r\nHost: a\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nhost: b\r\n"),
+        ("GET / HTTP/1.1", "Host:\r\n"),
+        ("GET / HTTP/1.1", "Host: a b\r\n"),
+        ("GET / HTTP/1.1", "Host: user@a\r\n"),
+        ("GET / HTTP/1.1", "Host: a/b\r\n"),
+        ("GET / HTTP/1.1", "Host: [1]\r\n"),
+        ("GET / HTTP/1.1", "Host: a:x\r\n"),
+        ("GET http://a/ HTTP/1.1", ""),
+        ("GET / HTTP/1.0", "Host: a\r\nHost: a\r\n"),
+        ("GET / HTTP/1.0", "Host: a b\r\n"),
+        // One length of the body.
+        ("GET / HTTP/1.1", "Host: a\r\nContent-Length: -5\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nContent-Length: -123456789123456789123456789\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: abc\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: +5\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: 0x5\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: 5 5\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: 5, 6\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length:\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: 5\r\ncontent-length: 05\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding: gzip\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding: chunked, gzip\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding: chunked, chunked\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding: xchunked\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding:\r\n"),
+        ("POST / HTTP/1.0", "Transfer-Encoding: chunked\r\n"),
+        ("POST / HTTP/1.0", "Content-Length: -5\r\n"),
+        // A request target of one of the four forms.
+        ("GET chat HTTP/1.1", "Host: a\r\n"),
+        ("GET * HTTP/1.1", "Host: a\r\n"),
+        ("GET /a#b HTTP/1.1", "Host: a\r\n"),
+        ("GET /\u{e4} HTTP/1.1", "Host: a\r\n"),
+        ("GET http://user@a/ HTTP/1.1", "Host: a\r\n"),
+        ("GET http:///a HTTP/1.1", "Host: a\r\n"),
+        ("GET 1http://a/ HTTP/1.1", "Host: a\r\n"),
+        ("GET a:443 HTTP/1.1", "Host: a\r\n"),
+        ("CONNECT / HTTP/1.1", "Host: a\r\n"),
+        ("CONNECT a HTTP/1.1", "Host: a\r\n"),
+        // Lines that are not of the grammar.
+        ("GET /", "Host: a\r\n"),
+        ("GET / a HTTP/1.1", "Host: a\r\n"),
+        ("GET / http/1.1", "Host: a\r\n"),
+        ("G\u{e4}T / HTTP/1.1", "Host: a\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nInvalid[]: test\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nX : a\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nX\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\n: a\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nX: a\r\n b\r\n"),
+        ("GET / HTTP/1.1", " Host: a\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nX: a\rb\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nX: a\x01b\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nX: a\x7Fb\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nX: a\0b\r\n"),
+        ("GET / HTTP/1.1", "Host: a\nX: a\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nX: a\r\r\n"),
+    ] {
+        let request = format!("{line}\r\n{headers}\r\n");
+        assert_eq!(verdict(request.as_bytes()), Err(400), "{request:?}");
+    }
+}
+
+#[test]
+fn a_plain_request_that_is_valid_http_is_decided_whatever_it_asks_for() {
+    for (line, headers) in [
+        // Old load balancers check the health so.
+        ("GET / HTTP/1.0", ""),
+        ("HEAD /health HTTP/1.0", "Content-Length: 0\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nX-Empty:\r\n"),
+        ("GET / HTTP/1.1", "Host: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n"),
+        ("GET http://a/b?c HTTP/1.1", "Host: a\r\n"),
+        ("GET ftp://a/b HTTP/1.1", "Host: a\r\n"),
+        ("GET /a[]|{}?b=\"<>%zz HTTP/1.1", "Host: a\r\n"),
+        ("OPTIONS * HTTP/1.1", "Host: a\r\n"),
+        ("CONNECT a:443 HTTP/1.1", "Host: a:443\r\n"),
+        ("BREW /pot HTTP/1.1", "Host: a\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: 5\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: 99999999999999999999999999\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding: Chunked\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding: gzip,, chunked ,\r\n"),
+        ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"),
+    ] {
+        let request = format!("{line}\r\n{headers}\r\n");
+        assert_eq!(verdict(request.as_bytes()), Ok(()), "{request:?}");
+    }
+    assert_eq!(verdict(b"GET / HTTP/9.9\r\nHost: a\r\n\r\n"), Err(505));
+}

@@ -1,7 +1,7 @@
 //! Any bytes as the head that either end receives, whole and byte by byte: the same verdict.
 
 use websocket_stream::handshake::{
-    ClientHandshake, ClientRequest, HeadLimits, Received, Response, ServerHandshake,
+    ClientHandshake, ClientRequest, HeadLimits, OriginPolicy, Received, Response, ServerHandshake,
 };
 
 pub(crate) fn body(bytes: &[u8]) {
@@ -23,6 +23,13 @@ fn server(bytes: &[u8], limits: HeadLimits) {
     }
     if let Some(request) = whole.request() {
         let _ = (request.path(), request.query(), request.origin(), request.subprotocols().count());
+        let query = request.query().unwrap_or_default().len();
+        // A character that replaces a wrong byte has three.
+        assert!(
+            request.query_pairs().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= 3 * query
+        );
+        assert!(OriginPolicy::Any.allows(&request));
+        let _ = OriginPolicy::List(&["https://localhost"]).allows(&request);
         let mut out = Vec::new();
         whole.answer(&Response::accept(), &mut out).expect("an acceptance can always be sent");
         assert!(out.ends_with(b"\r\n\r\n"));
@@ -40,6 +47,11 @@ fn client(bytes: &[u8], limits: HeadLimits) {
     let last = feed(bytes, |byte| pieces.receive(byte));
     assert_eq!(verdict.is_ok_and(|received| received != Received::Partial), last == Ok(true));
     assert_eq!(verdict.is_err(), last.is_err());
+    // A refusal's header lines may have been folded.
+    if let Some(response) = whole.response() {
+        let mut values = response.headers().map(|(_, value)| value);
+        assert!(!values.any(|value| value.contains(&b'\r') || value.contains(&b'\n')));
+    }
 }
 
 /// Feeds byte by byte until the head is whole or faulty; whether it became whole.

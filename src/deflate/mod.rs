@@ -25,8 +25,8 @@
 //! | 14 | 16 KiB | 16 KiB | 16 KiB |
 //! | 15 | 32 KiB | 32 KiB | 32 KiB |
 //!
-//! Active, a connection has both windows, and 88 bytes beside. Parked, on request or after
-//! [`Deflate::idle`], only the receiving one is left: the peer may still refer to it.
+//! Active, a connection has both windows, and 88 bytes beside them (48 on 32-bit targets). Parked, on request
+//! or after [`Deflate::idle`], only the receiving one is left: the peer may still refer to it.
 //!
 //! A message of which 32 KiB have come, compressed, and which is not whole, is inflated as it comes: until
 //! its end, the connection then has a decompressor of its own, 48 KiB, and what the message has become. Less

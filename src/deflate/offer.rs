@@ -38,14 +38,31 @@ pub struct Answer {
     names_server_window: bool,
 }
 
-/// A server's answer that does not answer the client's offer: "the client MUST _Fail the WebSocket
+/// Why a server's answer does not follow from the client's offer: "the client MUST _Fail the WebSocket
 /// Connection_" (RFC 7692, section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct InvalidAnswer;
+#[non_exhaustive]
+pub enum InvalidAnswer {
+    /// A parameter is unknown or doubled, or has an illegal value.
+    Params,
+    /// `server_no_context_takeover` is missing, which was asked for.
+    ///
+    /// Tornado answers so. [`Takeover::FULL`] in [`Deflate::receive`] does not ask for it.
+    ContextTakeover,
+    /// `server_max_window_bits` is missing or larger than was asked for, and `server_no_context_takeover`,
+    /// which was asked for instead, is missing too.
+    WindowBits,
+}
 
 impl fmt::Display for InvalidAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server's answer for permessage-deflate does not follow from the offer")
+        f.write_str(match self {
+            Self::Params => "an illegal parameter of permessage-deflate in the server's answer",
+            Self::ContextTakeover => {
+                "no server_no_context_takeover in the server's answer, which was asked for"
+            }
+            Self::WindowBits => "no server_max_window_bits in the server's answer as small as was asked for",
+        })
     }
 }
 
@@ -199,15 +216,15 @@ impl Deflate {
     ///
     /// # Errors
     ///
-    /// [`InvalidAnswer`] for parameters that are illegal, or that no offer allows.
+    /// [`InvalidAnswer`] for parameters that are illegal, or if one that was asked for is missing.
     pub fn confirm<'a>(
         &self,
         answer: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     ) -> Result<Agreed, InvalidAnswer> {
-        let answer = Params::read(answer).ok_or(InvalidAnswer)?;
+        let answer = Params::read(answer).ok_or(InvalidAnswer::Params)?;
         // In an answer it has a value.
         let client_bits = match answer.client_bits {
-            Some(None) => return Err(InvalidAnswer),
+            Some(None) => return Err(InvalidAnswer::Params),
             Some(bits) => bits,
             None => None,
         };
@@ -217,7 +234,8 @@ impl Deflate {
             match self.receive {
                 Takeover::UpTo(WindowBits::MAX) => {}
                 Takeover::UpTo(most) if answer.server_bits.is_some_and(|bits| bits <= most) => {}
-                Takeover::UpTo(_) | Takeover::No => return Err(InvalidAnswer),
+                Takeover::UpTo(_) => return Err(InvalidAnswer::WindowBits),
+                Takeover::No => return Err(InvalidAnswer::ContextTakeover),
             }
         }
         Ok(Agreed {

@@ -16,11 +16,41 @@
 /// # let _ = few;
 /// # Ok::<(), &str>(())
 /// ```
+///
+/// # Peers that keep their context
+///
+/// By default, a server asks its clients for `client_no_context_takeover`. Some do not comply: Tornado,
+/// Mojolicious and old Safaris go on to refer to earlier messages. The second message of such a client
+/// cannot be inflated, and the connection ends with 1007
+/// ([`Fault::InvalidDeflate`](crate::Fault::InvalidDeflate)).
+///
+/// Only `receive: Takeover::FULL`, a window of 15 bits, serves these peers, for it asks nothing of them. A
+/// smaller window does not: a client that does not offer `client_max_window_bits`, as old Safaris do not,
+/// cannot be asked for one, and is asked for `client_no_context_takeover` instead.
+/// A client can meet such a server, too: Tornado answers without the `server_no_context_takeover` that it is
+/// asked for, and the opening fails with
+/// [`ResponseFault::ContextTakeover`](crate::handshake::ResponseFault::ContextTakeover).
+///
+/// [`FULL`](Takeover::FULL) holds up to 32 KiB for each connection that receives compressed messages.
+///
+/// ```
+/// use websocket_stream::deflate::{Deflate, Takeover, WindowBits};
+///
+/// let bare: [(&str, Option<&str>); 0] = [];
+/// let answer = |receive| Deflate { receive, ..Deflate::default() }.accept([bare]).map(|it| it.to_string());
+/// let small = Takeover::UpTo(WindowBits::new(12).ok_or("12 is from 8 to 15")?);
+/// for receive in [Takeover::No, small] {
+///     assert!(answer(receive).is_some_and(|answer| answer.contains("client_no_context_takeover")));
+/// }
+/// assert!(answer(Takeover::FULL).is_some_and(|answer| !answer.contains("client_")));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Deflate {
     /// What this end remembers of the messages that it sends. Not at all: each is compressed alone.
     pub send: Takeover,
-    /// What the peer may have this end remember of the messages that it receives. Nothing.
+    /// What the peer may have this end remember of the messages that it receives. Nothing, which some
+    /// [peers](Self#peers-that-keep-their-context) do not observe.
     pub receive: Takeover,
     /// How hard to try, from 1 (fast) to 9 (small). 5, which comes within 3% of the size that 6 gives.
     pub level: u8,

@@ -267,11 +267,11 @@ pub enum ResponseFault {
     },
     /// The server accepts a request of which not all was sent. Only a stream can tell.
     Early,
-    /// The bytes are no HTTP response.
+    /// The bytes are not an HTTP response, or a header line of a 101 is folded.
     Malformed,
     /// The head, with those of interim responses, passes one of the [`HeadLimits`].
     TooLarge,
-    /// The version is not HTTP/1.1.
+    /// The version is a version of HTTP other than HTTP/1.1. A refusal may be HTTP/1.0.
     HttpVersion,
     /// `Upgrade` is not `websocket`.
     Upgrade,
@@ -279,8 +279,16 @@ pub enum ResponseFault {
     Connection,
     /// `Sec-WebSocket-Accept` does not answer the key that was sent.
     Accept,
-    /// The server has chosen an extension that was not offered.
+    /// The server has chosen an extension that was not offered, or one twice.
     Extensions,
+    /// The server has chosen an illegal parameter of an extension.
+    ExtensionParams,
+    /// The server's `permessage-deflate` lacks `server_no_context_takeover`, which was asked for.
+    ///
+    /// Tornado answers so. `receive: Takeover::FULL` in `deflate::Deflate` does not ask for it.
+    ContextTakeover,
+    /// The server's `permessage-deflate` lacks a `server_max_window_bits` as small as was asked for.
+    WindowBits,
     /// `Sec-WebSocket-Extensions` does not follow its grammar.
     MalformedExtensions,
     /// The server has chosen a subprotocol that was not offered, or more than one.
@@ -320,7 +328,10 @@ impl fmt::Display for ResponseFault {
             Self::Upgrade => "the server's response has no Upgrade: websocket",
             Self::Connection => "the server's response has no Connection: Upgrade",
             Self::Accept => "the server's Sec-WebSocket-Accept does not answer the key that was sent",
-            Self::Extensions => "the server has chosen an extension that was not offered",
+            Self::Extensions => "the server has chosen an extension that was not offered, or one twice",
+            Self::ExtensionParams => "the server has chosen an illegal parameter of an extension",
+            Self::ContextTakeover => "the server's permessage-deflate lacks server_no_context_takeover",
+            Self::WindowBits => "the server's permessage-deflate lacks a small enough server_max_window_bits",
             Self::MalformedExtensions => "the server's Sec-WebSocket-Extensions header is malformed",
             Self::Subprotocol => "the server has not chosen one of the subprotocols that were offered",
         })

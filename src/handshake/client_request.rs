@@ -6,6 +6,7 @@ use super::extensions::Extensions;
 use super::fields::{self, FieldFault, Fields};
 use super::key::KEY_LEN;
 use super::token::is_token;
+use super::uri;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -44,13 +45,18 @@ impl ClientRequest {
     /// without a query, such as `/chat?room=1`. An empty path is `/`.
     ///
     /// Neither is encoded here: a host name that is not ASCII must be given in its ASCII form
-    /// (Punycode), and such characters of a path percent-encoded. The port is to be left out where it
-    /// is the scheme's own: 80, with TLS 443.
+    /// (Punycode), and characters that may not stand in a path or a query (RFC 3986, sections 3.3 and 3.4)
+    /// percent-encoded. Leave the port out if it is the scheme's own: 80, with TLS 443.
+    ///
+    /// The zone of an IPv6 address, as in `[fe80::1%eth0]`, is left out: it means nothing to the server.
     pub fn new(host: &str, path: &str) -> Self {
         // The resource name begins with a slash "if the path component is empty" (section 3).
         let slash = if path.is_empty() || path.starts_with('?') { "/" } else { "" };
+        // "an HTTP client, proxy, or other intermediary MUST remove any ZoneID attached to an outgoing URI, as
+        // it has only local significance" (RFC 6874, section 4).
+        let (before, behind) = authority::without_zone(host);
         Self {
-            host: host.to_string(),
+            host: format!("{before}{behind}"),
             path: format!("{slash}{path}"),
             origin: None,
             subprotocols: String::new(),
@@ -143,8 +149,7 @@ impl ClientRequest {
     pub(super) fn check(&self) -> Result<(), RequestError> {
         self.fault.map_or(Ok(()), Err)?;
         authority::split(&self.host).ok_or(RequestError::Host)?;
-        let in_path = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
-        if !self.path.starts_with('/') || !self.path.bytes().all(in_path) {
+        if !self.path.starts_with('/') || !uri::is_path_and_query(&self.path) {
             return Err(RequestError::Path);
         }
         if self.origin.as_ref().is_some_and(|origin| !fields::is_value(origin.as_bytes())) {
@@ -194,9 +199,10 @@ impl fmt::Debug for ClientRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The host is no name or address with or without a port.
+    /// The host is not a valid name or address, with or without a port.
     Host,
-    /// The path does not begin with `/`, has a fragment, or has other than visible ASCII characters.
+    /// The path does not begin with `/`, has a fragment, or has a character that must be percent-encoded,
+    /// such as a space, `"` or `|`, or a `%` without two hexadecimal digits.
     Path,
     /// The name of a header is no token.
     HeaderName,
@@ -225,8 +231,8 @@ impl From<FieldFault> for RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Host => "the host is no ASCII name or address with or without a port",
-            Self::Path => "the path must begin with / and have only visible ASCII characters and no #",
+            Self::Host => "the host is not an ASCII name or a valid address, with or without a port",
+            Self::Path => "the path does not begin with / or has a character that is not percent-encoded",
             Self::HeaderName => "the name of a header is no token",
             Self::HeaderValue => "the value of a header has a control character, such as a line break",
             Self::HeaderOwned => "a header is one that the handshake writes itself",

@@ -19,18 +19,22 @@ pub enum RequestFault {
     Malformed,
     /// The head passes one of the [`HeadLimits`](super::HeadLimits) (431).
     TooLarge,
-    /// The version is below HTTP/1.1, or another protocol's (505).
+    /// The version is a version of HTTP other than HTTP/1.1 (505). In a request that asks for no upgrade,
+    /// HTTP/1.0 is allowed.
     HttpVersion,
-    /// The request asks for no upgrade to WebSocket: a plain page, a health check, another protocol
-    /// (426). [`request`](super::ServerHandshake::request) still lends it, and any response other
+    /// The request is valid HTTP and asks for no upgrade to WebSocket: a plain page, a health check, another
+    /// protocol (426). [`request`](super::ServerHandshake::request) still lends it, and any response other
     /// than 101 may be given to it.
     NotAnUpgrade,
     /// The method is not `GET` (405).
     Method,
     /// The request target is neither a path nor an absolute URI (400).
     Target,
-    /// There is not exactly one valid `Host` (400).
+    /// There is not exactly one valid `Host` (400). A request in HTTP/1.0 that asks for no upgrade needs none.
     Host,
+    /// The length of the body cannot be determined: `Content-Length` is not one number, or
+    /// `Transfer-Encoding` does not end with `chunked`, stands beside `Content-Length` or in HTTP/1.0 (400).
+    BodyLength,
     /// `Connection` does not contain `Upgrade` (400).
     Connection,
     /// There is not exactly one `Sec-WebSocket-Key` of 16 bytes in base64 (400).
@@ -60,6 +64,7 @@ impl RequestFault {
             Self::Malformed
             | Self::Target
             | Self::Host
+            | Self::BodyLength
             | Self::Connection
             | Self::Key
             | Self::DoubledVersion
@@ -107,6 +112,7 @@ impl fmt::Display for RequestFault {
             Self::Method => "the method of a WebSocket handshake is GET",
             Self::Target => "the request target is neither a path nor an http or ws URI",
             Self::Host => "the request needs exactly one valid Host header",
+            Self::BodyLength => "the length of the request's body cannot be determined",
             Self::Connection => "the request has no Connection header that contains Upgrade",
             Self::Key => "the request needs exactly one Sec-WebSocket-Key, of 16 bytes in base64",
             Self::Version => "the request needs Sec-WebSocket-Version: 13",

@@ -5,10 +5,11 @@
 //! byte that begins no start line. The rest is judged when the head is whole.
 #![forbid(unsafe_code)]
 
-use super::token::is_token_byte;
+use super::token::{is_token_byte, is_whitespace};
 use alloc::vec;
 use alloc::vec::Vec;
-use httparse::{EMPTY_HEADER, Error, Header, Status};
+use core::ops::Range;
+use httparse::{EMPTY_HEADER, Error, Header, ParserConfig, Status};
 
 /// How big the head of a request or a response may be.
 ///
@@ -53,7 +54,7 @@ pub(super) enum HeadFault {
     Malformed,
     /// They pass one of the limits.
     TooLarge,
-    /// The version is neither HTTP/1.0 nor HTTP/1.1.
+    /// The version is well-formed, and neither HTTP/1.0 nor HTTP/1.1.
     Version,
 }
 
@@ -169,7 +170,8 @@ impl Collector {
         let (bytes, headers) = self.take();
         let mut headers = vec![EMPTY_HEADER; headers];
         let mut request = httparse::Request::new(&mut headers);
-        whole(request.parse(&bytes), &bytes)?;
+        // "request-line = method SP request-target SP HTTP-version" (RFC 9112, section 3).
+        whole(request.parse(&bytes), &bytes, |line| line.splitn(3, |&byte| byte == b' ').nth(2))?;
         let method = Span::of(request.method.unwrap_or_default().as_bytes(), &bytes);
         let target = Span::of(request.path.unwrap_or_default().as_bytes(), &bytes);
         let is_1_1 = request.version == Some(1);
@@ -180,25 +182,73 @@ impl Collector {
     /// Parses the whole head of a response, which leaves the collector empty, ready for the head of
     /// the next response.
     pub(super) fn parse_response(&mut self) -> Result<ResponseHead, HeadFault> {
-        let (bytes, headers) = self.take();
+        let (mut bytes, headers) = self.take();
         let mut headers = vec![EMPTY_HEADER; headers];
         let mut response = httparse::Response::new(&mut headers);
-        whole(response.parse(&bytes), &bytes)?;
+        let mut parsed = response.parse(&bytes);
+        // "A user agent that receives an obs-fold in a response message ... MUST replace each received obs-fold
+        // with one or more SP octets prior to interpreting the field value" (RFC 9112, section 5.2). Old
+        // servers and proxies write such refusals; whoever speaks WebSocket folds nothing.
+        let is_folded = parsed == Err(Error::HeaderName) && response.code != Some(101);
+        if is_folded {
+            let mut config = ParserConfig::default();
+            config.allow_obsolete_multiline_headers_in_responses(true);
+            parsed = config.parse_response(&mut response, &bytes);
+        }
+        // "status-line = HTTP-version SP status-code SP [ reason-phrase ]" (RFC 9112, section 4).
+        whole(parsed, &bytes, |line| {
+            let end = line.iter().position(|&byte| byte == b' ')?;
+            line.get(..end)
+        })?;
         let status = response.code.unwrap_or_default();
         let reason = Span::of(response.reason.unwrap_or_default().as_bytes(), &bytes);
         let is_1_1 = response.version == Some(1);
         let fields = spans(response.headers, &bytes);
+        if is_folded {
+            for field in &fields {
+                unfold(bytes.get_mut(field.value.range()).unwrap_or_default());
+            }
+        }
         Ok(ResponseHead { status, reason, is_1_1, head: Head { bytes, fields } })
     }
 }
 
-/// Whether the parser found the same end as the collector.
-fn whole(parsed: httparse::Result<usize>, bytes: &[u8]) -> Result<(), HeadFault> {
+/// Replaces each obs-fold of a value by spaces: "obs-fold = OWS CRLF RWS" (RFC 9112, section 5.2).
+fn unfold(value: &mut [u8]) {
+    let may_fold = |byte| is_whitespace(byte) || matches!(byte, b'\r' | b'\n');
+    for run in value.chunk_by_mut(|&a, &b| may_fold(a) && may_fold(b)) {
+        if run.contains(&b'\n') {
+            run.fill(b' ');
+        }
+    }
+}
+
+/// Whether the parser found the same end as the collector. `version` finds the HTTP-version in a start line.
+fn whole(
+    parsed: httparse::Result<usize>,
+    bytes: &[u8],
+    version: impl FnOnce(&[u8]) -> Option<&[u8]>,
+) -> Result<(), HeadFault> {
     match parsed {
         Ok(Status::Complete(size)) if size == bytes.len() => Ok(()),
-        Err(Error::Version) => Err(HeadFault::Version),
+        // The parser reports any text in the version's place that is neither HTTP/1.0 nor HTTP/1.1. HTTP/1.2
+        // is refused too: "SHOULD process the message as if it was in the highest minor version" (RFC 9110,
+        // section 6.2) is for a version that does not exist.
+        Err(Error::Version) if version(start_line(bytes)).is_some_and(is_version) => Err(HeadFault::Version),
         _ => Err(HeadFault::Malformed),
     }
+}
+
+/// The first line that is not empty, without its end.
+fn start_line(head: &[u8]) -> &[u8] {
+    let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.find(|line| !line.is_empty()).unwrap_or_default()
+}
+
+/// Whether this is a version of HTTP: "HTTP-version = HTTP-name "/" DIGIT "." DIGIT", and "HTTP-version is
+/// case-sensitive" (RFC 9112, section 2.3).
+fn is_version(text: &[u8]) -> bool {
+    matches!(text, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
 
 fn spans(headers: &[Header<'_>], bytes: &[u8]) -> Vec<Field> {
@@ -225,6 +275,10 @@ impl Span {
             // An empty part need not lie within.
             _ => Self { start: 0, end: 0 },
         }
+    }
+
+    const fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
     }
 }
 
@@ -254,7 +308,7 @@ impl Head {
 
     /// The bytes at a place.
     pub(super) fn get(&self, span: Span) -> &[u8] {
-        self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
+        self.bytes.get(span.range()).unwrap_or_default()
     }
 
     /// The text at a place that the parser has found to be text.
@@ -311,6 +365,8 @@ pub(super) struct ResponseHead {
 
 /// The header lines of a head, in order: names as they were sent, and values without the whitespace
 /// around them. Names are to be compared without regard to case.
+///
+/// A value of a response that was folded over several lines is one line, with spaces between its parts.
 #[derive(Debug, Clone)]
 pub struct Headers<'a> {
     head: &'a Head,

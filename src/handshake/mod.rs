@@ -28,7 +28,7 @@
 //! let request = server.request().ok_or("no request")?;
 //! let response = match request.path() {
 //!     _ if !OriginPolicy::Same.allows(&request) => Response::forbidden(),
-//!     "/chat" => Response::accept().subprotocol("superchat"),
+//!     "/chat" => Response::accept().subprotocol(request.select_subprotocol(&["superchat", "chat"])),
 //!     _ => Response::new(404),
 //! };
 //! server.answer(&response, &mut to_client)?;
@@ -49,10 +49,12 @@ mod head;
 mod key;
 mod list;
 mod origin;
+mod query;
 mod request;
 mod response;
 mod server;
 mod token;
+mod uri;
 
 pub use client::{ClientHandshake, ReceivedResponse, ResponseFault};
 pub use client_request::{ClientRequest, RequestError};
@@ -62,6 +64,7 @@ pub use head::{HeadLimits, Headers, Received, Values};
 pub use key::accept_key;
 pub use list::Subprotocols;
 pub use origin::OriginPolicy;
+pub use query::QueryPairs;
 pub use request::Request;
 pub use response::{Response, ResponseError};
 pub use server::ServerHandshake;

@@ -27,9 +27,12 @@ pub enum OriginPolicy<'a> {
     /// one does not know its own.
     #[default]
     Same,
-    /// Pages of these origins, written as browsers write them: `https://example.com`, with a port
-    /// only where it is not the scheme's own, and without a path. Letters compare in any case.
-    /// `null` is what pages send that have no origin to tell.
+    /// Pages of these origins, such as `https://example.com` or `http://localhost:8080`: the scheme is the
+    /// page's, `https` and not `wss`.
+    ///
+    /// Letters compare in any case, the scheme's own port may be written or not, and a `/` at the end does
+    /// not matter. An entry with a path matches nothing: an origin has none. `null` is what pages send that
+    /// have no origin to tell.
     List(&'a [&'a str]),
 }
 
@@ -66,7 +69,7 @@ impl OriginPolicy<'_> {
                 _ => false,
             },
             (Self::List(list), Some(origin), None) => {
-                list.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
+                str::from_utf8(origin).is_ok_and(|origin| list.iter().any(|listed| is_origin(listed, origin)))
             }
         }
     }
@@ -77,16 +80,39 @@ fn is_same(origin: &str, authority: &str) -> bool {
     let Some((scheme, page)) = origin.split_once("://") else {
         return false;
     };
-    let default_port = match scheme {
-        _ if scheme.eq_ignore_ascii_case("https") => 443,
-        _ if scheme.eq_ignore_ascii_case("http") => 80,
-        _ => return false,
+    let is_page = ["http", "https"].iter().any(|page| page.eq_ignore_ascii_case(scheme));
+    is_page && default_port(scheme).is_some_and(|port| is_authority(page, authority, port))
+}
+
+/// Whether two texts are the same origin: "If the two origins are scheme/host/port triples, return true if, and
+/// only if, the two origins have identical schemes, hosts, and ports" (RFC 6454, section 5).
+fn is_origin(listed: &str, origin: &str) -> bool {
+    let split = |text| {
+        let (scheme, authority) = str::split_once(text, "://")?;
+        Some((scheme, authority.strip_suffix('/').unwrap_or(authority)))
     };
-    let (Some(page), Some(server)) = (authority::split(page), authority::split(authority)) else {
+    let (Some((scheme, listed)), Some((other, origin))) = (split(listed), split(origin)) else {
+        return listed.eq_ignore_ascii_case(origin);
+    };
+    scheme.eq_ignore_ascii_case(other)
+        && match default_port(scheme) {
+            Some(port) => is_authority(listed, origin, port),
+            None => listed.eq_ignore_ascii_case(origin),
+        }
+}
+
+/// Whether two authorities have the same host and port, where either may leave out this port.
+fn is_authority(one: &str, other: &str, default_port: u16) -> bool {
+    let (Some(one), Some(other)) = (authority::split(one), authority::split(other)) else {
         return false;
     };
-    page.0.eq_ignore_ascii_case(server.0)
-        && page.1.unwrap_or(default_port) == server.1.unwrap_or(default_port)
+    one.0.eq_ignore_ascii_case(other.0) && one.1.unwrap_or(default_port) == other.1.unwrap_or(default_port)
+}
+
+/// The port that a scheme has where none is written.
+fn default_port(scheme: &str) -> Option<u16> {
+    let ports = [("http", 80), ("https", 443), ("ws", 80), ("wss", 443)];
+    ports.iter().find(|(name, _)| name.eq_ignore_ascii_case(scheme)).map(|&(_, port)| port)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::authority;
 use super::extensions::Extensions;
 use super::head::{Head, Headers, Only, RequestHead, Values};
 use super::list::{Elements, Subprotocols};
+use super::query::QueryPairs;
 use core::fmt;
 
 /// A client's request, lent by [`ServerHandshake::request`](super::ServerHandshake::request).
@@ -28,7 +29,7 @@ impl<'a> Request<'a> {
     }
 
     /// The path that is asked for, from its `/`, as it was sent: percent-encoded. In a faulty
-    /// request, the whole target where it has no path.
+    /// or plain request, the whole target where it has no path, such as `*`.
     pub fn path(&self) -> &'a str {
         self.target().path
     }
@@ -36,6 +37,26 @@ impl<'a> Request<'a> {
     /// What stands behind the first `?` of the request target.
     pub fn query(&self) -> Option<&'a str> {
         self.target().query
+    }
+
+    /// The name and value pairs of the query, decoded, in order.
+    ///
+    /// ```
+    /// # use websocket_stream::handshake::{HeadLimits, ServerHandshake};
+    /// # let mut handshake = ServerHandshake::new(HeadLimits::default());
+    /// # handshake.receive(
+    /// #     b"GET /chat?room=1&name=Ann+Lee%21 HTTP/1.1\r\nHost: a\r\n\
+    /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    /// #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    /// # )?;
+    /// # let request = handshake.request().ok_or("no request")?;
+    /// assert_eq!(request.query(), Some("room=1&name=Ann+Lee%21"));
+    /// let name = request.query_pairs().find(|(name, _)| name == "name").map(|(_, value)| value);
+    /// assert_eq!(name.as_deref(), Some("Ann Lee!"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn query_pairs(&self) -> QueryPairs<'a> {
+        QueryPairs::new(self.query().unwrap_or_default())
     }
 
     /// The host, and the port where one is given, that the client means to talk to. In a faulty
@@ -63,6 +84,34 @@ impl<'a> Request<'a> {
     /// The subprotocols that the client offers, those it prefers first.
     pub fn subprotocols(&self) -> Subprotocols<'a> {
         Subprotocols::new(self.head().values("Sec-WebSocket-Protocol"))
+    }
+
+    /// The first of these subprotocols that the client offers: the server's order decides. Reads the offers once
+    /// for each name.
+    ///
+    /// ```
+    /// # use websocket_stream::handshake::{HeadLimits, Response, ServerHandshake};
+    /// # let mut handshake = ServerHandshake::new(HeadLimits::default());
+    /// # handshake.receive(
+    /// #     b"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: v1.chat, v2.chat\r\n\
+    /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    /// #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    /// # )?;
+    /// # let request = handshake.request().ok_or("no request")?;
+    /// // The client offers v1.chat, v2.chat.
+    /// let supported = ["v3.chat", "v2.chat", "v1.chat"];
+    /// let selected = request.select_subprotocol(&supported);
+    /// assert_eq!(selected, Some("v2.chat"));
+    /// let response = Response::accept().subprotocol(selected);
+    ///
+    /// // For the client's order, search in what it offers:
+    /// let preferred = request.subprotocols().find(|name| supported.contains(name));
+    /// assert_eq!(preferred, Some("v1.chat"));
+    /// # let _ = response;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn select_subprotocol(&self, supported: &[&str]) -> Option<&'a str> {
+        supported.iter().find_map(|name| self.subprotocols().find(|offered| offered == name))
     }
 
     /// The extensions that the client offers, those it prefers first.
@@ -94,6 +143,19 @@ impl<'a> Request<'a> {
     /// All header lines, in order.
     pub fn headers(&self) -> Headers<'a> {
         self.head().headers()
+    }
+
+    /// Whether the request target has one of the four forms (RFC 9112, section 3.2).
+    pub(super) fn has_valid_target(&self) -> bool {
+        let text = self.head().text(self.0.target);
+        match self.method() {
+            // "authority-form = uri-host ":" port".
+            "CONNECT" => authority::split(text).is_some_and(|(_, port)| port.is_some()),
+            // "asterisk-form = "*"".
+            "OPTIONS" if text == "*" => true,
+            // "origin-form = absolute-path [ "?" query ]", "absolute-form = absolute-URI".
+            _ => self.target().is_valid() || is_foreign(text),
+        }
     }
 
     /// The request target in its parts.
@@ -142,12 +204,9 @@ impl<'a> Target<'a> {
     /// Whether this is what a handshake may ask for: a resource name, which is a path with or
     /// without a query, or an absolute URI that has one (RFC 6455, section 4.2.1, item 1).
     pub(super) fn is_valid(&self) -> bool {
-        // "Fragment identifiers are meaningless in the context of WebSocket URIs" (section 3), and
-        // every other byte of a URI is visible ASCII.
-        let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         self.path.starts_with('/')
-            && visible(self.path)
-            && self.query.is_none_or(visible)
+            && is_visible(self.path)
+            && self.query.is_none_or(is_visible)
             && self.authority.is_none_or(|authority| authority::split(authority).is_some())
     }
 }
@@ -155,8 +214,32 @@ impl<'a> Target<'a> {
 /// What stands behind the `://` of an absolute URI.
 fn absolute(target: &str) -> Option<&str> {
     let (scheme, rest) = target.split_once("://")?;
-    let known = ["http", "https", "ws", "wss"];
-    known.iter().any(|known| known.eq_ignore_ascii_case(scheme)).then_some(rest)
+    is_known(scheme).then_some(rest)
+}
+
+fn is_known(scheme: &str) -> bool {
+    ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme))
+}
+
+/// Whether this is an absolute URI of a scheme whose grammar is not known here: "scheme = ALPHA *( ALPHA / DIGIT
+/// / "+" / "-" / "." )" (RFC 3986, section 3.1).
+fn is_foreign(target: &str) -> bool {
+    target.split_once("://").is_some_and(|(scheme, rest)| {
+        let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(may_stand)
+            && !is_known(scheme)
+            && is_visible(rest)
+    })
+}
+
+/// Whether text has only visible ASCII characters and no `#`: "Fragment identifiers are meaningless in the context
+/// of WebSocket URIs" (RFC 6455, section 3).
+///
+/// RFC 3986 would have some others percent-encoded too, but browsers do not encode `[`, `]`, `\`, `^`, a
+/// backquote, `{`, `|` and `}` in a query, nor a `%` that escapes nothing.
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 #[cfg(test)]

@@ -47,10 +47,11 @@ impl Response {
         Self { status, subprotocol: None, extensions: None, fields: Fields::default(), body: Vec::new() }
     }
 
-    /// Chooses one of the subprotocols that the client offers. Only with 101.
+    /// Chooses one of the subprotocols that the client offers, or none: takes a name, or what
+    /// [`Request::select_subprotocol`](super::Request::select_subprotocol) returns. Only with 101.
     #[must_use]
-    pub fn subprotocol(mut self, name: &str) -> Self {
-        self.subprotocol = Some(name.to_string());
+    pub fn subprotocol<'a>(mut self, name: impl Into<Option<&'a str>>) -> Self {
+        self.subprotocol = name.into().map(ToString::to_string);
         self
     }
 

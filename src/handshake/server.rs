@@ -191,12 +191,27 @@ fn accept(head: &RequestHead, response: &Response, out: &mut Vec<u8>) -> Result<
     response.write_accept(&accept_key(key), out)
 }
 
-/// Judges a request (section 4.2.1). That it asks for a WebSocket connection is judged first, so that
-/// one that does not can be told from one that does it wrongly.
+/// Judges a request: first what every HTTP server has to refuse, then whether it asks for a WebSocket
+/// connection, so that one that does not can be told from one that does it wrongly, then how
+/// (section 4.2.1).
 fn check(request: &RequestHead) -> Result<(), RequestFault> {
     let head = &request.head;
     let view = Request::new(request);
     let require = |condition, fault| if condition { Ok(()) } else { Err(fault) };
+
+    require(view.has_valid_target(), RequestFault::Target)?;
+    // A server must answer 400 "to any HTTP/1.1 request message that lacks a Host header field and to any
+    // request message that contains more than one Host header field line or a Host header field with an
+    // invalid field value" (RFC 9112, section 3.2). Old load balancers check the health in HTTP/1.0, without.
+    require(
+        match head.only("Host") {
+            Only::One(value) => str::from_utf8(value).is_ok_and(|host| authority::split(host).is_some()),
+            Only::Absent => !request.is_1_1,
+            Only::Several => false,
+        },
+        RequestFault::Host,
+    )?;
+    require(has_one_length(request), RequestFault::BodyLength)?;
 
     // "An |Upgrade| header field containing the value "websocket", treated as an ASCII
     // case-insensitive value."
@@ -206,17 +221,6 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
     require(view.method() == "GET", RequestFault::Method)?;
     // "including a "Request-URI" that should be interpreted as a /resource name/".
     require(view.target().is_valid(), RequestFault::Target)?;
-    // "A |Host| header field containing the server's authority." A server must answer 400 "to any
-    // HTTP/1.1 request message that lacks a Host header field and to any request message that
-    // contains more than one Host header field line or a Host header field with an invalid field
-    // value" (RFC 9112, section 3.2).
-    require(
-        match head.only("Host") {
-            Only::One(value) => str::from_utf8(value).is_ok_and(|host| authority::split(host).is_some()),
-            Only::Absent | Only::Several => false,
-        },
-        RequestFault::Host,
-    )?;
     // "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
     // case-insensitive value."
     require(Elements::new(head.values("Connection")).contain("upgrade"), RequestFault::Connection)?;
@@ -250,4 +254,27 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
     require(view.subprotocols().are_well_formed(), RequestFault::Subprotocols)?;
     // "the recipient of such malformed data MUST immediately Fail the WebSocket Connection" (9.1).
     require(Extensions::over(head.values("Sec-WebSocket-Extensions")).is_ok(), RequestFault::Extensions)
+}
+
+/// Whether all recipients find the same end of the request's body (RFC 9112, sections 6.1 and 6.3).
+fn has_one_length(request: &RequestHead) -> bool {
+    let head = &request.head;
+    let mut lengths = head.values("Content-Length");
+    let length = lengths.next();
+    // "If a message is received without Transfer-Encoding and with an invalid Content-Length header field, then
+    // the message framing is invalid". Lines that repeat the number do no harm.
+    let is_number = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    if length.is_some_and(|value| !is_number(value) || lengths.any(|other| other != value)) {
+        return false;
+    }
+    if head.only("Transfer-Encoding") == Only::Absent {
+        return true;
+    }
+    // "If a Transfer-Encoding header field is present in a request and the chunked transfer coding is not the
+    // final encoding, the message body length cannot be determined reliably". The header in HTTP/1.0, or beside
+    // a Content-Length, is taken for an attempt at request smuggling.
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    let mut codings =
+        Elements::new(head.values("Transfer-Encoding")).skip_while(|coding| !is_chunked(coding));
+    length.is_none() && request.is_1_1 && codings.next().is_some() && codings.next().is_none()
 }

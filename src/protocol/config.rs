@@ -90,8 +90,8 @@ pub struct Config {
     /// use websocket_stream::transport::memory;
     /// use websocket_stream::{Config, Event, Limits, Ready, Role, Scratch, WebSocketStream};
     ///
-    /// // Files of up to 1 TiB, of which no more is in memory than one call receives.
-    /// let limits = Limits { message: 1 << 40, frame: 1 << 40, ..Limits::default() };
+    /// // Files of any size, of which no more is in memory than one call receives.
+    /// let limits = Limits { message: usize::MAX, frame: u64::MAX, ..Limits::default() };
     /// let config = Arc::new(Config { in_parts: true, limits, ..Config::default() });
     ///
     /// let (a, b) = memory::pair(16 << 10); // as much as fits the socket's buffer

@@ -108,7 +108,7 @@ fn a_server_declines_what_is_illegal_and_takes_the_next_offer() {
         assert_eq!(params.len(), 1);
         assert_eq!(FULL.accept(params.clone()), None, "{offer}");
         // As an answer, each fails the client's handshake.
-        assert_eq!(FULL.confirm(params[0].clone()), Err(InvalidAnswer), "{offer}");
+        assert_eq!(FULL.confirm(params[0].clone()), Err(InvalidAnswer::Params), "{offer}");
         let two = format!("{offer}, permessage-deflate; server_no_context_takeover");
         let answer = FULL.accept([params[0].clone(), vec![("server_no_context_takeover", None)]]);
         let answer = answer.map(|answer| answer.to_string());

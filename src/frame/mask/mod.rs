@@ -141,7 +141,7 @@ mod tests {
             // SAFETY: as the caller's, who knows that the processor has `V`.
             unsafe { vector::copy_long::<V>(to, from, len, key) }
         }
-        let mut ways: Vec<(_, _, Copy)> = vec![
+        let ways: Vec<(_, _, Copy)> = vec![
             ("chosen", 0..=260, chosen),
             ("short words", 0..=32, short),
             ("words of 4", 4..=260, long::<u32>),
@@ -150,9 +150,13 @@ mod tests {
             ("baseline", 16..=260, long::<chosen::Baseline>),
         ];
         #[cfg(target_arch = "x86_64")]
-        if std::is_x86_feature_detected!("avx2") {
-            ways.push(("AVX2", 32..=260, x86_64::copy_avx2));
-        }
+        let ways = {
+            let mut ways = ways;
+            if std::is_x86_feature_detected!("avx2") {
+                ways.push(("AVX2", 32..=260, x86_64::copy_avx2));
+            }
+            ways
+        };
         ways
     }
 

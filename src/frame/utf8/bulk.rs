@@ -67,10 +67,11 @@ mod tests {
 
     /// Every way that this processor can go, with the least length that it is for.
     fn ways() -> Vec<(&'static str, usize, UnmaskAndJudge)> {
-        let mut ways: Vec<(_, _, UnmaskAndJudge)> =
+        let ways: Vec<(_, _, UnmaskAndJudge)> =
             vec![("chosen", 0, unmask_and_judge), ("two passes", 0, words::unmask_and_judge)];
         #[cfg(target_arch = "x86_64")]
-        {
+        let ways = {
+            let mut ways = ways;
             if std::is_x86_feature_detected!("avx2") {
                 // SAFETY: the processor has AVX2; the length is asserted by the caller.
                 ways.push(("AVX2", 32, |bytes, key| unsafe { blocks::avx2::unmask_and_judge(bytes, key) }));
@@ -81,7 +82,8 @@ mod tests {
                     blocks::sse42::unmask_and_judge(bytes, key)
                 }));
             }
-        }
+            ways
+        };
         ways
     }
 

@@ -151,12 +151,19 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     /// What the server agreed on.
     #[cfg(feature = "deflate")]
     fn confirm_deflate(&self) -> Result<Option<crate::deflate::Agreed>, ResponseFault> {
+        use crate::deflate::InvalidAnswer;
+
         let Some(policy) = self.wire.config.get().deflate else { return Ok(None) };
         let mut answers = self.handshake.extensions().into_iter().flat_map(deflate_params);
         let Some(answer) = answers.next() else { return Ok(None) };
-        match (policy.confirm(answer), answers.next()) {
-            (Ok(agreed), None) => Ok(Some(agreed)),
-            _ => Err(ResponseFault::Extensions),
+        if answers.next().is_some() {
+            return Err(ResponseFault::Extensions);
+        }
+        match policy.confirm(answer) {
+            Ok(agreed) => Ok(Some(agreed)),
+            Err(InvalidAnswer::Params) => Err(ResponseFault::ExtensionParams),
+            Err(InvalidAnswer::ContextTakeover) => Err(ResponseFault::ContextTakeover),
+            Err(InvalidAnswer::WindowBits) => Err(ResponseFault::WindowBits),
         }
     }
 
