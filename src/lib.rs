@@ -52,12 +52,14 @@
 //! | compress | [`Config::deflate`], feature `deflate` |
 //! | do without a socket | [`protocol::Connection`] |
 //! | parse and mask frames | [`frame`] |
-//! | bring a transport, test on none | [`transport`] |
+//! | bring a transport | [`transport`] |
+//! | test a handler in memory | [`testing`] |
 //! | find the original crate's names | [`util`] |
 //!
 //! # Floors
 //!
 //! ```text
+//! 4  testing     both ends in memory
 //! 3  stream      a connection on a transport; a thread's buffers; openings
 //! 2  transport   the trait, its laws, sockets
 //! 1  protocol    frames to messages and back     handshake     deflate
@@ -81,6 +83,8 @@ mod limits;
 pub mod protocol;
 #[cfg(feature = "std")]
 pub mod stream;
+#[cfg(feature = "std")]
+pub mod testing;
 #[cfg(feature = "std")]
 pub mod transport;
 #[cfg(feature = "std")]
