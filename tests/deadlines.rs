@@ -534,8 +534,8 @@ fn read_and_write_know_no_time_and_what_they_do_counts_from_the_next_call_that_d
     assert!(one.drive(2_050, Ready::NONE).over);
 }
 
-#[test]
-fn a_peer_that_is_not_listened_to_is_not_called_silent() {
+/// A server's end that has paused, as its peer takes only what fits into 20 bytes.
+fn paused() -> (Side, MemoryStream) {
     let deadlines = Deadlines { silence: Some(100), ..OFF };
     let limits = Limits { pause_reading: PauseReading::Above(10), ..Limits::default() };
     let config = Arc::new(Config { limits, deadlines, ..Config::default() });
@@ -545,20 +545,38 @@ fn a_peer_that_is_not_listened_to_is_not_called_silent() {
     let mut side = Side { stream, peer: unused, scratch: Scratch::new(), end: None };
     side.stream.send(&mut side.scratch.at(0), &[7; 100][..]).unwrap();
     peer.send(from_peer(Role::Server)[0]).unwrap();
-    for now in [0, 90, 180, 270, 1_000] {
-        let interest = side.drive(now, Ready::READABLE);
+    (side, peer)
+}
+
+#[test]
+fn a_peer_that_is_not_listened_to_is_silent_only_when_it_takes_nothing() {
+    let (mut side, mut peer) = paused();
+    for now in [0, 90, 180, 270, 360] {
+        let interest = side.drive(now, Ready::ALL);
         assert!(interest.writable && !interest.readable && !interest.over);
+        assert_eq!(peer.recv(&mut [0]).unwrap(), 1);
     }
-    // Listened to again, it is heard first.
-    for now in [1_010, 1_020, 1_030, 1_040, 1_050, 1_060] {
+    let last = side.stream.next_deadline(360).unwrap();
+    assert!((360..=460).contains(&last), "{last}");
+    assert!(!side.drive(459, Ready::NONE).over);
+    assert!(side.drive(460, Ready::NONE).over);
+    assert_eq!(side.end.unwrap().cause, Cause::Deadline(Deadline::Silence));
+}
+
+#[test]
+fn a_peer_that_is_listened_to_again_is_heard_first() {
+    let (mut side, mut peer) = paused();
+    assert!(!side.drive(0, Ready::READABLE).over);
+    assert!(!side.drive(99, Ready::READABLE).over);
+    for now in [100, 110, 120, 130, 140, 150] {
         let mut buffer = [0; 100];
         while let Ok(1..) = peer.recv(&mut buffer) {}
         let _ = side.drive(now, Ready::WRITABLE);
     }
     assert_eq!(side.stream.unsent(), 0);
     assert_eq!(peer.calls().sent, 6);
-    let last = side.stream.next_deadline(1_060).unwrap();
-    assert!((1_110..=1_160).contains(&last), "{last}");
+    let last = side.stream.next_deadline(150).unwrap();
+    assert!((200..=250).contains(&last), "{last}");
     assert!(side.drive(last, Ready::NONE).over);
 }
 

@@ -106,7 +106,9 @@ impl Connection {
         payload: &[u8],
         output: &mut Output,
     ) -> Result<(), SendError> {
-        self.admit(self.data_bound(), opcode, fin, Self::most_compressed(opcode, payload.len()), output)?;
+        let most = Self::most_compressed(opcode, payload.len());
+        self.admit(self.data_bound(), opcode, fin, most, output)
+            .map_err(|error| self.refusal(error, most))?;
         let mut compressor = output.take_compressor();
         let (planned, payload) = self.compress(opcode, fin, payload, &mut compressor, output);
         output.push(&planned.header, payload, planned.key);

@@ -26,7 +26,7 @@ pub struct Deadlines {
     /// Silence after which a ping is sent. Off.
     pub ping: Option<u32>,
     /// Silence after which the connection is given up. Any byte that arrives is life, not only a
-    /// pong. Off.
+    /// pong; while the connection [pauses reading](crate::PauseReading), any byte that the peer takes. Off.
     pub silence: Option<u32>,
     /// From the first Close frame, in either direction, to the end of the stream; and from a peer's
     /// end of stream until it has taken what was unsent. It counts from when that Close frame is

@@ -134,6 +134,16 @@ impl Connection {
         }
     }
 
+    /// The peer is not listened to, but lives as long as it takes bytes, the last of them at `taken`: its
+    /// silence begins then, unless it was heard later.
+    pub(crate) fn excuse_silence_since(&mut self, taken: Option<Stamp>, output: &Output) {
+        let age = |stamp: Option<Stamp>| Some(stamp?.age(output.now()?));
+        if matches!(self.closing, Closing::Open) && age(taken) < age(self.stamp) {
+            self.stamp = taken;
+            self.pinged = false;
+        }
+    }
+
     /// When bytes that are unsent since then, without progress, want something done.
     pub(crate) fn unsent_deadline(&self, since: Option<Stamp>, now: u64) -> Option<u64> {
         match self.closing {

@@ -40,7 +40,9 @@ impl Connection {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_plain(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
-        self.send_within(self.data_bound(), message.opcode(), true, message.as_bytes(), output)
+        let (opcode, payload) = (message.opcode(), message.as_bytes());
+        self.send_within(self.data_bound(), opcode, true, payload, output)
+            .map_err(|error| self.refusal(error, payload.len()))
     }
 
     #[inline]
@@ -102,6 +104,7 @@ impl Connection {
             return self.send_compressed(opcode, fin, payload, output);
         }
         self.send_within(self.data_bound(), opcode, fin, payload, output)
+            .map_err(|error| self.refusal(error, payload.len()))
     }
 
     /// Sends a ping with a payload of at most 125 bytes.
@@ -160,7 +163,16 @@ impl Connection {
         Ok(self.planned(opcode, fin, len, output))
     }
 
-    /// Judges a frame before it is sent: whether it may be, and whether it fits.
+    /// What a data frame's sender is answered that was not admitted: one that is too long never fits.
+    #[cold]
+    pub(crate) fn refusal(&self, error: SendError, len: usize) -> SendError {
+        match error {
+            SendError::Full if len > self.data_bound().saturating_sub(MAX_HEADER_SIZE) => SendError::TooLong,
+            other => other,
+        }
+    }
+
+    /// Judges a frame before it is sent: whether it may be, and whether it fits beside what is unsent.
     #[inline(always)]
     pub(crate) fn admit(
         &mut self,
@@ -183,7 +195,7 @@ impl Connection {
         let bound = if opcode.is_control() { data_bound + Limits::CONTROL_ROOM / 2 } else { data_bound };
         let room = bound.checked_sub(output.len() + MAX_HEADER_SIZE);
         if room.is_none_or(|room| len > room) {
-            return Err(does_not_fit(len, bound));
+            return Err(SendError::Full);
         }
         if !fin || opcode == OpCode::Continuation {
             self.fragmenting = !fin;
@@ -259,10 +271,4 @@ impl Connection {
             }
         }
     }
-}
-
-/// Whether a payload that was refused fits once less is unsent.
-#[cold]
-fn does_not_fit(len: usize, bound: usize) -> SendError {
-    if len > bound.saturating_sub(MAX_HEADER_SIZE) { SendError::TooLong } else { SendError::Full }
 }

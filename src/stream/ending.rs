@@ -32,13 +32,13 @@ impl<T> Call<'_, T> {
     /// The same for what is unsent.
     #[cold]
     fn on_unsent_deadline(&mut self) {
-        if self.stream.state.paused {
-            self.stream.connection.excuse_silence(&self.scratch.output);
-        }
         if let Some(spill) = &mut self.stream.spill
             && !spill.unsent.is_empty()
         {
             spill.unsent.since = spill.unsent.since.or(self.scratch.output.now().map(Stamp::at));
+            if self.stream.state.paused {
+                self.stream.connection.excuse_silence_since(spill.unsent.since, &self.scratch.output);
+            }
             self.stream.connection.on_unsent_deadline(spill.unsent.since, &mut self.scratch.output);
         }
     }

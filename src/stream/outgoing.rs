@@ -152,7 +152,9 @@ impl Outgoing<'_> {
             Err(SendError::Full) => {
                 // Perhaps only what this call has gathered is in the way.
                 flush_gathered(self.transport, self.output, self.failed);
-                self.connection.admit(self.terms.data_bound, opcode, fin, len, self.output)
+                self.connection
+                    .admit(self.terms.data_bound, opcode, fin, len, self.output)
+                    .map_err(|error| self.connection.refusal(error, len))
             }
             answer => answer,
         }

@@ -134,6 +134,8 @@ impl From<&mio::event::Event> for Ready {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
+// In one register.
+#[repr(align(8))]
 pub struct Interest {
     /// Call when something can be received.
     pub readable: bool,
