@@ -509,3 +509,40 @@ fn a_system_error_of_an_opening_stays_what_it_was() {
         assert!(matches!(error, OpeningError::EndOfStream) && error.can_retry(), "{error:?}");
     }
 }
+
+/// The state of the TCP connection from one port to another, as the system has it; 6 is `TIME_WAIT`.
+#[cfg(target_os = "linux")]
+fn tcp_state(from: u16, to: u16) -> Option<u8> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().skip(1).find_map(|line| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let port = |column: &str| u16::from_str_radix(column.split(':').nth(1)?, 16).ok();
+        let is_it = port(columns[1]) == Some(from) && port(columns[2]) == Some(to);
+        is_it.then(|| u8::from_str_radix(columns[3], 16).unwrap())
+    })
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn over_tcp_the_server_keeps_time_wait_whoever_closes() {
+    const TIME_WAIT: u8 = 6;
+    for client_closes in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, address) = listener.accept().unwrap();
+        let ports = (server.local_addr().unwrap().port(), address.port());
+        let mut server = Some(WebSocketStream::new(server).unwrap());
+        let mut client = Some(WebSocketStream::client(client).unwrap());
+        let mut scratch = Scratch::new();
+        let closing = if client_closes { &mut client } else { &mut server };
+        closing.as_mut().unwrap().close(&mut scratch.at(0), CloseCode::NORMAL, "").unwrap();
+        while client.is_some() || server.is_some() {
+            for end in [&mut client, &mut server] {
+                // Dropped as soon as it is over.
+                end.take_if(|end| end.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap().over);
+            }
+        }
+        assert_eq!(tcp_state(ports.1, ports.0), None, "nothing is left of the client's end");
+        assert_eq!(tcp_state(ports.0, ports.1), Some(TIME_WAIT));
+    }
+}
