@@ -5,14 +5,18 @@ mod counting;
 mod framed;
 
 use counting::{ALLOCATIONS, LIVE, PEAK};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use websocket_stream::deflate::{Agreed, Context, Deflaters, WindowBits};
 use websocket_stream::frame::Header;
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
+use websocket_stream::transport::memory;
 use websocket_stream::{
-    Cause, Config, End, Fault, Limits, Message, NonBlockingTransport, OpCode, Ready, Scratch, Status,
-    WebSocketStream,
+    Cause, CloseCode, Config, End, Fault, Limits, Message, NonBlockingTransport, OpCode, Ready, Scratch,
+    Status, WebSocketStream,
 };
 
 fn both(bits: u8, takeover: bool) -> Agreed {
@@ -463,4 +467,229 @@ fn a_slow_peer_keeps_no_inflater_before_the_chunk_and_what_is_said_of_it_afterwa
     // With the connections all of it goes.
     connections.clear();
     assert_eq!(LIVE.get(), before);
+}
+
+/// What a scratch keeps at most, as [`Scratch`] and the module `guarantees` document it.
+mod kept {
+    /// For input, with room for the longest header behind.
+    pub(crate) const INPUT: usize = (64 << 10) + 14;
+    /// Of used messages.
+    pub(crate) const POOL: usize = 8 << 20;
+    /// To send from.
+    pub(crate) const OUTPUT: usize = 1 << 20;
+    /// One for each of seven sizes of a window.
+    pub(crate) const COMPRESSORS: usize = 7 * (300 << 10);
+    /// For what the compressors make.
+    pub(crate) const COMPRESSED: usize = 1 << 20;
+    pub(crate) const INFLATER: usize = 48 << 10;
+    /// Where the buffers are noted.
+    pub(crate) const BESIDE: usize = 1 << 10;
+    pub(crate) const ALL: usize = INPUT + POOL + OUTPUT + COMPRESSORS + COMPRESSED + INFLATER + BESIDE;
+}
+
+/// The longest message of a soak.
+const LARGEST: usize = 1 << 16;
+
+type Echo = WebSocketStream<memory::MemoryStream>;
+
+/// A server and a client as they may be: open, closing, or without a peer.
+type Ends = (Option<Echo>, Option<Echo>);
+
+/// Opens 2,000 connections, at most 200 at the same time, and kills each of them in a random state.
+fn soak(random: &mut StdRng, scratch: &mut Scratch) {
+    const TOGETHER: usize = 200;
+    let (mut clients, mut ends) = (Scratch::new(), Vec::<Ends>::new());
+    let (mut opened, mut echoes) = (0, 0);
+    let mut noise = vec![0; LARGEST];
+    random.fill(&mut noise[..]);
+    // It becomes three quarters, so that some messages come in more than a chunk.
+    noise.iter_mut().for_each(|byte| *byte &= 0x3F);
+    let words = message(LARGEST + 100);
+    while opened < 2000 || !ends.is_empty() {
+        if opened < 2000 && ends.len() < TOGETHER {
+            let agreed = both(random.random_range(8..=15), random.random());
+            // The less room there is, the more pieces a frame comes in, and the more replies wait.
+            let (a, b) = memory::pair(1 << random.random_range(6..18));
+            let server = WebSocketStream::new(a).unwrap().with_deflate(agreed);
+            let client = WebSocketStream::client(b).unwrap().with_deflate(agreed);
+            ends.push((Some(server), Some(client)));
+            opened += 1;
+        }
+        let at = random.random_range(0..ends.len());
+        let (server, client) = &mut ends[at];
+        let len = 1 << random.random_range(0..=LARGEST.ilog2());
+        let len = random.random_range(len / 2..=len);
+        match random.random_range(0..100) {
+            0 => drop(client.take()),
+            1 => drop(server.take()),
+            2 => _ = client.as_mut().map(|client| client.close(&mut clients.at(0), CloseCode::NORMAL, "")),
+            // The frame of a compressed message that does not inflate.
+            3 => _ = client.as_mut().map(|client| client.get_mut().send(b"\xC2\x85\0\0\0\0noise")),
+            4..40 if client.is_some() => {
+                let from = random.random_range(0..100);
+                let message = match random.random() {
+                    true => Message::Text(&words[from..from + len.min(words.len() - from)]),
+                    false => Message::Binary(&noise[noise.len() - len..]),
+                };
+                // One that is closing takes none.
+                _ = client.as_mut().map(|client| client.send(&mut clients.at(0), message));
+            }
+            4..70 => {
+                let heard = client.as_mut().map(|client| hear(client, &mut clients));
+                echoes += heard.unwrap_or_default();
+            }
+            _ => {
+                let over = server.as_mut().is_some_and(|server| echo(server, scratch));
+                if over {
+                    *server = None;
+                }
+            }
+        }
+        if server.is_none() || client.is_none() && random.random_range(0..4) == 0 {
+            ends.swap_remove(at);
+        }
+    }
+    assert!(echoes > 2000, "{echoes}");
+}
+
+/// Has `rand` make the thread's generator, which stays as long as the thread.
+fn mask_once() {
+    let mut client = WebSocketStream::client(Wire { bytes: Vec::new(), at: 0, most: 0 }).unwrap();
+    client.send(&mut Scratch::new().at(0), "masked").unwrap();
+}
+
+/// One call, in which messages come back. Returns whether the connection is over.
+fn echo(server: &mut Echo, scratch: &mut Scratch) -> bool {
+    let interest = server.drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
+        Event::Message(message) => out.send(message),
+        _ => Ok(()),
+    });
+    interest.map_or(true, |interest| interest.over)
+}
+
+/// One call. Returns how many messages came.
+fn hear(client: &mut Echo, scratch: &mut Scratch) -> usize {
+    let mut heard = 0;
+    // One whose peer is gone fails.
+    let _ = client.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+        heard += usize::from(matches!(event, Event::Message(_)));
+        Ok(())
+    });
+    heard
+}
+
+#[test]
+fn connections_that_were_killed_at_random_leave_what_a_scratch_documents_and_later_ones_no_more() {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    println!("SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    mask_once();
+    let before = LIVE.get();
+    let mut scratch = Scratch::new();
+    // Of messages no longer than these. Those that grow as they come may have doubled.
+    let pool = 4 * 2 * (LARGEST + (4 << 10));
+    let bound = kept::ALL - kept::POOL + pool;
+    let mut first = None;
+    for round in 0..2 {
+        soak(&mut random, &mut scratch);
+        let kept = LIVE.get() - before;
+        assert!(kept <= bound, "{kept} bytes after round {round}, documented are {bound}");
+        let first = *first.get_or_insert(kept);
+        // The buffers that are used again may be others.
+        let grown = kept.saturating_sub(first);
+        assert!(grown <= pool, "{grown} bytes more after round {round}");
+    }
+    // All of it is the scratch's.
+    drop(scratch);
+    assert_eq!(LIVE.get(), before);
+}
+
+#[test]
+fn a_scratch_can_be_dropped_between_any_two_calls() {
+    let text = message(200_000);
+    let (a, b) = memory::pair(20_000);
+    let mut server = WebSocketStream::new(a).unwrap().with_deflate(both(15, true));
+    let mut client = WebSocketStream::client(b).unwrap().with_deflate(both(15, true));
+    for _ in 0..3 {
+        client.send(&mut Scratch::new().at(0), &text[..]).unwrap();
+        let mut heard = 0;
+        while heard == 0 {
+            echo(&mut server, &mut Scratch::new());
+            let result = client.drive(&mut Scratch::new().at(0), Ready::ALL, |event, _| {
+                assert_eq!(event, Event::Message(Message::Text(&text)));
+                heard += 1;
+                Ok(())
+            });
+            assert!(!result.unwrap().over);
+        }
+    }
+}
+
+#[test]
+fn a_scratch_keeps_what_it_documents_after_messages_of_any_length() {
+    let documented = include_str!("../src/guarantees.md");
+    for (bytes, compression) in
+        [(kept::INPUT + kept::POOL + kept::OUTPUT, ""), (kept::ALL, " with compression")]
+    {
+        let tenths = (bytes * 10).div_ceil(1 << 20);
+        let sum = format!("{}.{} MiB{compression}", tenths / 10, tenths % 10);
+        assert!(documented.contains(&sum), "{sum}");
+    }
+    let text = message(5 << 20);
+    mask_once();
+    let before = LIVE.get();
+    let mut scratch = Scratch::new();
+    let (compressed, plain) = (|bits| Some(both(bits, true)), None);
+    // A large message lies half a page behind the start of its buffer.
+    echo_side_by_side(5, plain, &text[..(2 << 20) - 2048], &mut scratch);
+    // Each size of a window.
+    for bits in 9..=15 {
+        echo_side_by_side(1, compressed(bits), &text[..100_000], &mut scratch);
+    }
+    echo_side_by_side(1, compressed(15), &text[..930_000], &mut scratch);
+    // A client gathers what it masks.
+    let mut sink = WebSocketStream::client(Wire { bytes: Vec::new(), at: 0, most: 0 }).unwrap();
+    sink.send(&mut scratch.at(0), &text[..(1 << 20) - 100]).unwrap();
+    let kept = LIVE.get() - before;
+    assert!(kept <= kept::ALL, "{kept} bytes, documented are {}", kept::ALL);
+    assert!(kept > kept::ALL / 10 * 9, "documented are {}, but only {kept} bytes", kept::ALL);
+    // Larger messages: their buffers are kept in place of smaller ones, or freed.
+    for agreed in [compressed(15), plain] {
+        for count in [1, 2, 5] {
+            echo_side_by_side(count, agreed, &text, &mut scratch);
+            let kept = LIVE.get() - before;
+            assert!(kept <= kept::ALL, "{kept} bytes, documented are {}", kept::ALL);
+        }
+    }
+    sink.send(&mut scratch.at(0), &text[..]).unwrap();
+    let kept = LIVE.get() - before;
+    assert!(kept <= kept::ALL - kept::OUTPUT, "{kept} bytes, documented are {}", kept::ALL - kept::OUTPUT);
+    drop((sink, scratch));
+    assert_eq!(LIVE.get(), before);
+}
+
+/// Has `count` servers echo this message side by side, each piece by piece.
+fn echo_side_by_side(count: usize, agreed: Option<Agreed>, text: &str, scratch: &mut Scratch) {
+    let mut clients = Scratch::new();
+    let open = |stream: Echo| match agreed {
+        Some(agreed) => stream.with_deflate(agreed),
+        None => stream,
+    };
+    let mut ends: Vec<_> = (0..count)
+        .map(|_| {
+            let (a, b) = memory::pair(20_000);
+            (open(WebSocketStream::new(a).unwrap()), open(WebSocketStream::client(b).unwrap()))
+        })
+        .collect();
+    for (_, client) in &mut ends {
+        client.send(&mut clients.at(0), text).unwrap();
+    }
+    let mut heard = 0;
+    while heard < count {
+        for (server, client) in &mut ends {
+            echo(server, scratch);
+            heard += hear(client, &mut clients);
+        }
+    }
 }
