@@ -4,7 +4,7 @@
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory;
-use websocket_stream::{Cause, ClientOpening, End, Fault, Progress, Ready, Scratch, ServerOpening, Status};
+use websocket_stream::{Cause, ClientOpening, End, Fault, Progress, Scratch, ServerOpening, Status};
 
 #[test]
 fn an_offer_is_declined() {

@@ -24,7 +24,7 @@ macro_rules! shared_methods {
             }
 
             /// The stream, once it is [`Progress::Open`]. Bytes that came behind the head are in it, and
-            /// are read first: drive it once at once, with any [`Ready`].
+            /// are read first: drive it once at once, with any [`Ready`](crate::Ready).
             ///
             /// # Errors
             ///
