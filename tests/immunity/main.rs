@@ -11,6 +11,9 @@
 //! | pongs out of turn, floods of pings, ten at once, peers that never read | `control` |
 //! | the same over TCP, and resets in the middle of a frame | `sockets` |
 
+#[path = "../support/framed.rs"]
+mod framed;
+
 mod control;
 mod frames;
 mod lengths;

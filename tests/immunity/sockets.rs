@@ -21,8 +21,7 @@ struct Peer(Role, BufReader<TcpStream>);
 impl Peer {
     fn frame(&self, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
         let mask = (self.0 == Role::Server).then_some([0; 4]);
-        let header = Header { mask, ..Header::new(opcode, payload.len() as u64) };
-        [&header.encode()[..], payload].concat()
+        crate::framed::frame(Header { mask, ..Header::new(opcode, 0) }, payload)
     }
 
     fn write(&mut self, bytes: &[u8]) {

@@ -285,7 +285,7 @@ client_nhooyr_deflate() {
 
 # --- tungstenite, Chromium
 
-tungstenite() { cargo test --quiet --all-features --manifest-path "$root/Cargo.toml" --test interop; }
+tungstenite() { cargo test --quiet --all-features --manifest-path "$root/Cargo.toml" --test programs interop; }
 
 browser() {
     local chromium

@@ -80,7 +80,7 @@ fn original(stream: TcpStream, buf: Vec<u8>) -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn the_rust_in_the_readme_is_what_compiles_here() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let blocks = readme.split("```rust\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
     let here = include_str!("readme.rs").split("{\n    // README\n").skip(1).map(|code| {
         let code = code.split("    // END\n    Ok").next().unwrap();

@@ -8,7 +8,7 @@ use websocket_stream::{
     WebSocketStream,
 };
 
-const TEXT: &str = include_str!("../src/guarantees.md");
+const TEXT: &str = include_str!("../../src/guarantees.md");
 
 /// The rows of the table under a heading, each as its cells without the marks of code.
 fn table(heading: &str) -> Vec<Vec<String>> {
@@ -47,7 +47,7 @@ fn fields(debug: &str) -> Vec<(String, Option<u64>)> {
             let (name, value) = field.split_once(": ").unwrap();
             let value = value.trim_start_matches("Some(").trim_end_matches(')');
             let number = match value {
-                // What `PauseReading` says of it; `tests/backpressure.rs` holds it.
+                // What `PauseReading` says of it; `backpressure.rs` holds it.
                 "ServerOnly" => "61440",
                 value => value,
             };
@@ -113,7 +113,11 @@ fn each_fault_is_there_with_its_close_code() {
         Fault::TooManyFragments,
     ];
     let names: BTreeSet<_> = faults.iter().map(|fault| format!("{fault:?}")).collect();
-    assert_eq!(names, variants(include_str!("../src/protocol/error.rs"), "Fault"), "this test has them all");
+    assert_eq!(
+        names,
+        variants(include_str!("../../src/protocol/error.rs"), "Fault"),
+        "this test has them all"
+    );
     let told: Vec<_> = table("What a peer's fault gives")
         .into_iter()
         .map(|row| (row[0].clone(), row[1].parse::<u16>().unwrap()))
@@ -124,7 +128,7 @@ fn each_fault_is_there_with_its_close_code() {
 
 #[test]
 fn each_cause_of_an_end_is_there() {
-    let source = include_str!("../src/protocol/end.rs");
+    let source = include_str!("../../src/protocol/end.rs");
     let deadlines = variants(source, "Deadline").into_iter().map(|name| format!("Deadline({name})"));
     let mut causes = variants(source, "Cause");
     assert!(causes.remove("Deadline"));
@@ -136,8 +140,8 @@ fn each_cause_of_an_end_is_there() {
 #[test]
 fn each_answer_to_what_is_sent_is_there() {
     let told: BTreeSet<_> = table("What sending answers").into_iter().map(|row| row[0].clone()).collect();
-    let mut answers = variants(include_str!("../src/stream/websocket.rs"), "Sent");
-    answers.extend(variants(include_str!("../src/protocol/error.rs"), "SendError"));
+    let mut answers = variants(include_str!("../../src/stream/websocket.rs"), "Sent");
+    answers.extend(variants(include_str!("../../src/protocol/error.rs"), "SendError"));
     // The head of the second table.
     answers.extend(["error".to_owned(), "---".to_owned()]);
     assert_eq!(told, answers);
@@ -175,7 +179,7 @@ fn in_the_call_in_which_sending_fails_the_end_is_told_and_then_nothing_is_accept
 fn each_policy_for_origins_is_there_and_the_default_is_named() {
     let rows = table("Who may connect");
     let told: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
-    assert_eq!(told, variants(include_str!("../src/handshake/origin.rs"), "OriginPolicy<'a>"));
+    assert_eq!(told, variants(include_str!("../../src/handshake/origin.rs"), "OriginPolicy<'a>"));
     let default = rows.iter().filter(|row| row[1].ends_with("the default")).map(|row| &row[0]);
     assert_eq!(default.collect::<Vec<_>>(), [&format!("{:?}", OriginPolicy::default())]);
 }

@@ -1,6 +1,7 @@
 //! Peers that do not read: what is unsent keeps within its bound, what is refused leaves no trace,
 //! what was accepted arrives in order, and a Close frame always has its place.
 
+use crate::framed::frame_to;
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
@@ -8,6 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use websocket_stream::frame::Header;
 use websocket_stream::protocol::{Connection, Input, Output, Role};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
@@ -18,14 +20,6 @@ use websocket_stream::{
 
 fn with_limits(limits: Limits) -> Arc<Config> {
     Arc::new(Config { limits, ..Config::default() })
-}
-
-/// Frames as this role's peer sends them, masked with zeros where it must.
-fn frame(to: Role, opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mask: &[u8] = if to == Role::Server { &[0; 4] } else { &[] };
-    let bit = if to == Role::Server { 0x80 } else { 0 };
-    let len = u8::try_from(payload.len()).unwrap();
-    [&[0x80 | opcode, bit | len], mask, payload].concat()
 }
 
 /// What a peer makes of the bytes that it was sent.
@@ -146,11 +140,11 @@ fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
                 Step::PeerPings(sizes) => {
                     for n in sizes {
                         asked.push(payload(n));
-                        to_stream.extend(frame(role, 9, &payload(n)));
+                        to_stream.extend(frame_to(role, 0x80 | 9, &payload(n)));
                     }
                 }
                 Step::PeerTakes(n) => peer.take(n),
-                Step::PeerCloses => to_stream.extend(frame(role, 8, b"\x03\xe8")),
+                Step::PeerCloses => to_stream.extend(frame_to(role, 0x80 | 8, b"\x03\xe8")),
                 Step::PeerBreaks => to_stream.extend(b"\xff"),
             }
             if refused {
@@ -230,9 +224,9 @@ fn however_small_the_bound_a_close_frame_has_its_place_behind_pings_and_a_pong()
                 }
                 assert!(pings >= 1);
                 let mut peer = Peer::new(b, if role == Role::Server { Role::Client } else { Role::Server });
-                let pinged = frame(role, 9, &[3; 125]);
+                let pinged = frame_to(role, 0x80 | 9, &[3; 125]);
                 let last = match way {
-                    1 => frame(role, 8, &[&b"\x03\xe8"[..], &[b'r'; 123]].concat()),
+                    1 => frame_to(role, 0x80 | 8, &[&b"\x03\xe8"[..], &[b'r'; 123]].concat()),
                     2 => b"\xff".to_vec(),
                     _ => vec![],
                 };
@@ -410,7 +404,7 @@ fn the_newest_pong_waits_until_all_before_it_is_taken_however_slowly_that_goes()
         received.extend_from_slice(&buffer[..n]);
         if received.len() < 900 {
             pings += 1;
-            peer.send(&frame(Role::Server, 9, &[pings])).unwrap();
+            peer.send(&frame_to(Role::Server, 0x80 | 9, &[pings])).unwrap();
         }
         let _ = stream.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap();
         assert!(pings == 0 || stream.unsent() <= 1004 + 3);
@@ -501,7 +495,7 @@ fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone()
     let (a, mut peer) = memory::pair(1000);
     let mut server = WebSocketStream::with_config(a, Role::Server, with_limits(limits)).unwrap();
     let mut scratch = Scratch::new();
-    let message = frame(Role::Server, 0x2, &[7; 125]);
+    let message = frame_to(Role::Server, 0x80 | 0x2, &[7; 125]);
     peer.send(&message.repeat(7)).unwrap();
     assert!(echo(&mut server, &mut scratch, Ready::READABLE).readable);
     // Of the eighth echo a part goes out. There is nothing more to be received.
@@ -509,7 +503,7 @@ fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone()
     let interest = echo(&mut server, &mut scratch, Ready::READABLE);
     assert!(!interest.readable && interest.writable && !interest.again && server.unsent() > 10);
     // An edge-triggered poller tells of this now, and not again: nobody wanted to know it.
-    peer.send(&frame(Role::Server, 0x2, b"last")).unwrap();
+    peer.send(&frame_to(Role::Server, 0x80 | 0x2, b"last")).unwrap();
     let mut heard = vec![0; 8 * 127 + 6];
     let (first, rest) = heard.split_at_mut(1000);
     assert_eq!(peer.recv(first).unwrap(), 1000);
@@ -519,6 +513,39 @@ fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone()
     }
     assert_eq!(peer.recv(rest).unwrap(), rest.len());
     assert!(heard.ends_with(b"\x82\x04last"));
+}
+
+#[test]
+fn by_default_a_server_pauses_above_60_kib_and_a_client_never() {
+    let header = |role, len: usize| {
+        let mask = (role == Role::Client).then_some([0; 4]);
+        Header { mask, ..Header::new(OpCode::Binary, len as u64) }.encode().len()
+    };
+    for (role, unsent, pauses) in [
+        (Role::Server, 60 << 10, false),
+        (Role::Server, (60 << 10) + 1, true),
+        (Role::Client, 1 << 20, false),
+    ] {
+        let (a, _b) = memory::pair(0);
+        let mut stream = WebSocketStream::with_config(a, role, Arc::default()).unwrap();
+        let mut scratch = Scratch::new();
+        stream.send(&mut scratch.at(0), &vec![7; unsent - header(role, unsent)][..]).unwrap();
+        assert_eq!(stream.unsent(), unsent);
+        let interest = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
+        assert_eq!(interest.readable, !pauses, "{role:?} {unsent}");
+    }
+    // Half of `unsent` is less.
+    let limits = Limits { unsent: Limits::CONTROL_ROOM + 1000, ..Limits::default() };
+    for (unsent, pauses) in [(500, false), (501, true)] {
+        let (a, _b) = memory::pair(0);
+        let mut stream = WebSocketStream::with_config(a, Role::Server, with_limits(limits.clone())).unwrap();
+        let mut scratch = Scratch::new();
+        let message = vec![7; unsent - header(Role::Server, unsent)];
+        stream.send(&mut scratch.at(0), &message[..]).unwrap();
+        assert_eq!(stream.unsent(), unsent);
+        let interest = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
+        assert_eq!(interest.readable, !pauses, "{unsent}");
+    }
 }
 
 #[test]
@@ -677,11 +704,11 @@ fn a_tcp_peer_that_stops_and_goes_on_gets_all_in_order() {
 fn without_a_socket_too_the_newest_pong_waits_behind_what_was_not_taken() {
     for role in [Role::Server, Role::Client] {
         let other = if role == Role::Server { Role::Client } else { Role::Server };
-        let pong = |payload: &[u8]| frame(other, 0xA, payload);
+        let pong = |payload: &[u8]| frame_to(other, 0x80 | 0xA, payload);
         let mut connection = Connection::new(role);
         let (mut input, mut output) = (Input::default(), Output::with_keys(Box::new(|| [0; 4])));
         let mut pinged = |payload: &[u8; 2], connection: &mut Connection, output: &mut Output| {
-            input.extend(&frame(role, 0x9, payload));
+            input.extend(&frame_to(role, 0x80 | 0x9, payload));
             assert_eq!(connection.receive(&mut input, output), Some(Event::Ping(payload)));
             assert_eq!(connection.receive(&mut input, output), None);
         };
@@ -709,18 +736,18 @@ fn without_a_socket_too_the_newest_pong_waits_behind_what_was_not_taken() {
 
 #[test]
 fn pongs_that_nothing_blocks_are_queued_up_to_the_bound_to_the_byte_and_then_only_the_newest_waits() {
-    let pong = |payload: &[u8]| frame(Role::Client, 0xA, payload);
+    let pong = |payload: &[u8]| frame_to(Role::Client, 0x80 | 0xA, payload);
     for (room, queued) in [(0, 1), (126, 1), (127, 1), (253, 1), (254, 2), (1015, 7), (1016, 8), (1017, 8)] {
         let config = with_limits(Limits { unsent: Limits::CONTROL_ROOM + room, ..Limits::default() });
         let mut server = Connection::with_config(Role::Server, config);
         let (mut input, mut output) = (Input::default(), Output::new());
         for n in 0..20 {
-            input.extend(&frame(Role::Server, 0x9, &[n; 125]));
+            input.extend(&frame_to(Role::Server, 0x80 | 0x9, &[n; 125]));
         }
         // Shorter, but its turn is behind those that wait; so is that of the next one, for which there would be
         // room beside the one that waits then.
-        input.extend(&frame(Role::Server, 0x9, b"newer"));
-        input.extend(&frame(Role::Server, 0x9, b"newest"));
+        input.extend(&frame_to(Role::Server, 0x80 | 0x9, b"newer"));
+        input.extend(&frame_to(Role::Server, 0x80 | 0x9, b"newest"));
         while server.receive(&mut input, &mut output).is_some() {}
         let expected: Vec<u8> = (0..queued).flat_map(|n| pong(&[n; 125])).collect();
         assert!(output.as_bytes() == expected, "{room}: {} bytes", output.as_bytes().len());

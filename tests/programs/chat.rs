@@ -1,8 +1,6 @@
 //! The chat room, with members that listen and one that does not for a while.
 
-mod programs;
-
-use programs::{EchoServer, example, limit_descriptors};
+use crate::programs::{EchoServer, example, limit_descriptors};
 use std::net::TcpStream;
 use std::process::Stdio;
 use tungstenite::{Message, WebSocket};

@@ -1,8 +1,6 @@
 //! Any split is legal: every cut of the input, and every partial or refused write, gives the same
 //! messages and the same bytes; with compression, too.
 
-mod framed;
-
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
 use websocket_stream::frame::{Decoded, Header};
@@ -128,7 +126,7 @@ fn wire(pieces: &[Piece], role: Role, agreement: Agreement) -> Vec<u8> {
     let mask = (role == Role::Server).then_some([1, 2, 3, 4]);
     let mut bytes = Vec::new();
     let mut push = |opcode, fin, rsv, payload: &[u8]| {
-        bytes.extend(framed::frame(Header { fin, rsv, mask, ..Header::new(opcode, 0) }, payload));
+        bytes.extend(crate::framed::frame(Header { fin, rsv, mask, ..Header::new(opcode, 0) }, payload));
     };
     for piece in pieces {
         let compressed = if piece.opcode == OpCode::Ping { None } else { compressed.next().flatten() };

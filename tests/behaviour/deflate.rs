@@ -1,8 +1,5 @@
 //! permessage-deflate (RFC 7692) from end to end: what is agreed on, how messages go over, what is
 //! refused, what it costs.
-#![cfg(feature = "deflate")]
-
-mod framed;
 
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
@@ -44,7 +41,7 @@ fn output() -> Output {
 
 /// A masked frame, as clients send it.
 fn frame(opcode: OpCode, fin: bool, rsv: u8, payload: &[u8]) -> Vec<u8> {
-    framed::frame(Header { fin, rsv, mask: Some([1, 2, 3, 4]), ..Header::new(opcode, 0) }, payload)
+    crate::framed::frame(Header { fin, rsv, mask: Some([1, 2, 3, 4]), ..Header::new(opcode, 0) }, payload)
 }
 
 /// The payload of a message that stands alone, compressed.
@@ -193,7 +190,7 @@ fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
         let mut connection =
             Connection::with_config(Role::Client, config(limits.clone(), 0)).with_deflate(both(15, true));
         let first = Header { rsv: COMPRESSED, ..Header::new(OpCode::Binary, 0) };
-        let bytes = framed::fragments(first, &bomb, piece);
+        let bytes = crate::framed::fragments(first, &bomb, piece);
         let (events, fault) = receive(&mut connection, &bytes);
         assert_eq!((events.len(), fault), (0, Some(Fault::MessageTooLong)));
         assert_eq!(connection.held(), 0);
@@ -780,7 +777,7 @@ fn fragmented(mut bytes: &[u8], cuts: &[usize]) -> Vec<u8> {
             let (opcode, rsv) =
                 if index == 0 { (header.opcode, header.rsv) } else { (OpCode::Continuation, 0) };
             let fin = index + 1 == ends.len();
-            out.extend(framed::frame(Header { fin, rsv, opcode, ..header }, piece));
+            out.extend(crate::framed::frame(Header { fin, rsv, opcode, ..header }, piece));
             start = end;
         }
     }

@@ -1,8 +1,6 @@
 //! What a connection costs: bytes, allocations, copies and calls on its transport.
 
-mod counting;
-
-use counting::{ALLOCATIONS, LIVE, PEAK};
+use crate::counting::{ALLOCATIONS, LIVE, PEAK};
 use std::cell::Cell;
 use std::io::{ErrorKind, IoSlice};
 use std::net::TcpStream;

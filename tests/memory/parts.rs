@@ -1,10 +1,7 @@
 //! Messages that are told in parts (`Config::in_parts`): the parts of a message are the message, wherever
 //! the bytes were cut, and nothing of it is gathered.
 
-mod counting;
-mod framed;
-
-use counting::{ALLOCATIONS, LIVE, PEAK};
+use crate::counting::{ALLOCATIONS, LIVE, PEAK};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::sync::Arc;
 use websocket_stream::frame::Header;
@@ -133,7 +130,7 @@ fn hear<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [u8
 
 fn frame(role: Role, opcode: OpCode, fin: bool, payload: &[u8]) -> Vec<u8> {
     let mask = (role == Role::Server).then_some(KEY);
-    framed::frame(Header { fin, mask, ..Header::new(opcode, 0) }, payload)
+    crate::framed::frame(Header { fin, mask, ..Header::new(opcode, 0) }, payload)
 }
 
 /// The bytes cut at these places.
@@ -703,7 +700,7 @@ mod compressed {
     }
 
     fn frames(opcode: OpCode, payload: &[u8], size: usize) -> Vec<u8> {
-        framed::fragments(Header { rsv: 4, ..Header::new(opcode, 0) }, payload, size)
+        crate::framed::fragments(Header { rsv: 4, ..Header::new(opcode, 0) }, payload, size)
     }
 
     fn end(limits: Limits) -> Connection {
@@ -816,8 +813,8 @@ mod compressed {
         let (first, again) = (deflate(), deflate());
         let run = |payload: &[u8]| {
             let begin = Header { rsv: 4, fin: false, ..Header::new(OpCode::Text, 0) };
-            let end = framed::frame(Header::new(OpCode::Continuation, 0), b"");
-            let bytes = [framed::frame(begin, payload), end, frames(OpCode::Text, &again, usize::MAX)];
+            let end = crate::framed::frame(Header::new(OpCode::Continuation, 0), b"");
+            let bytes = [crate::framed::frame(begin, payload), end, frames(OpCode::Text, &again, usize::MAX)];
             let connection = connection(ROLE, config(true, Limits::default()), Some((15, true)));
             hear(connection, bytes.iter().map(Vec::as_slice)).0.told
         };

@@ -1,10 +1,6 @@
 //! What compression costs in memory, by an allocator that counts.
-#![cfg(feature = "deflate")]
 
-mod counting;
-mod framed;
-
-use counting::{ALLOCATIONS, LIVE, PEAK};
+use crate::counting::{ALLOCATIONS, LIVE, PEAK};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -197,7 +193,7 @@ fn bomb(times: usize) -> Vec<u8> {
 
 /// The frames of a compressed message to a client, in fragments of at most so many bytes.
 fn frames(payload: &[u8], fragment: usize) -> Vec<u8> {
-    framed::fragments(Header { rsv: 4, ..Header::new(OpCode::Binary, 0) }, payload, fragment)
+    crate::framed::fragments(Header { rsv: 4, ..Header::new(OpCode::Binary, 0) }, payload, fragment)
 }
 
 fn limited(message: usize) -> Arc<Config> {
@@ -628,7 +624,7 @@ fn a_scratch_can_be_dropped_between_any_two_calls() {
 
 #[test]
 fn a_scratch_keeps_what_it_documents_after_messages_of_any_length() {
-    let documented = include_str!("../src/guarantees.md");
+    let documented = include_str!("../../src/guarantees.md");
     for (bytes, compression) in
         [(kept::INPUT + kept::POOL + kept::OUTPUT, ""), (kept::ALL, " with compression")]
     {

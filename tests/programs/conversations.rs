@@ -1,9 +1,7 @@
 //! The examples that hold a whole conversation by themselves: what they print is what was said.
 
-mod programs;
-
 fn printed(example: &str) -> String {
-    let output = programs::example(example).output().unwrap();
+    let output = crate::programs::example(example).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty());
     String::from_utf8(output.stdout).unwrap()

@@ -1,11 +1,9 @@
 //! TLS by rustls as a transport: it keeps the laws, and a conversation over it is what was said, however
 //! little goes through the socket at a time.
-#![cfg(all(unix, target_pointer_width = "64"))]
 
-#[path = "../examples/tls_pair/localhost.rs"]
+#[path = "../../examples/tls_pair/localhost.rs"]
 mod localhost;
-mod programs;
-#[path = "../examples/tls_pair/tls.rs"]
+#[path = "../../examples/tls_pair/tls.rs"]
 mod tls;
 
 use std::io::{self, ErrorKind};
@@ -210,7 +208,7 @@ fn a_stream_that_was_cut_off_ends_with_what_kind_of_failure_it_was() {
 
 #[test]
 fn the_example_holds_its_conversation() {
-    let output = programs::example("tls_pair").output().unwrap();
+    let output = crate::programs::example("tls_pair").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for line in

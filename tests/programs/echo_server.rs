@@ -1,9 +1,7 @@
 //! The example echo server as a program: its ends, its limits, its sockets. Nothing is timed; what does
 //! not come is waited for until the guard against hanging.
 
-mod programs;
-
-use programs::{EchoServer, Program, SocketPath, example, limit_descriptors};
+use crate::programs::{EchoServer, Program, SocketPath, example, limit_descriptors};
 use rustix::process::{Resource, Rlimit, Signal};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -220,7 +218,7 @@ fn wait_for_state(pid: u32, state: char) {
         if stat.rsplit(')').next().unwrap().trim_start().starts_with(state) {
             return;
         }
-        assert!(start.elapsed() < programs::HANG, "it does not come into the state {state}");
+        assert!(start.elapsed() < crate::programs::HANG, "it does not come into the state {state}");
         std::thread::yield_now();
     }
 }

@@ -4,7 +4,6 @@
 //! mio's sockets are tried with the poller that mio has by default, and with `poll(2)` if it is built with
 //! `RUSTFLAGS='--cfg mio_unsupported_force_poll_poll'`: that one announces a socket again only after a call
 //! that would block, as on Windows.
-#![cfg(unix)]
 
 use mio::net::{TcpStream, UnixStream};
 use mio::{Events, Interest, Poll, Token};

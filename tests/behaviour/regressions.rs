@@ -1,5 +1,6 @@
 //! Defects that were found in review, each under what is right instead.
 
+use crate::framed::from_client;
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -12,22 +13,15 @@ use websocket_stream::{
     OpeningError, Progress, Ready, Scratch, SendError, Sent, ServerOpening, WebSocketStream,
 };
 
-/// A client's frame, masked with zeros.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let len = u8::try_from(payload.len()).unwrap();
-    assert!(len < 126);
-    [&[first, 0x80 | len, 0, 0, 0, 0], payload].concat()
-}
-
 /// A stream whose peer has said so many messages and a Close frame, and is gone.
 fn whose_peer_is_gone(messages: usize, call_events: usize) -> WebSocketStream<UnixStream> {
     let (a, mut b) = UnixStream::pair().unwrap();
     let limits = Limits { call_events, ..Limits::default() };
     let config = Arc::new(Config { limits, ..Config::default() });
     for _ in 0..messages {
-        b.write_all(&frame(0x81, b"last words")).unwrap();
+        b.write_all(&from_client(0x81, b"last words")).unwrap();
     }
-    b.write_all(&frame(0x88, &1001u16.to_be_bytes())).unwrap();
+    b.write_all(&from_client(0x88, &1001u16.to_be_bytes())).unwrap();
     WebSocketStream::with_config(a, Role::Server, config).unwrap()
 }
 
@@ -251,7 +245,7 @@ fn an_end_keeps_the_whole_number_of_a_systems_error() {
             let (a, mut b) = memory::pair(4096);
             let mut stream = WebSocketStream::new(Failing(a, errno)).unwrap();
             let mut scratch = Scratch::new();
-            b.send(&frame(0x81, b"ping")).unwrap();
+            b.send(&from_client(0x81, b"ping")).unwrap();
             if !in_a_handler {
                 let failed = stream.send(&mut scratch.at(0), "tick").unwrap_err();
                 assert!(matches!(failed, Error::System(error) if error.raw_os_error() == Some(errno)));
@@ -302,7 +296,7 @@ fn a_broadcast_that_looks_at_the_interest_drops_the_dead_and_one_that_drives_hea
         let (mut room, mut peers) = (Vec::new(), Vec::new());
         for member in 0..5 {
             let (a, mut b) = memory::pair(4096);
-            b.send(&frame(0x81, b"last words")).unwrap();
+            b.send(&from_client(0x81, b"last words")).unwrap();
             // Nothing that a poller would announce.
             a.plan_send((member % 2 == 1).then_some(Err(io::ErrorKind::TimedOut)));
             room.push(WebSocketStream::new(a).unwrap());

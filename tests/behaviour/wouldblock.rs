@@ -1,8 +1,6 @@
 //! A whole conversation on a script, cut at every byte of what is received, and refused at every byte
 //! of what is sent, in every pair of places and in both roles: the same events, and the same bytes.
 
-mod framed;
-
 use std::io::ErrorKind::WouldBlock;
 use websocket_stream::frame::Header;
 use websocket_stream::handshake::{ClientHandshake, ClientRequest, HeadLimits, Response, ServerHandshake};
@@ -16,7 +14,7 @@ const OURS: [u8; 4] = [9, 8, 7, 6];
 const PEERS: [u8; 4] = [0xde, 0xad, 0xbe, 0xef];
 
 fn frame(opcode: OpCode, fin: bool, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
-    framed::frame(Header { fin, mask, ..Header::new(opcode, 0) }, payload)
+    crate::framed::frame(Header { fin, mask, ..Header::new(opcode, 0) }, payload)
 }
 
 /// What the last byte of a frame brings about.

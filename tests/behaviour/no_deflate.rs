@@ -1,5 +1,4 @@
 //! Without the feature `deflate`, an offer of it is declined, and its bit is a fault.
-#![cfg(not(feature = "deflate"))]
 
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::protocol::{Connection, Input, Output, Role};

@@ -1,8 +1,6 @@
 //! tungstenite, as a client, talks with the echo server that cargo built.
 
-mod programs;
-
-use programs::EchoServer;
+use crate::programs::EchoServer;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{Frame, Utf8Bytes};
@@ -49,7 +47,7 @@ fn tungstenite_talks_with_the_echo_server_over_tcp() {
 
 #[test]
 fn tungstenite_talks_with_the_echo_server_over_a_unix_socket() {
-    let socket = programs::SocketPath::new();
+    let socket = crate::programs::SocketPath::new();
     let server = EchoServer::start(&["--unix", socket.as_str()]);
     let stream = std::os::unix::net::UnixStream::connect(socket.as_str()).unwrap();
     let (client, _) = tungstenite::client("ws://localhost/", stream).unwrap();

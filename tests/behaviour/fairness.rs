@@ -2,6 +2,7 @@
 //! honest one is answered after at most one budget of work of each of them. The loop is virtual: its
 //! transports are in memory, its poller looks at them, and nothing waits.
 
+use crate::framed::from_client;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use websocket_stream::transport::NonBlockingTransport;
@@ -10,37 +11,18 @@ use websocket_stream::{
     Config, Event, Limits, PauseReading, Progress, Ready, Role, Scratch, ServerOpening, WebSocketStream,
 };
 
-/// A client's frame, masked with zeros.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..126 => bytes.push(0x80 | u8::try_from(len).unwrap()),
-        len @ 126..65_536 => {
-            bytes.push(0x80 | 126);
-            bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
-        }
-        len => {
-            bytes.push(0x80 | 127);
-            bytes.extend((len as u64).to_be_bytes());
-        }
-    }
-    bytes.extend([0; 4]);
-    bytes.extend(payload);
-    bytes
-}
-
 /// What a client sends for ever.
 fn floods() -> Vec<(&'static str, Vec<u8>)> {
-    let small = frame(0x81, b"x");
-    let ping = frame(0x89, &[7; 125]);
-    let large = frame(0x82, &[7; 300_000]);
-    let mut fragments = frame(0x01, b"x");
-    fragments.extend(frame(0x00, b"x").repeat(1_000));
-    fragments.extend(frame(0x80, b""));
+    let small = from_client(0x81, b"x");
+    let ping = from_client(0x89, &[7; 125]);
+    let large = from_client(0x82, &[7; 300_000]);
+    let mut fragments = from_client(0x01, b"x");
+    fragments.extend(from_client(0x00, b"x").repeat(1_000));
+    fragments.extend(from_client(0x80, b""));
     let mixed = [&small[..], &ping, &large, &fragments, &small, &ping].concat();
     vec![
         ("small", small),
-        ("empty", frame(0x82, b"")),
+        ("empty", from_client(0x82, b"")),
         ("pings", ping),
         ("large", large),
         ("fragments", fragments),
@@ -222,7 +204,7 @@ fn check(limits: &Limits, capacity: usize, floods: &[(&str, Vec<u8>)], flooders:
             thread.round(&mut scratch, None);
             for index in 0..messages {
                 let text = format!("honest {index}");
-                let bytes = frame(0x81, text.as_bytes());
+                let bytes = from_client(0x81, text.as_bytes());
                 // It has its own budget, too.
                 let own_calls = bytes.len().div_ceil(limits.call_bytes.max(1));
                 thread.round(&mut scratch, Some((index % (honest + 2), &bytes)));

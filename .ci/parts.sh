@@ -1,0 +1,244 @@
+# Sourced by run and full: the parts that they are made of, each a function, and how they are run.
+# shellcheck shell=bash disable=SC2317 # the parts are called by name
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec </dev/null
+
+# What is built once, from nothing, needs no state to build it again, and of debug information only the lines: less than
+# half of the disk.
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/websocket-stream
+readonly cache
+notes=()
+rows=()
+
+step() {
+    printf '\n== %s\n' "$*"
+    "$@"
+}
+
+# What could not be checked here is said at once, and again at the end.
+note() {
+    printf '\n!! %s\n' "$*"
+    notes+=("$*")
+}
+
+has_toolchain() { command -v rustup >/dev/null && rustup toolchain list | grep -q "^$1"; }
+
+tests() { step cargo test; }
+
+lints() {
+    step cargo fmt --check
+    # The lints that Cargo.toml asks for are among them: no newer library than the minimum Rust version has.
+    step cargo clippy --all-targets --all-features -- -D warnings
+    step cargo clippy --all-targets -- -D warnings
+    step cargo clippy --no-default-features --lib -- -D warnings
+    docs
+    step cargo fmt --check --manifest-path fuzz/Cargo.toml
+}
+
+feature_names() {
+    cargo metadata --no-deps --format-version 1 |
+        python3 -c 'import json, sys; print(*json.load(sys.stdin)["packages"][0]["features"])'
+}
+
+# Links lead somewhere whatever is switched on: a page that is not there is a broken one.
+docs() {
+    local features
+    for features in "" $(feature_names) mio,deflate; do
+        step env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib --no-default-features --features "$features"
+    done
+}
+
+# Each feature alone, none, and all of them.
+features() {
+    local feature
+    step cargo test --all-features
+    step cargo test --no-default-features --lib
+    for feature in $(feature_names); do
+        step cargo check --no-default-features --features "$feature"
+    done
+    step cargo build --release --examples --all-features
+}
+
+# mio's poller that announces a socket again only after a call that would block, as on Windows.
+poller() {
+    local -x RUSTFLAGS='--cfg mio_unsupported_force_poll_poll' CARGO_TARGET_DIR=$PWD/target/poll
+    step cargo build --features mio --examples
+    step cargo test --features mio --test programs
+}
+
+# The pure floors on machines without an operating system, of 32 and of 64 bits.
+bare() {
+    local target
+    for target in thumbv7em-none-eabi aarch64-unknown-none; do
+        if rustup target list --installed 2>/dev/null | grep -q "^$target$"; then
+            step cargo build --no-default-features --lib --target "$target"
+        elif has_toolchain nightly && [[ -d $(rustc +nightly --print sysroot)/lib/rustlib/src/rust ]]; then
+            step cargo +nightly build --no-default-features --lib --target "$target" -Z build-std=core,alloc
+        else
+            note "no core for $target is here: the build without an operating system was not tried"
+        fi
+    done
+}
+
+msrv() {
+    local version
+    version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    if has_toolchain "$version"; then
+        step cargo "+$version" check --all-features
+    else
+        note "Rust $version is not here: only clippy's incompatible_msrv looked for what is newer"
+    fi
+}
+
+# What is packed can be built on its own, with its tests. (Only the fuzz targets are a package of their own.)
+package() {
+    local directory=target/package-check
+    step cargo package --list --allow-dirty
+    step cargo package --allow-dirty --no-verify
+    rm -rf "$directory"
+    mkdir -p "$directory"
+    tar -xzf "$(ls -t target/package/websocket-stream-*.crate | head -n 1)" -C "$directory" --strip-components=1
+    step env CARGO_TARGET_DIR="$PWD/target" \
+        cargo test --no-run --all-features --manifest-path "$directory/Cargo.toml"
+    rm -rf "$directory"
+}
+
+interop() { step tests/interop/run; }
+
+syscalls() {
+    if command -v strace >/dev/null; then
+        step tests/syscalls
+    else
+        note "strace is not here: the calls of an echo were not counted"
+    fi
+}
+
+overload() {
+    if [[ $(uname) == Linux ]]; then
+        step tests/overload/run
+    else
+        note "the overload of the echo server was not tried: it looks into /proc"
+    fi
+}
+
+soak() {
+    if [[ $(uname) == Linux ]]; then
+        step tests/soak/run --deflate=15
+    else
+        note "what stays after a soak was not measured: it looks into /proc"
+    fi
+}
+
+# Groups 1 to 11 of the Autobahn test suite, strictly.
+autobahn() { autobahn_cases; }
+
+# All 517 cases of the Autobahn test suite, strictly.
+autobahn_all() { autobahn_cases --deflate; }
+
+# Both roles at once: what takes long is the test suite's own interpreter, one processor for each.
+autobahn_cases() {
+    local role failed=0
+    local -A running=()
+    step python3 tests/autobahn/test_verify.py
+    step tests/autobahn/install.sh
+    step cargo build --release --all-features --examples
+    for role in server client; do
+        printf '\n== tests/autobahn/run %s\n' "$role $*"
+        AUTOBAHN_TIMEOUT=2400 tests/autobahn/run "$role" "$@" >"target/autobahn-$role.log" 2>&1 &
+        running[$role]=$!
+    done
+    for role in "${!running[@]}"; do
+        wait "${running[$role]}" || failed=1
+        cat "target/autobahn-$role.log"
+    done
+    return "$failed"
+}
+
+# Each fuzz target for FUZZ_SECONDS (60), from an empty corpus.
+fuzz() {
+    local target corpus
+    if ! has_toolchain nightly; then
+        note "no nightly Rust is here: the fuzz targets were not run, only their bodies as tests"
+        step cargo test --all-features --test fuzz_bodies
+        return
+    fi
+    if ! cargo fuzz --version >/dev/null 2>&1; then
+        PATH=$cache/cargo-fuzz/bin:$PATH
+        if ! cargo fuzz --version >/dev/null 2>&1; then
+            step cargo install --locked --root "$cache/cargo-fuzz" cargo-fuzz
+        fi
+    fi
+    for target in $(cargo +nightly fuzz list); do
+        corpus=$(mktemp -d)
+        step cargo +nightly fuzz run "$target" "$corpus" -- -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0
+        rm -rf "$corpus"
+    done
+}
+
+# The packages of their own that measure.
+benches() {
+    local manifest
+    step cargo bench --all-features --no-run
+    for manifest in benches/*/Cargo.toml; do
+        [[ -e $manifest ]] || continue
+        step cargo fmt --check --manifest-path "$manifest"
+        step cargo clippy --all-targets --manifest-path "$manifest" -- -D warnings
+        step cargo test --manifest-path "$manifest"
+        step cargo build --release --manifest-path "$manifest"
+    done
+}
+
+# Memory errors that the tests alone do not show.
+memcheck() {
+    if command -v valgrind >/dev/null; then
+        step tests/sanitize memcheck
+    else
+        note "valgrind is not here: the echo server was not run under memcheck"
+    fi
+}
+
+address() {
+    if has_toolchain nightly; then
+        step tests/sanitize address
+    else
+        note "no nightly Rust is here: the tests were not run under AddressSanitizer"
+    fi
+}
+
+# Runs a part, and keeps what became of it in `status` and for the table. Not to be called in a condition: `set -e` would
+# not count in the part.
+run_part() {
+    local part=$1 began=$SECONDS noted=${#notes[@]} outcome=passed
+    status=0
+    # A shell of its own; what it notes comes back in a file.
+    (
+        notes=()
+        trap 'printf "%s\n" "${notes[@]}" >"$noted_file"' EXIT
+        "$part"
+    ) &
+    wait "$!" || status=$?
+    local line
+    while IFS= read -r line; do
+        [[ -z $line ]] || notes+=("$line")
+    done <"$noted_file"
+    if ((status)); then
+        outcome=FAILED
+    elif ((${#notes[@]} > noted)); then
+        outcome='passed, in part'
+    fi
+    rows+=("$(printf '%-14s %-16s %5d s' "$part" "$outcome" "$((SECONDS - began))")")
+    printf '\n== %s\n' "${rows[-1]}"
+}
+
+# The table, and what could not be checked here.
+report() {
+    printf '\n'
+    printf '%s\n' "${rows[@]}"
+    ((${#notes[@]} == 0)) || printf '!! %s\n' "${notes[@]}"
+}
+
+noted_file=$(mktemp)
+trap 'rm -f "$noted_file"' EXIT

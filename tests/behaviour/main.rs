@@ -1,0 +1,29 @@
+//! What the library does, in memory and over the system's own sockets: a module for each subject.
+
+#[path = "../support/framed.rs"]
+mod framed;
+
+mod backpressure;
+mod deadlines;
+#[cfg(feature = "deflate")]
+mod deflate;
+mod differential;
+mod endings;
+mod fairness;
+mod guarantees;
+mod handshake;
+mod messages;
+mod next_call;
+#[cfg(not(feature = "deflate"))]
+mod no_deflate;
+mod original;
+mod pair;
+mod plain_http;
+mod prepared;
+mod readme;
+mod regressions;
+mod rfc6455;
+mod splits;
+mod transport;
+mod wakeups;
+mod wouldblock;

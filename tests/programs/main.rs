@@ -1,0 +1,14 @@
+//! The examples as programs, other libraries as peers, and foreign pollers and transports.
+
+#[path = "../support/programs.rs"]
+mod programs;
+
+#[cfg(feature = "mio")]
+mod chat;
+mod conversations;
+mod echo_server;
+mod interop;
+#[cfg(all(unix, feature = "mio"))]
+mod pollers;
+#[cfg(all(unix, target_pointer_width = "64"))]
+mod tls;
