@@ -18,13 +18,14 @@ pub struct Limits {
     pub head_headers: usize,
     /// Bytes of one received frame's payload. 16 MiB.
     pub frame: u64,
-    /// Bytes of one received message, over all its fragments. 16 MiB.
+    /// Bytes of one received message, over all its fragments. 16 MiB. Raise [`unsent`](Self::unsent) with it if
+    /// replies are as long.
     pub message: usize,
     /// Fragments of one received message. 262,144: a message of 16 MiB in pieces of 64 bytes. 0 counts
     /// as 1.
     pub fragments: u32,
     /// Bytes accepted for sending that the transport has not taken, control frames included. 16 MiB
-    /// and 64 KiB: one largest message, and room for what is said beside it. Of it,
+    /// and 128 KiB: one largest message, and room for what is unsent beside it. Of it,
     /// [`CONTROL_ROOM`](Self::CONTROL_ROOM) is for control frames only, and always there: less counts
     /// as that.
     ///
@@ -61,7 +62,7 @@ impl Limits {
         frame: 16 << 20,
         message: 16 << 20,
         fragments: 1 << 18,
-        unsent: (16 << 20) + (64 << 10),
+        unsent: (16 << 20) + (128 << 10),
         pause_reading: PauseReading::ServerOnly,
         call_bytes: (1 << 20) + (64 << 10),
         call_events: 4096,
@@ -84,8 +85,8 @@ impl Limits {
 ///
 /// A peer that asks and does not take the answers is then held up by its own transport. A server that
 /// answers each message with at most one message is never refused a reply
-/// ([`SendError::Full`](crate::SendError::Full)): [`Limits::unsent`] has room for what is unsent while it
-/// receives and for one largest message.
+/// ([`SendError::Full`](crate::SendError::Full)) as long as [`Limits::unsent`] is at least 66 KiB more than its
+/// longest reply and it pauses above 64 KiB or less. By default this holds for replies of up to 16 MiB.
 ///
 /// If both ends pause, **each can wait for the other for ever**: both send much, and neither receives
 /// before its own bytes are taken. So only one end should pause, or
@@ -95,13 +96,14 @@ impl Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PauseReading {
-    /// A server pauses while more than 60 KiB are unsent, or more than half of [`Limits::unsent`] if that
-    /// is less. A client never pauses.
+    /// A server pauses while more than 64 KiB are unsent, or more than half of what [`Limits::unsent`] leaves
+    /// for messages (all of it but [`Limits::CONTROL_ROOM`]) if that is less. A client never pauses.
     #[default]
     ServerOnly,
     /// Neither end pauses.
     Never,
-    /// Either end pauses while more than this many bytes are unsent.
+    /// Either end pauses while more than this many bytes are unsent. Replies are also sent once this many
+    /// bytes of them are gathered, so less than a few KiB costs system calls.
     Above(usize),
 }
 
@@ -110,7 +112,7 @@ impl PauseReading {
     #[cfg(feature = "std")]
     pub(crate) fn above(self, role: crate::Role, limits: &Limits) -> Option<usize> {
         match (self, role) {
-            (Self::ServerOnly, crate::Role::Server) => Some((60 << 10).min(limits.data_bound() / 2)),
+            (Self::ServerOnly, crate::Role::Server) => Some((64 << 10).min(limits.data_bound() / 2)),
             (Self::ServerOnly, crate::Role::Client) | (Self::Never, _) => None,
             (Self::Above(bytes), _) => Some(bytes),
         }

@@ -57,12 +57,12 @@ impl Connection {
         }
     }
 
-    /// Begins to close it. `None`: there is nothing to wait for.
-    pub(crate) fn go_away(&mut self, scratch: &mut Scratch, now: u64) -> Option<()> {
+    /// Begins to close it, and says what to wait for. `None`: there is nothing.
+    pub(crate) fn go_away(&mut self, scratch: &mut Scratch, now: u64) -> Option<Interest> {
         let Self::Open(stream) = self else { return None };
         // One that is closing already goes on so.
         let _ = stream.close(&mut scratch.at(now), CloseCode::GOING_AWAY, "");
-        Some(())
+        Some(stream.interest())
     }
 
     /// When it wants to be called though nothing is ready.

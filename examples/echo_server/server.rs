@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use websocket_stream::{Config, Deadlines, Limits, PauseReading, Ready, Scratch, Wheel};
+use websocket_stream::{Config, Deadlines, Ready, Scratch, Wheel};
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
@@ -23,9 +23,6 @@ const ACCEPTED: usize = 256;
 
 /// The configuration, with what suits a server that only answers.
 fn suited(config: &Config) -> Config {
-    // Who asks and does not take the answers is not asked for more: `unsent` has room for so much and
-    // one largest answer, so that nothing is ever refused.
-    let limits = Limits { pause_reading: PauseReading::Above(60 << 10), ..Limits::default() };
     // Peers that are gone without a word, and those that take nothing for half a minute, are let go.
     let deadlines = Deadlines {
         ping: Some(120_000),
@@ -33,7 +30,7 @@ fn suited(config: &Config) -> Config {
         unsent: Some(30_000),
         ..Deadlines::default()
     };
-    Config { limits, deadlines, ..config.clone() }
+    Config { deadlines, ..config.clone() }
 }
 
 pub(crate) struct Server {
@@ -204,14 +201,20 @@ impl Server {
     }
 
     fn go_away(&mut self) {
-        let Self { connections, wheel, scratch, now, .. } = self;
+        let Self { connections, wheel, again, scratch, now, .. } = self;
         connections.retain(|key, connection| {
-            let stays = connection.go_away(scratch, *now).is_some();
-            match connection.next_deadline(*now) {
-                Some(at) if stays => _ = wheel.set(key, at),
-                _ => wheel.remove(key),
+            let Some(interest) = connection.go_away(scratch, *now) else {
+                wheel.remove(key);
+                return false;
+            };
+            if interest.again {
+                again.insert(key, Ready::READABLE);
             }
-            stays
+            match connection.next_deadline(*now) {
+                Some(at) => _ = wheel.set(key, at),
+                None => wheel.remove(key),
+            }
+            true
         });
     }
 }

@@ -252,11 +252,13 @@ impl Connection {
         matches!(self.closing, Closing::Open | Closing::CloseSent(_))
     }
 
-    /// Whether the server is to end the stream first: this is a client, its closing handshake is made, and
-    /// the server's end has not come.
+    /// Whether the server is to end the stream first: this is a client, its closing handshake is made, the
+    /// server's end has not come, and a deadline ends the wait for it.
     #[cfg(feature = "std")]
-    pub(crate) fn waits_for_the_servers_end(&self) -> bool {
+    pub(crate) fn waits_for_the_servers_end(&self, output: &Output) -> bool {
         matches!(self.closing, Closing::Finished(end) if self.role == Role::Client && end.is_clean())
+            && output.now().is_some()
+            && self.config().deadlines.close.is_some()
     }
 
     /// The payload so far of a message that is unfinished; nothing of one that is compressed, or told

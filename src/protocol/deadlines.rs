@@ -140,7 +140,6 @@ impl Connection {
         let age = |stamp: Option<Stamp>| Some(stamp?.age(output.now()?));
         if matches!(self.closing, Closing::Open) && age(taken) < age(self.stamp) {
             self.stamp = taken;
-            self.pinged = false;
         }
     }
 

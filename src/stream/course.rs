@@ -130,7 +130,8 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     #[cold]
     pub(super) fn resume(&mut self, ready: Ready) {
         self.unpack();
-        if ready.writable && self.needs_flush() {
+        // What has failed, or is shut, may be writable for ever and not be announced so.
+        if (ready.writable || ready.closed) && self.needs_flush() {
             self.flush();
         }
     }

@@ -71,8 +71,12 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 }
 
 impl<T> WebSocketStream<T> {
-    /// Takes the stream apart. Nothing is lost: [`from_parts`](Self::from_parts) puts it together again.
-    pub fn into_parts(self) -> Parts<T> {
+    /// Takes the stream apart. Nothing is lost: [`from_parts`](Self::from_parts) puts it together again. If the
+    /// transport has failed, the connection is over, and its status says why.
+    pub fn into_parts(mut self) -> Parts<T> {
+        if let Some(failure) = self.spill.as_ref().and_then(|spill| spill.failure) {
+            self.connection.transport_failed(failure);
+        }
         let (unread, unsent) = self.spill.map_or_else(Default::default, |spill| {
             (spill.unread.as_bytes().to_vec(), spill.unsent.into_vec())
         });

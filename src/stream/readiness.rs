@@ -21,7 +21,8 @@ pub struct Ready {
     pub writable: bool,
     /// The peer has ended its sending direction, the connection has failed, or urgent data is there
     /// (`EPOLLRDHUP`, `EPOLLHUP`, `EPOLLERR`, `EPOLLPRI`): the stream is then received to its end, because
-    /// an edge-triggered poller announces it only once.
+    /// an edge-triggered poller announces it only once. With a level-triggered one, wait for `EPOLLRDHUP` and
+    /// `EPOLLPRI` only while [`Interest::readable`] is set.
     pub closed: bool,
 }
 
@@ -144,12 +145,13 @@ pub struct Interest {
     /// Call again at once, after the others had their turn, with [`Ready::READABLE`]: there is more
     /// to do that no readiness will announce.
     pub again: bool,
-    /// The connection is over: drop the stream. `again` is set beside it if only a call that sends has
-    /// met the failure: one more [`drive`](super::WebSocketStream::drive) then gives what the peer had sent
-    /// before, and the end.
+    /// The connection is over: drop the stream. If `again` is set too, a call that only sends has met the
+    /// failure: one more [`drive`](super::WebSocketStream::drive) before that gives what the peer had sent, and
+    /// the end.
     pub over: bool,
     /// What the handler sent and the connection refused, if the handler returned that error. The call
     /// stopped behind that event, and `again` is set. Only [`drive`](super::WebSocketStream::drive) sets it.
+    /// After [`SendError::Full`], you may wait until the stream is writable instead: what was received is kept.
     pub refused: Option<SendError>,
 }
 

@@ -132,12 +132,13 @@ impl<T: NonBlockingTransport> Call<'_, T> {
     /// with unread input would reset the peer before it has read that frame.
     ///
     /// After a closing handshake a client leaves that to the server: "the client SHOULD wait for the
-    /// server to close the connection" (RFC 6455, section 7.1.1), so that the server keeps TIME_WAIT.
+    /// server to close the connection" (RFC 6455, section 7.1.1), so that the server keeps TIME_WAIT. Without a
+    /// time or a deadline that wait might never end.
     #[inline]
     fn half_close(&mut self) {
         let connection = &self.stream.connection;
         if !connection.goes_on()
-            && !connection.waits_for_the_servers_end()
+            && !connection.waits_for_the_servers_end(&self.scratch.output)
             && !self.stream.state.broken
             && !self.stream.state.shut
             && !self.needs_flush()

@@ -314,6 +314,9 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// # Ok::<(), websocket_stream::Error>(())
     /// ```
     ///
+    /// Then look at [`interest`](Self::interest), as after any call that sends: the poller has to know what
+    /// is queued, and a stream that had paused may ask to be called again.
+    ///
     /// # Errors
     ///
     /// [`Error::Send`] with what `f` returned; [`Error::System`] where the transport failed. The next

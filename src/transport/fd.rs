@@ -59,7 +59,8 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// [`recv`] for a socket that may be a Unix socket: a descriptor that the peer passes ends a receive early,
-/// so it goes on with what is behind it. The descriptor is not taken, and the system closes it.
+/// so it goes on with what is behind it. The descriptor is not taken, and the system closes it. Linux says that there
+/// was one; a system that does not leaves the rest for the next call.
 #[inline]
 pub(super) fn recv_past_descriptors(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;

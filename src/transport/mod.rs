@@ -60,7 +60,8 @@ use std::io::{self, IoSlice};
 ///     pieces, that takes only a part takes no more until the transport is said to be writable. Callers
 ///     rely on it: they wait then, without the call that would block. (Bytes may arrive, and be taken by
 ///     the peer, between two calls: the suite names this law if there was more most times that it
-///     looked.) One transport cannot keep it: TCP stops a `recv` at urgent data, which no WebSocket sends.
+///     looked.) Two transports cannot keep it. A Unix socket stops a `recv` behind a passed descriptor, and only
+///     Linux says so. TCP stops a `recv` at urgent data. No WebSocket sends either.
 ///     A poller announces urgent data as a priority event (`EPOLLPRI`); pass it on as
 ///     [`Ready::closed`](crate::Ready::closed), and the stream is received to its end.
 /// 12. **It is announced again.** After a call that moved less than all or gave `WouldBlock`, the poller

@@ -516,14 +516,14 @@ fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone()
 }
 
 #[test]
-fn by_default_a_server_pauses_above_60_kib_and_a_client_never() {
+fn by_default_a_server_pauses_above_64_kib_and_a_client_never() {
     let header = |role, len: usize| {
         let mask = (role == Role::Client).then_some([0; 4]);
         Header { mask, ..Header::new(OpCode::Binary, len as u64) }.encode().len()
     };
     for (role, unsent, pauses) in [
-        (Role::Server, 60 << 10, false),
-        (Role::Server, (60 << 10) + 1, true),
+        (Role::Server, 64 << 10, false),
+        (Role::Server, (64 << 10) + 1, true),
         (Role::Client, 1 << 20, false),
     ] {
         let (a, _b) = memory::pair(0);

@@ -48,7 +48,7 @@ fn fields(debug: &str) -> Vec<(String, Option<u64>)> {
             let value = value.trim_start_matches("Some(").trim_end_matches(')');
             let number = match value {
                 // What `PauseReading` says of it; `backpressure.rs` holds it.
-                "ServerOnly" => "61440",
+                "ServerOnly" => "65536",
                 value => value,
             };
             (name.to_owned(), (value != "None").then(|| number.parse().unwrap()))

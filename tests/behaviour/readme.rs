@@ -99,7 +99,7 @@ fn the_limits_and_deadlines_in_the_readme_are_the_defaults() {
     let limits = Limits::default();
     assert_eq!((limits.head_bytes, limits.head_headers), (16 << 10, 100));
     assert_eq!((limits.frame, limits.message, limits.fragments), (16 << 20, 16 << 20, 262_144));
-    assert_eq!(limits.unsent, (16 << 20) + (64 << 10));
+    assert_eq!(limits.unsent, (16 << 20) + (128 << 10));
     assert_eq!((limits.call_bytes, limits.call_events), ((1 << 20) + (64 << 10), 4096));
     let deadlines = Deadlines::default();
     assert_eq!((deadlines.handshake, deadlines.close), (Some(10_000), Some(5_000)));

@@ -9,7 +9,7 @@ use websocket_stream::handshake::{ClientRequest, Response, ResponseFault, accept
 use websocket_stream::protocol::Role;
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, ClientOpening, CloseCode, Config, Error, Event, Limits, Message, NonBlockingTransport,
+    Cause, ClientOpening, CloseCode, Config, Deadlines, Error, Event, Limits, Message, NonBlockingTransport,
     OpeningError, Progress, Ready, Scratch, SendError, Sent, ServerOpening, WebSocketStream,
 };
 
@@ -536,7 +536,188 @@ fn over_tcp_the_server_keeps_time_wait_whoever_closes() {
                 end.take_if(|end| end.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap().over);
             }
         }
-        assert_eq!(tcp_state(ports.1, ports.0), None, "nothing is left of the client's end");
-        assert_eq!(tcp_state(ports.0, ports.1), Some(TIME_WAIT));
+        // The last segments may be under way on a busy system.
+        let states = || (tcp_state(ports.1, ports.0), tcp_state(ports.0, ports.1));
+        let settled = (None, Some(TIME_WAIT));
+        let seen = (0..100_000).map(|_| states()).find(|states| *states == settled);
+        assert_eq!(
+            seen.unwrap_or_else(states),
+            settled,
+            "nothing of the client's end, and the server's waits"
+        );
     }
+}
+
+/// A server's end over TCP that has paused: its peer sends, and takes nothing.
+fn paused_over_tcp() -> (WebSocketStream<TcpStream>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut stream = WebSocketStream::new(listener.accept().unwrap().0).unwrap();
+    let mut scratch = Scratch::new();
+    let message = from_client(0x82, &[7; 60_000]);
+    peer.set_nonblocking(true).unwrap();
+    let mut at = 0;
+    while stream.interest().readable {
+        if let Ok(n) = peer.write(&message[at..]) {
+            at = (at + n) % message.len();
+        }
+        let ready = Ready { closed: false, ..Ready::ALL };
+        let interest = stream
+            .drive(&mut scratch.at(0), ready, |event, out| match event {
+                Event::Message(message) => out.send(message),
+                _ => Ok(()),
+            })
+            .unwrap();
+        assert!(interest.refused.is_none() && !interest.over);
+    }
+    assert!(stream.interest().writable);
+    (stream, peer)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_paused_stream_waits_for_announces_nothing_though_its_peer_has_ended_and_sent_urgent_data() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let (mut stream, peer) = paused_over_tcp();
+    rustix::net::send(&peer, b"!", rustix::net::SendFlags::OOB).unwrap();
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut scratch = Scratch::new();
+    let closed = Ready { closed: true, ..Ready::NONE };
+    let interest = stream.drive(&mut scratch.at(0), closed, |event, _| panic!("{event:?}")).unwrap();
+    assert!(!interest.readable && interest.writable && !interest.again);
+    // As the guarantees have it for a level-triggered poller.
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::IN | PollFlags::RDHUP | PollFlags::PRI, interest.readable);
+    flags.set(PollFlags::OUT, interest.writable);
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    assert_eq!(
+        poll(&mut [PollFd::new(stream.get_ref(), flags)], Some(&at_once)).unwrap(),
+        0,
+        "it would spin"
+    );
+}
+
+#[test]
+fn a_paused_stream_whose_peer_is_reset_ends_when_the_poller_says_only_that_it_failed() {
+    let (mut stream, peer) = paused_over_tcp();
+    rustix::net::sockopt::set_socket_linger(&peer, Some(std::time::Duration::ZERO)).unwrap();
+    drop(peer);
+    let mut scratch = Scratch::new();
+    let mut end = None;
+    let mut calls = 0;
+    let closed = Ready { closed: true, ..Ready::NONE };
+    let over = loop {
+        calls += 1;
+        assert!(calls < 100, "it spins");
+        let driven = stream.drive(&mut scratch.at(0), closed, |event, _| {
+            if let Event::End(told) = event {
+                end = Some(told);
+            }
+            Ok(())
+        });
+        if driven.is_err() {
+            break stream.interest().over;
+        }
+    };
+    assert!(over && matches!(end.unwrap().cause, Cause::System(_)));
+}
+
+/// A transport that answers by itself what it received, once it is flushed: as TLS does in its handshake.
+struct Answering {
+    inner: MemoryStream,
+    greeted: bool,
+    answer: Vec<u8>,
+}
+
+impl NonBlockingTransport for Answering {
+    fn set_nonblocking(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let received = self.inner.recv(buffer);
+        if received.is_ok() && !self.greeted {
+            self.greeted = true;
+            self.answer = b"answer".to_vec();
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        received
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.greeted { self.inner.send(bytes) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.inner.shutdown_write()
+    }
+
+    fn wants_write(&self) -> bool {
+        !self.answer.is_empty()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let taken = self.inner.send(&self.answer)?;
+        self.answer.drain(..taken);
+        if self.answer.is_empty() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+}
+
+#[test]
+fn what_an_openings_transport_answers_by_itself_is_sent_in_the_call_that_received_the_question() {
+    let make = || {
+        let (inner, mut peer) = memory::pair(4096);
+        peer.send(b"greeting").unwrap();
+        (Answering { inner, greeted: false, answer: Vec::new() }, peer)
+    };
+    let mut scratch = Scratch::new();
+    let (transport, mut peer) = make();
+    let mut client = ClientOpening::new(transport, ClientRequest::new("a", "/")).unwrap();
+    let _ = client.advance(&mut scratch.at(0)).unwrap();
+    let mut sent = [0; 4096];
+    let n = peer.recv(&mut sent).unwrap();
+    assert!(sent[..n].ends_with(b"answer"));
+
+    let (transport, mut peer) = make();
+    let mut server = ServerOpening::new(transport).unwrap();
+    let _ = server.advance(&mut scratch.at(0)).unwrap();
+    assert_eq!(peer.recv(&mut [0; 64]).unwrap(), 6);
+}
+
+#[test]
+fn a_client_whose_wait_nothing_would_end_ends_its_direction_at_once() {
+    // `read` knows no time.
+    let (a, mut server) = memory::pair(4096);
+    let mut client = WebSocketStream::client(a).unwrap();
+    server.send(&[0x88, 2, 3, 0xe8]).unwrap();
+    client.read().unwrap();
+    let _ = client.read().unwrap_err();
+    assert_eq!(server.recv(&mut [0; 64]).unwrap(), 8);
+    assert_eq!(server.recv(&mut [0; 64]).unwrap(), 0, "the end of the stream");
+    // The deadline is off.
+    let (a, mut server) = memory::pair(4096);
+    let deadlines = Deadlines { close: None, ..Deadlines::default() };
+    let config = Arc::new(Config { deadlines, ..Config::default() });
+    let mut client = WebSocketStream::with_config(a, Role::Client, config).unwrap();
+    server.send(&[0x88, 2, 3, 0xe8]).unwrap();
+    let _ = client.drive(&mut Scratch::new().at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
+    assert_eq!(server.recv(&mut [0; 64]).unwrap(), 8);
+    assert_eq!(server.recv(&mut [0; 64]).unwrap(), 0, "the end of the stream");
+}
+
+#[test]
+fn a_stream_that_is_taken_apart_after_a_failed_send_is_over() {
+    let (a, _b) = memory::pair(50);
+    let mut stream = WebSocketStream::new(a).unwrap();
+    let mut scratch = Scratch::new();
+    stream.send(&mut scratch.at(0), &[7; 100]).unwrap();
+    stream.get_ref().plan_send([Err(io::ErrorKind::TimedOut)]);
+    stream.flush(&mut scratch.at(0)).unwrap_err();
+    let parts = stream.into_parts();
+    let websocket_stream::Status::Over(end) = parts.connection.status() else { panic!() };
+    assert!(matches!(end.cause, Cause::System(error) if error.kind() == io::ErrorKind::TimedOut));
+    // Nothing goes into the middle of the frame that was torn.
+    let mut stream = WebSocketStream::from_parts(parts).unwrap();
+    let refused = stream.send(&mut scratch.at(0), "x");
+    assert!(matches!(refused, Err(Error::Send(SendError::Closed))), "{refused:?}");
 }

@@ -102,8 +102,8 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, us
             }
             ready = Ready::READABLE;
             if !interest.again {
-                let mut flags = PollFlags::RDHUP;
-                flags.set(PollFlags::IN, interest.readable);
+                let mut flags = PollFlags::empty();
+                flags.set(PollFlags::IN | PollFlags::RDHUP, interest.readable);
                 flags.set(PollFlags::OUT, interest.writable);
                 let mut polled = [PollFd::new(stream.get_ref(), flags)];
                 assert_ne!(poll(&mut polled, Some(&HANG.try_into().unwrap())).unwrap(), 0, "it hangs");

@@ -99,7 +99,10 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         }
         Ok(match self.wire.open {
             true => Progress::Open,
-            false => Progress::Pending(self.wire.pending(false)),
+            false => {
+                let pending = self.wire.pending_received().map_err(OpeningError::System);
+                Progress::Pending(pending.map_err(|error| self.wire.fail(error))?)
+            }
         })
     }
 

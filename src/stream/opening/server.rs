@@ -148,7 +148,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             }
             let n = self.wire.receive(&mut buffer)?;
             if n == 0 {
-                return Ok(Some(self.wire.pending(false)));
+                return Ok(Some(self.wire.pending_received()?));
             }
             match self.handshake.receive(&buffer[..n]) {
                 Ok(Head::Partial) => {}

@@ -144,6 +144,15 @@ impl<T: NonBlockingTransport> Wire<T> {
         Ok(Some(self.pending(true)))
     }
 
+    /// What to wait for after everything was received. What answers by itself in the transport, as in TLS's
+    /// handshake, is sent first: no poller announces room that is there already.
+    pub(super) fn pending_received(&mut self) -> io::Result<Interest> {
+        if self.transport.wants_write() {
+            self.flush()?;
+        }
+        Ok(self.pending(false))
+    }
+
     pub(super) fn pending(&self, again: bool) -> Interest {
         let writable = !self.is_given() || self.transport.wants_write();
         Interest { readable: !self.ended, writable, again, over: false, refused: None }
