@@ -517,10 +517,13 @@ fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone()
 
 #[test]
 fn by_default_a_server_pauses_above_64_kib_and_a_client_never() {
-    let header = |role, len: usize| {
+    /// A message whose frame has this size.
+    fn message(role: Role, frame: usize) -> Vec<u8> {
         let mask = (role == Role::Client).then_some([0; 4]);
-        Header { mask, ..Header::new(OpCode::Binary, len as u64) }.encode().len()
-    };
+        let header = |len: usize| Header { mask, ..Header::new(OpCode::Binary, len as u64) }.encode().len();
+        let len = (2..=14).map(|header| frame - header).find(|&len| header(len) + len == frame);
+        vec![7; len.unwrap()]
+    }
     for (role, unsent, pauses) in [
         (Role::Server, 64 << 10, false),
         (Role::Server, (64 << 10) + 1, true),
@@ -529,7 +532,7 @@ fn by_default_a_server_pauses_above_64_kib_and_a_client_never() {
         let (a, _b) = memory::pair(0);
         let mut stream = WebSocketStream::with_config(a, role, Arc::default()).unwrap();
         let mut scratch = Scratch::new();
-        stream.send(&mut scratch.at(0), &vec![7; unsent - header(role, unsent)][..]).unwrap();
+        stream.send(&mut scratch.at(0), &message(role, unsent)[..]).unwrap();
         assert_eq!(stream.unsent(), unsent);
         let interest = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
         assert_eq!(interest.readable, !pauses, "{role:?} {unsent}");
@@ -540,8 +543,7 @@ fn by_default_a_server_pauses_above_64_kib_and_a_client_never() {
         let (a, _b) = memory::pair(0);
         let mut stream = WebSocketStream::with_config(a, Role::Server, with_limits(limits.clone())).unwrap();
         let mut scratch = Scratch::new();
-        let message = vec![7; unsent - header(Role::Server, unsent)];
-        stream.send(&mut scratch.at(0), &message[..]).unwrap();
+        stream.send(&mut scratch.at(0), &message(Role::Server, unsent)[..]).unwrap();
         assert_eq!(stream.unsent(), unsent);
         let interest = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
         assert_eq!(interest.readable, !pauses, "{unsent}");
