@@ -11,4 +11,4 @@ mod interop;
 #[cfg(all(unix, feature = "mio"))]
 mod pollers;
 #[cfg(all(unix, target_pointer_width = "64"))]
-mod tls;
+mod tls_transport;
