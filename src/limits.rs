@@ -91,8 +91,7 @@ impl Limits {
 /// If both ends pause, **each can wait for the other for ever**: both send much, and neither receives
 /// before its own bytes are taken. So only one end should pause, or
 /// [`Deadlines::unsent`](crate::Deadlines::unsent) or [`Deadlines::silence`](crate::Deadlines::silence) should
-/// be set. While a connection is paused, its peer is not heard, and the silence counts from the last byte that
-/// the peer took.
+/// be set. While a connection is paused, the silence counts from the last byte that the peer took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PauseReading {

@@ -109,7 +109,7 @@ fn is_authority(one: &str, other: &str, default_port: u16) -> bool {
     one.0.eq_ignore_ascii_case(other.0) && one.1.unwrap_or(default_port) == other.1.unwrap_or(default_port)
 }
 
-/// The port that a scheme has where none is written.
+/// The port of a scheme whose port is not written.
 fn default_port(scheme: &str) -> Option<u16> {
     let ports = [("http", 80), ("https", 443), ("ws", 80), ("wss", 443)];
     ports.iter().find(|(name, _)| name.eq_ignore_ascii_case(scheme)).map(|&(_, port)| port)

@@ -134,8 +134,8 @@ impl Connection {
         }
     }
 
-    /// The peer is not listened to, but lives as long as it takes bytes, the last of them at `taken`: its
-    /// silence begins then, unless it was heard later.
+    /// The connection is paused and receives nothing, but its peer took bytes at `taken`: its silence counts
+    /// from then, or from the last byte that it sent if that came later.
     pub(crate) fn excuse_silence_since(&mut self, taken: Option<Stamp>, output: &Output) {
         let age = |stamp: Option<Stamp>| Some(stamp?.age(output.now()?));
         if matches!(self.closing, Closing::Open) && age(taken) < age(self.stamp) {

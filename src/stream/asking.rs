@@ -13,7 +13,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         let unread = self.spill.as_ref().is_some_and(|spill| !spill.unread.as_bytes().is_empty());
         let again = unread || self.state.incoming == Incoming::ToTheEnd || self.state.broken;
         let interest = self.state.interest(&self.connection, unsent, again && !self.state.paused);
-        // A call that only sends has failed, and nobody has heard of the end.
+        // A call that only sends has failed, and the end is not reported yet.
         Interest { over: interest.over || self.state.broken, ..interest }
     }
 

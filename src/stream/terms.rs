@@ -18,8 +18,7 @@ pub(super) struct Terms {
     pub(super) events: usize,
     /// Nothing is received while more is unsent, as a server and as a client.
     pauses: [Option<usize>; 2],
-    /// Replies are sent in the middle of a call once so many bytes of them are gathered, if nothing else
-    /// is unsent.
+    /// Gathered bytes of replies that are sent in the middle of a call, if nothing else is unsent.
     pub(super) gather: usize,
 }
 

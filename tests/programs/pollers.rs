@@ -299,8 +299,8 @@ fn a_conversation_over_mio_goes_on_whatever_the_poller_announces_again() {
     }
 }
 
-/// A server's stream on a socket on which something has stopped a receive short: it hears both messages in
-/// what the poller announces once.
+/// Checks that a server's stream receives both messages after one announcement, though something stops its receive
+/// short between them.
 fn hears_both<T: NonBlockingTransport + mio::event::Source>(mut socket: T, interest: Interest) {
     let mut poller = Loop::new();
     poller.poll.registry().register(&mut socket, Token(0), interest).unwrap();
