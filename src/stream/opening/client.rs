@@ -8,7 +8,7 @@ use super::{OpeningError, Progress};
 use crate::handshake::Received as Head;
 use crate::handshake::{ClientHandshake, ClientRequest, ReceivedResponse, ResponseFault};
 use crate::protocol::{Config, Role, SharedConfig};
-use crate::stream::Turn;
+use crate::stream::{Interest, Turn};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
@@ -94,20 +94,19 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     /// `unread` bytes of [`into_parts`](Self::into_parts).
     pub fn advance(&mut self, turn: &mut Turn<'_>) -> Result<Progress<'_>, OpeningError> {
         self.wire.begin(turn.now).map_err(|error| self.wire.fail(error))?;
-        if !self.wire.open {
-            self.wire.open = self.respond().map_err(|error| self.wire.fail(error))?;
+        if self.wire.open {
+            return Ok(Progress::Open);
         }
-        Ok(match self.wire.open {
-            true => Progress::Open,
-            false => {
-                let pending = self.wire.pending_received().map_err(OpeningError::System);
-                Progress::Pending(pending.map_err(|error| self.wire.fail(error))?)
-            }
-        })
+        match self.respond() {
+            Ok(Some(interest)) => Ok(Progress::Pending(interest)),
+            Ok(None) => Ok(Progress::Open),
+            Err(error) => Err(self.wire.fail(error)),
+        }
     }
 
-    /// Sends the request and takes the response, as far as they go. Whether the connection is open.
-    fn respond(&mut self) -> Result<bool, OpeningError> {
+    /// Sends the request and takes the response, as far as they go: what to wait for, or nothing if the
+    /// connection is open.
+    fn respond(&mut self) -> Result<Option<Interest>, OpeningError> {
         // A server may answer before all of the request is sent, to refuse it, and then reset the
         // connection: the answer has arrived though sending fails.
         let mut failed = self.wire.flush().err();
@@ -116,12 +115,13 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         let mut buffer = [0; RECEIVE_BYTES];
         loop {
             match (self.wire.receive(&mut buffer), failed) {
-                (Ok(0), None) => return Ok(false),
+                (Ok(0), None) => return Ok(Some(self.wire.pending_received()?)),
                 (Ok(0) | Err(_), Some(failed)) => return Err(failed.into()),
                 (Err(error), None) => return Err(error),
                 (Ok(n), still) => {
                     if self.answered(&buffer[..n]).map_err(OpeningError::Response)? {
-                        return Ok(true);
+                        self.wire.open = true;
+                        return Ok(None);
                     }
                     failed = still;
                 }
