@@ -1,20 +1,17 @@
 //! The protocol's front door.
 #![forbid(unsafe_code)]
 
-use super::check::Expected;
-use super::closing::{self, Closing};
+use super::close::{self, Closing};
 use super::config::SharedConfig;
-use super::in_parts::{Piece, Place};
-#[cfg(feature = "deflate")]
-use super::inflation::Earlier;
-use super::input::Rest;
-use super::receive::{Found, Given, Receiver, Whole};
-use super::stamp::Stamp;
+use super::deflate::{Contexts, Directions, Inflation, extension_bits};
+use super::input::Lent;
+use super::millis::Stamp;
+use super::payload::Payload;
+use super::receive::{Expected, ReceiveContext, Received, Receiver, WholeFrame};
 use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Part, Role, SystemError};
-#[cfg(feature = "std")]
-use crate::frame::Header;
-use crate::frame::{CloseCode, OpCode, mask, utf8};
+use crate::frame::{CloseCode, Header, OpCode, mask, utf8};
 use alloc::sync::Arc;
+use core::ops::Range;
 
 /// One WebSocket without a socket: bytes in, events out, and bytes out again.
 ///
@@ -49,10 +46,9 @@ pub struct Connection {
     pub(super) fragmenting: bool,
     /// A ping was sent after a silence, and nothing has come since.
     pub(super) pinged: bool,
-    #[cfg(feature = "deflate")]
-    pub(super) directions: Option<super::contexts::Directions>,
-    #[cfg(feature = "deflate")]
-    pub(super) contexts: Option<alloc::boxed::Box<super::contexts::Contexts>>,
+    /// What compression was negotiated, if it was.
+    pub(super) directions: Option<Directions>,
+    pub(super) contexts: Contexts,
 }
 
 /// What a connection is doing.
@@ -90,10 +86,8 @@ impl Connection {
             role,
             fragmenting: false,
             pinged: false,
-            #[cfg(feature = "deflate")]
             directions: None,
-            #[cfg(feature = "deflate")]
-            contexts: None,
+            contexts: Contexts::default(),
         }
     }
 
@@ -103,7 +97,6 @@ impl Connection {
         self.config.get()
     }
 
-    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn shared_config(&self) -> &SharedConfig {
         &self.config
@@ -138,23 +131,23 @@ impl Connection {
         }
         let whole = self.next_whole(input, self.config().whole_bound());
         let Some(whole) =
-            whole.filter(|whole| input.unread().len() >= whole.header.saturating_add(whole.len))
+            whole.filter(|whole| input.unread().len() >= whole.header.saturating_add(whole.payload))
         else {
             // How most calls end, without a look at everything.
             let is_used_up = input.is_clean() && self.receiver.is_idle();
             return if is_used_up { None } else { self.receive_rest(input, output) };
         };
-        let (bytes, rest) = input.take(whole.header, whole.len)?;
-        match lend(bytes, whole.text, whole.key) {
+        let end_of_stream = input.end_of_stream;
+        let (bytes, unread) = input.bytes.take(whole.header, whole.payload)?;
+        match lend(bytes, whole.is_text, whole.key) {
             Ok(message) => Some(Event::Message(message)),
-            Err(fault) => self.failed(fault, rest, output),
+            Err(fault) => self.failed(fault, unread, end_of_stream, output),
         }
     }
 
-    /// The way of almost every message: it lies whole at the start of the input. `None` leaves
-    /// everything else to [`receive_rest`](Self::receive_rest), the end of a failed connection too.
+    /// Receives a message that is complete at the start of the input, as almost every message is. `None`
+    /// leaves everything else to [`receive_rest`](Self::receive_rest), the end of a failed connection too.
     /// `bound` is `Config::whole_bound`.
-    #[cfg(feature = "std")]
     #[inline(always)]
     pub(crate) fn receive_whole<'a>(
         &mut self,
@@ -163,33 +156,23 @@ impl Connection {
         bound: u64,
     ) -> Option<Message<'a>> {
         let whole = self.next_whole(input, bound)?;
-        let (bytes, rest) = input.take(whole.header, whole.len)?;
-        match lend(bytes, whole.text, whole.key) {
+        let (bytes, unread) = input.bytes.take(whole.header, whole.payload)?;
+        match lend(bytes, whole.is_text, whole.key) {
             Ok(message) => Some(message),
             Err(fault) => {
-                self.fail_behind(fault, rest, output);
+                self.fail_behind(fault, unread, output);
                 None
             }
         }
     }
 
     #[inline(always)]
-    fn next_whole(&self, input: &Input, bound: u64) -> Option<Whole> {
-        self.receiver.next_whole(input, self.role, bound).filter(|_| self.goes_on())
+    fn next_whole(&self, input: &Input, bound: u64) -> Option<WholeFrame> {
+        self.receiver.next_whole(&input.bytes, self.role, bound).filter(|_| self.goes_on())
     }
 
-    /// The reserved bits that have a meaning.
-    #[inline(always)]
-    fn extension_bits(&self) -> u8 {
-        #[cfg(feature = "deflate")]
-        if self.directions.is_some() {
-            return super::contexts::COMPRESSED;
-        }
-        0
-    }
-
-    /// Everything but a message that lies whole in the input. That something arrived is said with
-    /// [`heard`](Self::heard).
+    /// Receives everything but a message that is complete at the start of the input. That bytes arrived is
+    /// reported with [`heard`](Self::heard).
     #[inline(never)]
     pub(crate) fn receive_rest<'a>(
         &mut self,
@@ -197,53 +180,72 @@ impl Connection {
         output: &mut Output,
     ) -> Option<Event<'a>> {
         input.recycle();
-        if matches!(self.closing, Closing::Finished(_) | Closing::Over(_)) {
-            input.consume(usize::MAX);
-        }
+        let Input { bytes, end_of_stream, lent, pool, spare_inflater } = input;
+        let end_of_stream = *end_of_stream;
         if !self.goes_on() {
-            return if input.is_at_end() { self.end_of_stream(output.now()) } else { None };
+            bytes.consume(usize::MAX);
+            return if end_of_stream { self.end_of_stream(output.now()) } else { None };
         }
-        let (config, extension_bits) = (self.config.get(), self.extension_bits());
-        let expected = Expected { role: self.role, message: None, limits: &config.limits, extension_bits };
-        let given = Given {
-            expected,
-            in_parts: config.in_parts,
-            #[cfg(feature = "deflate")]
-            earlier: Earlier::new(&mut self.contexts, self.directions),
+        let Config { limits, in_parts, .. } = self.config.get();
+        let extension_bits = extension_bits(self.directions);
+        let context = ReceiveContext {
+            expected: Expected { role: self.role, message: None, limits, extension_bits },
+            streaming: *in_parts,
+            pool,
+            inflation: Inflation::new(spare_inflater, &mut self.contexts, self.directions, limits.message),
         };
-        let found = self.receiver.next(input, given);
-        let parts = input.parts();
-        let event = match found {
-            Ok(Found::Nothing) if parts.rest.end_of_stream => return self.end_of_stream(output.now()),
-            Ok(Found::Nothing) => return None,
-            Ok(Found::Finished) => return parts.finished.map(Event::Message),
-            Ok(Found::Part(piece)) => {
-                lend_part(piece, parts.buffer, parts.control, parts.finished).map(Event::Part)
-            }
-            Ok(Found::Control { opcode, at, len }) => {
-                self.control(opcode, &parts.buffer[at..at + len], output)
-            }
-            Ok(Found::FinishedControl { opcode }) => self.control(opcode, parts.control, output),
+        let received = self.receiver.next(bytes, context);
+        let (bytes, unread) = bytes.split();
+        let event = match received {
+            Ok(None) if end_of_stream => return self.end_of_stream(output.now()),
+            Ok(None) => return None,
+            Ok(Some(received)) => self.event(received, bytes, lent, output),
             Err(fault) => Err(fault),
         };
         match event {
             Ok(event) => Some(event),
-            Err(fault) => self.failed(fault, parts.rest, output),
+            Err(fault) => self.failed(fault, unread, end_of_stream, output),
+        }
+    }
+
+    /// Lends what was received to an event.
+    fn event<'a>(
+        &mut self,
+        received: Received,
+        bytes: &'a mut [u8],
+        lent: &'a mut Lent,
+        output: &mut Output,
+    ) -> Result<Event<'a>, Fault> {
+        match received {
+            Received::Message(message) => lent.message(message).map(Event::Message),
+            Received::Chunk { is_text, payload, first, last } => {
+                let payload = lend_payload(payload, is_text, bytes, lent)?;
+                Ok(Event::Part(Part::new(payload, first, last)))
+            }
+            Received::Control { opcode, payload } => {
+                let payload = lend_payload(payload, false, bytes, lent)?;
+                self.control(opcode, payload.as_bytes(), output)
+            }
         }
     }
 
     #[cold]
-    fn failed(&mut self, fault: Fault, rest: Rest<'_>, output: &mut Output) -> Option<Event<'static>> {
-        let end_of_stream = rest.end_of_stream;
-        self.fail_behind(fault, rest, output);
+    fn failed(
+        &mut self,
+        fault: Fault,
+        unread: &mut Range<usize>,
+        end_of_stream: bool,
+        output: &mut Output,
+    ) -> Option<Event<'static>> {
+        self.fail_behind(fault, unread, output);
         if end_of_stream { self.end_of_stream(output.now()) } else { None }
     }
 
-    /// After a fault nothing more is received.
+    /// Fails the connection because of the peer's fault: nothing more is received.
     #[cold]
-    fn fail_behind(&mut self, fault: Fault, rest: Rest<'_>, output: &mut Output) {
+    fn fail_behind(&mut self, fault: Fault, unread: &mut Range<usize>, output: &mut Output) {
         self.fail(fault.close_code(), Cause::Fault(fault), output);
-        *rest.start = rest.end;
+        unread.start = unread.end;
     }
 
     /// Whether messages are still received.
@@ -254,7 +256,6 @@ impl Connection {
 
     /// Whether the server is to end the stream first: this is a client, its closing handshake is made, the
     /// server's end has not come, and a deadline ends the wait for it.
-    #[cfg(feature = "std")]
     pub(crate) fn waits_for_the_servers_end(&self, output: &Output) -> bool {
         matches!(self.closing, Closing::Finished(end) if self.role == Role::Client && end.is_clean())
             && output.now().is_some()
@@ -274,11 +275,9 @@ impl Connection {
     }
 
     /// Whether it is open, nothing is being received, and nothing but the peer's silence is timed.
-    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        #[cfg(feature = "deflate")]
-        if self.contexts.is_some() {
+        if !self.contexts.is_empty() {
             return false;
         }
         // Looks at both, with one branch.
@@ -289,10 +288,7 @@ impl Connection {
     /// counted.
     #[inline]
     pub fn held(&self) -> usize {
-        let held = self.receiver.held();
-        #[cfg(feature = "deflate")]
-        let held = held + self.contexts.as_ref().map_or(0, |contexts| contexts.held());
-        held
+        self.receiver.held() + self.contexts.held()
     }
 
     /// A control frame and what it brings about (RFC 6455, section 5.5).
@@ -308,7 +304,7 @@ impl Connection {
                 Ok(Event::Ping(payload))
             }
             OpCode::Close => {
-                let frame = closing::parse(payload)?;
+                let frame = close::parse(payload)?;
                 let (code, by) = match self.closing {
                     Closing::CloseSent(code) => (code, Endpoint::Local),
                     _ => {
@@ -379,15 +375,11 @@ impl Connection {
     /// Forgets what only further messages would need.
     fn clear(&mut self) {
         self.receiver.clear();
-        #[cfg(feature = "deflate")]
-        {
-            self.contexts = None;
-        }
+        self.contexts.clear();
     }
 }
 
-/// What only the stream needs: above all, to receive large payloads without a detour.
-#[cfg(feature = "std")]
+/// Large payloads, received without a detour.
 impl Connection {
     /// The bytes of a frame that it would send with so much payload.
     pub(crate) fn frame_size(&self, payload: usize) -> usize {
@@ -402,7 +394,8 @@ impl Connection {
         if self.receiver.is_idle() {
             return None;
         }
-        self.receiver.direct_room(least, input, &self.config.get().limits)
+        let unread = input.bytes.len();
+        self.receiver.direct_room(least, unread, &mut input.pool, &self.config.get().limits)
     }
 
     pub(crate) fn direct_filled(&mut self, n: usize, output: &mut Output) {
@@ -414,9 +407,9 @@ impl Connection {
 
 /// Unmasks and judges a message where it lies.
 #[inline(always)]
-fn lend(bytes: &mut [u8], text: bool, key: Option<u32>) -> Result<Message<'_>, Fault> {
+fn lend(bytes: &mut [u8], is_text: bool, key: Option<u32>) -> Result<Message<'_>, Fault> {
     let key = key.map(u32::to_le_bytes);
-    if text {
+    if is_text {
         let text = match key {
             Some(key) => utf8::unmask_and_validate(bytes, key),
             None => utf8::validate(bytes),
@@ -429,20 +422,20 @@ fn lend(bytes: &mut [u8], text: bool, key: Option<u32>) -> Result<Message<'_>, F
     Ok(Message::Binary(bytes))
 }
 
-/// Lends a part from where it lies.
-fn lend_part<'a>(
-    piece: Piece,
-    buffer: &'a mut [u8],
-    character: &'a [u8],
-    inflated: Option<Message<'a>>,
-) -> Result<Part<'a>, Fault> {
-    let Piece { text, place, first, last } = piece;
-    let payload = match place {
-        Place::Input { at, len, key } => lend(&mut buffer[at..at + len], text, key),
-        Place::Character => utf8::validate(character).map(Message::Text).map_err(|_| Fault::InvalidUtf8),
-        Place::Inflated => inflated.ok_or(Fault::InvalidUtf8),
-    }?;
-    Ok(Part::new(payload, first, last))
+/// Lends a chunk's or a control frame's payload from where it lies.
+fn lend_payload<'a>(
+    payload: Payload,
+    is_text: bool,
+    bytes: &'a mut [u8],
+    lent: &'a mut Lent,
+) -> Result<Message<'a>, Fault> {
+    match payload {
+        Payload::Buffered { at, len, key } => {
+            lend(&mut bytes[at..at + len], is_text, key.map(u32::from_le_bytes))
+        }
+        Payload::Collected(message) => lent.message(message),
+        Payload::Short(short) => lend(lent.short(short), is_text, None),
+    }
 }
 
 const _: () = assert!(size_of::<Connection>() <= 48);

@@ -1,8 +1,10 @@
-//! Whose fault it was: the peer's ([`Fault`]) or the caller's ([`SendError`]).
+//! Whose fault it was: the peer's ([`Fault`]), the caller's ([`SendError`]) or the system's ([`SystemError`]).
 #![forbid(unsafe_code)]
 
 use crate::frame::{CloseCode, HeaderError};
 use core::fmt;
+#[cfg(feature = "std")]
+use std::io;
 
 /// How a peer broke the protocol, or passed a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -145,3 +147,83 @@ impl fmt::Display for SendError {
 }
 
 impl core::error::Error for SendError {}
+
+/// The error that a system or a transport reported: its kind, and its number if it has one.
+///
+/// ```
+/// use std::io::{self, ErrorKind};
+/// use websocket_stream::SystemError;
+///
+/// // What rustls reports for a stream that was cut off has a kind and no number.
+/// let truncated = SystemError::from(&io::Error::new(ErrorKind::UnexpectedEof, "no close_notify"));
+/// assert_eq!((truncated.kind(), truncated.errno()), (ErrorKind::UnexpectedEof, None));
+/// assert_eq!(truncated.to_string(), "unexpected end of file");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SystemError {
+    /// 0 if there is none.
+    errno: i32,
+    #[cfg(feature = "std")]
+    kind: io::ErrorKind,
+}
+
+impl SystemError {
+    /// Makes an error from the system's number for it (`errno`); 0 counts as no number.
+    pub fn from_errno(errno: i32) -> Self {
+        Self {
+            errno,
+            #[cfg(feature = "std")]
+            kind: match errno {
+                0 => io::ErrorKind::Other,
+                _ => io::Error::from_raw_os_error(errno).kind(),
+            },
+        }
+    }
+
+    /// Returns the system's number (`errno`). An error that the transport made itself has none.
+    pub const fn errno(&self) -> Option<i32> {
+        if self.errno == 0 { None } else { Some(self.errno) }
+    }
+
+    /// Returns the kind of the error, such as `ConnectionReset`, or `UnexpectedEof` for a TLS stream
+    /// that was cut off.
+    #[cfg(feature = "std")]
+    pub const fn kind(&self) -> io::ErrorKind {
+        self.kind
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<&io::Error> for SystemError {
+    fn from(error: &io::Error) -> Self {
+        Self { errno: error.raw_os_error().unwrap_or(0), kind: error.kind() }
+    }
+}
+
+/// Keeps the number and the kind. The text of an error that the transport made itself is lost.
+#[cfg(feature = "std")]
+impl From<SystemError> for io::Error {
+    fn from(error: SystemError) -> Self {
+        match error.errno() {
+            Some(errno) => Self::from_raw_os_error(errno),
+            None => error.kind.into(),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl fmt::Display for SystemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        io::Error::from(*self).fmt(f)
+    }
+}
+
+#[cfg(not(feature = "std"))]
+impl fmt::Display for SystemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errno() {
+            Some(errno) => write!(f, "system error {errno}"),
+            None => f.write_str("unknown system error"),
+        }
+    }
+}

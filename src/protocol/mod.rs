@@ -9,39 +9,38 @@
 //! message -> (deflate) -> header -> mask -> gathered bytes                                 (send)
 //! ```
 
-mod check;
-mod closing;
-#[cfg(feature = "deflate")]
-mod compression;
+// Without `std` there is no stream, which alone uses some of what is here.
+#![cfg_attr(not(feature = "std"), allow(dead_code, unused_imports))]
+
+mod buffer;
+mod close;
 mod config;
 mod connection;
 #[cfg(feature = "deflate")]
-mod contexts;
-mod deadlines;
-mod end;
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "deflate/off.rs"]
+mod deflate;
 mod error;
 mod event;
-mod fragments;
-mod in_parts;
-#[cfg(feature = "deflate")]
-mod inflated_parts;
-#[cfg(feature = "deflate")]
-mod inflation;
 mod input;
-mod keys;
+mod millis;
 mod output;
+mod payload;
+mod pool;
 mod receive;
 mod send;
-mod stamp;
+mod timers;
 
 pub use config::{Config, Deadlines, Role};
 pub use connection::{Connection, Status};
-pub use end::{Cause, Deadline, End, Endpoint, SystemError};
-pub use error::{Fault, SendError};
-pub use event::{CloseFrame, Event, Message, Part};
+pub use error::{Fault, SendError, SystemError};
+pub use event::{Cause, CloseFrame, Deadline, End, Endpoint, Event, Message, Part};
 pub use input::Input;
-pub use keys::MaskKeys;
-pub use output::Output;
+pub use output::{MaskKeys, Output};
 
-#[cfg(feature = "std")]
-pub(crate) use {config::SharedConfig, input::UnreadBytes, output::Pong, send::Planned, stamp::Stamp};
+pub(crate) use buffer::RecvBuffer as UnreadBytes;
+pub(crate) use config::SharedConfig;
+pub(crate) use millis::Stamp;
+pub(crate) use output::Pong;
+pub(crate) use send::Planned;

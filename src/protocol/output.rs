@@ -1,16 +1,15 @@
-//! The bytes that a connection has to send.
+//! The bytes that a connection has to send, and the source of its masking keys.
 #![forbid(unsafe_code)]
 
-use super::MaskKeys;
-use super::check::MAX_CONTROL;
+use super::deflate::Compressor;
+use super::payload::MAX_CONTROL;
 use crate::frame::{EncodedHeader, copy, mask_into};
 use alloc::{boxed::Box, vec::Vec};
 
 /// The bytes that an output first makes room for.
 const LEAST_BUFFER: usize = 1024;
 
-/// A buffer that came to be larger is not kept for the next call.
-#[cfg(feature = "std")]
+/// A buffer that has grown larger is not kept for the next call.
 const KEPT_BUFFER: usize = 1 << 20;
 
 /// Bytes on their way out of a [`Connection`](super::Connection), the source of its masking keys,
@@ -35,10 +34,9 @@ pub struct Output {
     pong: Option<Box<Pong>>,
     keys: Box<dyn MaskKeys + Send>,
     now: Option<u64>,
-    #[cfg(feature = "deflate")]
-    pub(super) compressor: Option<super::contexts::Compressor>,
-    /// The bytes of the last frame whose message was to be compressed.
-    #[cfg(feature = "deflate")]
+    /// Made for the first message that is compressed.
+    compressor: Option<Compressor>,
+    /// Size in bytes of the last frame whose message was to be compressed.
     pub(crate) last_compressed_frame: usize,
 }
 
@@ -53,7 +51,6 @@ pub(crate) struct Pong {
 
 impl Pong {
     /// Appends it as it goes on the wire.
-    #[cfg(feature = "std")]
     pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.header);
         let start = bytes.len();
@@ -79,7 +76,7 @@ impl Output {
     /// An empty output whose masking keys come from the system's cryptographic generator.
     #[cfg(feature = "std")]
     pub fn new() -> Self {
-        Self::with_keys(Box::new(super::keys::RandomKeys::default()))
+        Self::with_keys(Box::new(RandomKeys::default()))
     }
 
     /// An empty output with a source of masking keys.
@@ -93,9 +90,7 @@ impl Output {
             pong: None,
             keys,
             now: None,
-            #[cfg(feature = "deflate")]
             compressor: None,
-            #[cfg(feature = "deflate")]
             last_compressed_frame: 0,
         }
     }
@@ -187,6 +182,17 @@ impl Output {
         self.keys.next_key()
     }
 
+    /// Takes the compressor, for a message.
+    pub(crate) fn take_compressor(&mut self) -> Compressor {
+        self.compressor.take().unwrap_or_default()
+    }
+
+    /// Puts the compressor back.
+    pub(crate) fn put_compressor(&mut self, mut compressor: Compressor) {
+        compressor.trim();
+        self.compressor = Some(compressor);
+    }
+
     /// Adds a frame: one copy of its payload, masked on the way where there is a key.
     #[inline]
     pub(crate) fn push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
@@ -255,9 +261,7 @@ impl Output {
     }
 }
 
-/// What the stream's gathering needs: bytes that pass through an output which belongs to no
-/// connection.
-#[cfg(feature = "std")]
+/// An output that several connections use in turn: what one of them has unsent is kept elsewhere.
 impl Output {
     /// Tells the time, or that it is not known.
     #[inline]
@@ -337,6 +341,38 @@ impl Output {
 impl core::fmt::Debug for Output {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Output").field("len", &self.len()).field("blocked", &self.blocked).finish()
+    }
+}
+
+/// A source of masking keys.
+///
+/// "The masking key needs to be unpredictable; thus, the masking key MUST be derived from a strong
+/// source of entropy" (RFC 6455, section 5.3). The default source of an [`Output`](super::Output)
+/// is a cryptographic generator seeded by the system; another one is for tests and for platforms
+/// without `std`.
+pub trait MaskKeys {
+    /// A fresh key.
+    fn next_key(&mut self) -> [u8; 4];
+}
+
+impl<F: FnMut() -> [u8; 4]> MaskKeys for F {
+    fn next_key(&mut self) -> [u8; 4] {
+        self()
+    }
+}
+
+/// The keys of the system's cryptographic generator; seeded at the first use, so that a server, which
+/// masks nothing, never asks for any.
+#[cfg(feature = "std")]
+#[derive(Default)]
+pub(crate) struct RandomKeys(Option<rand::rngs::StdRng>);
+
+#[cfg(feature = "std")]
+impl MaskKeys for RandomKeys {
+    #[inline]
+    fn next_key(&mut self) -> [u8; 4] {
+        use rand::Rng;
+        self.0.get_or_insert_with(rand::make_rng).next_u32().to_ne_bytes()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Messages to frames (RFC 6455, section 6.1).
 #![forbid(unsafe_code)]
 
-use super::check::MAX_CONTROL;
-use super::closing::Closing;
+use super::close::Closing;
+use super::payload::MAX_CONTROL;
 use super::{Connection, Message, Output, Role, SendError};
 use crate::Limits;
 use crate::frame::{CloseCode, EncodedHeader, Header, MAX_HEADER_SIZE, OpCode};
@@ -25,9 +25,8 @@ impl Connection {
     /// length before compression.
     #[inline]
     pub fn send(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
-        #[cfg(feature = "deflate")]
-        if self.compresses(message.as_bytes().len()) {
-            return self.send_compressed(message.opcode(), true, message.as_bytes(), output);
+        if let Some(sent) = self.try_send_compressed(message.opcode(), true, message.as_bytes(), output) {
+            return sent;
         }
         self.send_plain(message, output)
     }
@@ -99,9 +98,8 @@ impl Connection {
         if opcode.is_control() {
             return Err(SendError::NoMessageBegun);
         }
-        #[cfg(feature = "deflate")]
-        if self.compresses_fragment(opcode, payload.len()) {
-            return self.send_compressed(opcode, fin, payload, output);
+        if let Some(sent) = self.try_send_compressed(opcode, fin, payload, output) {
+            return sent;
         }
         self.send_within(self.data_bound(), opcode, fin, payload, output)
             .map_err(|error| self.refusal(error, payload.len()))

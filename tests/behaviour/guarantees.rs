@@ -128,7 +128,7 @@ fn each_fault_is_there_with_its_close_code() {
 
 #[test]
 fn each_cause_of_an_end_is_there() {
-    let source = include_str!("../../src/protocol/end.rs");
+    let source = include_str!("../../src/protocol/event.rs");
     let deadlines = variants(source, "Deadline").into_iter().map(|name| format!("Deadline({name})"));
     let mut causes = variants(source, "Cause");
     assert!(causes.remove("Deadline"));

@@ -1,42 +1,40 @@
 //! Judges a header before its payload: one pure function, every branch with its clause.
 #![forbid(unsafe_code)]
 
-use super::{Fault, Role};
 use crate::Limits;
 use crate::frame::{Decoded, Header, HeaderError, OpCode};
-
-/// The most payload bytes of a control frame (RFC 6455, section 5.5).
-pub(super) const MAX_CONTROL: usize = 125;
+use crate::protocol::payload::MAX_CONTROL;
+use crate::protocol::{Fault, Role};
 
 /// What a header is judged against.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Expected<'a> {
+pub(in crate::protocol) struct Expected<'a> {
     /// Who receives.
-    pub(super) role: Role,
+    pub(in crate::protocol) role: Role,
     /// The message that is being received: how many bytes and fragments of it there are.
-    pub(super) message: Option<Progress>,
-    pub(super) limits: &'a Limits,
+    pub(in crate::protocol) message: Option<Progress>,
+    pub(in crate::protocol) limits: &'a Limits,
     /// The reserved bits that an extension gave a meaning, in the first frame of a message.
-    pub(super) extension_bits: u8,
+    pub(in crate::protocol) extension_bits: u8,
 }
 
 /// How far a fragmented message has come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
-    pub(super) len: usize,
-    pub(super) fragments: u32,
+pub(in crate::protocol) struct Progress {
+    pub(in crate::protocol) len: usize,
+    pub(in crate::protocol) fragments: u32,
 }
 
 /// Whether a frame with this header may come here and now.
 #[inline(always)]
-pub(super) fn check(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
+pub(in crate::protocol) fn check(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     check_start(header, expected)?;
     check_size(header, expected)
 }
 
 /// What the first two bytes decide, so that the verdict is the same wherever the header is cut.
 #[inline(always)]
-pub(super) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
+pub(in crate::protocol) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
     if header.rsv != 0 && !is_extended(header, expected) {
         return Err(Fault::ReservedBits);
@@ -103,7 +101,7 @@ fn check_size(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
 
 /// The fault of bytes that are no header: what their first two bytes decide comes first.
 #[cold]
-pub(super) fn no_header(bytes: &[u8], error: HeaderError, expected: Expected<'_>) -> Fault {
+pub(in crate::protocol) fn no_header(bytes: &[u8], error: HeaderError, expected: Expected<'_>) -> Fault {
     match Header::decode(bytes.get(..2).unwrap_or_default()) {
         Ok(Decoded::Partial { least: Some(least), .. }) => match check_start(&least, expected) {
             Err(fault) => fault,

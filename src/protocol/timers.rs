@@ -1,10 +1,9 @@
 //! What time does to a connection. It comes in as an argument; nothing here reads a clock.
 #![forbid(unsafe_code)]
 
-use super::closing::Closing;
-use super::stamp::Stamp;
+use super::close::Closing;
+use super::millis::Stamp;
 use super::{Cause, Connection, Deadline, End, Endpoint, Event, Output};
-#[cfg(feature = "std")]
 use crate::frame::CloseCode;
 
 impl Connection {
@@ -38,9 +37,7 @@ impl Connection {
             }
         };
         let deadline = after.map(|after| deadline_after(self.stamp, after, now));
-        #[cfg(feature = "deflate")]
-        let deadline = [deadline, self.park_deadline(now)].into_iter().flatten().min();
-        deadline
+        [deadline, self.park_deadline(now)].into_iter().flatten().min()
     }
 
     /// After how much silence to look whether a ping is due. Where one was sent, the peer may answer it
@@ -54,20 +51,17 @@ impl Connection {
     }
 
     /// Until when the last unsent bytes of a connection that is over wait for a peer to take them.
-    #[cfg(feature = "std")]
     pub(crate) fn linger_deadline(&self, now: u64) -> Option<u64> {
         Some(deadline_after(self.stamp, self.config().deadlines.close?, now))
     }
 
     /// Whether the last unsent bytes of a connection that is over have waited long enough.
-    #[cfg(feature = "std")]
     pub(crate) fn linger_is_due(&self, output: &Output) -> bool {
         let due = |now| self.linger_deadline(now).is_some_and(|at| at <= now);
         self.stamp.is_some() && output.now().is_some_and(due)
     }
 
     /// Whether something is due.
-    #[cfg(feature = "std")]
     pub(crate) fn is_due(&self, output: &Output) -> bool {
         output.now().is_some_and(|now| self.next_deadline(now).is_some_and(|at| at <= now))
     }
@@ -80,7 +74,6 @@ impl Connection {
     pub fn on_deadline(&mut self, output: &mut Output) -> Option<Event<'static>> {
         let now = output.now()?;
         let stamp = *self.stamp.get_or_insert(Stamp::at(now));
-        #[cfg(feature = "deflate")]
         self.park_if_due(now);
         let deadlines = &self.config().deadlines;
         if self.closing == Closing::Open && deadlines.silence.is_none() && deadlines.ping.is_none() {
@@ -125,7 +118,6 @@ fn deadline_after(stamp: Option<Stamp>, after: u32, now: u64) -> u64 {
 }
 
 /// What only a stream knows: whether it listens, and since when its transport took nothing.
-#[cfg(feature = "std")]
 impl Connection {
     /// The peer was not listened to: its silence begins now.
     pub(crate) fn excuse_silence(&mut self, output: &Output) {

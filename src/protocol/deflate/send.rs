@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 
 use super::contexts::{COMPRESSED, Compressor, Directions};
-use super::send::Planned;
-use super::stamp::Stamp;
-use super::{Connection, Output, SendError};
 use crate::deflate::{Agreed, Deflate, Deflaters, History, WindowBits};
 use crate::frame::OpCode;
+use crate::protocol::millis::Stamp;
+use crate::protocol::send::Planned;
+use crate::protocol::{Connection, Output, SendError};
 
 impl Connection {
     /// The same connection with compression, as its opening handshake agreed on it. How it is done
@@ -45,18 +45,13 @@ impl Connection {
     /// Forgets what was sent: the next message is compressed alone. What the peer may still refer to
     /// is kept.
     pub fn park(&mut self) {
-        if let Some(contexts) = &mut self.contexts {
-            contexts.sent = None;
-            if contexts.is_empty() {
-                self.contexts = None;
-            }
-        }
+        self.contexts.drop_sent();
     }
 
     /// When it is to be [parked](Self::park).
     #[inline]
-    pub(super) fn park_deadline(&self, now: u64) -> Option<u64> {
-        let contexts = self.contexts.as_ref()?;
+    pub(in crate::protocol) fn park_deadline(&self, now: u64) -> Option<u64> {
+        let contexts = self.contexts.get()?;
         contexts.sent.as_ref()?;
         let age = contexts.sent_at.map_or(0, |stamp| stamp.age(now));
         Some(now.saturating_add(u64::from(self.policy().idle?.saturating_sub(age))))
@@ -64,8 +59,8 @@ impl Connection {
 
     /// Parks it where its time has come.
     #[inline]
-    pub(super) fn park_if_due(&mut self, now: u64) {
-        if let Some(contexts) = &mut self.contexts {
+    pub(in crate::protocol) fn park_if_due(&mut self, now: u64) {
+        if let Some(contexts) = self.contexts.get_mut() {
             contexts.sent_at.get_or_insert(Stamp::at(now));
             if self.park_deadline(now).is_some_and(|at| at <= now) {
                 self.park();
@@ -87,7 +82,7 @@ impl Connection {
     #[inline]
     pub(crate) fn compresses_fragment(&self, opcode: OpCode, len: usize) -> bool {
         match opcode {
-            OpCode::Continuation => self.contexts.as_ref().is_some_and(|contexts| contexts.fragmenting),
+            OpCode::Continuation => self.contexts.get().is_some_and(|contexts| contexts.fragmenting),
             _ => self.compresses(len),
         }
     }
@@ -98,8 +93,21 @@ impl Connection {
         if opcode == OpCode::Continuation { Deflaters::most_of_fragment(len) } else { len }
     }
 
+    /// Sends a frame's payload compressed, if the message is to be compressed.
+    #[inline]
+    pub(in crate::protocol) fn try_send_compressed(
+        &mut self,
+        opcode: OpCode,
+        fin: bool,
+        payload: &[u8],
+        output: &mut Output,
+    ) -> Option<Result<(), SendError>> {
+        let compresses = self.compresses_fragment(opcode, payload.len());
+        compresses.then(|| self.send_compressed(opcode, fin, payload, output))
+    }
+
     #[inline(never)]
-    pub(super) fn send_compressed(
+    fn send_compressed(
         &mut self,
         opcode: OpCode,
         fin: bool,
@@ -150,7 +158,7 @@ impl Connection {
         output: &mut Output,
     ) -> Planned {
         // The peer's window gets it. This end begins one for messages of its own only.
-        if let Some(sent) = self.contexts.as_mut().and_then(|contexts| contexts.sent.as_mut()) {
+        if let Some(sent) = self.contexts.get_mut().and_then(|contexts| contexts.sent.as_mut()) {
             sent.push(message);
         }
         self.planned_extended(COMPRESSED, opcode, true, len, output)
@@ -169,7 +177,7 @@ impl Connection {
         if fin && opcode != OpCode::Continuation && !own.takeover() {
             return deflaters.deflate(payload, own, level);
         }
-        let contexts = self.contexts.get_or_insert_default();
+        let contexts = self.contexts.get_or_insert();
         let history = contexts.sent.get_or_insert_with(|| History::new(own.bits()));
         let compressed = match opcode {
             OpCode::Continuation => Some(deflaters.deflate_next(payload, fin, history, level)),
@@ -183,17 +191,5 @@ impl Connection {
             self.park();
         }
         compressed
-    }
-}
-
-impl Output {
-    /// Takes the compressor, made for the first message that is compressed.
-    pub(crate) fn take_compressor(&mut self) -> Compressor {
-        self.compressor.take().unwrap_or_default()
-    }
-
-    pub(crate) fn put_compressor(&mut self, mut compressor: Compressor) {
-        compressor.0.trim();
-        self.compressor = Some(compressor);
     }
 }

@@ -1,43 +1,52 @@
-//! What compression keeps beside a message: what was agreed on, and what was sent and received before.
+//! What compression keeps between messages: what was negotiated, and what was sent and received before.
 #![forbid(unsafe_code)]
 
-use super::Role;
-use super::stamp::Stamp;
 use crate::deflate::{Agreed, Context, Deflaters, History, WindowBits};
+use crate::protocol::Role;
+use crate::protocol::millis::Stamp;
 use alloc::boxed::Box;
 use core::num::NonZeroU8;
 
-/// RSV1, the "Per-Message Compressed" bit (section 6).
+/// RSV1, the "Per-Message Compressed" bit (RFC 7692, section 6).
 pub(super) const COMPRESSED: u8 = 0x4;
 
-/// What a connection remembers of earlier messages, from the first one on that makes it so; and of the
-/// fragments of one that is being sent.
+/// What a connection remembers of earlier messages: nothing until the first message that may be referred
+/// to.
 #[derive(Debug, Default)]
-pub(super) struct Contexts {
+pub(in crate::protocol) struct Contexts(Option<Box<Windows>>);
+
+/// The ends of the messages before, and the state of a fragmented one that is being sent.
+#[derive(Debug, Default)]
+pub(super) struct Windows {
     pub(super) sent: Option<History>,
-    /// When something was last added to it; where that is not known, the next time that is told.
+    /// When something was last added to `sent`. If the time was not known, the next time that is known.
     pub(super) sent_at: Option<Stamp>,
     /// The fragmented message that is being sent is compressed.
     pub(super) fragmenting: bool,
     pub(super) received: Option<History>,
 }
 
-/// What an [`Output`] has for compressing; taken from it for the length of a message.
+/// The thread's compressors, taken from the [`Output`](crate::protocol::Output) while a message is compressed.
 #[derive(Debug, Default)]
 pub(crate) struct Compressor(pub(super) Box<Deflaters>);
 
 impl Compressor {
-    /// Compresses a message that stands alone.
+    /// Compresses a message by itself, for any number of connections.
     #[cfg(feature = "std")]
     pub(crate) fn deflate(&mut self, message: &[u8], context: Context, level: u8) -> Option<&[u8]> {
         self.0.deflate(message, context, level)
     }
+
+    /// Gives back what a large message has grown.
+    pub(in crate::protocol) fn trim(&mut self) {
+        self.0.trim();
+    }
 }
 
-/// What one end has to know of what was agreed on, in a byte: how far back what it sends may refer,
-/// and into what window of earlier messages the peer's may.
+/// What one end needs of what was negotiated, in a byte: its own window and whether it outlives a message,
+/// and the window of earlier messages to which the peer's may refer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Directions(NonZeroU8);
+pub(in crate::protocol) struct Directions(NonZeroU8);
 
 impl Directions {
     /// The ways of sending: with and without takeover, each for eight windows.
@@ -64,19 +73,55 @@ impl Directions {
     }
 }
 
+/// Returns the reserved bits that have a meaning in the first frame of a message.
+#[inline]
+pub(in crate::protocol) fn extension_bits(directions: Option<Directions>) -> u8 {
+    if directions.is_some() { COMPRESSED } else { 0 }
+}
+
 fn bits(index: u8) -> WindowBits {
     WindowBits::new(WindowBits::MIN.get() + index).unwrap_or(WindowBits::MAX)
 }
 
 impl Contexts {
-    /// Heap bytes held, its own included.
-    pub(super) fn held(&self) -> usize {
-        let held = |history: &Option<History>| history.as_ref().map_or(0, History::held);
-        size_of::<Self>() + held(&self.sent) + held(&self.received)
+    #[inline]
+    pub(super) fn get(&self) -> Option<&Windows> {
+        self.0.as_deref()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.sent.is_none() && self.received.is_none() && !self.fragmenting
+    pub(super) fn get_mut(&mut self) -> Option<&mut Windows> {
+        self.0.as_deref_mut()
+    }
+
+    pub(super) fn get_or_insert(&mut self) -> &mut Windows {
+        self.0.get_or_insert_default()
+    }
+
+    /// Whether nothing is remembered.
+    #[inline]
+    pub(in crate::protocol) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Drops everything.
+    pub(in crate::protocol) fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// Drops what was sent: the next message is compressed by itself.
+    pub(super) fn drop_sent(&mut self) {
+        if let Some(windows) = &mut self.0 {
+            windows.sent = None;
+            if windows.received.is_none() && !windows.fragmenting {
+                self.0 = None;
+            }
+        }
+    }
+
+    /// Returns the heap bytes it holds.
+    pub(in crate::protocol) fn held(&self) -> usize {
+        let held = |history: &Option<History>| history.as_ref().map_or(0, History::held);
+        self.get().map_or(0, |windows| size_of::<Windows>() + held(&windows.sent) + held(&windows.received))
     }
 }
 
