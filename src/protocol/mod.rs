@@ -16,10 +16,6 @@ mod buffer;
 mod close;
 mod config;
 mod connection;
-#[cfg(feature = "deflate")]
-mod deflate;
-#[cfg(not(feature = "deflate"))]
-#[path = "deflate/off.rs"]
 mod deflate;
 mod error;
 mod event;
