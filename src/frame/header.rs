@@ -9,10 +9,8 @@
 //! ```
 //!
 //! Decoding rejects only what is invalid in every state of every endpoint: a reserved opcode, a length not in
-//! its
-//! shortest form, or a length with its top bit set. The protocol decides whether a header is allowed in the
-//! current
-//! state.
+//! its shortest form, or a length with its top bit set. The protocol decides whether a header is allowed in
+//! the current state.
 #![forbid(unsafe_code)]
 
 use super::OpCode;
@@ -70,10 +68,8 @@ pub enum Decoded {
     /// The header is incomplete: more bytes are needed.
     Partial {
         /// The smallest header that these bytes can become, once the first two are present: its length is the
-        /// smallest
-        /// that they allow and its key is zero. If a rule rejects this header, it rejects every header that
-        /// these bytes
-        /// can become.
+        /// smallest that they allow and its key is zero. If a rule rejects this header, it rejects every
+        /// header that these bytes can become.
         least: Option<Header>,
         /// The minimum total size of the header in bytes.
         needed: usize,
@@ -86,8 +82,7 @@ pub enum HeaderError {
     /// One of the ten opcodes reserved by RFC 6455.
     ReservedOpcode,
     /// A length in more bytes than needed: "the minimal number of bytes MUST be used to encode the length"
-    /// (section
-    /// 5.2).
+    /// (section 5.2).
     LengthNotMinimal,
     /// A 64-bit length with its top bit set: "the most significant bit MUST be 0" (section 5.2).
     LengthTopBit,
@@ -173,8 +168,7 @@ impl Header {
         let (masked, key_size) = if self.mask.is_some() { (0x80, 4_u8) } else { (0, 0) };
         let key = u128::from(u32::from_le_bytes(self.mask.unwrap_or_default()));
         // The header is built in one number, lowest byte first: the first two bytes, the length
-        // (byte-swapped, so that it
-        // is in network order), then the key.
+        // (byte-swapped, so that it is in network order), then the key.
         let encoded = |len7: u8, rest: u128, size: u8| {
             let start = u128::from(u16::from_le_bytes([first, masked | len7]));
             let size = u128::from(size + key_size) << (8 * EncodedHeader::SIZE_AT);
@@ -210,8 +204,7 @@ impl Extent {
     }
 
     /// Reads the fields of a header whose mask bit should be `masked`. For a short payload, one comparison
-    /// checks
-    /// both the length and the mask bit.
+    /// checks both the length and the mask bit.
     #[inline(always)]
     pub(crate) fn of_expected(bytes: &[u8; MAX_HEADER_SIZE], masked: bool) -> Option<Self> {
         Self::without_mask_bit(bytes, u8::from(masked) << 7).ok()

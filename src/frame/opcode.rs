@@ -4,8 +4,7 @@
 /// The type of a frame: its opcode (RFC 6455, section 5.2).
 ///
 /// The ten values that the RFC reserves have no variant. A frame that carries one of them fails to decode,
-/// with
-/// [`HeaderError::ReservedOpcode`](super::HeaderError::ReservedOpcode).
+/// with [`HeaderError::ReservedOpcode`](super::HeaderError::ReservedOpcode).
 ///
 /// ```
 /// use websocket_stream::OpCode;

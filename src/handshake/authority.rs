@@ -16,8 +16,7 @@ pub(super) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     let is_host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => is_address(address),
         // "reg-name = *( unreserved / pct-encoded / sub-delims )". The host of an http URI is not empty (RFC
-        // 9110,
-        // section 4.2.1). An IPv4 address has the form of a name.
+        // 9110, section 4.2.1). An IPv4 address has the form of a name.
         None => !host.is_empty() && is_made_of(host, |byte| is_unreserved(byte) || is_sub_delim(byte)),
     };
     if !is_host {
@@ -35,8 +34,7 @@ pub(super) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// Returns whether brackets may enclose the text: "IP-literal = "[" ( IPv6address / IPvFuture  ) "]"". A zone
-/// is not
-/// allowed: "This syntax does not support IPv6 scoped addressing zone identifiers".
+/// is not allowed: "This syntax does not support IPv6 scoped addressing zone identifiers".
 fn is_address(text: &str) -> bool {
     match text.strip_prefix(['v', 'V']) {
         // "IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )".
@@ -52,8 +50,7 @@ fn is_address(text: &str) -> bool {
 }
 
 /// Splits an authority into the parts before and after the zone of its address. Without a zone, the second
-/// part is
-/// empty. A zone has the form of RFC 6874, `%25eth0`, or that of displayed addresses, `%eth0`.
+/// part is empty. A zone has the form of RFC 6874, `%25eth0`, or that of displayed addresses, `%eth0`.
 pub(super) fn without_zone(authority: &str) -> (&str, &str) {
     let parts = || {
         let (address, rest) = authority.split_once('%')?;

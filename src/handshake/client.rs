@@ -149,8 +149,7 @@ impl fmt::Debug for ClientHandshake {
 }
 
 /// Collects heads up to the final response: "a client MUST be able to parse one or more 1xx responses
-/// received
-/// prior to a final response" (RFC 9110, section 15.2).
+/// received prior to a final response" (RFC 9110, section 15.2).
 fn final_response(
     collector: &mut Collector,
     bytes: &[u8],
@@ -266,8 +265,7 @@ pub enum ResponseFault {
         /// The status code.
         status: u16,
         /// How many of the bytes passed last belong to the head of the response; its body follows them. 0 if
-        /// the
-        /// fault is repeated.
+        /// the fault is repeated.
         used: usize,
     },
     /// The server accepted the request before all of it was sent. Only a stream can detect this.

@@ -48,10 +48,8 @@ impl ClientRequest {
     /// `[::1]:8080`. A path with a query is, for example, `/chat?room=1`; an empty path means `/`.
     ///
     /// Neither is encoded here. Pass a host name that is not ASCII in its ASCII form (Punycode), and
-    /// percent-encode
-    /// characters that are not allowed in a path or query (RFC 3986, sections 3.3 and 3.4). Omit the port if
-    /// it is the
-    /// scheme's default: 80, or 443 with TLS.
+    /// percent-encode characters that are not allowed in a path or query (RFC 3986, sections 3.3 and 3.4).
+    /// Omit the port if it is the scheme's default: 80, or 443 with TLS.
     ///
     /// The zone of an IPv6 address, as in `[fe80::1%eth0]`, is removed: it has no meaning for the server.
     pub fn new(host: &str, path: &str) -> Self {
@@ -74,8 +72,7 @@ impl ClientRequest {
     /// Adds a header line. Existing lines with this name are kept.
     ///
     /// The handshake itself writes `Host`, `Origin`, `Upgrade`, `Connection`, `Content-Length`,
-    /// `Transfer-Encoding` and
-    /// every header that begins with `Sec-WebSocket-`.
+    /// `Transfer-Encoding` and every header that begins with `Sec-WebSocket-`.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push(name, value.as_ref(), &["Host", "Origin"]);
@@ -209,8 +206,7 @@ pub enum RequestError {
     /// The host is not a valid name or address, with or without a port.
     Host,
     /// The path does not begin with `/`, has a fragment, has a `%` without two hexadecimal digits, or has a
-    /// character
-    /// that must be percent-encoded, such as a space, `"` or `|`.
+    /// character that must be percent-encoded, such as a space, `"` or `|`.
     Path,
     /// A header name is not a token.
     HeaderName,

@@ -7,12 +7,10 @@
 //! ```
 //!
 //! The parser does not allocate and reads each byte a fixed number of times. The header may span several
-//! lines.
-//! Whitespace is allowed around every token, and list elements may be empty. So may the whole list: the
-//! grammar does
-//! not allow this, but an empty list requests nothing. All other violations of the grammar fail the
-//! handshake: "the
-//! recipient of such malformed data MUST immediately _Fail the WebSocket Connection_".
+//! lines. Whitespace is allowed around every token, and list elements may be empty. So may the whole list:
+//! the grammar does not allow this, but an empty list requests nothing. All other violations of the grammar
+//! fail the handshake: "the recipient of such malformed data MUST immediately _Fail the WebSocket
+//! Connection_".
 #![forbid(unsafe_code)]
 
 use super::head::Values;
@@ -62,8 +60,7 @@ impl<'a> Extension<'a> {
     /// Returns the parameters in order, each with its value if it has one. Duplicates are kept.
     ///
     /// The value of a quoted string has no quotes, but keeps its backslashes. No token contains a backslash,
-    /// so a value
-    /// with one never equals a value that an extension defines.
+    /// so a value with one never equals a value that an extension defines.
     pub const fn params(&self) -> Params<'a> {
         Params(Cursor(self.params))
     }
@@ -157,8 +154,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the text from an opening quote up to the closing one: "when using the quoted-string syntax
-    /// variant, the
-    /// value after quoted-string unescaping MUST conform to the 'token' ABNF".
+    /// variant, the value after quoted-string unescaping MUST conform to the 'token' ABNF".
     fn quoted(&mut self) -> Result<&'a str, MalformedExtensions> {
         let mut end = 0;
         loop {

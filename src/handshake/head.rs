@@ -1,10 +1,8 @@
 //! The head of an HTTP message, collected as it arrives and parsed once it is complete.
 //!
 //! The collector searches for the empty line that ends a head, and reads each byte once. It rejects at once
-//! what a
-//! parser must never repair: a line that does not end in CRLF, a NUL, and a first byte that cannot begin a
-//! start
-//! line. All else is checked when the head is complete.
+//! what a parser must never repair: a line that does not end in CRLF, a NUL, and a first byte that cannot
+//! begin a start line. All else is checked when the head is complete.
 #![forbid(unsafe_code)]
 
 use super::token::{is_token_byte, is_whitespace};
@@ -19,8 +17,7 @@ use httparse::{EMPTY_HEADER, Error, Header, ParserConfig, Status};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HeadLimits {
     /// The maximum size in bytes, including the final empty line; 16 KiB by default, which browsers and
-    /// proxies stay
-    /// below. At most 2^32 - 1.
+    /// proxies stay below. At most 2^32 - 1.
     pub bytes: usize,
     /// The maximum number of header lines; 100 by default.
     pub headers: usize,
@@ -43,8 +40,7 @@ pub enum Received {
     /// The head is incomplete, and all bytes were consumed.
     Partial,
     /// The head is complete: it ends after the first `used` of the bytes passed last. The bytes after it
-    /// belong to
-    /// the connection's first frame.
+    /// belong to the connection's first frame.
     Complete {
         /// The number of bytes consumed.
         used: usize,
@@ -136,8 +132,7 @@ impl Collector {
                 None => None,
             };
             // A NUL, or a bare LF: "a recipient MAY recognize a single LF as a line terminator" (RFC 9112,
-            // section
-            // 2.2), but a difference between two recipients allows request smuggling.
+            // section 2.2), but a difference between two recipients allows request smuggling.
             if rest[index] == 0 || before != Some(&b'\r') {
                 return Err(HeadFault::Malformed);
             }
@@ -163,8 +158,7 @@ impl Collector {
     }
 
     /// Takes the head's bytes and its number of header lines. The collector is empty afterwards, but the
-    /// bytes still
-    /// count towards its limit.
+    /// bytes still count towards its limit.
     fn take(&mut self) -> (Vec<u8>, usize) {
         self.line = 0;
         let lines = core::mem::take(&mut self.lines);
@@ -238,10 +232,8 @@ fn whole(
     match parsed {
         Ok(Status::Complete(size)) if size == bytes.len() => Ok(()),
         // The parser reports this for any text in the version's place other than HTTP/1.0 and HTTP/1.1.
-        // HTTP/1.2 is
-        // refused too: "SHOULD process the message as if it was in the highest minor version" (RFC 9110,
-        // section
-        // 6.2) is about a version that does not exist.
+        // HTTP/1.2 is refused too: "SHOULD process the message as if it was in the highest minor version"
+        // (RFC 9110, section 6.2) is about a version that does not exist.
         Err(Error::Version) if version(start_line(bytes)).is_some_and(is_version) => Err(HeadFault::Version),
         _ => Err(HeadFault::Malformed),
     }
@@ -254,8 +246,7 @@ fn start_line(head: &[u8]) -> &[u8] {
 }
 
 /// Returns whether this is an HTTP version: "HTTP-version = HTTP-name "/" DIGIT "." DIGIT", and "HTTP-version
-/// is
-/// case-sensitive" (RFC 9112, section 2.3).
+/// is case-sensitive" (RFC 9112, section 2.3).
 fn is_version(text: &[u8]) -> bool {
     matches!(text, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
@@ -375,8 +366,7 @@ pub(super) struct ResponseHead {
 /// The header lines of a head, in order.
 ///
 /// Names are as they were sent; compare them without regard to case. Values have no surrounding whitespace.
-/// If a value
-/// in a response was folded over several lines, it is joined with spaces.
+/// If a value in a response was folded over several lines, it is joined with spaces.
 #[derive(Debug, Clone)]
 pub struct Headers<'a> {
     head: &'a Head,

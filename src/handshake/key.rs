@@ -14,8 +14,7 @@ pub(super) const KEY_LEN: usize = 24;
 /// Returns the `Sec-WebSocket-Accept` value for a `Sec-WebSocket-Key`.
 ///
 /// This is base64 of the SHA-1 of the key followed by a fixed GUID (RFC 6455, section 4.2.2, item 5.4). `key`
-/// is the
-/// header's value without surrounding whitespace.
+/// is the header's value without surrounding whitespace.
 ///
 /// ```
 /// use websocket_stream::handshake::accept_key;

@@ -7,8 +7,7 @@ use super::token::{as_token, is_token, is_whitespace};
 /// The elements of a list that may continue over several header lines.
 ///
 /// Whitespace around elements is removed and empty elements are skipped: "null elements are allowed, but do
-/// not
-/// contribute".
+/// not contribute".
 #[derive(Debug, Clone)]
 pub(super) struct Elements<'a> {
     lines: Values<'a>,

@@ -1,10 +1,8 @@
 //! Floor 1: the opening handshake (RFC 6455, section 4), in both roles.
 //!
 //! [`ServerHandshake`] parses a client's request and writes the response. [`ClientHandshake`] writes a
-//! request and
-//! parses the server's response. Neither uses a socket, a clock or a source of random numbers: the bytes and
-//! the
-//! nonce are arguments.
+//! request and parses the server's response. Neither uses a socket, a clock or a source of random numbers:
+//! the bytes and the nonce are arguments.
 //!
 //! # Laws
 //!

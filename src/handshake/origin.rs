@@ -8,16 +8,14 @@ use super::response::Response;
 /// Decides which pages may open a connection.
 ///
 /// Browsers let any page open a WebSocket to any server, and send the user's cookies with the request: the
-/// same-origin
-/// policy does not apply. A server that identifies users by a cookie must therefore check the `Origin`.
-/// Otherwise any
-/// page that a user visits can act in the user's name (cross-site WebSocket hijacking). The response to a
-/// page that may
-/// not connect is [`Response::forbidden`](super::Response::forbidden).
+/// same-origin policy does not apply. A server that identifies users by a cookie must therefore check the
+/// `Origin`. Otherwise any page that a user visits can act in the user's name (cross-site WebSocket
+/// hijacking). The response to a page that may not connect is
+/// [`Response::forbidden`](super::Response::forbidden).
 ///
 /// Browsers always send an `Origin`. A request without one is from another kind of program, which could send
-/// any value,
-/// so every policy allows it. The policy protects users of browsers; it does not authenticate clients.
+/// any value, so every policy allows it. The policy protects users of browsers; it does not authenticate
+/// clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OriginPolicy<'a> {
@@ -26,17 +24,14 @@ pub enum OriginPolicy<'a> {
     /// Pages with the host and port that the request is addressed to.
     ///
     /// Behind a proxy, this needs the original `Host`. The scheme is not compared, because a server behind a
-    /// proxy does
-    /// not know its own.
+    /// proxy does not know its own.
     #[default]
     Same,
     /// Pages of these origins, such as `https://example.com` or `http://localhost:8080`. The scheme is the
-    /// page's: `https`,
-    /// not `wss`.
+    /// page's: `https`, not `wss`.
     ///
     /// Letter case, a default port and a trailing `/` are ignored. An entry with a path matches nothing,
-    /// because an
-    /// origin has no path. `null` matches pages that have no origin.
+    /// because an origin has no path. `null` matches pages that have no origin.
     List(&'a [&'a str]),
 }
 
@@ -90,8 +85,7 @@ fn is_same(origin: &str, authority: &str) -> bool {
 }
 
 /// Returns whether two texts are the same origin: "If the two origins are scheme/host/port triples, return
-/// true if,
-/// and only if, the two origins have identical schemes, hosts, and ports" (RFC 6454, section 5).
+/// true if, and only if, the two origins have identical schemes, hosts, and ports" (RFC 6454, section 5).
 fn is_origin(listed: &str, origin: &str) -> bool {
     let split = |text| {
         let (scheme, authority) = str::split_once(text, "://")?;

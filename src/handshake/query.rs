@@ -9,11 +9,9 @@ use alloc::vec::Vec;
 /// [`Request::query_pairs`](super::Request::query_pairs).
 ///
 /// The form is that of the [URL standard](https://url.spec.whatwg.org/#urlencoded-parsing): pairs are
-/// separated by
-/// `&`, name and value by the first `=`; `+` is a space, and `%` begins an escape. Empty pairs are skipped. A
-/// pair
-/// without `=` has an empty value. An invalid escape is kept as it is, and bytes that are not UTF-8 become
-/// U+FFFD.
+/// separated by `&`, name and value by the first `=`; `+` is a space, and `%` begins an escape. Empty pairs
+/// are skipped. A pair without `=` has an empty value. An invalid escape is kept as it is, and bytes that are
+/// not UTF-8 become U+FFFD.
 #[derive(Debug, Clone)]
 pub struct QueryPairs<'a> {
     rest: &'a str,

@@ -63,10 +63,8 @@ impl<'a> Request<'a> {
     /// Returns the host that the client addresses, with the port if there is one.
     ///
     /// In a faulty request, returns `None` if there is not exactly one valid host. The host is the value of
-    /// the `Host`
-    /// header, unless the request target is a whole URI: then a server "MUST ignore the received Host header
-    /// field"
-    /// (RFC 9112, section 3.2.2).
+    /// the `Host` header, unless the request target is a whole URI: then a server "MUST ignore the received
+    /// Host header field" (RFC 9112, section 3.2.2).
     pub fn host(&self) -> Option<&'a str> {
         let host = match (self.target().authority, self.head().only("Host")) {
             (Some(authority), _) => authority,
@@ -79,8 +77,7 @@ impl<'a> Request<'a> {
     /// Returns the origin of the page whose script opens the connection, such as `https://example.com`.
     ///
     /// Browsers always send it; other clients may omit it. An [`OriginPolicy`](super::OriginPolicy) decides
-    /// whether it
-    /// may connect.
+    /// whether it may connect.
     pub fn origin(&self) -> Option<&'a str> {
         self.header("Origin").and_then(|value| str::from_utf8(value).ok())
     }
@@ -209,8 +206,7 @@ impl<'a> Target<'a> {
     }
 
     /// Returns whether a handshake may request this target: a resource name, which is a path with an optional
-    /// query, or
-    /// an absolute URI that has one (RFC 6455, section 4.2.1, item 1).
+    /// query, or an absolute URI that has one (RFC 6455, section 4.2.1, item 1).
     pub(super) fn is_valid(&self) -> bool {
         self.path.starts_with('/')
             && is_visible(self.path)
@@ -230,8 +226,7 @@ fn is_known(scheme: &str) -> bool {
 }
 
 /// Returns whether this is an absolute URI with a scheme whose grammar is not known here: "scheme = ALPHA *(
-/// ALPHA /
-/// DIGIT / "+" / "-" / "." )" (RFC 3986, section 3.1).
+/// ALPHA / DIGIT / "+" / "-" / "." )" (RFC 3986, section 3.1).
 fn is_foreign(target: &str) -> bool {
     target.split_once("://").is_some_and(|(scheme, rest)| {
         let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -243,12 +238,10 @@ fn is_foreign(target: &str) -> bool {
 }
 
 /// Returns whether text has only visible ASCII characters and no `#`: "Fragment identifiers are meaningless
-/// in the
-/// context of WebSocket URIs" (RFC 6455, section 3).
+/// in the context of WebSocket URIs" (RFC 6455, section 3).
 ///
 /// RFC 3986 requires percent-encoding of some other characters too, but browsers do not encode `[`, `]`, `\`,
-/// `^`, a
-/// backquote, `{`, `|`, `}` or an invalid `%` in a query.
+/// `^`, a backquote, `{`, `|`, `}` or an invalid `%` in a query.
 fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }

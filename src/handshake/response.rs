@@ -60,8 +60,7 @@ impl Response {
     /// Chooses among the extensions that the client offers. Only with 101.
     ///
     /// The list is in the grammar of `Sec-WebSocket-Extensions`. This only negotiates the extensions; the
-    /// caller must
-    /// implement them.
+    /// caller must implement them.
     #[must_use]
     pub fn extensions(mut self, list: &str) -> Self {
         self.extensions = Some(list.to_string());
@@ -71,8 +70,7 @@ impl Response {
     /// Adds a header line. Existing lines with this name are kept.
     ///
     /// The handshake itself writes `Upgrade`, `Connection`, `Content-Length`, `Transfer-Encoding` and every
-    /// header that
-    /// begins with `Sec-WebSocket-`.
+    /// header that begins with `Sec-WebSocket-`.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push(name, value.as_ref(), &[]);
@@ -164,8 +162,7 @@ impl Response {
         }
         // "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx
         // (Informational) or 204 (No Content)" (RFC 9110, section 8.6). In a 304 it would be the length of
-        // the
-        // corresponding 200.
+        // the corresponding 200.
         if !matches!(self.status, 204 | 304) {
             fields::write(out, "Content-Length", self.body.len().to_string().as_bytes());
         }

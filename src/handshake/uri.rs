@@ -28,9 +28,8 @@ pub(super) fn is_made_of(text: &str, may_stand: impl Fn(u8) -> bool) -> bool {
 }
 
 /// Returns whether text is a valid path and query: "pchar = unreserved / pct-encoded / sub-delims / ":" /
-/// "@"",
-/// with slashes between the segments of the path, and "query = *( pchar / "/" / "?" )" (sections 3.3 and
-/// 3.4).
+/// "@"", with slashes between the segments of the path, and "query = *( pchar / "/" / "?" )" (sections 3.3
+/// and 3.4).
 pub(super) fn is_path_and_query(text: &str) -> bool {
     let may_stand =
         |byte| is_unreserved(byte) || is_sub_delim(byte) || matches!(byte, b':' | b'@' | b'/' | b'?');

@@ -1,6 +1,5 @@
 //! Masking (RFC 6455, section 5.3): each payload byte is combined with a byte of a four-byte key by exclusive
-//! or.
-//! One operation both masks and unmasks.
+//! or. One operation both masks and unmasks.
 //!
 //! The only algorithm is in [`vector`], for vectors of any width. The instruction sets supply the vectors:
 //!

@@ -1,10 +1,8 @@
 //! Masking with vectors of any width.
 //!
 //! Whole vectors cover every length: the last one ends at the last byte, so it overlaps the one before it. It
-//! is
-//! loaded before the other is stored, so it reads unmasked input even when masking in place. Both write the
-//! same
-//! value to the bytes that they share.
+//! is loaded before the other is stored, so it reads unmasked input even when masking in place. Both write
+//! the same value to the bytes that they share.
 
 /// A machine word or vector: a multiple of four bytes, at any alignment.
 ///
@@ -13,8 +11,7 @@
 /// Each function does what its documentation says and touches nothing else.
 ///
 /// They may be called only if the processor has the instructions of the implementation. `load` and `store`
-/// need a
-/// pointer that is valid for `size_of::<Self>()` bytes.
+/// need a pointer that is valid for `size_of::<Self>()` bytes.
 pub(in crate::frame) unsafe trait Vector: Copy {
     /// Returns the key's four bytes, repeated.
     unsafe fn splat(key: Key) -> Self;
@@ -62,8 +59,7 @@ impl Key {
 /// # Safety
 ///
 /// `len` is at most twice the size of `V`, which is 16. `from` is valid for reads of `len` bytes and `to` for
-/// writes
-/// of `len` bytes; they are the same, or do not overlap. The processor has the instructions of `V`.
+/// writes of `len` bytes; they are the same, or do not overlap. The processor has the instructions of `V`.
 #[inline(always)]
 pub(in crate::frame) unsafe fn copy_short<V: Vector>(
     to: *mut u8,
@@ -153,8 +149,7 @@ pub(in crate::frame) unsafe fn copy_long<V: Vector>(to: *mut u8, from: *const u8
 }
 
 /// Copies `N` vectors at a time, starting at `at`, while the last of them begins before `end`. Returns the
-/// start of
-/// the next one.
+/// start of the next one.
 ///
 /// # Safety
 ///

@@ -1,10 +1,8 @@
 //! Unmasks and validates text in one pass, in blocks.
 //!
 //! Most text is ASCII. While it is, a block is validated by its top bits while it is in registers for
-//! unmasking. From
-//! the first block that is not ASCII, blocks of 64 bytes are unmasked and passed to the validator of
-//! `simdutf8` while
-//! they are in the first-level cache.
+//! unmasking. From the first block that is not ASCII, blocks of 64 bytes are unmasked and passed to the
+//! validator of `simdutf8` while they are in the first-level cache.
 #![allow(unsafe_code)]
 
 use crate::frame::mask::{self, Key, vector::Vector};
@@ -155,8 +153,7 @@ unsafe fn in_one_pass<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key:
 /// # Safety
 ///
 /// `bytes` is valid for reads and writes of `len` bytes, and `len` is at least the size of `V`. The processor
-/// has
-/// the instructions of `V`.
+/// has the instructions of `V`.
 #[inline(always)]
 unsafe fn unmask_ascii<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize {
     let size = size_of::<V>();
@@ -234,8 +231,7 @@ unsafe fn unmask_text<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key:
     let rest = blocks.into_remainder();
     if !rest.is_empty() {
         // The rest is padded with zeros, which are valid characters. The block is read from the masked bytes,
-        // because
-        // reading bytes that were just stored would stall.
+        // because reading bytes that were just stored would stall.
         let mut block = [0; BLOCK];
         mask::mask_into_at(&mut block, rest, key);
         mask::mask_at(rest, key);

@@ -10,8 +10,7 @@ use alloc::{vec, vec::Vec};
 /// Half a page: the offset of a large message in its buffer.
 ///
 /// A large buffer begins at or near the start of a page, and so do the kernel's. If source and destination
-/// have
-/// nearly the same offset within their pages, processors mistake one for the other and copy at half the
+/// have nearly the same offset within their pages, processors mistake one for the other and copy at half the
 /// speed.
 const OFF: usize = 2048;
 
@@ -96,8 +95,7 @@ impl MessageBuffer {
     /// Makes [`spare`](Self::spare) at least `least` bytes long.
     ///
     /// If it is shorter, the storage doubles, but to no more than a message of `wanted` bytes needs, so that
-    /// many small
-    /// steps need few reallocations.
+    /// many small steps need few reallocations.
     pub fn make_room(&mut self, least: usize, wanted: usize) {
         if self.spare().len() < least {
             let doubled = self.room().saturating_mul(2).min(wanted);
@@ -131,8 +129,7 @@ impl MessageBuffer {
     /// them.
     ///
     /// `offset` is the index of the first of them in the frame's payload. If `n` exceeds the spare bytes, all
-    /// of those
-    /// are committed.
+    /// of those are committed.
     ///
     /// # Errors
     ///
@@ -201,10 +198,8 @@ impl MessageBuffer {
             return None;
         }
         // SAFETY: `text` validated every committed byte, in order and without a gap, and found no error; it
-        // is
-        // complete, so they are whole characters. Nothing writes to committed bytes. `cut` restarts the
-        // validator only
-        // after removing the incomplete character, so whole characters precede it.
+        // is complete, so they are whole characters. Nothing writes to committed bytes. `cut` restarts the
+        // validator only after removing the incomplete character, so whole characters precede it.
         Some(unsafe { core::str::from_utf8_unchecked(self.as_bytes()) })
     }
 

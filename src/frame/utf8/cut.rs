@@ -6,8 +6,7 @@ use super::{Utf8Error, Utf8Validator};
 use crate::frame::mask::{Key, mask_into_at};
 
 /// The incomplete character that a text delivered in pieces keeps from one piece to the next, so that each
-/// piece
-/// consists of whole characters.
+/// piece consists of whole characters.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CutCharacter {
     bytes: [u8; 4],

@@ -1,6 +1,5 @@
 //! UTF-8 (RFC 3629), validated as it arrives: a text message that is not UTF-8 fails the connection (RFC
-//! 6455,
-//! section 8.1).
+//! 6455, section 8.1).
 #![allow(unsafe_code)]
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -21,8 +20,7 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Utf8Error {
     /// The index, in the given slice, of the first byte that cannot be part of a valid text. If the bytes end
-    /// within a
-    /// character, the slice's length.
+    /// within a character, the slice's length.
     pub at: usize,
 }
 

@@ -129,8 +129,7 @@ const fn is_continuation(byte: u8) -> bool {
 }
 
 /// Returns how many bytes at the end of a text belong to an incomplete character. `last` is the last three
-/// bytes of
-/// the text, or all of a shorter one.
+/// bytes of the text, or all of a shorter one.
 #[inline]
 pub(super) fn begun(last: &[u8]) -> usize {
     match last.iter().rposition(|&byte| !is_continuation(byte)) {
@@ -197,8 +196,7 @@ mod tests {
     }
 
     /// Feeds the bytes in pieces, masked if there is a key. Returns whether the text is complete, or the
-    /// index of
-    /// the first invalid byte.
+    /// index of the first invalid byte.
     fn fed(bytes: &[u8], cuts: &[usize], key: Option<[u8; 4]>) -> Result<bool, usize> {
         let mut validator = Utf8Validator::new();
         for cut in cuts.windows(2) {
