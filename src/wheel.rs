@@ -58,7 +58,7 @@ const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 #[derive(Debug, Clone)]
 pub struct Wheel {
     tick: u64,
-    /// The tick of the last time passed. No entry is in its slot.
+    /// The tick of the last `now`. No entry is in its slot.
     current: u64,
     /// The links of circular lists: first those of the list heads, then those of the keys.
     places: Vec<Place>,

@@ -29,7 +29,7 @@ pub struct Agreed {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Context(NonZeroU8);
 
-/// A server's answer to an offer that it accepts. `Display` gives the value of `Sec-WebSocket-Extensions`.
+/// A server's answer to an offer that it accepts. Displays as the value of `Sec-WebSocket-Extensions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Answer {
     agreed: Agreed,
@@ -69,7 +69,7 @@ impl core::error::Error for InvalidAnswer {}
 const TAKEOVER: u8 = 0x80;
 
 impl Context {
-    /// Creates a context of at most one window, in earlier messages too or only in the current one.
+    /// Creates a context with this window; `takeover` allows references to earlier messages.
     pub const fn new(bits: WindowBits, takeover: bool) -> Self {
         let takeover = if takeover { TAKEOVER } else { 0 };
         // A window's bits are never zero.

@@ -65,9 +65,10 @@ impl CloseCode {
 
     /// Returns whether this code may appear in a Close frame, in either direction.
     ///
-    /// Sendable are 1000 to 1003, 1007 to 1011, 1012 to 1014 (registered later with IANA), 3000 to 3999
-    /// (registered by libraries and applications) and 4000 to 4999 (private use). 1004 is reserved; 1005,
-    /// 1006 and 1015 "MUST NOT be set as a status code in a Close control frame" (RFC 6455, section 7.4.1).
+    /// The sendable codes are 1000 to 1003, 1007 to 1011, 1012 to 1014 (registered later with IANA), 3000 to
+    /// 3999 (registered by libraries and applications) and 4000 to 4999 (private use). 1004 is reserved;
+    /// 1005, 1006 and 1015 "MUST NOT be set as a status code in a Close control frame" (RFC 6455, section
+    /// 7.4.1).
     #[inline]
     pub const fn is_sendable(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)

@@ -115,7 +115,7 @@ impl Header {
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Decoded, HeaderError> {
         match bytes.first_chunk() {
-            // The path of almost every frame: no header is longer than these bytes.
+            // Almost every frame takes this path: no header is longer than these bytes.
             Some(start) => {
                 let (header, size) = Self::decode_whole(start)?;
                 Ok(Decoded::Complete { header, size })
@@ -210,7 +210,7 @@ impl Extent {
         Self::without_mask_bit(bytes, u8::from(masked) << 7).ok()
     }
 
-    /// Clears this mask bit. If the header has the other one, the top bit is set after that: not a valid
+    /// Toggles this mask bit. If the header has the other one, the top bit is then set, which is not a valid
     /// length.
     #[inline(always)]
     fn without_mask_bit(bytes: &[u8; MAX_HEADER_SIZE], bit: u8) -> Result<Self, HeaderError> {

@@ -100,7 +100,7 @@ impl Collector {
                 self.bytes.extend_from_slice(taken);
                 Ok(Received::Complete { used })
             }
-            // The end has not arrived, and there is no room left for it.
+            // The end has not arrived, and the limit leaves no room for it.
             None if self.room == 0 => Err(HeadFault::TooLarge),
             None => {
                 self.bytes.extend_from_slice(taken);

@@ -41,9 +41,8 @@ impl Response {
 
     /// Creates a response with this status, 200 to 599; 101 is [`accept`](Self::accept).
     ///
-    /// `Content-Length` and `Connection: close` are added, because the connection must be closed after any
-    /// response but
-    /// 101. A 426 also gets the headers that it requires.
+    /// A response other than 101 also gets `Connection: close`, because the connection must be closed after
+    /// it, and `Content-Length`, except with 204 and 304. A 426 also gets the headers that it requires.
     pub fn new(status: u16) -> Self {
         Self { status, subprotocol: None, extensions: None, fields: Fields::default(), body: Vec::new() }
     }
@@ -152,7 +151,7 @@ impl Response {
         out.extend_from_slice(reason(self.status).as_bytes());
         out.extend_from_slice(b"\r\n");
         // "A server that sends a 426 (Upgrade Required) response MUST send an Upgrade header field" (RFC
-        // 9110, section 7.8), and the version that is spoken (RFC 6455, section 4.4).
+        // 9110, section 7.8), and name the supported version (RFC 6455, section 4.4).
         if self.status == 426 {
             out.extend_from_slice(
                 b"Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n",

@@ -60,12 +60,12 @@ pub struct Faulty<T> {
     inner: Option<T>,
     random: StdRng,
     weather: Weather,
-    /// The disaster to come, after this many more calls.
+    /// The planned disaster, and the number of calls before it.
     coming: Option<(u32, Disaster)>,
     happened: Option<Disaster>,
     /// The end of the stream was received, and is permanent.
     ended: bool,
-    /// The sending direction was shut down: sending is no longer refused for now, but fails.
+    /// The sending direction was shut down: sends fail, and are no longer refused at random.
     shut: bool,
 }
 

@@ -117,12 +117,12 @@ impl Throttle {
 }
 
 impl MemoryStream {
-    /// Limits each later `recv` to `limit` bytes; with 0 it always blocks.
+    /// Limits each later `recv` to `limit` bytes; with 0 it returns `WouldBlock`.
     pub fn limit_recv(&self, limit: usize) {
         self.tune(|tuning| tuning.recv.limit = limit);
     }
 
-    /// Limits each later `send` or `send_vectored` to `limit` bytes; with 0 it always blocks.
+    /// Limits each later `send` or `send_vectored` to `limit` bytes; with 0 it returns `WouldBlock`.
     pub fn limit_send(&self, limit: usize) {
         self.tune(|tuning| tuning.send.limit = limit);
     }

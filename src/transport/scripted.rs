@@ -94,8 +94,8 @@ impl std::error::Error for ScriptBroken {}
 ///
 /// # Panics
 ///
-/// If it is dropped without `finish` after a deviation from the script, or before the script is completed,
-/// unless the thread is already panicking: a test cannot forget the check.
+/// Panics if it is dropped without `finish` after a deviation from the script, or before the script is
+/// completed, unless the thread is already panicking: a test cannot forget the check.
 #[derive(Debug)]
 pub struct Scripted {
     steps: VecDeque<Step>,

@@ -79,7 +79,7 @@ pub fn mask_into(to: &mut [u8], from: &[u8], key: [u8; 4], offset: usize) {
 ///
 /// # Panics
 ///
-/// If the lengths differ.
+/// Panics if the lengths differ.
 #[inline(always)]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     if from.len() <= SHORT && to.len() == from.len() {

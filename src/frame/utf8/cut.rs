@@ -25,7 +25,7 @@ impl CutCharacter {
         self.len == 0
     }
 
-    /// Keeps the incomplete character at the end of a masked piece, and returns its size.
+    /// Keeps the incomplete character at the end of a piece, and returns its size.
     ///
     /// `offset` is the index of `piece[0]` in the frame's payload, as in [`mask`](crate::frame::mask).
     ///

@@ -92,7 +92,7 @@ impl Utf8Validator {
         }
     }
 
-    /// Consumes a byte, and returns whether it may come next (RFC 3629, section 4).
+    /// Consumes a byte, and returns whether it may follow (RFC 3629, section 4).
     fn push(&mut self, byte: u8) -> bool {
         let fits = match (self.have, self.lead) {
             (0, _) => {
