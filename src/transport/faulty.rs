@@ -1,5 +1,4 @@
-//! A transport in bad weather, for tests: short calls, refusals, interruptions and a fault, all drawn
-//! from a seed.
+//! A faulty transport for tests: short calls, refusals, interruptions and a disaster, all drawn from a seed.
 //!
 //! ```
 //! use std::io::ErrorKind;
@@ -18,59 +17,60 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::io::{self, ErrorKind, IoSlice};
 
-/// How often a call meets what, in calls out of 256: 0 is never, 256 is each.
+/// The frequency of each fault, in calls out of 256: 0 is never, 256 is always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weather {
-    /// Nothing is done, and the call would block, though it need not.
+    /// The call returns `WouldBlock` without need.
     pub refused: u16,
-    /// The call moves only the first bytes of what it could, often a single one. It breaks the
-    /// transport's law 11: do not wait for a readiness after it.
+    /// The call moves only the first of the bytes that it could, often a single one. This breaks law 11 of
+    /// transports: do not wait for readiness after such a call.
     pub short: u16,
-    /// A signal comes first: [`Interrupted`](ErrorKind::Interrupted). It breaks the transport's law
-    /// 5, which a caller may as well forgive.
+    /// The call returns [`Interrupted`](ErrorKind::Interrupted). This breaks law 5 of transports, but a
+    /// caller should tolerate it.
     pub interrupted: u16,
 }
 
 impl Weather {
-    /// Each call does what it can.
+    /// No faults.
     pub const CALM: Self = Self { refused: 0, short: 0, interrupted: 0 };
-    /// A third of the calls refused, half of the others short, some interrupted.
+    /// A third of the calls are refused, half of the others are short, and some are interrupted.
     pub const STORM: Self = Self { refused: 85, short: 128, interrupted: 16 };
 }
 
-/// What befalls a transport for good.
+/// A permanent failure of a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Disaster {
-    /// The connection is reset: the inner transport is dropped, so that its peer sees it too.
+    /// The connection is reset: the inner transport is dropped, so that its peer notices too.
     Reset,
-    /// The peer seems to have ended its direction; the other one still works.
+    /// The peer appears to have ended its direction. The other direction still works.
     EndOfStream,
     /// Sending fails with [`BrokenPipe`](ErrorKind::BrokenPipe); receiving still works.
     BrokenPipe,
-    /// Every call would block, for ever: the cable is cut.
+    /// Every call returns `WouldBlock` forever, as if the cable were cut.
     Silence,
 }
 
-/// A transport that goes through weather, and perhaps into a disaster. The same seed and the same
-/// calls give the same outcomes.
+/// A transport with temporary faults, and at most one permanent failure.
+///
+/// One seed and one sequence of calls always have the same outcomes.
 #[derive(Debug)]
 pub struct Faulty<T> {
     /// `None` after a reset.
     inner: Option<T>,
     random: StdRng,
     weather: Weather,
-    /// After so many more calls.
+    /// The planned disaster, and the number of calls before it.
     coming: Option<(u32, Disaster)>,
     happened: Option<Disaster>,
-    /// The end of the stream was received: it stays.
+    /// The end of the stream was received, and is permanent.
     ended: bool,
-    /// The sending direction was shut: nothing is refused for now, all fails.
+    /// The sending direction was shut down: sends fail, and are no longer refused at random.
     shut: bool,
 }
 
 impl<T> Faulty<T> {
-    /// Calm weather, and no disaster to come.
+    /// Wraps a transport, with no faults and no disaster.
     pub fn new(inner: T, seed: u64) -> Self {
         let random = StdRng::seed_from_u64(seed);
         Self {
@@ -84,29 +84,29 @@ impl<T> Faulty<T> {
         }
     }
 
-    /// With this weather.
+    /// Sets the frequency of faults.
     #[must_use]
     pub fn weather(self, weather: Weather) -> Self {
         Self { weather, ..self }
     }
 
-    /// With this disaster after so many more calls that send or receive.
+    /// Sets a disaster, which happens after this many more calls that send or receive.
     #[must_use]
     pub fn disaster(self, after: u32, disaster: Disaster) -> Self {
         Self { coming: Some((after, disaster)), ..self }
     }
 
-    /// The disaster that has happened.
+    /// Returns the disaster that has happened, if any.
     pub fn happened(&self) -> Option<Disaster> {
         self.happened
     }
 
-    /// The inner transport; `None` after [`Disaster::Reset`].
+    /// Returns the inner transport, or `None` after [`Disaster::Reset`].
     pub fn get_ref(&self) -> Option<&T> {
         self.inner.as_ref()
     }
 
-    /// The inner transport; `None` after [`Disaster::Reset`].
+    /// Returns the inner transport mutably, or `None` after [`Disaster::Reset`].
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.inner.as_mut()
     }
@@ -115,7 +115,7 @@ impl<T> Faulty<T> {
         odds > 0 && self.random.random_range(0..256) < odds
     }
 
-    /// Counts a call, and lets the disaster happen whose time has come.
+    /// Counts a call, and triggers the disaster when it is due.
     fn count(&mut self) {
         match self.coming {
             Some((0, disaster)) => {
@@ -132,7 +132,7 @@ impl<T> Faulty<T> {
         }
     }
 
-    /// The inner transport, and how many of `wanted` bytes the call may move.
+    /// Returns the inner transport, and how many of `wanted` bytes the call may move.
     fn call(&mut self, wanted: usize, sending: bool) -> io::Result<(&mut T, usize)> {
         match self.happened {
             Some(Disaster::BrokenPipe) if sending => return Err(ErrorKind::BrokenPipe.into()),
@@ -147,7 +147,7 @@ impl<T> Faulty<T> {
         }
         let mut most = wanted;
         if wanted > 1 && self.one_of_256(self.weather.short) {
-            // Half of the time one byte: the cut that finds most.
+            // Half of the time a single byte: that cut finds the most bugs.
             most = if self.random.random() { 1 } else { self.random.random_range(1..wanted) };
         }
         let inner = self.inner.as_mut().ok_or(ErrorKind::ConnectionReset)?;
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_lawful_in_any_weather_without_signals_but_for_what_short_calls_mean() {
+    fn without_interruptions_it_keeps_the_laws_except_the_one_about_short_calls() {
         let check = |seed, weather| {
             laws::check(|| {
                 let (a, b) = memory::pair(3000);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_outcomes() {
+    fn one_seed_always_gives_one_sequence_of_outcomes() {
         let outcomes = |seed| {
             let (a, b) = memory::pair(1 << 16);
             let mut a = Faulty::new(a, seed).weather(Weather::STORM);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_cut_as_if_they_were_one() {
+    fn pieces_are_cut_like_one_slice() {
         let (a, mut b) = memory::pair(100);
         let mut a = Faulty::new(a, 3).weather(Weather { short: 256, ..Weather::CALM });
         let mut expected = Vec::new();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_is_seen_at_both_ends() {
+    fn both_ends_notice_a_reset() {
         let (a, mut b) = memory::pair(10);
         let mut a = Faulty::new(a, 0).disaster(1, Disaster::Reset);
         assert_eq!(kind(b.send(b"x")), Ok(1));
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_disasters_leave_what_they_leave() {
+    fn the_other_disasters_leave_the_rest_working() {
         let at_once = |disaster| {
             let (a, mut b) = memory::pair(10);
             assert_eq!(kind(b.send(b"xy")), Ok(2));

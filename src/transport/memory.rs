@@ -1,14 +1,14 @@
-//! A connection in memory, for tests: bounded, with faults on demand, and it counts the calls.
+//! A bounded in-memory connection for tests, with planned faults and call counts.
 //!
-//! An idle pair is one allocation of about 200 bytes: bytes under way are held only while there are
-//! any, limits and plans from when they are set.
+//! An idle pair is one allocation of about 200 bytes. Buffers use memory only while bytes are in transit, and
+//! limits and plans only once they are set.
 //!
 //! ```
 //! use std::io::ErrorKind;
 //! use websocket_stream::transport::{NonBlockingTransport, memory};
 //!
 //! let (mut client, mut server) = memory::pair(4);
-//! server.plan_recv([Ok(1), Err(ErrorKind::WouldBlock)]); // then as ever
+//! server.plan_recv([Ok(1), Err(ErrorKind::WouldBlock)]); // then without limits
 //! assert_eq!(client.send(b"hello")?, 4); // there is room for 4 bytes
 //! let mut buffer = [0; 16];
 //! assert_eq!(server.recv(&mut buffer)?, 1);
@@ -24,37 +24,39 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Connects two ends, each of which holds at most `capacity` bytes that its owner has not taken yet.
+/// Creates two connected ends, each of which buffers up to `capacity` bytes for its owner.
 ///
-/// A capacity of 0 takes nothing, ever.
+/// With a capacity of 0, no bytes are ever accepted.
 pub fn pair(capacity: usize) -> (MemoryStream, MemoryStream) {
     let connection = Arc::new(Mutex::new(Connection { ends: Default::default(), capacity }));
     let second = MemoryStream { connection: Arc::clone(&connection), side: 1 };
     (MemoryStream { connection, side: 0 }, second)
 }
 
-/// One end of a [`pair`]. Dropping it closes its side, as the system does with a socket: the peer's
-/// sending fails with `BrokenPipe`; the peer receives what was sent before, and then the end, or
-/// `ConnectionReset` where bytes were left unread here.
+/// One end of a [`pair`].
+///
+/// Dropping it closes its side, as the system closes a socket: the peer's sends fail with `BrokenPipe`. The
+/// peer still receives what was sent before, then the end, or `ConnectionReset` if this end left bytes
+/// unread.
 #[derive(Debug)]
 pub struct MemoryStream {
     connection: Arc<Mutex<Connection>>,
     side: usize,
 }
 
-/// How often an end was called, and what it moved. Each call counts, whatever came of it.
+/// The calls of an end, and the bytes that they moved. Failed calls count too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {
-    /// Calls of [`recv`](NonBlockingTransport::recv).
+    /// The number of calls of [`recv`](NonBlockingTransport::recv).
     pub recv: u64,
-    /// Calls of [`send`](NonBlockingTransport::send).
+    /// The number of calls of [`send`](NonBlockingTransport::send).
     pub send: u64,
-    /// Calls of [`send_vectored`](NonBlockingTransport::send_vectored).
+    /// The number of calls of [`send_vectored`](NonBlockingTransport::send_vectored).
     pub send_vectored: u64,
-    /// Bytes that `recv` gave.
+    /// The number of bytes returned by `recv`.
     pub received: u64,
-    /// Bytes that `send` and `send_vectored` took.
+    /// The number of bytes accepted by `send` and `send_vectored`.
     pub sent: u64,
 }
 
@@ -66,7 +68,7 @@ struct Connection {
 
 #[derive(Debug, Default)]
 struct End {
-    /// What the peer has sent, and this end has not received yet.
+    /// The bytes that the peer sent and this end has not yet received.
     arrived: VecDeque<u8>,
     after_arrived: After,
     dropped: bool,
@@ -74,13 +76,13 @@ struct End {
     tuning: Option<Box<Tuning>>,
 }
 
-/// What an end receives after the bytes that have arrived.
+/// The event that an end receives after the bytes that have arrived.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum After {
     #[default]
     More,
     End,
-    /// The end again: it has been received.
+    /// The end, which has already been received once.
     EndAgain,
     Reset,
 }
@@ -104,7 +106,7 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// The most bytes that this call may move, at least 1.
+    /// Returns the maximum number of bytes that this call may move, at least 1.
     fn allow(&mut self) -> io::Result<usize> {
         match self.plan.pop_front().unwrap_or(Ok(self.limit)) {
             Ok(0) => Err(ErrorKind::WouldBlock.into()),
@@ -115,51 +117,51 @@ impl Throttle {
 }
 
 impl MemoryStream {
-    /// From now on, each `recv` gives at most `limit` bytes; with 0, none.
+    /// Limits each later `recv` to `limit` bytes; with 0 it returns `WouldBlock`.
     pub fn limit_recv(&self, limit: usize) {
         self.tune(|tuning| tuning.recv.limit = limit);
     }
 
-    /// From now on, each `send` or `send_vectored` takes at most `limit` bytes; with 0, none.
+    /// Limits each later `send` or `send_vectored` to `limit` bytes; with 0 it returns `WouldBlock`.
     pub fn limit_send(&self, limit: usize) {
         self.tune(|tuning| tuning.send.limit = limit);
     }
 
-    /// Plans the next calls of `recv`, one step each, after those already planned: `Ok(n)` gives at
-    /// most `n` bytes in place of the limit (0: as if none had arrived), `Err(kind)` fails so.
+    /// Plans the next calls of `recv`, one step each, after those already planned.
     ///
-    /// Calls with an empty buffer take no step, nor do those after the end of the stream.
+    /// `Ok(n)` returns at most `n` bytes in place of the limit; 0 means `WouldBlock`. `Err(kind)` fails with
+    /// this kind. Calls with an empty buffer and calls after the end of the stream use no step.
     pub fn plan_recv(&self, steps: impl IntoIterator<Item = Result<usize, ErrorKind>>) {
         self.tune(|tuning| tuning.recv.plan.extend(steps));
     }
 
-    /// As [`plan_recv`](Self::plan_recv), for the next calls of `send` or `send_vectored`.
+    /// Plans the next calls of `send` or `send_vectored`, as [`plan_recv`](Self::plan_recv) does for `recv`.
     pub fn plan_send(&self, steps: impl IntoIterator<Item = Result<usize, ErrorKind>>) {
         self.tune(|tuning| tuning.send.plan.extend(steps));
     }
 
-    /// How often this end was called since it was made, or since [`take_calls`](Self::take_calls).
+    /// Returns the calls of this end since its creation, or since [`take_calls`](Self::take_calls).
     pub fn calls(&self) -> Calls {
         self.lock().ends[self.side].calls
     }
 
-    /// As [`calls`](Self::calls), and counts from 0 again.
+    /// Returns the [`calls`](Self::calls), and resets them to 0.
     pub fn take_calls(&self) -> Calls {
         std::mem::take(&mut self.lock().ends[self.side].calls)
     }
 
-    /// How many bytes the peer has sent that this end has not received yet.
+    /// Returns the number of bytes that the peer sent and this end has not yet received.
     pub fn unread(&self) -> usize {
         self.lock().ends[self.side].arrived.len()
     }
 
-    /// Whether `recv` has something to give, be it the end or an error; limits and plans aside.
+    /// Returns whether `recv` has bytes, the end or an error to return. Ignores limits and plans.
     pub fn is_readable(&self) -> bool {
         let end = &self.lock().ends[self.side];
         !end.arrived.is_empty() || end.after_arrived != After::More
     }
 
-    /// Whether `send` would take a byte or fail for good; limits and plans aside.
+    /// Returns whether `send` would accept a byte or fail permanently. Ignores limits and plans.
     pub fn is_writable(&self) -> bool {
         let connection = self.lock();
         let peer = &connection.ends[1 - self.side];
@@ -170,7 +172,7 @@ impl MemoryStream {
         change(self.lock().ends[self.side].tuning.get_or_insert_default());
     }
 
-    /// Another thread's panic leaves nothing half done: bytes are moved whole or not at all.
+    /// A panic in another thread leaves the state consistent: bytes are moved in full or not at all.
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -214,7 +216,7 @@ impl MemoryStream {
 }
 
 impl End {
-    /// Whether it can still be sent to.
+    /// Returns whether the peer can still send to this end.
     fn is_open(&self) -> bool {
         !self.dropped && self.after_arrived == After::More
     }
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_end_is_small_and_a_drained_one_holds_no_bytes() {
+    fn an_idle_end_is_small_and_a_drained_one_frees_its_buffer() {
         const { assert!(size_of::<MemoryStream>() <= 16) };
         assert!(size_of::<Mutex<Connection>>() <= 192, "{}", size_of::<Mutex<Connection>>());
         let (mut a, mut b) = pair(1 << 20);
@@ -319,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_and_plans_shape_the_calls_and_nothing_is_lost() {
+    fn no_bytes_are_lost_under_limits_and_plans() {
         fn prop(sends: Vec<Option<u8>>, recvs: Vec<Option<u8>>, limit: u8, capacity: u8) -> bool {
             let steps = |plan: Vec<Option<u8>>| {
                 plan.into_iter().map(|step| step.map(usize::from).ok_or(ErrorKind::WouldBlock))
@@ -344,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planned_step_stands_for_one_call_and_moves_nothing_where_it_fails() {
+    fn a_planned_step_applies_to_one_call_and_moves_no_bytes_if_it_fails() {
         let (mut a, mut b) = pair(100);
         a.plan_send([Err(ErrorKind::BrokenPipe), Ok(0), Ok(2)]);
         a.limit_send(3);
@@ -360,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_dropped_with_bytes_unread_resets_its_peer_after_what_it_had_sent() {
+    fn dropping_an_end_with_unread_bytes_resets_its_peer_after_the_bytes_sent() {
         let (mut a, mut b) = pair(100);
         a.send(b"unread").unwrap();
         b.send(b"last").unwrap();
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_may_be_held_back_but_stays_once_it_was_given() {
+    fn the_end_may_be_delayed_but_is_permanent_once_received() {
         let (a, mut b) = pair(1);
         b.plan_recv([Err(ErrorKind::WouldBlock), Ok(1), Err(ErrorKind::WouldBlock)]);
         drop(a);

@@ -1,4 +1,4 @@
-//! A transport that follows a script, for tests: each call must be the one that comes next.
+//! A scripted transport for tests: each call must match the next step.
 //!
 //! ```
 //! use std::io::ErrorKind;
@@ -25,46 +25,46 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 
-/// What the next call must be, and what comes of it.
+/// A step of a script: the expected call and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// `recv` gives these bytes; where its buffer is smaller, further calls give the rest.
+    /// `recv` returns these bytes. If its buffer is smaller, further calls return the rest.
     Give(Vec<u8>),
-    /// `recv` gives the end of the stream, and so do its calls from then on that are no step.
+    /// `recv` returns the end of the stream, and so do later calls that match no step.
     End,
-    /// `recv` fails, or would block.
+    /// `recv` fails with this error, which may be `WouldBlock`.
     FailRecv(ErrorKind),
-    /// `send` or `send_vectored` brings these bytes, and no more of them are taken; where it brings
-    /// only the first of them, further calls bring the rest.
+    /// `send` or `send_vectored` is called with these bytes; further bytes are not accepted. If it is called
+    /// with only the first of them, further calls must send the rest.
     Expect(Vec<u8>),
-    /// `send` or `send_vectored` fails, or would block.
+    /// `send` or `send_vectored` fails with this error, which may be `WouldBlock`.
     FailSend(ErrorKind),
     /// `shutdown_write` is called.
     ShutdownWrite,
 }
 
-/// How a script was not kept. Steps count from 0.
+/// How the calls deviated from a script. Steps count from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScriptBroken {
-    /// The method was called where the step, or the script's end, was no call of it.
+    /// A method was called that does not match the next step, or after the last step.
     UnexpectedCall {
-        /// The method's name.
+        /// The name of the method.
         method: &'static str,
-        /// Which step was next.
+        /// The index of the next step.
         step: usize,
     },
-    /// Other bytes were sent than the step expects.
+    /// The bytes sent differ from those that the step expects.
     UnexpectedBytes {
-        /// Which step it was.
+        /// The index of the step.
         step: usize,
-        /// Where in the step's bytes the first one stands that differs.
+        /// The index of the first byte that differs, in the bytes of the step.
         at: usize,
     },
-    /// The script was not used up.
+    /// The script was not completed.
     Unused {
-        /// The first step that is left, be it in part.
+        /// The index of the first step that was not completed.
         step: usize,
     },
 }
@@ -73,55 +73,56 @@ impl fmt::Display for ScriptBroken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ScriptBroken::UnexpectedCall { method, step } => {
-                write!(f, "{method} was called, which step {step} of the script is not")
+                write!(f, "unexpected call of {method} at step {step} of the script")
             }
             ScriptBroken::UnexpectedBytes { step, at } => {
-                write!(f, "byte {at} sent for step {step} of the script is not the one expected")
+                write!(f, "unexpected byte {at} for step {step} of the script")
             }
-            ScriptBroken::Unused { step } => write!(f, "the script was left at step {step}"),
+            ScriptBroken::Unused { step } => write!(f, "script incomplete at step {step}"),
         }
     }
 }
 
 impl std::error::Error for ScriptBroken {}
 
-/// A transport that follows its script. A call that breaks it gives an error of kind
-/// [`Other`](ErrorKind::Other), as do all after it. Modes may be set, and empty buffers passed, at
-/// any time.
+/// A transport that follows a script.
+///
+/// A call that deviates from the script returns an error of kind [`Other`](ErrorKind::Other), as do all later
+/// calls. Setting modes and passing empty buffers is always allowed.
 ///
 /// `&mut Scripted` is a transport too: lend it, then call [`finish`](Self::finish).
 ///
 /// # Panics
 ///
-/// When it is dropped without `finish` and the script was not kept, unless the thread panics
-/// already: a test cannot forget it.
+/// Panics if it is dropped without `finish` after a deviation from the script, or before the script is
+/// completed, unless the thread is already panicking: a test cannot forget the check.
 #[derive(Debug)]
 pub struct Scripted {
     steps: VecDeque<Step>,
-    /// How many steps are done.
+    /// The number of completed steps.
     done: usize,
-    /// How many bytes of the first step are done.
+    /// The number of bytes done in the current step.
     at: usize,
     broken: Option<ScriptBroken>,
     ended: bool,
 }
 
 impl Scripted {
-    /// A transport that follows `steps`. Steps without bytes to give or to expect are left out.
+    /// Creates a transport that follows `steps`. Skips steps with no bytes to return or expect.
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         let blank = |step: &Step| matches!(step, Step::Give(bytes) | Step::Expect(bytes) if bytes.is_empty());
         let steps = steps.into_iter().filter(|step| !blank(step)).collect();
         Scripted { steps, done: 0, at: 0, broken: None, ended: false }
     }
 
-    /// Ends the test: was the script kept and used up?
+    /// Ends the test, and returns whether the script was followed and completed.
     ///
     /// # Errors
     ///
-    /// The first way in which it was not.
+    /// The first deviation from the script.
     pub fn finish(mut self) -> Result<(), ScriptBroken> {
         let verdict = self.verdict();
-        // Told once: the drop has nothing to add.
+        // Clear the verdict, so that the drop does not report it again.
         self.broken = None;
         self.steps.clear();
         verdict
@@ -141,7 +142,7 @@ impl Scripted {
         self.at = 0;
     }
 
-    /// Goes `n` bytes on in a step of `size` bytes.
+    /// Completes `n` more bytes of a step of `size` bytes.
     fn advance(&mut self, n: usize, size: usize) {
         self.at += n;
         if self.at == size {
@@ -255,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_given_and_expected_over_as_many_calls_as_they_take() {
+    fn bytes_may_take_several_calls() {
         let steps = [Step::Give(b"abc".to_vec()), Step::Expect(vec![]), Step::Expect(b"wxyz".to_vec())];
         let mut script = Scripted::new(steps);
         let mut buffer = [0; 2];
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_call_out_of_turn_is_remembered_and_the_rest_fail() {
+    fn the_first_unexpected_call_is_kept_and_later_calls_fail() {
         let mut script = Scripted::new([Step::FailRecv(ErrorKind::WouldBlock), Step::Expect(vec![1])]);
         assert_eq!(script.recv(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
         assert_eq!(script.recv(&mut [0]).unwrap_err().kind(), ErrorKind::Other);
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_than_expected_are_told_by_their_place() {
+    fn unexpected_bytes_are_reported_with_their_index() {
         let mut script = Scripted::new([Step::Expect(b"abcd".to_vec())]);
         assert_eq!(script.send(b"ab").unwrap(), 2);
         assert!(script.send(b"cX").is_err());
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_stays_and_calls_after_the_script_break_it() {
+    fn the_end_is_permanent_and_calls_after_the_script_deviate() {
         let mut script = Scripted::new([Step::End, Step::ShutdownWrite]);
         assert_eq!(script.recv(&mut [0]).unwrap(), 0);
         assert_eq!(script.recv(&mut [0]).unwrap(), 0);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_buffer_moves_nothing_and_takes_no_step() {
+    fn an_empty_buffer_moves_no_bytes_and_completes_no_step() {
         let mut script = Scripted::new([Step::FailRecv(ErrorKind::WouldBlock), Step::Expect(vec![1])]);
         assert_eq!(script.recv(&mut []).unwrap(), 0);
         assert_eq!(script.recv(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -308,19 +309,19 @@ mod tests {
     }
 
     #[test]
-    fn what_broke_a_script_is_told_with_its_step() {
+    fn a_deviation_is_reported_with_its_step() {
         let called = ScriptBroken::UnexpectedCall { method: "recv", step: 3 };
-        assert_eq!(called.to_string(), "recv was called, which step 3 of the script is not");
+        assert_eq!(called.to_string(), "unexpected call of recv at step 3 of the script");
         let other = ScriptBroken::UnexpectedBytes { step: 0, at: 7 };
-        assert_eq!(other.to_string(), "byte 7 sent for step 0 of the script is not the one expected");
+        assert_eq!(other.to_string(), "unexpected byte 7 for step 0 of the script");
     }
 
     #[test]
-    fn a_script_that_is_not_used_up_is_told_by_finish_or_else_by_a_panic() {
+    fn finish_reports_an_uncompleted_script_and_dropping_it_panics() {
         let script = || Scripted::new([Step::End]);
         assert_eq!(script().finish(), Err(ScriptBroken::Unused { step: 0 }));
         let panic = std::panic::catch_unwind(|| drop(script())).unwrap_err();
-        assert_eq!(panic.downcast_ref::<String>().unwrap(), "the script was left at step 0");
+        assert_eq!(panic.downcast_ref::<String>().unwrap(), "script incomplete at step 0");
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Single calls, judged by the laws that hold for every call, and the bytes to send.
+//! Single calls, checked against the laws that apply to every call, and the bytes to send.
 #![forbid(unsafe_code)]
 
 use super::{Law, LawBroken};
 use crate::transport::NonBlockingTransport;
 use std::io::{self, ErrorKind, IoSlice};
 
-/// How often something that must come is looked for: as a rule once, since a loopback delivers at
-/// once; but a busy system may drop a segment, and TCP sends it again after a fraction of a second.
+/// How often to retry for something that must arrive. Usually once, because a loopback delivers at once; but
+/// a busy system may drop a segment, which TCP sends again after a fraction of a second.
 #[derive(Debug)]
 pub(super) struct Patience(u32);
 
@@ -15,18 +15,18 @@ impl Patience {
         Patience(500_000)
     }
 
-    /// Looked for in vain: gives `broken` when that was the last time.
+    /// Counts a failed attempt, and returns `broken` after the last one.
     pub(super) fn lose(&mut self, broken: LawBroken) -> Result<(), LawBroken> {
         self.0 = self.0.saturating_sub(1);
         if self.0 == 0 { Err(broken) } else { Ok(()) }
     }
 }
 
-/// The most bytes in one call.
+/// The maximum number of bytes in one call.
 pub(super) const LARGEST: usize = 1 << 16;
 
-/// Bytes whose period is prime, and so has no size of a buffer as its multiple: one that is lost,
-/// doubled or moved shows.
+/// Bytes that repeat with a prime period, so no buffer size is a multiple of it. Lost, duplicated or moved
+/// bytes are detected.
 pub(super) struct Pattern(Vec<u8>);
 
 const PERIOD: usize = 251;
@@ -36,13 +36,13 @@ impl Pattern {
         Pattern((0..=250).cycle().take(LARGEST + PERIOD).collect())
     }
 
-    /// The bytes at `position` of the stream, `len` of them but at most [`LARGEST`].
+    /// Returns the `len` bytes at `position` of the stream, but at most [`LARGEST`].
     pub(super) fn at(&self, position: usize, len: usize) -> &[u8] {
         &self.0[position % PERIOD..][..len.min(LARGEST)]
     }
 }
 
-/// By which method bytes are sent.
+/// The method that sends bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Single,
@@ -52,7 +52,7 @@ pub(super) enum Way {
 impl Way {
     pub(super) const BOTH: [Way; 2] = [Way::Single, Way::Vectored];
 
-    /// One call, on a connection whose ends are there; `None` where it would block.
+    /// Makes one call while both ends are open; `None` means `WouldBlock`.
     pub(super) fn send<T>(self, transport: &mut T, bytes: &[u8]) -> Result<Option<usize>, LawBroken>
     where
         T: NonBlockingTransport,
@@ -60,7 +60,7 @@ impl Way {
         sound(self.try_send(transport, bytes)?)
     }
 
-    /// One call, which may fail.
+    /// Makes one call, which may fail.
     pub(super) fn try_send<T>(self, transport: &mut T, bytes: &[u8]) -> Result<io::Result<usize>, LawBroken>
     where
         T: NonBlockingTransport,
@@ -70,14 +70,14 @@ impl Way {
             Way::Vectored => transport.send_vectored(&cut(bytes)),
         };
         match judged(outcome, bytes.len())? {
-            Ok(0) if !bytes.is_empty() => Err(LawBroken::new(Law::NoZeroSend, "sending bytes gave Ok(0)")),
+            Ok(0) if !bytes.is_empty() => Err(LawBroken::new(Law::NoZeroSend, "Ok(0) from a send of bytes")),
             outcome => Ok(outcome),
         }
     }
 }
 
-/// Cuts bytes into pieces of many sizes, empty ones too; of many bytes, into more pieces than any
-/// system takes at once.
+/// Cuts bytes into pieces of many sizes, including empty ones; many bytes into more pieces than any system
+/// accepts at once.
 fn cut(mut bytes: &[u8]) -> Vec<IoSlice<'_>> {
     let mut pieces = Vec::new();
     for size in [0, 1, 5, 0, 0, 125, 4096].into_iter().chain(std::iter::repeat_n(1, 1500)) {
@@ -92,7 +92,7 @@ fn cut(mut bytes: &[u8]) -> Vec<IoSlice<'_>> {
     pieces
 }
 
-/// One `recv`, on a connection whose ends are there; `None` where it would block.
+/// Makes one `recv` while both ends are open; `None` means `WouldBlock`.
 pub(super) fn recv<T: NonBlockingTransport>(
     transport: &mut T,
     buffer: &mut [u8],
@@ -100,7 +100,7 @@ pub(super) fn recv<T: NonBlockingTransport>(
     sound(try_recv(transport, buffer)?)
 }
 
-/// One `recv`, which may fail.
+/// Makes one `recv`, which may fail.
 pub(super) fn try_recv<T: NonBlockingTransport>(
     transport: &mut T,
     buffer: &mut [u8],
@@ -108,7 +108,7 @@ pub(super) fn try_recv<T: NonBlockingTransport>(
     let held = transport.holds_input();
     let outcome = judged(transport.recv(buffer), buffer.len())?;
     if held && would_block(&outcome) {
-        return Err(LawBroken::new(Law::SaysWhatItHolds, "input was said to be held, and recv gave none"));
+        return Err(LawBroken::new(Law::SaysWhatItHolds, "WouldBlock from recv though input was held"));
     }
     Ok(outcome)
 }
@@ -117,12 +117,12 @@ pub(super) fn would_block(outcome: &io::Result<usize>) -> bool {
     matches!(outcome, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
-/// What holds for every call that moves bytes.
+/// Checks what applies to every call that moves bytes.
 pub(super) fn judged(outcome: io::Result<usize>, given: usize) -> Result<io::Result<usize>, LawBroken> {
     match outcome {
-        Ok(n) if n > given => Err(LawBroken::new(Law::WithinBounds, "a call moved more than it was given")),
+        Ok(n) if n > given => Err(LawBroken::new(Law::WithinBounds, "more bytes moved than requested")),
         Err(error) if error.kind() == ErrorKind::Interrupted => {
-            Err(LawBroken::because(Law::InterruptionsInside, "an interruption came out", error))
+            Err(LawBroken::because(Law::InterruptionsInside, "interruption returned to the caller", error))
         }
         outcome => Ok(outcome),
     }
@@ -132,6 +132,6 @@ fn sound(outcome: io::Result<usize>) -> Result<Option<usize>, LawBroken> {
     if would_block(&outcome) {
         return Ok(None);
     }
-    let failed = "a call failed while both ends were there";
+    let failed = "failed call while both ends were open";
     outcome.map(Some).map_err(|error| LawBroken::because(Law::OrderAndBytes, failed, error))
 }

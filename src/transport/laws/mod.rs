@@ -1,5 +1,4 @@
-//! The laws of [`NonBlockingTransport`], as a suite for any
-//! implementation: [`check`] it in a test.
+//! A test suite for the laws of [`NonBlockingTransport`]: [`check`] any implementation in a test.
 //!
 //! ```
 //! use websocket_stream::transport::{laws, memory};
@@ -8,7 +7,7 @@
 //! # Ok::<(), laws::LawBroken>(())
 //! ```
 //!
-//! The suite cannot see a signal that is raised, nor return from a call that truly blocks.
+//! The suite cannot detect a raised signal, nor return from a call that really blocks.
 #![forbid(unsafe_code)]
 
 mod calls;
@@ -20,12 +19,14 @@ use super::NonBlockingTransport;
 use std::fmt;
 use std::io;
 
-/// Puts a transport through the laws. `make` gives a connection each time: the transport under test
-/// and its peer, one that is known to be sound (it is judged too).
+/// Tests a transport against the laws.
+///
+/// Each call of `make` returns a new connection: the transport under test, and its peer, which should be
+/// known to be sound (it is tested too).
 ///
 /// # Errors
 ///
-/// The first law found broken.
+/// The first law that is broken.
 pub fn check<A, B>(make: impl FnMut() -> io::Result<(A, B)>) -> Result<(), LawBroken>
 where
     A: NonBlockingTransport,
@@ -39,14 +40,15 @@ where
     })
 }
 
-/// Puts a transport through the laws, with the caller's own way to let time pass if neither end gets on.
+/// Tests a transport against the laws, with a custom way to wait.
 ///
-/// `settle` is called again and again, up to a bound, with the peer as long as that is there: it turns a
-/// runtime or a poller that the transport depends on. [`check`] flushes and gives up the processor.
+/// If neither end makes progress, `settle` is called repeatedly, up to a limit, with the peer as long as it
+/// exists. It should run the runtime or poller that the transport depends on. [`check`] flushes and yields
+/// the processor.
 ///
 /// # Errors
 ///
-/// The first law found broken.
+/// The first law that is broken.
 pub fn check_with<A, B>(
     mut make: impl FnMut() -> io::Result<(A, B)>,
     mut settle: impl FnMut(&mut A, Option<&mut B>),
@@ -58,12 +60,11 @@ where
     scenarios::run(&mut make, &mut settle)
 }
 
-/// Puts a transport and its poller through the laws: those of [`check`], and that the poller announces the
-/// transport again (law 12).
+/// Tests a transport together with its poller.
 ///
-/// `make` also registers the transport under test, edge-triggered if the poller knows the difference, for
-/// both directions. `poll` polls once, without waiting long, and returns what was announced for that
-/// transport since the last call.
+/// In addition to the laws of [`check`], the poller must announce the transport again (law 12). `make` also
+/// registers the transport under test for both directions, edge-triggered if the poller supports that. `poll`
+/// polls once, without waiting long, and returns what was announced for the transport since the last call.
 ///
 /// ```
 /// # #[cfg(feature = "mio")] {
@@ -96,7 +97,7 @@ where
 ///
 /// # Errors
 ///
-/// The first law found broken.
+/// The first law that is broken.
 pub fn check_polled<A, B>(
     mut make: impl FnMut() -> io::Result<(A, B)>,
     mut poll: impl FnMut(&mut A, Option<&mut B>) -> Announced,
@@ -111,37 +112,37 @@ where
     polled::run(&mut make, &mut poll)
 }
 
-/// What a poller announced for a transport.
+/// The readiness that a poller announced for a transport.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Announced {
-    /// Something can be received, or the stream has ended.
+    /// Bytes, or the end of the stream, can be received.
     pub readable: bool,
-    /// Something can be sent.
+    /// Bytes can be sent.
     pub writable: bool,
 }
 
-/// Lets time pass for one end.
+/// Waits for one end.
 fn wait<T: NonBlockingTransport>(transport: &mut T) {
     if transport.wants_write() {
-        // Where this fails, the calls that move bytes say so.
+        // If this fails, the calls that move bytes report the error.
         let _ = transport.flush();
     }
     std::thread::yield_now();
 }
 
-/// One of the laws, numbered as in the trait's documentation.
+/// One of the laws, numbered as in the documentation of the trait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Law {
-    /// No law: the connection could not be made, or its mode not set.
+    /// Not a law: the connection could not be made, or its mode not be set.
     Setup = 0,
     /// Nothing blocks.
     NothingBlocks = 1,
-    /// `Ok(0)` from `recv` is the end of the stream, and it stays so.
+    /// `Ok(0)` from `recv` is the end of the stream. It is permanent.
     EndOfStream = 2,
     /// `Ok(0)` from `send` is forbidden.
     NoZeroSend = 3,
-    /// `Ok(n)` never exceeds what was given.
+    /// `Ok(n)` never exceeds the length of the argument.
     WithinBounds = 4,
     /// Interruptions are retried inside.
     InterruptionsInside = 5,
@@ -149,11 +150,11 @@ pub enum Law {
     OrderAndBytes = 6,
     /// `shutdown_write` ends one direction only.
     HalfClose = 7,
-    /// A peer that is gone gives errors.
+    /// Sending and receiving report a peer that is gone.
     PeerGone = 8,
-    /// Nothing is nothing.
+    /// Empty buffers have no effect.
     EmptyBuffers = 9,
-    /// It says what it holds.
+    /// It reports what it holds.
     SaysWhatItHolds = 10,
     /// Less than all means no more now.
     LessMeansNoMore = 11,
@@ -161,7 +162,7 @@ pub enum Law {
     AnnouncedAgain = 12,
 }
 
-/// A law that does not hold, and what showed it.
+/// A law that was broken, and the evidence.
 #[derive(Debug)]
 pub struct LawBroken {
     law: Law,
@@ -178,7 +179,7 @@ impl LawBroken {
         LawBroken { law, what, source: Some(source) }
     }
 
-    /// The same, where bytes or an end that went wrong show that `law` is broken.
+    /// Changes the law to `law`, if the evidence was wrong bytes or a wrong end.
     fn under(mut self, law: Law) -> Self {
         if matches!(self.law, Law::OrderAndBytes | Law::EndOfStream) {
             self.law = law;
@@ -186,7 +187,7 @@ impl LawBroken {
         self
     }
 
-    /// Which law it is.
+    /// Returns the law that was broken.
     pub fn law(&self) -> Law {
         self.law
     }
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_error_is_small_and_says_law_and_cause() {
+    fn the_error_is_small_and_names_law_and_cause() {
         const { assert!(size_of::<LawBroken>() <= 32) };
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         let broken = LawBroken::because(Law::HalfClose, "the second shutdown failed", reset);

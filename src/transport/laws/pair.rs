@@ -1,4 +1,4 @@
-//! A connection under test, and bytes that flow over it one way or the other.
+//! A connection under test, and the flow of bytes in one direction.
 #![forbid(unsafe_code)]
 
 use super::calls::{self, LARGEST, Patience, Pattern, Way};
@@ -6,11 +6,11 @@ use super::{Law, LawBroken};
 use crate::transport::NonBlockingTransport;
 use std::ops::Range;
 
-/// Both ends of a connection. What goes over it, either way, is the [`Pattern`] from position 0 on.
+/// Both ends of a connection. Each direction carries the [`Pattern`] from position 0 on.
 pub(super) struct Pair<'a, A, B> {
     pub(super) a: A,
     pub(super) b: B,
-    /// Lets time pass, with the peer as long as it is there.
+    /// Waits, with the peer as long as it exists.
     pub(super) settle: &'a mut dyn FnMut(&mut A, Option<&mut B>),
     pub(super) pattern: &'a Pattern,
 }
@@ -28,35 +28,35 @@ impl<A: NonBlockingTransport, B: NonBlockingTransport> Pair<'_, A, B> {
         (self.settle)(&mut self.a, Some(&mut self.b));
     }
 
-    /// From the transport under test to its peer.
+    /// Acts on the direction from the transport under test to its peer.
     pub(super) fn forth<R>(&mut self, act: impl FnOnce(&mut Flow<'_, A, B>) -> R) -> R {
         let Pair { a, b, settle, pattern } = self;
         act(&mut Flow { from: a, to: b, settle: &mut |a, b| settle(a, Some(b)), pattern })
     }
 
-    /// From the peer to the transport under test.
+    /// Acts on the direction from the peer to the transport under test.
     pub(super) fn back<R>(&mut self, act: impl FnOnce(&mut Flow<'_, B, A>) -> R) -> R {
         let Pair { a, b, settle, pattern } = self;
         act(&mut Flow { from: b, to: a, settle: &mut |b, a| settle(a, Some(b)), pattern })
     }
 }
 
-/// How often it is looked at what a short call means: what is so most times is no accident.
+/// How often a short call is tested. What happens most times is not an accident.
 const ROUNDS: usize = 6;
 
-/// So many bytes are sent in a handful of pieces.
+/// A number of bytes that is sent in few pieces.
 pub(super) const FEW_PIECES: usize = 4000;
 
-/// The most bytes that are sent to a peer which receives none. A transport that takes them all has
-/// no bound that the suite could reach, which no law forbids.
+/// The maximum number of bytes sent to a peer that receives none. A transport that accepts them all has no
+/// limit within the suite's reach, which no law forbids.
 pub(super) const MOST_UNRECEIVED: usize = 32 << 20;
 
-/// How many sends make a transfer, and how many bytes at most.
+/// The maximum number of sends in a transfer, and of bytes.
 const TRANSFER: (usize, usize) = (2000, 300_000);
 
 impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
-    /// Sends from `start` on until the connection is full, but at most to `end`, and receives
-    /// nothing. Gives the position reached, past `start`.
+    /// Sends from `start` on until the connection is full, or `end` is reached, and receives nothing. Returns
+    /// the position reached, past `start`.
     pub(super) fn fill(&mut self, way: Way, start: usize, end: usize) -> Result<usize, LawBroken> {
         let (mut sent, mut patience) = (start, Patience::new());
         while sent < end {
@@ -69,8 +69,8 @@ impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
         Ok(sent)
     }
 
-    /// Receives from a connection that is full until it takes more, and fills it again. Gives the positions
-    /// up to which was received and sent. Some systems announce room only once most of it is free.
+    /// Receives from a full connection until it accepts more, and fills it again. Returns the positions
+    /// received and sent so far. Some systems announce room only once most of it is free.
     pub(super) fn make_room(&mut self, way: Way, full: usize) -> Result<(usize, usize), LawBroken> {
         let (mut received, mut sent) = (0, full);
         while sent == full && received < full {
@@ -87,8 +87,7 @@ impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
         Ok((received, sent))
     }
 
-    /// Sends from `start` on and receives all of it, in pieces of all sizes. Gives the position
-    /// reached.
+    /// Sends from `start` on, and receives all of it, in pieces of many sizes. Returns the position reached.
     pub(super) fn transfer(&mut self, way: Way, start: usize) -> Result<usize, LawBroken> {
         let (mut sent, mut received, mut patience) = (start, start, Patience::new());
         let mut buffer = vec![0; LARGEST];
@@ -109,7 +108,7 @@ impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
         Ok(sent)
     }
 
-    /// Receives the bytes of `range`, all of which have been sent.
+    /// Receives the bytes of `range`, which have all been sent.
     pub(super) fn receive(&mut self, range: Range<usize>) -> Result<(), LawBroken> {
         let (mut received, mut patience) = (range.start, Patience::new());
         let mut buffer = vec![0; LARGEST];
@@ -123,7 +122,7 @@ impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
         Ok(())
     }
 
-    /// One `recv`, of bytes that stand at `position` and of which those before `sent` were sent.
+    /// Makes one `recv` at `position`; the bytes before `sent` have been sent.
     fn receive_some(
         &mut self,
         buffer: &mut [u8],
@@ -133,16 +132,17 @@ impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
         let outcome = calls::recv(self.to, buffer)?;
         let broken = |law, what| Err(LawBroken::new(law, what));
         match outcome {
-            Some(0) => broken(Law::EndOfStream, "the stream ended before the last byte sent"),
-            Some(n) if position + n > sent => broken(Law::OrderAndBytes, "more arrived than was sent"),
+            Some(0) => broken(Law::EndOfStream, "end of the stream before the last byte sent"),
+            Some(n) if position + n > sent => broken(Law::OrderAndBytes, "more bytes received than sent"),
             Some(n) if buffer[..n] != *self.pattern.at(position, n) => {
-                broken(Law::OrderAndBytes, "other bytes arrived than were sent")
+                broken(Law::OrderAndBytes, "received bytes that differ from those sent")
             }
             outcome => Ok(outcome),
         }
     }
 
-    /// Sends as much as goes in, receives it with room for more, and looks for more at once.
+    /// Sends what the connection accepts, receives it with room for more, and immediately tries to receive
+    /// more.
     pub(super) fn receive_all_there_is(&mut self) -> Result<(), LawBroken> {
         let mut buffer = vec![0; LARGEST];
         let (mut position, mut times) = (0, 0);
@@ -165,11 +165,12 @@ impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
             }
             times += usize::from(was_more);
         }
-        let what = "recv gave only a part of what was there";
+        let what = "short recv though more had arrived";
         if times > ROUNDS / 2 { Err(LawBroken::new(Law::LessMeansNoMore, what)) } else { Ok(()) }
     }
 
-    /// Sends until only a part is taken, and tries at once to send more; nothing is received meanwhile.
+    /// Sends until only a part is accepted, and immediately tries to send more. Nothing is received
+    /// meanwhile.
     pub(super) fn send_all_that_goes(&mut self, way: Way) -> Result<(), LawBroken> {
         let (mut position, mut times) = (0, 0);
         for _ in 0..ROUNDS {
@@ -190,33 +191,33 @@ impl<X: NonBlockingTransport, Y: NonBlockingTransport> Flow<'_, X, Y> {
             position = sent;
             times += usize::from(takes_more);
         }
-        let what = "a send took only a part of what there was room for";
+        let what = "short send though there was room for more";
         if times > ROUNDS / 2 { Err(LawBroken::new(Law::LessMeansNoMore, what)) } else { Ok(()) }
     }
 
     fn wait(&mut self, patience: &mut Patience) -> Result<(), LawBroken> {
-        patience.lose(LawBroken::new(Law::OrderAndBytes, "bytes were refused or missing for good"))?;
+        patience.lose(LawBroken::new(Law::OrderAndBytes, "bytes permanently refused or missing"))?;
         (self.settle)(self.from, self.to);
         Ok(())
     }
 
-    /// Ends this direction, twice.
+    /// Shuts down this direction, twice.
     pub(super) fn shut_down(&mut self) -> Result<(), LawBroken> {
         let failed = |what| move |error| LawBroken::because(Law::HalfClose, what, error);
         self.from.shutdown_write().map_err(failed("shutdown_write failed"))?;
-        self.from.shutdown_write().map_err(failed("the second shutdown_write failed"))
+        self.from.shutdown_write().map_err(failed("second shutdown_write failed"))
     }
 
-    /// Receives the end of the stream, which stays.
+    /// Receives the end of the stream, several times.
     pub(super) fn end(&mut self) -> Result<(), LawBroken> {
         let broken = |what| LawBroken::new(Law::EndOfStream, what);
         let (mut ends, mut patience) = (0, Patience::new());
         while ends < 3 {
             match calls::recv(self.to, &mut [0; 16])? {
                 Some(0) => ends += 1,
-                Some(_) => return Err(broken("bytes came after the last one sent")),
-                None if ends > 0 => return Err(broken("recv would block after the end of the stream")),
-                None => patience.lose(broken("the end of the stream never arrived"))?,
+                Some(_) => return Err(broken("bytes after the last one sent")),
+                None if ends > 0 => return Err(broken("WouldBlock after the end of the stream")),
+                None => patience.lose(broken("missing end of the stream"))?,
             }
             (self.settle)(self.from, self.to);
         }

@@ -1,4 +1,4 @@
-//! Whether a poller announces a transport again (law 12): no call is made that would block.
+//! Tests that a poller announces a transport again (law 12) without a call that would block.
 #![forbid(unsafe_code)]
 
 use super::calls::{LARGEST, Patience, Pattern, Way, recv};
@@ -8,10 +8,10 @@ use super::{Announced, Law, LawBroken};
 use crate::transport::NonBlockingTransport;
 use std::io;
 
-/// How often in a row it has to be announced.
+/// How many times in a row it must be announced.
 const ROUNDS: usize = 5;
 
-/// Bytes that a poller announces one after the other.
+/// The number of bytes announced each time.
 const FEW: usize = 3;
 
 /// A connection, and the poller that the transport under test is registered with.
@@ -38,7 +38,7 @@ pub(super) fn run<A: NonBlockingTransport, B: NonBlockingTransport>(
 }
 
 impl<A: NonBlockingTransport, B: NonBlockingTransport> Polled<'_, A, B> {
-    /// Polls until `is_there`.
+    /// Polls until `is_there` is true.
     fn wait(&mut self, is_there: fn(Announced) -> bool, what: &'static str) -> Result<(), LawBroken> {
         let mut patience = Patience::new();
         while !is_there((self.poll)(&mut self.a, Some(&mut self.b))) {
@@ -53,16 +53,16 @@ impl<A: NonBlockingTransport, B: NonBlockingTransport> Polled<'_, A, B> {
         for round in 0..ROUNDS {
             let mut patience = Patience::new();
             while Way::Single.send(&mut self.b, self.pattern.at(0, FEW))? != Some(FEW) {
-                patience.lose(LawBroken::new(Law::OrderAndBytes, "the peer takes no bytes"))?;
+                patience.lose(LawBroken::new(Law::OrderAndBytes, "no bytes accepted by the peer"))?;
             }
             let mut received = 0;
             while received < FEW {
-                self.wait(|announced| announced.readable, "what came after a short recv is not announced")?;
+                self.wait(|announced| announced.readable, "bytes after a short recv not announced")?;
                 received += recv(&mut self.a, &mut buffer)?.unwrap_or(0);
             }
-            // A call that would block leaves it armed as well.
+            // A call that would block arms the poller too.
             if round % 2 == 1 && recv(&mut self.a, &mut buffer)?.is_some() {
-                return Err(LawBroken::new(Law::OrderAndBytes, "more arrived than was sent"));
+                return Err(LawBroken::new(Law::OrderAndBytes, "more bytes received than sent"));
             }
         }
         Ok(())
@@ -83,22 +83,22 @@ impl<A: NonBlockingTransport, B: NonBlockingTransport> Polled<'_, A, B> {
                 }
             }
             if sent >= MOST_UNRECEIVED {
-                // It has no bound that the suite could reach.
+                // The transport has no limit within the suite's reach.
                 return Ok(());
             }
-            // What was announced before is no answer.
+            // Discard earlier announcements.
             (self.poll)(&mut self.a, Some(&mut self.b));
             let (mut received, mut patience) = (0, Patience::new());
             while received < sent {
                 match recv(&mut self.b, &mut buffer)? {
                     Some(n) => received += n,
                     None => {
-                        patience.lose(LawBroken::new(Law::OrderAndBytes, "bytes are missing for good"))?;
+                        patience.lose(LawBroken::new(Law::OrderAndBytes, "bytes permanently missing"))?;
                         super::wait(&mut self.a);
                     }
                 }
             }
-            self.wait(|announced| announced.writable, "room after a short send is not announced")?;
+            self.wait(|announced| announced.writable, "room after a short send not announced")?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What the suite does with a connection, and what it expects; each scenario takes a fresh one.
+//! The scenarios of the suite, and what each expects. Each uses a fresh connection.
 #![forbid(unsafe_code)]
 
 use super::calls::{Patience, Pattern, Way, judged, recv, try_recv, would_block};
@@ -37,7 +37,7 @@ pub(super) fn run<A: NonBlockingTransport, B: NonBlockingTransport>(
     Ok(())
 }
 
-/// Makes a connection and sets both ends up.
+/// Makes a connection and sets up both ends.
 pub(super) fn connect<A: NonBlockingTransport, B: NonBlockingTransport>(
     make: &mut dyn FnMut() -> io::Result<(A, B)>,
 ) -> Result<(A, B), LawBroken> {
@@ -53,7 +53,7 @@ fn set_up<T: NonBlockingTransport>(transport: &mut T) -> Verdict {
     transport.set_nonblocking().map_err(failed("set_nonblocking failed"))?;
     transport.set_nodelay().map_err(failed("set_nodelay failed"))?;
     if !transport.wants_write() {
-        let failed = |error| LawBroken::because(Law::SaysWhatItHolds, "flush of nothing failed", error);
+        let failed = |error| LawBroken::because(Law::SaysWhatItHolds, "flush of no output failed", error);
         transport.flush().map_err(failed)?;
     }
     Ok(())
@@ -70,8 +70,8 @@ where
                 pair.settle();
                 continue;
             }
-            Some(0) => (Law::NothingBlocks, "recv gave the end where it would block"),
-            Some(_) => (Law::OrderAndBytes, "recv gave bytes that nobody sent"),
+            Some(0) => (Law::NothingBlocks, "end of the stream instead of WouldBlock"),
+            Some(_) => (Law::OrderAndBytes, "bytes received that were never sent"),
         };
         return Err(LawBroken::new(law, what));
     }
@@ -87,7 +87,7 @@ where
         outcome if would_block(&outcome) => Ok(()),
         outcome => outcome
             .map(drop)
-            .map_err(|error| LawBroken::because(Law::EmptyBuffers, "a call without bytes failed", error)),
+            .map_err(|error| LawBroken::because(Law::EmptyBuffers, "call without bytes failed", error)),
     };
     let empty = |broken: LawBroken| broken.under(Law::EmptyBuffers);
     let mut start = 0;
@@ -104,7 +104,7 @@ where
         pair.back(|flow| flow.receive(start..end)).map_err(empty)?;
         start = end;
         if recv(&mut pair.b, &mut [0; 16])?.is_some() {
-            return Err(LawBroken::new(Law::EmptyBuffers, "sending nothing sent bytes, or the end"));
+            return Err(LawBroken::new(Law::EmptyBuffers, "bytes or an end received after an empty send"));
         }
     }
     pair.forth(|flow| flow.transfer(Way::Vectored, 0)).map_err(empty).map(drop)
@@ -126,7 +126,7 @@ where
         (Some(0), _) | (_, Some(0)) => Law::EndOfStream,
         _ => Law::OrderAndBytes,
     };
-    Err(LawBroken::new(law, "more was received than was sent"))
+    Err(LawBroken::new(law, "more bytes received than sent"))
 }
 
 fn a_full_transport_keeps_what_it_took<A, B>(mut pair: Pair<'_, A, B>, way: Way) -> Verdict
@@ -137,13 +137,13 @@ where
     let closing = |broken: LawBroken| broken.under(Law::HalfClose);
     pair.forth(|flow| {
         let sent = flow.fill(way, 0, MOST_UNRECEIVED)?;
-        // Some room, so that pieces are taken in part.
+        // Leave some room, so that pieces are accepted in part.
         let (received, sent) = flow.make_room(way, sent)?;
         flow.shut_down()?;
         flow.receive(received..sent).map_err(closing)?;
         flow.end().map_err(closing)
     })?;
-    // The other direction is open still.
+    // The other direction is still open.
     let position = pair.back(|flow| flow.transfer(Way::Single, 0)).map_err(closing)?;
     pair.forth(|flow| flow.shut_down())?;
     pair.back(|flow| {
@@ -181,7 +181,7 @@ where
     let sent = pair.forth(|flow| flow.fill(Way::Single, 0, 10))?;
     until_nothing_is_held(&mut pair, |pair| {
         if pair.a.wants_write() && pair.a.flush().is_ok() && pair.a.wants_write() {
-            return Err(LawBroken::new(Law::SaysWhatItHolds, "flush left something, and gave Ok"));
+            return Err(LawBroken::new(Law::SaysWhatItHolds, "output still held after flush returned Ok"));
         }
         Ok(pair.a.wants_write())
     })?;
@@ -194,12 +194,12 @@ where
     B: NonBlockingTransport,
 {
     pair.forth(|flow| flow.shut_down())?;
-    let broken = || LawBroken::new(Law::HalfClose, "sending after shutdown_write did not fail");
+    let broken = || LawBroken::new(Law::HalfClose, "no error from sending after shutdown_write");
     let mut patience = Patience::new();
     loop {
         match way.try_send(&mut pair.a, &[1])? {
             Ok(_) => return Err(broken()),
-            // Its poller has not announced it yet.
+            // The transport's poller has not noticed yet.
             outcome if would_block(&outcome) => patience.lose(broken())?,
             Err(_) => break,
         }
@@ -215,14 +215,14 @@ where
 {
     let Pair { mut a, b, settle, .. } = pair;
     drop(b);
-    // The system may take some bytes before it has noticed.
+    // The system may accept some bytes before it notices.
     until_over(|| {
         settle(&mut a, None);
         Ok(way.try_send(&mut a, &[1])?.is_err_and(|error| !would_block(&Err(error))))
     })?;
     until_over(|| received_to_the_end(&mut a, settle))?;
     a.shutdown_write().map_err(|error| {
-        LawBroken::because(Law::PeerGone, "shutdown_write failed on a connection that was over", error)
+        LawBroken::because(Law::PeerGone, "shutdown_write failed on a closed connection", error)
     })
 }
 
@@ -232,7 +232,7 @@ where
     B: NonBlockingTransport,
 {
     let sent = pair.back(|flow| flow.fill(Way::Single, 0, 100))?;
-    // What the peer holds inside must leave before it goes.
+    // The peer must send what it holds before it closes.
     until_nothing_is_held(&mut pair, |pair| Ok(pair.b.wants_write()))?;
     let Pair { mut a, b, pattern, settle } = pair;
     drop(b);
@@ -243,7 +243,7 @@ where
             Ok(n) if n > 0 && buffer[..n] == *pattern.at(received, n) => received += n,
             outcome if would_block(&outcome) => {}
             _ if received == sent => return Ok(true),
-            _ => return Err(LawBroken::new(Law::PeerGone, "what the peer had sent did not arrive")),
+            _ => return Err(LawBroken::new(Law::PeerGone, "bytes of the closed peer missing")),
         }
         Ok(false)
     })
@@ -271,13 +271,13 @@ where
 {
     let mut patience = Patience::new();
     while is_held(pair)? {
-        patience.lose(LawBroken::new(Law::SaysWhatItHolds, "what is held never leaves"))?;
+        patience.lose(LawBroken::new(Law::SaysWhatItHolds, "output held forever"))?;
         pair.settle();
     }
     Ok(())
 }
 
-/// Whether `recv` gave the end or an error.
+/// Returns whether `recv` returned the end or an error.
 fn received_to_the_end<A: NonBlockingTransport, B>(
     transport: &mut A,
     settle: &mut dyn FnMut(&mut A, Option<&mut B>),
@@ -292,7 +292,7 @@ fn received_to_the_end<A: NonBlockingTransport, B>(
 fn until_over(mut is_over: impl FnMut() -> Result<bool, LawBroken>) -> Verdict {
     let mut patience = Patience::new();
     while !is_over()? {
-        patience.lose(LawBroken::new(Law::PeerGone, "the peer is gone, and no call ever says so"))?;
+        patience.lose(LawBroken::new(Law::PeerGone, "neither an end nor an error after the peer closed"))?;
     }
     Ok(())
 }
