@@ -2,19 +2,17 @@
 //!
 //! On Unix these are std's `TcpStream` and `UnixStream`, an `OwnedFd` or `BorrowedFd` of a stream socket, and
 //! mio's streams (feature `mio`). On every platform, a `&mut` reference to a transport and a `Box` of one are
-//! transports too. For tests there are an in-memory pair ([`memory`]), a [`scripted`] transport and a
-//! [`faulty`] one. [`laws`] checks that a transport keeps the laws.
+//! transports too. [`testing`] has transports for tests, and [`testing::laws`] checks that a transport keeps
+//! the laws.
 
 mod blanket;
 mod checked;
-pub mod faulty;
 #[cfg(unix)]
 mod fd;
-pub mod laws;
-pub mod memory;
 #[cfg(all(unix, feature = "mio"))]
 mod mio;
-pub mod scripted;
+pub mod testing;
+pub use testing::{faulty, laws, memory, scripted};
 
 pub(crate) use checked::{Received, flush_checked, recv_checked, send_checked, send_vectored_checked};
 
@@ -27,7 +25,7 @@ use std::io::{self, IoSlice};
 ///
 /// # Laws
 ///
-/// [`laws::check`] tests an implementation against them.
+/// [`laws::check`](testing::laws::check) tests an implementation against them.
 ///
 /// 1. **Nothing blocks.** An operation that cannot be done at once returns an error of kind
 ///    [`WouldBlock`](io::ErrorKind::WouldBlock) and has no effect.
@@ -63,7 +61,7 @@ use std::io::{self, IoSlice};
 /// 12. **It is announced again.** After a call that moved less than all or returned `WouldBlock`, the poller
 ///     announces the transport as soon as more can be moved, without a further call. Some pollers do so only
 ///     after a call that returned `WouldBlock` (mio with `poll(2)` and on Windows, tokio): a transport for
-///     such a poller must re-arm itself. [`laws::check_polled`] tests a transport together with its poller.
+///     such a poller must re-arm itself. [`laws::check_polled`](testing::laws::check_polled) tests a transport together with its poller.
 pub trait NonBlockingTransport {
     /// Puts the transport into non-blocking mode (`O_NONBLOCK` on a descriptor).
     ///

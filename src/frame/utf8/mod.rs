@@ -11,26 +11,9 @@ mod validator;
 
 pub use buffer::MessageBuffer;
 pub(crate) use cut::CutCharacter;
-pub use validator::Utf8Validator;
+pub use validator::{Utf8Error, Utf8Validator};
 
 use super::mask::Key;
-use core::fmt;
-
-/// Bytes that are not valid UTF-8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Utf8Error {
-    /// The index, in the given slice, of the first byte that cannot be part of a valid text. If the bytes end
-    /// within a character, the slice's length.
-    pub at: usize,
-}
-
-impl fmt::Display for Utf8Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid UTF-8 at byte {}", self.at)
-    }
-}
-
-impl core::error::Error for Utf8Error {}
 
 /// Returns the bytes as a string.
 ///

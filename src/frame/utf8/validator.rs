@@ -1,8 +1,25 @@
 //! An incremental UTF-8 validator.
 #![forbid(unsafe_code)]
 
-use super::{Utf8Error, bulk};
+use super::bulk;
 use crate::frame::mask::{self, Key};
+use core::fmt;
+
+/// Bytes that are not valid UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Utf8Error {
+    /// The index, in the given slice, of the first byte that cannot be part of a valid text. If the bytes end
+    /// within a character, the slice's length.
+    pub at: usize,
+}
+
+impl fmt::Display for Utf8Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid UTF-8 at byte {}", self.at)
+    }
+}
+
+impl core::error::Error for Utf8Error {}
 
 /// Validates text that arrives in pieces. A piece may end within a character.
 ///

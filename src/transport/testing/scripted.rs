@@ -20,7 +20,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use super::NonBlockingTransport;
+use crate::transport::NonBlockingTransport;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};

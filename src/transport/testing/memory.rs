@@ -19,7 +19,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use super::NonBlockingTransport;
+use crate::transport::NonBlockingTransport;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

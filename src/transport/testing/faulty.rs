@@ -12,7 +12,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use super::NonBlockingTransport;
+use crate::transport::NonBlockingTransport;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::io::{self, ErrorKind, IoSlice};
@@ -227,11 +227,11 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Faulty<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
+    use super::*;
+    use crate::transport::{
         laws::{self, Law},
         memory,
     };
-    use super::*;
 
     fn kind(outcome: io::Result<usize>) -> Result<usize, ErrorKind> {
         outcome.map_err(|error| error.kind())

@@ -1,7 +1,7 @@
 //! Single calls, checked against the laws that apply to every call, and the bytes to send.
 #![forbid(unsafe_code)]
 
-use super::{Law, LawBroken};
+use super::law::{Law, LawBroken};
 use crate::transport::NonBlockingTransport;
 use std::io::{self, ErrorKind, IoSlice};
 

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::calls::{self, LARGEST, Patience, Pattern, Way};
-use super::{Law, LawBroken};
+use super::law::{Law, LawBroken};
 use crate::transport::NonBlockingTransport;
 use std::ops::Range;
 

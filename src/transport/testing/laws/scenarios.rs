@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::calls::{Patience, Pattern, Way, judged, recv, try_recv, would_block};
+use super::law::{Law, LawBroken};
 use super::pair::{MOST_UNRECEIVED, Pair};
-use super::{Law, LawBroken};
 use crate::transport::NonBlockingTransport;
 use std::io::{self, IoSlice};
 

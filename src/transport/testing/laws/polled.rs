@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::calls::{LARGEST, Patience, Pattern, Way, recv};
+use super::law::{Announced, Law, LawBroken, wait};
 use super::pair::{FEW_PIECES, MOST_UNRECEIVED};
 use super::scenarios::connect;
-use super::{Announced, Law, LawBroken};
 use crate::transport::NonBlockingTransport;
 use std::io;
 
@@ -43,7 +43,7 @@ impl<A: NonBlockingTransport, B: NonBlockingTransport> Polled<'_, A, B> {
         let mut patience = Patience::new();
         while !is_there((self.poll)(&mut self.a, Some(&mut self.b))) {
             patience.lose(LawBroken::new(Law::AnnouncedAgain, what))?;
-            super::wait(&mut self.b);
+            wait(&mut self.b);
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ impl<A: NonBlockingTransport, B: NonBlockingTransport> Polled<'_, A, B> {
                     Some(n) => received += n,
                     None => {
                         patience.lose(LawBroken::new(Law::OrderAndBytes, "bytes permanently missing"))?;
-                        super::wait(&mut self.a);
+                        wait(&mut self.a);
                     }
                 }
             }
