@@ -81,7 +81,7 @@ fn what_a_compressed_message_costs_beside_itself_is_there() {
     let inflater = Inflater::new().held() >> 10;
     let window = WindowBits::MAX.size() >> 10;
     let told = format!(
-        "at most {window} KiB of it, the same of earlier messages, and an inflater of {inflater} KiB"
+        "at most {window} KiB of compressed input, {window} KiB of earlier messages, and an inflater of {inflater} KiB"
     );
     assert!(TEXT.replace('\n', " ").contains(&told), "{told}");
 }
