@@ -1,17 +1,17 @@
-//! A transport that watches its caller.
+//! A transport that checks its caller.
 
 use std::io::{self, ErrorKind, IoSlice};
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::transport::faulty::Faulty;
 use websocket_stream::transport::memory::MemoryStream;
 
-/// Fails the test where a caller goes on with what has failed, ended or refused.
+/// Fails the test if a caller continues with a direction that has failed, ended or refused.
 pub(crate) struct Watched {
     pub(crate) inner: Faulty<MemoryStream>,
     failed: bool,
     ended: bool,
     shut: bool,
-    /// It took not all that it was given in this call on the stream: it must not be tried again.
+    /// It did not take all bytes in this call on the stream, so it must not be called again.
     pub(crate) refused: bool,
 }
 
@@ -20,7 +20,7 @@ impl Watched {
         Watched { inner, failed: false, ended: false, shut: false, refused: false }
     }
 
-    /// What a poller would say: readable, writable.
+    /// What a poller would report: readable, writable.
     pub(crate) fn readiness(&self) -> (bool, bool) {
         use websocket_stream::transport::faulty::Disaster;
         let Some(inner) = self.inner.get_ref() else { return (true, true) };
