@@ -56,7 +56,8 @@ struct Wire {
     taken: Vec<u8>,
     /// Whether the peer has ended its direction.
     ends: bool,
-    /// The next calls' results: 0 refuses, 255 breaks; any other value limits the bytes to a power of two.
+    /// The results of the next calls: 0 would block, 254 is interrupted, 255 breaks the transport, and any
+    /// other value limits the bytes that move.
     moods: VecDeque<u8>,
     broken: bool,
     told_end: bool,
