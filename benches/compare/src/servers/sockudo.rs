@@ -1,5 +1,5 @@
-//! sockudo-ws on a current-thread runtime, a task for each connection, with the handshake as its simple
-//! example has it and the negotiation of its Axum integration.
+//! sockudo-ws on a current-thread runtime, with a task for each connection, the handshake of its simple
+//! example and the negotiation of its Axum integration.
 
 use super::Plan;
 use super::listen::accept_each;
@@ -45,7 +45,7 @@ async fn echo(
             break agreed.config;
         }
     };
-    // None of the servers pings.
+    // No server here sends pings.
     let config = Config::builder().compression(compression).idle_timeout(0).auto_ping(false).build();
     let mut stream = CompressedWebSocketStream::server(socket, config, agreed);
     while let Some(message) = stream.next().await {
