@@ -60,7 +60,7 @@ fn run(url: &str, agent: &str, config: Arc<Config>) -> Result<(), Box<dyn Error>
         }
         false
     })?;
-    let count = count.ok_or("the server told no number of cases")??;
+    let count = count.ok_or("the server reported no number of cases")??;
 
     for case in 1..=count {
         // A case may end in any way; the server judges the result.

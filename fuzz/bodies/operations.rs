@@ -107,9 +107,9 @@ impl NonBlockingTransport for Wire {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        assert!(!self.broken, "sent on what is broken");
+        assert!(!self.broken, "sent on a broken transport");
         assert!(!self.shut, "sent after the end of its direction");
-        assert!(!self.refused, "sent again what was refused in the same call");
+        assert!(!self.refused, "sent again after a refusal in this call");
         let most = match self.mood() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.refused = true;
@@ -492,11 +492,11 @@ impl World {
     fn check(&self) {
         let wire = self.stream.get_ref();
         let (said, _) = read(&wire.received, self.rules());
-        assert!(said.starts_with(&self.heard), "heard {:?} of {said:?}", self.heard);
+        assert!(said.starts_with(&self.heard), "received {:?} of {said:?}", self.heard);
 
         let (written, stop) =
             read(&wire.taken, Rules::without_limits(self.role == Role::Client, self.compression));
-        assert!(!matches!(stop, Stop::Wrong(_)), "it writes what may not be: {stop:?}");
+        assert!(!matches!(stop, Stop::Wrong(_)), "invalid output: {stop:?}");
         let mut pings = self.heard.iter().filter_map(|said| match said {
             Said::Ping(payload) => Some(payload),
             _ => None,
@@ -509,7 +509,7 @@ impl World {
             }
             match said {
                 Said::Pong(payload) => {
-                    assert!(pings.any(|ping| ping == payload), "a pong to nothing: {payload:?}");
+                    assert!(pings.any(|ping| ping == payload), "an unsolicited pong: {payload:?}");
                 }
                 Said::Ping(payload) => assert!(self.keepalive && payload.is_empty()),
                 // An answer, or a reported fault: the last frame, after everything that was accepted.
@@ -540,7 +540,7 @@ impl World {
             self.check_sometimes();
         }
         self.check();
-        let end = self.end.expect("over, and no end was told");
+        let end = self.end.expect("over, but no end was reported");
         assert_eq!(self.stream.status(), Status::Over(end));
         let wire = self.stream.get_ref();
         let (said, stop) = read(&wire.received, self.rules());
@@ -565,7 +565,7 @@ impl World {
             let (written, _) =
                 read(&wire.taken, Rules::without_limits(self.role == Role::Client, self.compression));
             let missing = self.accepted.iter().filter(|said| !written.contains(said)).count();
-            assert_eq!(missing, 0, "accepted, and never written");
+            assert_eq!(missing, 0, "accepted, but never written");
         }
     }
 }

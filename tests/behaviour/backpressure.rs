@@ -134,7 +134,7 @@ fn the_bound_is_never_exceeded_and_accepted_messages_arrive_in_order() {
                 Step::Close(n) => {
                     let open = stream.status() == Status::Open;
                     let closed = stream.close(turn, CloseCode::NORMAL, &"r".repeat(n));
-                    assert_eq!(closed.is_ok(), open, "a Close frame always has its place");
+                    assert_eq!(closed.is_ok(), open, "a Close frame always fits");
                     closing = true;
                 }
                 Step::PeerPings(sizes) => {
@@ -148,7 +148,7 @@ fn the_bound_is_never_exceeded_and_accepted_messages_arrive_in_order() {
                 Step::PeerBreaks => to_stream.extend(b"\xff"),
             }
             if refused {
-                assert_eq!(stream.unsent(), before, "what is refused leaves no trace");
+                assert_eq!(stream.unsent(), before, "a refused message leaves no trace");
             }
             while !to_stream.is_empty() {
                 let Ok(n) = peer.transport.send(to_stream.make_contiguous()) else { break };
@@ -181,7 +181,7 @@ fn the_bound_is_never_exceeded_and_accepted_messages_arrive_in_order() {
             assert!(unasked.into_iter().eq(&pongs));
             let mut asked = asked.iter();
             for pong in answers {
-                assert!(asked.any(|asked| asked == pong), "a pong that was not asked for, or out of turn");
+                assert!(asked.any(|asked| asked == pong), "an unsolicited pong, or one out of order");
             }
         }
     }
@@ -483,7 +483,7 @@ fn an_echo_server_that_pauses_reading_refuses_nothing_and_loses_no_wake_up() {
             if peer.messages.len() == expected.len() {
                 break;
             }
-            assert!(round < 1_000_000, "the echo stands still");
+            assert!(round < 1_000_000, "the echo makes no progress");
         }
         assert_eq!(peer.messages, expected);
         assert_eq!(server.held(), 0);

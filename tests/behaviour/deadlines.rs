@@ -33,7 +33,7 @@ impl Side {
         let end = &mut self.end;
         let told = |event: Event<'_>, _: &mut websocket_stream::Outgoing<'_>| {
             if let Event::End(told) = event {
-                assert_eq!(end.replace(told), None, "an end is told once");
+                assert_eq!(end.replace(told), None, "an end is reported once");
             }
             Ok(())
         };
@@ -127,7 +127,7 @@ fn a_timer_renewed_only_when_it_expires_is_never_late_for_ping_or_silence() {
             assert!(now <= 1_000_000);
             let over = side.drive(now, Ready::NONE).over;
             timer = side.stream.next_deadline(now).filter(|_| !over);
-            assert!(timer.is_none_or(|at| at > now), "it would run out again at once");
+            assert!(timer.is_none_or(|at| at > now), "the timer would expire again at once");
             if side.sent() == ping(role) {
                 pings.push(now);
                 // The peer answers three pings; the loop does not ask for the deadline then.
@@ -346,7 +346,7 @@ fn a_peer_that_ends_and_takes_no_buffered_bytes_does_not_keep_the_connection() {
         };
         stream.send(&mut Scratch::new().at(0), "hello").unwrap();
         assert!(drive(&mut stream, 500, Ready::ALL).0.writable);
-        assert_eq!(stream.next_deadline(500), None, "what the transport took is not unsent");
+        assert_eq!(stream.next_deadline(500), None, "bytes taken by the transport are not unsent");
         peer.shutdown_write().unwrap();
         let (interest, ends) = drive(&mut stream, 1_000, Ready::ALL);
         assert!(interest.writable && !interest.over && ends == 1);

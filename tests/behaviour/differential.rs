@@ -22,7 +22,7 @@ fn conversation(messages: &[Theirs], ours_serves: bool) {
     let mut turns = 0;
     while received.len() < messages.len() {
         turns += 1;
-        assert!(turns < 100_000, "{} of {} came back", received.len(), messages.len());
+        assert!(turns < 100_000, "{} of {} messages were echoed", received.len(), messages.len());
         // tungstenite keeps bytes that would block and sends them at the next flush.
         match theirs.flush() {
             Ok(()) => {

@@ -91,7 +91,7 @@ fn serve(socket: TcpStream) -> Outcome {
             }
             Err(_) => check_broken(&mut stream, &mut scratch),
         }
-        let [end] = ends[..] else { panic!("the end was told {} times", ends.len()) };
+        let [end] = ends[..] else { panic!("the end was reported {} times", ends.len()) };
         return Outcome::Opened { heard, end };
     }
     panic!("it spins");
@@ -108,7 +108,7 @@ fn wait(socket: &TcpStream) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut fds = [PollFd::new(socket, PollFlags::IN)];
     let hang = Timespec { tv_sec: 60, tv_nsec: 0 };
-    assert_eq!(poll(&mut fds, Some(&hang)).unwrap(), 1, "nothing comes any more");
+    assert_eq!(poll(&mut fds, Some(&hang)).unwrap(), 1, "nothing arrived in time");
 }
 
 #[test]

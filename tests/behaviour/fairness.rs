@@ -174,7 +174,7 @@ impl Loop {
             self.entries[key].ready.readable |= self.entries[key].in_queue;
             arrive(&mut self.entries, call);
             let again = self.entries[key].drive(scratch, &self.limits);
-            assert!(again || key == honest, "there is more of a flood than a budget");
+            assert!(again || key == honest, "a flood is longer than a budget");
             self.entries[key].in_queue = again;
             if self.waited.is_none() && self.entries[honest].client.unread() > 0 {
                 self.waited = Some(self.entries[..honest].iter().map(|entry| entry.work).collect());
@@ -224,7 +224,7 @@ fn check(limits: &Limits, capacity: usize, floods: &[(&str, Vec<u8>)], flooders:
                     assert!(events <= own_calls * limits.call_events.max(1), "{name}: {events} events");
                 }
             }
-            assert!(has_waited, "{name}: the worst moment is among those that were tried");
+            assert!(has_waited, "{name}: the worst moment was tested");
             // The flooders are served too.
             assert!(thread.entries.iter().all(|entry| entry.total >= messages), "{name}");
         }

@@ -1018,7 +1018,7 @@ fn in_pieces<F: PartialEq>(
             Err(fault) => return (0, Err(fault)),
         }
     }
-    panic!("the bytes are no whole head")
+    panic!("the head is incomplete")
 }
 
 /// All ways to cut into two pieces, and the cut into single bytes.

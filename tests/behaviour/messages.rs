@@ -23,7 +23,7 @@ fn differ<T: ToString>(said: impl IntoIterator<Item = T>) {
     for text in said.into_iter().map(|said| said.to_string()) {
         assert!((10..120).contains(&text.len()), "{text:?}");
         assert!(!text.ends_with('.') && !text.contains('\n'), "{text:?}");
-        assert!(before.insert(text.clone()), "{text:?} is said twice");
+        assert!(before.insert(text.clone()), "{text:?} is used twice");
     }
 }
 

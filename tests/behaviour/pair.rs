@@ -146,7 +146,7 @@ impl Side {
         let mut pings = pings.iter();
         for pong in self.pongs {
             let ping = Sending::Ping(pong);
-            assert!(pings.any(|sent| *sent == ping), "{ping:?} was not asked for, or came out of turn");
+            assert!(pings.any(|sent| *sent == ping), "{ping:?} was unsolicited or out of order");
         }
         let (code, reason) = self.close.expect("a Close frame");
         assert_eq!((code, &reason[..]), close);

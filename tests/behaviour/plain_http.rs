@@ -27,7 +27,7 @@ fn answered(mut opening: ServerOpening<MemoryStream>, mut peer: MemoryStream) ->
     assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let mut answer = [0; 4096];
     let n = peer.recv(&mut answer).unwrap();
-    assert_eq!(peer.recv(&mut [0]).unwrap(), 0, "the connection ends behind it");
+    assert_eq!(peer.recv(&mut [0]).unwrap(), 0, "the connection ends after it");
     drop(peer);
     let error = opening.advance(&mut scratch.at(0)).unwrap_err();
     (String::from_utf8(answer[..n].to_vec()).unwrap(), error)

@@ -308,7 +308,7 @@ fn read_returns_the_end_that_arrived_with_half_a_message() {
         poller.wait(stream.get_ref(), interest);
         // "Call it until NoData or DataStop."
         assert_eq!(stream.read().unwrap(), (OpCode::Text, b"one".to_vec()));
-        let Err(ReadError::Closed(end)) = stream.read() else { panic!("the end is not told") };
+        let Err(ReadError::Closed(end)) = stream.read() else { panic!("the end is not reported") };
         assert_eq!(end.cause, Cause::EndOfStream);
     });
 }

@@ -239,7 +239,7 @@ fn ours(seed: u64, scratch: &mut Scratch) {
         match (plan.disaster, violation) {
             (None, None) => assert!(end.is_clean(), "{end}"),
             (Some(Disaster::Silence), _) => {}
-            _ if matches!(end.cause, Cause::Deadline(_)) => panic!("{end}, though nobody was silent"),
+            _ if matches!(end.cause, Cause::Deadline(_)) => panic!("{end}, although no peer was silent"),
             (_, Some((_, fault))) if violator == Some(1 - at) && !end.is_clean() => {
                 assert_eq!((end.cause, end.code), (Cause::Fault(fault), fault.close_code()));
             }
@@ -270,7 +270,7 @@ fn nothing_to_do(
         return sides[at].drive(scratch, *now, Ready::NONE);
     }
     let open = sides.iter().any(|side| side.status() == Some(Status::Open));
-    assert!(open, "nothing will ever end this: {:?}", [sides[0].status(), sides[1].status()]);
+    assert!(open, "this conversation never ends: {:?}", [sides[0].status(), sides[1].status()]);
 }
 
 #[test]

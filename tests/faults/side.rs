@@ -130,12 +130,12 @@ impl Record {
             Err(SendError::Closed) => assert!(status != Status::Open),
             Err(SendError::Full) => {
                 let bound = self.limits.unsent.saturating_sub(Limits::CONTROL_ROOM);
-                assert!(unsent + size + 14 > bound, "{unsent} and {size} are no reason to refuse");
+                assert!(unsent + size + 14 > bound, "refused with {unsent} bytes unsent and {size} to send");
                 assert!(size < bound, "{size} never fits");
             }
             Err(SendError::TooLong) => {
                 let bound = self.limits.unsent.saturating_sub(Limits::CONTROL_ROOM);
-                assert!(size + 14 > bound, "{size} fits once less is unsent");
+                assert!(size + 14 > bound, "{size} bytes fit when fewer are unsent");
             }
             Err(SendError::MessageUnfinished | SendError::NoMessageBegun) => {
                 assert!(self.fragments.is_some())
@@ -297,9 +297,9 @@ impl Record {
             assert_eq!((Some(*code), &reason[..]), (peer.fault_code().or(self.closed), expected));
         }
         let accepted = &peer.accepted[..accepted];
-        assert!(heard.len() <= accepted.len(), "heard more than was said");
+        assert!(heard.len() <= accepted.len(), "received more than was sent");
         for (n, (heard, said)) in heard.iter().zip(accepted).enumerate() {
-            assert!(heard == said, "heard as thing {n} {} for {}", brief(heard), brief(said));
+            assert!(heard == said, "received item {n} {} instead of {}", brief(heard), brief(said));
         }
         let mut pings = self.pings.iter();
         for pong in &self.pongs {
@@ -377,7 +377,7 @@ impl Side {
             Ok(Err(Whim::System)) => {
                 self.record.system();
                 assert!(!told, "an error after the end");
-                let end = self.record.end.expect("an error, and no end");
+                let end = self.record.end.expect("an error, but no end");
                 assert!(matches!(end.cause, Cause::System(_)), "{end}");
                 self.interest.again = true;
             }
@@ -470,7 +470,7 @@ impl Side {
                 assert_eq!(self.stream.as_ref().unwrap().unsent(), n);
                 self.interest.writable = true;
             }
-            Ok(Sent::Dropped) => panic!("nothing was to be dropped"),
+            Ok(Sent::Dropped) => panic!("dropped, although not allowed"),
             // Checked in the handler that made it; earlier sends of this call may be queued.
             Err(Error::Send(_)) => self.interest.writable |= self.stream.as_ref().unwrap().unsent() > 0,
             Err(Error::System(_)) => {
@@ -517,7 +517,7 @@ impl Side {
         let unsent = stream.unsent();
         assert!(unsent <= self.record.limits.unsent, "{unsent} bytes are unsent");
         if self.interest.over {
-            let end = self.record.end.expect("over, and no end was told");
+            let end = self.record.end.expect("over, but no end was reported");
             assert_eq!(stream.status(), Status::Over(end));
             let parts = self.stream.take().unwrap().into_parts();
             if end.is_clean() {
@@ -532,11 +532,11 @@ impl Side {
     /// Checks that the events match what the peer did.
     pub(crate) fn check(&self, peer: &Record, accepted: usize) {
         let record = &self.record;
-        let end = record.end.expect("no end was told");
+        let end = record.end.expect("no end was reported");
         let heard = record.check_heard(peer, accepted);
         if end.is_clean() {
             assert!(record.heard_close);
-            assert_eq!(heard, accepted, "a clean end, and something is missing");
+            assert_eq!(heard, accepted, "a clean end, but items are missing");
             match end.by {
                 Endpoint::Local => assert_eq!(Some(end.code), record.closed),
                 Endpoint::Peer => assert_eq!(Some(end.code), peer.closed.or(peer.fault_code())),
@@ -547,7 +547,7 @@ impl Side {
             // If the call in which the transport failed had a message or a handler's error to report, only
             // the end reports the failure.
             let otherwise = record.misbehaves || self.style == Style::Original;
-            assert!(record.system_error || otherwise, "a system's error that no call told");
+            assert!(record.system_error || otherwise, "a system error that no call reported");
         }
     }
 }

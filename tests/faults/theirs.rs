@@ -240,9 +240,9 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
     ours.check(&theirs.record, theirs.record.accepted.len());
     let heard = theirs.record.check_heard(&ours.record, ours.record.accepted.len());
     if plan.disaster.is_none() {
-        assert_eq!(heard, ours.record.accepted.len(), "something of ours is missing there");
+        assert_eq!(heard, ours.record.accepted.len(), "tungstenite did not receive all of our items");
         let end = ours.record.end.unwrap();
         assert!(end.is_clean(), "{end}");
-        assert!(theirs.clean, "our end is clean, and theirs is not");
+        assert!(theirs.clean, "our end is clean, but theirs is not");
     }
 }

@@ -35,7 +35,7 @@ impl Watched {
     fn before_send(&self) {
         assert!(!self.failed, "sent on a transport that has failed");
         assert!(!self.shut, "sent after the end of its direction");
-        assert!(!self.refused, "sent again what was refused in the same call");
+        assert!(!self.refused, "sent again after a refusal in this call");
     }
 
     fn after_send(&mut self, given: usize, sent: io::Result<usize>) -> io::Result<usize> {
@@ -62,7 +62,7 @@ impl NonBlockingTransport for Watched {
 
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         assert!(!self.ended, "received after the end of the stream");
-        assert!(!buffer.is_empty(), "received into nothing");
+        assert!(!buffer.is_empty(), "received into an empty buffer");
         let received = self.inner.recv(buffer);
         match &received {
             Ok(n) => self.ended = *n == 0,

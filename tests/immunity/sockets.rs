@@ -115,11 +115,11 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, us
                 };
             }
         }
-        assert_eq!(stream.held(), 0, "nothing is left of what was unfinished");
+        assert_eq!(stream.held(), 0, "nothing is left of the unfinished message");
         drop(stream);
         peer.join().unwrap();
     });
-    (ended.expect("the end is told"), held)
+    (ended.expect("the end is reported"), held)
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn over_tcp_a_peer_that_does_not_read_costs_at_most_the_bound_and_loses_nothing(
                     }
                     Err(error) => panic!("{error}"),
                 }
-                assert!(at < bytes.len(), "our end reads on");
+                assert!(at < bytes.len(), "our end continues to read");
             }
             peer.1.get_ref().set_nonblocking(false).unwrap();
             // Now the peer reads, while the rest is sent.

@@ -100,7 +100,7 @@ impl Seen {
 
 /// A transport as large as a descriptor, which allocates nothing: it receives the bytes in [`WIRE`], and
 /// takes everything.
-struct Descriptor(#[expect(dead_code, reason = "it is only as large as one")] i32);
+struct Descriptor(#[expect(dead_code, reason = "only its size matters")] i32);
 
 impl NonBlockingTransport for Descriptor {
     fn set_nonblocking(&mut self) -> std::io::Result<()> {

@@ -49,7 +49,7 @@ fn each_message_reaches_all_members_and_a_slow_one_is_notified_of_those_it_misse
         match text.strip_prefix("(you missed ").and_then(|rest| rest.strip_suffix(" messages)")) {
             Some(missed) => break missed.parse().unwrap(),
             None => {
-                assert!(text.starts_with(&format!("{heard} ")), "it hears what it hears in order");
+                assert!(text.starts_with(&format!("{heard} ")), "it receives its messages in order");
                 heard += 1;
             }
         }

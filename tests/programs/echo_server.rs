@@ -218,7 +218,7 @@ fn wait_for_state(pid: u32, state: char) {
         if stat.rsplit(')').next().unwrap().trim_start().starts_with(state) {
             return;
         }
-        assert!(start.elapsed() < crate::programs::HANG, "it does not come into the state {state}");
+        assert!(start.elapsed() < crate::programs::HANG, "it does not reach the state {state}");
         std::thread::yield_now();
     }
 }

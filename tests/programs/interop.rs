@@ -8,7 +8,7 @@ use tungstenite::{Message, WebSocket};
 
 fn echo(client: &mut WebSocket<impl std::io::Read + std::io::Write>, message: Message) {
     client.send(message.clone()).unwrap();
-    assert!(client.read().unwrap() == message, "another message came back");
+    assert!(client.read().unwrap() == message, "a different message was echoed");
 }
 
 fn converse(mut client: WebSocket<impl std::io::Read + std::io::Write>) {

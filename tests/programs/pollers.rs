@@ -262,7 +262,7 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
             let interest = client
                 .drive(&mut scratch.at(0), ready[0], |event, out| {
                     if let Event::Message(message) = event {
-                        assert!(message.as_bytes() == messages[heard], "another message came back");
+                        assert!(message.as_bytes() == messages[heard], "a different message was echoed");
                         heard += 1;
                         return match messages.get(heard) {
                             Some(next) => out.send(next),

@@ -25,7 +25,7 @@ fn count(more: usize, less: usize) {
     }
 }
 
-#[expect(unsafe_code, reason = "an allocator that counts can be had no other way")]
+#[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
 // SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

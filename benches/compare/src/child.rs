@@ -38,7 +38,7 @@ impl Server {
         server.port = line
             .trim()
             .parse()
-            .map_err(|_| io::Error::other(format!("{command:?} did not say where it listens")))?;
+            .map_err(|_| io::Error::other(format!("{command:?} did not print its address")))?;
         Ok(server)
     }
 
@@ -55,7 +55,7 @@ impl Server {
         let pid = self.process.id();
         let exact = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
         let text = exact.or_else(|_| std::fs::read_to_string(format!("/proc/{pid}/status")))?;
-        resident(&text).ok_or_else(|| io::Error::other("the kernel tells no resident memory"))
+        resident(&text).ok_or_else(|| io::Error::other("the kernel does not report resident memory"))
     }
 
     /// Asks it to end, and waits until it has.

@@ -50,7 +50,7 @@ mod tests {
         let mut all: Vec<u32> = (0..1000).collect();
         Random::new(7).shuffle(&mut all);
         let fixed = all.iter().enumerate().filter(|&(at, &value)| at as u64 == u64::from(value)).count();
-        assert!(fixed < 20, "{fixed} of 1000 are where they were");
+        assert!(fixed < 20, "{fixed} of 1000 kept their positions");
         all.sort_unstable();
         assert!(all.into_iter().eq(0..1000));
     }

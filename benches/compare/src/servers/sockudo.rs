@@ -19,7 +19,7 @@ pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
         Compression::Alone => sockudo_ws::Compression::Shared,
         Compression::Takeover => sockudo_ws::Compression::Dedicated,
     };
-    let policy = compression.to_deflate_config().ok_or(io::Error::other("only where it compresses"))?;
+    let policy = compression.to_deflate_config().ok_or(io::Error::other("only with compression"))?;
     accept_each(listener, move |socket| {
         tokio::spawn(echo(socket, compression, policy.clone()));
     })
