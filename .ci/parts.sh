@@ -4,8 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
-# A single clean build needs no incremental state and only line tables as debug information. This halves the
-# disk space.
+# A single clean build needs no incremental state, and only line tables as debug information: less than half of
+# the disk space.
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/websocket-stream
