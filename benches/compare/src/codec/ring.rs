@@ -71,7 +71,7 @@ mod tests {
                     assert_eq!((to.len(), from.len()), (len, len));
                     places.extend([to.as_ptr() as usize, from.as_ptr() as usize]);
                 }
-                assert_eq!(ring.next().0.as_ptr() as usize, places[0], "the rotation starts again with the first buffer");
+                assert_eq!(ring.next().0.as_ptr() as usize, places[0], "the rotation starts again");
                 assert!(places.iter().all(|place| place % LINE == misaligned));
                 places.sort_unstable();
                 assert!(places.windows(2).all(|pair| pair[0] + len <= pair[1]));
