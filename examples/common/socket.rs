@@ -1,7 +1,7 @@
-//! The sockets: mio's, of TCP or Unix, with the library's own system calls.
+//! The sockets: mio's, TCP or Unix, with the library's own system calls.
 //!
-//! With the feature `mio` mio's sockets are transports themselves. The examples that use this file do without,
-//! so that they need no feature.
+//! With the feature `mio`, mio's sockets are transports themselves. The examples with this file do not use
+//! it, so that they need no feature.
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
@@ -10,8 +10,8 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use websocket_stream::NonBlockingTransport;
 
-/// What a socket is announced for, urgent data included if the system has a word for it: a
-/// receive stops short at it.
+/// What a socket is registered for, including urgent data if the system supports that: a receive stops early
+/// at urgent data.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) const INTERESTS: mio::Interest =
     mio::Interest::READABLE.add(mio::Interest::WRITABLE).add(mio::Interest::PRIORITY);
@@ -32,8 +32,9 @@ impl Socket {
         }
     }
 
-    /// Makes a call that moves bytes. Some of mio's pollers announce a socket again only after a call that
-    /// would block, which nobody makes after one that moved less than all: they are shown one.
+    /// Makes a call that moves bytes. Some of mio's pollers report a socket again only after a call that
+    /// would block. The library makes no such call after one that moved fewer bytes than requested, so this
+    /// function makes one.
     fn moved(
         &self,
         most: usize,

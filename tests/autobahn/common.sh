@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What install.sh and run share. Sourced by both, under `set -euo pipefail`.
+# Shared by install.sh and run. Sourced by both, under `set -euo pipefail`.
 
 say() { printf 'autobahn: %s\n' "$*" >&2; }
 
@@ -8,8 +8,8 @@ die() {
     exit 1
 }
 
-# Runs a command for at most so many seconds. It runs in the background, so that a signal to this
-# script is heard at once; `timeout` hands on the TERM of `stop_children`.
+# Runs a command with a time limit in seconds. It runs in the background, so that this script handles signals
+# at once; `timeout` forwards the TERM from `stop_children`.
 bounded() {
     local seconds=$1
     shift
@@ -17,7 +17,7 @@ bounded() {
     wait "$!"
 }
 
-# Ends what this script started and has not waited for, and nothing else.
+# Ends the processes that this script started and has not waited for, and nothing else.
 stop_children() {
     local pid
     for pid in $(jobs -pr); do
@@ -26,7 +26,7 @@ stop_children() {
     wait
 }
 
-# The caller's own cleaning goes into `at_exit`, which this calls last.
+# Calls `at_exit`, the caller's own cleanup, last.
 end() {
     stop_children
     at_exit

@@ -170,7 +170,8 @@ client_tornado_deflate() {
     client_refuses --deflate "$KEPT" "$KEEPS_CONTEXT"
 }
 
-# --- aiohttp: every setting works in both roles. A server of aiohttp ignores what concerns the client's window.
+# --- aiohttp: every setting works in both roles. A server of aiohttp ignores parameters for the client's
+# window.
 
 aiohttp() {
     use_python "$AIOHTTP"

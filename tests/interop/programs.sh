@@ -8,7 +8,7 @@ die() {
     exit 1
 }
 
-# Ends what this shell started and has not waited for, and nothing else.
+# Ends the processes that this shell started and has not waited for, and nothing else.
 stop_children() {
     local pid
     for pid in $(jobs -pr); do
@@ -17,7 +17,7 @@ stop_children() {
     wait
 }
 
-# A hang is a failure: no conversation may take longer, in seconds.
+# The most seconds that a conversation may take: a hang is a failure.
 readonly LIMIT=180
 bounded() { timeout --kill-after=10 "$LIMIT" "$@"; }
 
@@ -88,7 +88,7 @@ stop() {
     ended
 }
 
-# A conversation with a server of its own: its address is the program's last argument.
+# Runs a conversation with its own server: the address is the program's last argument.
 with_server() {
     local status=0
     bounded "$@" "$url" || status=$?
