@@ -12,8 +12,7 @@ use core::ops::Range;
 ///        0      unread.start      unread.end    room()     bytes.len()
 /// ```
 ///
-/// The longest header always fits behind the unread bytes, so a header is read without asking first where
-/// the bytes end.
+/// The longest header always fits behind the unread bytes, so a header is read without a bounds check first.
 #[derive(Default)]
 pub(crate) struct RecvBuffer {
     bytes: Vec<u8>,
@@ -21,12 +20,12 @@ pub(crate) struct RecvBuffer {
 }
 
 impl RecvBuffer {
-    /// Makes a buffer for `capacity` unread bytes.
+    /// Creates a buffer for `capacity` unread bytes.
     pub(super) fn with_capacity(capacity: usize) -> Self {
         Self { bytes: vec![0; capacity.saturating_add(MAX_HEADER_SIZE)], unread: 0..0 }
     }
 
-    /// Makes a buffer that holds `unread` and has no spare room.
+    /// Creates a buffer that holds `unread` and has no spare room.
     #[cfg(feature = "std")]
     pub(crate) fn new(unread: &[u8]) -> Self {
         Self { bytes: [unread, &[0; MAX_HEADER_SIZE]].concat(), unread: 0..unread.len() }
@@ -79,7 +78,7 @@ impl RecvBuffer {
     }
 
     /// Returns the room behind the unread bytes, its position, and the end of the unread bytes, to be
-    /// moved by what was received.
+    /// advanced by the number of bytes received.
     #[inline(always)]
     pub(super) fn spare_and_end(&mut self) -> (&mut [u8], usize, &mut usize) {
         if self.unread.start == self.unread.end {

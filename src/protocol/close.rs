@@ -1,4 +1,4 @@
-//! The closing handshake (RFC 6455, section 7) as states, and what a Close frame says.
+//! The closing handshake (RFC 6455, section 7): its states, and the payload of a Close frame.
 //!
 //! ```text
 //!           close()                peer's Close
@@ -7,36 +7,36 @@
 //!    |  peer's Close       |  fault         +----------+  end of stream,   +------+
 //!    +-----(answered)------|--------------> | Finished | ----------------> | Over |
 //!    |                     +--------------> +----------+  or a deadline    +------+
-//!    |  fault (told with a Close) ---------------^                            ^
+//!    |  fault (sends a Close) -------------------^                            ^
 //!    +------------------------ end of stream, system error ------------------+
 //! ```
 //!
-//! A connection that is `Finished` has nothing more to receive: what was accepted is flushed, then
-//! the sending direction is shut, then what still comes is drained, so that closing with unread
-//! input does not reset the peer before it has read the last frames.
+//! A `Finished` connection receives nothing more. Accepted bytes are sent, the sending direction is shut
+//! down, and bytes that still arrive are discarded. Closing with unread input would reset the peer before it
+//! has read the last frames.
 #![forbid(unsafe_code)]
 
 use super::{CloseFrame, End, Fault};
 use crate::frame::{CloseCode, utf8};
 use byteorder::{BigEndian, ByteOrder};
 
-/// How far the end of a connection has come.
+/// The state of the closing handshake.
 ///
-/// Its tag is a byte of its own: it is looked at for each message.
+/// The tag is a byte of its own, because it is read for each message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Closing {
-    /// Messages go both ways.
+    /// Messages can be sent and received.
     Open,
     /// This end sent a Close frame with this code and waits for the peer's.
     CloseSent(CloseCode),
-    /// Nothing more is received; the end of the stream is awaited.
+    /// Nothing more is received; the connection waits for the end of the peer's stream.
     Finished(End),
-    /// The end was told.
+    /// The end was reported.
     Over(End),
 }
 
-/// Reads a Close frame's payload, whose length is not 1 (the header was judged).
+/// Parses the payload of a Close frame. The header was checked, so the length is not 1.
 pub(super) fn parse(payload: &[u8]) -> Result<CloseFrame<'_>, Fault> {
     let Some((code, reason)) = payload.split_at_checked(2) else {
         return Ok(CloseFrame { code: CloseCode::NO_STATUS, reason: "" });

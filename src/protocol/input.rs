@@ -14,8 +14,8 @@ use core::fmt;
 /// A message that is complete in the unread bytes is lent from there. Any other message is collected by its
 /// connection, and moves here when it is complete.
 ///
-/// An input belongs to no connection: one that is used up can serve the next, and keeps up to four message
-/// buffers (8 MiB) for it.
+/// An input is not tied to one connection: when all its bytes are used, it can serve another. It keeps up to
+/// four message buffers (8 MiB) for later messages.
 #[derive(Default)]
 pub struct Input {
     pub(super) bytes: RecvBuffer,
@@ -51,7 +51,7 @@ impl Lent {
 }
 
 impl Input {
-    /// Makes an input with room for `capacity` unread bytes.
+    /// Creates an input with room for `capacity` unread bytes.
     pub fn with_capacity(capacity: usize) -> Self {
         Self { bytes: RecvBuffer::with_capacity(capacity), ..Self::default() }
     }
@@ -67,7 +67,8 @@ impl Input {
         self.spare_and_end().0
     }
 
-    /// Returns the room, its position, and the end of the unread bytes, to be moved by what was received.
+    /// Returns the room, its position, and the end of the unread bytes, to be advanced by the number of bytes
+    /// received.
     #[inline(always)]
     pub(crate) fn spare_and_end(&mut self) -> (&mut [u8], usize, &mut usize) {
         self.bytes.spare_and_end()
@@ -91,7 +92,7 @@ impl Input {
         self.bytes.as_bytes()
     }
 
-    /// Takes back the message that was lent; its buffer waits for the next one.
+    /// Takes back the lent message, and keeps its buffer for the next one.
     #[inline]
     pub(super) fn recycle(&mut self) {
         if let Some(message) = self.lent.message.take() {
@@ -99,7 +100,7 @@ impl Input {
         }
     }
 
-    /// Whether nothing is in it: no unread bytes, no message that was lent, no end of stream.
+    /// Returns whether the input has no unread bytes, no lent message and no end of stream.
     #[inline]
     pub(crate) fn is_clean(&self) -> bool {
         self.bytes.is_empty() && !(self.end_of_stream | self.lent.message.is_some())

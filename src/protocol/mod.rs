@@ -1,15 +1,14 @@
 //! Floor 1: the WebSocket protocol without I/O (RFC 6455, sections 5 to 8).
 //!
-//! A [`Connection`] moves through the bytes of an [`Input`] and writes into an [`Output`]; both
-//! belong to the caller. Time and masking keys come in as arguments. See [`Connection`] for a whole
-//! conversation without a socket.
+//! A [`Connection`] reads bytes from an [`Input`] and appends bytes to an [`Output`]. The caller owns both,
+//! and supplies the time and the masking keys. See [`Connection`] for an example without a socket.
 //!
 //! ```text
 //! bytes -> header -> check -> unmask in place -> (inflate) -> UTF-8 -> message -> event    (receive)
 //! message -> (deflate) -> header -> mask -> gathered bytes                                 (send)
 //! ```
 
-// Without `std` there is no stream, which alone uses some of what is here.
+// Only streams use some of these items, and without `std` there are no streams.
 #![cfg_attr(not(feature = "std"), allow(dead_code, unused_imports))]
 
 mod buffer;

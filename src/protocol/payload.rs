@@ -4,7 +4,7 @@
 use crate::frame::utf8::MessageBuffer;
 use crate::frame::{Header, mask};
 
-/// The most payload bytes of a control frame (RFC 6455, section 5.5).
+/// The maximum payload of a control frame, in bytes (RFC 6455, section 5.5).
 pub(super) const MAX_CONTROL: usize = 125;
 
 /// A frame's header and the number of payload bytes that have been used.
@@ -29,7 +29,7 @@ impl FramePayload {
         usize::try_from(self.header.len).unwrap_or(usize::MAX) - self.used
     }
 
-    /// Whether the payload is complete and ends its message.
+    /// Returns whether the payload is complete and ends its message.
     pub(super) fn ends_message(&self) -> bool {
         self.header.fin && self.remaining() == 0
     }
@@ -65,7 +65,7 @@ pub(super) enum Payload {
     Short(ShortBuffer),
 }
 
-/// Up to 125 bytes, the most that a control frame has.
+/// Up to 125 bytes, the maximum of a control frame.
 #[derive(Clone)]
 pub(super) struct ShortBuffer {
     bytes: [u8; MAX_CONTROL],

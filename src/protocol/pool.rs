@@ -1,11 +1,11 @@
-//! Message buffers that wait for their next message.
+//! Used message buffers, kept for later messages.
 #![forbid(unsafe_code)]
 
 use crate::frame::utf8::MessageBuffer;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-/// The most buffers that wait, and the most bytes that they have together.
+/// The maximum number of buffers in a pool, and of bytes in all of them.
 const POOLED_BUFFERS: usize = 4;
 const POOLED_BYTES: usize = 8 << 20;
 
@@ -23,7 +23,7 @@ impl BufferPool {
         self.0.pop().unwrap_or_default()
     }
 
-    /// Keeps a used buffer. A full pool gives up its smallest buffer, the cheapest to make anew.
+    /// Keeps a used buffer. A full pool drops its smallest buffer, the cheapest to allocate again.
     pub(super) fn put(&mut self, storage: Vec<u8>) {
         let mut pooled: usize = self.0.iter().map(Vec::capacity).sum();
         let mut place = None;
@@ -92,7 +92,7 @@ mod tests {
             (40, vec![10, 20, 30, 40]),
             (5, vec![10, 20, 30, 40]),
             (25, vec![20, 25, 30, 40]),
-            // The one that goes is not counted, the others are.
+            // The buffer that is dropped is not counted; the others are.
             (most, vec![25, 30, 40, most]),
             (26, vec![25, 30, 40, most]),
         ] {
@@ -108,8 +108,8 @@ mod tests {
             (vec![150, 300, 200], [50, 0, 10], [60, 1000], 300, vec![50, 150, 200]),
             // There is room.
             (vec![200], [50, 60, 10], [60, 180], 110, vec![200]),
-            // None has room for what is needed now; nor has a large one, in which a message does not
-            // begin at the start.
+            // No buffer has enough room. The large one is too small as well, because a message does not begin
+            // at the start of its buffer.
             (vec![100], [50, 0, 10], [60, 180], 110, vec![100]),
             (vec![64 << 10], [3000, 0, 0], [60_500, 63_500], 63_500, vec![64 << 10]),
             // Too large for what has arrived.

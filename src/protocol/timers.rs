@@ -1,4 +1,4 @@
-//! What time does to a connection. It comes in as an argument; nothing here reads a clock.
+//! The deadlines of a connection. The time is an argument: nothing here reads a clock.
 #![forbid(unsafe_code)]
 
 use super::close::Closing;
@@ -7,7 +7,7 @@ use super::{Cause, Connection, Deadline, End, Endpoint, Event, Output};
 use crate::frame::CloseCode;
 
 impl Connection {
-    /// Something arrived: the peer lives.
+    /// Records that bytes arrived, so the peer is alive.
     #[inline]
     pub(crate) fn heard(&mut self, now: Option<u64>) {
         if matches!(self.closing, Closing::Open) {
@@ -20,12 +20,15 @@ impl Connection {
         self.stamp = now.map(Stamp::at);
     }
 
-    /// When [`on_deadline`](Self::on_deadline) next wants to be called, in the caller's milliseconds;
-    /// `None` for never. It changes with every call that receives, sends or closes, but only closing, and
-    /// compressing with takeover, bring it forward: where a timer runs already, and the connection is
-    /// open as before, it is enough to ask again when it has run out (what is to be parked then waits
-    /// until that). Where it is not known since when a deadline counts, as no call has told a time, it is
-    /// `now`: it counts from the call that is then made.
+    /// Returns when to call [`on_deadline`](Self::on_deadline) next, in the caller's milliseconds.
+    ///
+    /// `None` means never. Every call that receives, sends or closes can change the deadline. Only closing,
+    /// and compressing with context takeover, can make the deadline earlier. So while the connection is open,
+    /// a running timer may be left alone: ask again when it fires. (The window for context takeover is then
+    /// freed when that timer fires, perhaps late.)
+    ///
+    /// If no call has had a time since a deadline began, returns `now`, and the deadline counts from the next
+    /// call of `on_deadline`.
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadlines = &self.config().deadlines;
         let after = match self.closing {
@@ -40,8 +43,10 @@ impl Connection {
         [deadline, self.park_deadline(now)].into_iter().flatten().min()
     }
 
-    /// After how much silence to look whether a ping is due. Where one was sent, the peer may answer it
-    /// before anybody asks again, so then every so many milliseconds: no later than the next can be due.
+    /// Returns the milliseconds of silence after which to check whether a ping is due.
+    ///
+    /// After a ping, this is the next multiple of `ping`. The next ping is due `ping` milliseconds after the
+    /// peer's answer, so it is never due before this check, and a running timer need not be changed.
     fn ping_after(&self, ping: u32, now: u64) -> u32 {
         if !self.pinged {
             return ping;
@@ -50,26 +55,28 @@ impl Connection {
         (age / ping).saturating_add(1).max(2).saturating_mul(ping)
     }
 
-    /// Until when the last unsent bytes of a connection that is over wait for a peer to take them.
+    /// Returns when to discard the last unsent bytes of a connection that is over.
     pub(crate) fn linger_deadline(&self, now: u64) -> Option<u64> {
         Some(deadline_after(self.stamp, self.config().deadlines.close?, now))
     }
 
-    /// Whether the last unsent bytes of a connection that is over have waited long enough.
+    /// Returns whether to discard the last unsent bytes of a connection that is over.
     pub(crate) fn linger_is_due(&self, output: &Output) -> bool {
         let due = |now| self.linger_deadline(now).is_some_and(|at| at <= now);
         self.stamp.is_some() && output.now().is_some_and(due)
     }
 
-    /// Whether something is due.
+    /// Returns whether a deadline has passed.
     pub(crate) fn is_due(&self, output: &Output) -> bool {
         output.now().is_some_and(|now| self.next_deadline(now).is_some_and(|at| at <= now))
     }
 
-    /// Does what is due: sends a ping after a silence, ends a connection whose peer was silent for too
-    /// long or does not finish closing. The time is the output's, see [`Output::set_now`].
+    /// Acts on the deadlines that have passed.
     ///
-    /// Receive first what has arrived: it is a sign of life, however late it is looked at.
+    /// Sends a ping after a silence. Ends the connection if the peer was silent for too long or did not
+    /// finish closing in time. The time is the output's; see [`Output::set_now`].
+    ///
+    /// Receive what has arrived first: received bytes end the silence, however late they are read.
     #[inline]
     pub fn on_deadline(&mut self, output: &mut Output) -> Option<Event<'static>> {
         let now = output.now()?;
@@ -87,7 +94,7 @@ impl Connection {
         let due = |deadline: Option<u32>| deadline.is_some_and(|deadline| age >= deadline);
         let deadlines = &self.config().deadlines;
         let ping = deadlines.ping.filter(|_| !self.pinged);
-        // However late this call is, a peer is first asked where that comes first.
+        // If `ping` is shorter, a ping is always sent first, even if this call is late.
         let asks_first = ping.is_some_and(|ping| deadlines.silence.is_some_and(|silence| ping < silence));
         match self.closing {
             Closing::Open if due(deadlines.silence) && !asks_first => {
@@ -95,39 +102,42 @@ impl Connection {
             }
             Closing::Open if due(ping) => {
                 self.pinged = true;
-                // It has what is between the two to answer, from now.
+                // From now on, the peer has the time between the two deadlines to answer.
                 self.stamp = output.now().map(|now| Stamp::at(now.saturating_sub(ping.map_or(0, u64::from))));
-                // A full output is a reason not to ping, not to end: the peer's silence decides.
+                // If the output is full, no ping is sent, and the peer's silence still decides.
                 let _ = self.ping(b"", output);
                 None
             }
             Closing::CloseSent(_) if due(deadlines.close) => {
                 Some(self.over(End::abnormal(Endpoint::Local, Cause::Deadline(Deadline::Close))))
             }
-            // The handshake was made, or the fault was told: only the peer's end of stream is missing.
+            // The handshake is complete or the fault was reported: only the end of the peer's stream is
+            // missing.
             Closing::Finished(end) if due(deadlines.close) => Some(self.over(end)),
             _ => None,
         }
     }
 }
 
-/// So many milliseconds after the stamp, at the earliest `now`. Where there is none, `now`: a caller who
-/// asks anew each round would else be told of a deadline that moves on with it.
+/// Returns the time `after` milliseconds after the stamp, but not before `now`.
+///
+/// Without a stamp, returns `now`: a deadline of `now + after` would be postponed each time the caller asks.
 fn deadline_after(stamp: Option<Stamp>, after: u32, now: u64) -> u64 {
     stamp.map_or(now, |stamp| now.saturating_add(u64::from(after.saturating_sub(stamp.age(now)))))
 }
 
-/// What only a stream knows: whether it listens, and since when its transport took nothing.
+/// For streams, which can pause reading, and which detect that their transport takes no bytes.
 impl Connection {
-    /// The peer was not listened to: its silence begins now.
+    /// Restarts the peer's silence, because the stream did not read until now.
     pub(crate) fn excuse_silence(&mut self, output: &Output) {
         if matches!(self.closing, Closing::Open) {
             self.stamp = output.now().map(Stamp::at);
         }
     }
 
-    /// The connection is paused and receives nothing, but its peer took bytes at `taken`: its silence counts
-    /// from then, or from the last byte that it sent if that came later.
+    /// Counts the silence of a peer that took bytes at `taken`, while reading is paused.
+    ///
+    /// The silence counts from `taken`, or from the peer's last byte if that arrived later.
     pub(crate) fn excuse_silence_since(&mut self, taken: Option<Stamp>, output: &Output) {
         let age = |stamp: Option<Stamp>| Some(stamp?.age(output.now()?));
         if matches!(self.closing, Closing::Open) && age(taken) < age(self.stamp) {
@@ -135,17 +145,17 @@ impl Connection {
         }
     }
 
-    /// When bytes that are unsent since then, without progress, want something done.
+    /// Returns when to act on unsent bytes, of which the peer has taken none since `since`.
     pub(crate) fn unsent_deadline(&self, since: Option<Stamp>, now: u64) -> Option<u64> {
         match self.closing {
             Closing::Open => Some(deadline_after(since, self.config().deadlines.unsent?, now)),
-            // Their own deadline counts.
+            // The close deadline applies instead.
             Closing::CloseSent(_) | Closing::Finished(_) => None,
             Closing::Over(_) => self.linger_deadline(now),
         }
     }
 
-    /// Closes a connection whose peer has taken nothing for too long.
+    /// Closes the connection if the peer has taken no bytes for too long.
     pub(crate) fn on_unsent_deadline(&mut self, since: Option<Stamp>, output: &mut Output) {
         let due = |now| self.unsent_deadline(since, now).is_some_and(|at| at <= now);
         if self.closing == Closing::Open && output.now().is_some_and(due) {

@@ -285,7 +285,7 @@ fn a_transport_failure_without_a_number_keeps_its_kind() {
         assert_eq!(failed.unwrap_err().kind(), kind);
         let Some(Cause::System(error)) = end.map(|end| end.cause) else { panic!("{end:?}") };
         assert_eq!((error.errno(), error.kind()), (None, kind));
-        assert_eq!(end.unwrap().to_string(), format!("the transport failed: {kind}"));
+        assert_eq!(end.unwrap().to_string(), format!("transport error: {kind}"));
     }
 }
 

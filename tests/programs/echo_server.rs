@@ -109,7 +109,7 @@ fn a_message_in_transit_when_the_server_goes_away_leaves_the_end_clean() {
     server.check_end();
     let mut told = String::new();
     server.program.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    assert_eq!(told, "echo_server: failed with 1002 (protocol error): the peer used a reserved opcode\n");
+    assert_eq!(told, "echo_server: failed with 1002 (protocol error): reserved opcode\n");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What compression keeps between messages: what was negotiated, and what was sent and received before.
+//! What compression keeps between messages: the negotiated parameters, and windows of earlier messages.
 #![forbid(unsafe_code)]
 
 use crate::deflate::{Agreed, Context, Deflaters, History, WindowBits};
@@ -10,46 +10,47 @@ use core::num::NonZeroU8;
 /// RSV1, the "Per-Message Compressed" bit (RFC 7692, section 6).
 pub(super) const COMPRESSED: u8 = 0x4;
 
-/// What a connection remembers of earlier messages: nothing until the first message that may be referred
-/// to.
+/// The windows of a connection. There are none until the first message to which later ones may refer.
 #[derive(Debug, Default)]
 pub(in crate::protocol) struct Contexts(Option<Box<Windows>>);
 
-/// The ends of the messages before, and the state of a fragmented one that is being sent.
+/// The last bytes of earlier messages, and the state of a fragmented message that is being sent.
 #[derive(Debug, Default)]
 pub(super) struct Windows {
     pub(super) sent: Option<History>,
-    /// When something was last added to `sent`. If the time was not known, the next time that is known.
+    /// When `sent` last grew. If the time was not known then, the next time that is known.
     pub(super) sent_at: Option<Stamp>,
     /// The fragmented message that is being sent is compressed.
     pub(super) fragmenting: bool,
     pub(super) received: Option<History>,
 }
 
-/// The thread's compressors, taken from the [`Output`](crate::protocol::Output) while a message is compressed.
+/// The thread's compressors, taken from the [`Output`](crate::protocol::Output) while a message is
+/// compressed.
 #[derive(Debug, Default)]
 pub(crate) struct Compressor(pub(super) Box<Deflaters>);
 
 impl Compressor {
-    /// Compresses a message by itself, for any number of connections.
+    /// Compresses a message alone, so that any number of connections can send it.
     #[cfg(feature = "std")]
     pub(crate) fn deflate(&mut self, message: &[u8], context: Context, level: u8) -> Option<&[u8]> {
         self.0.deflate(message, context, level)
     }
 
-    /// Gives back what a large message has grown.
+    /// Frees a result buffer that a large message has grown.
     pub(in crate::protocol) fn trim(&mut self) {
         self.0.trim();
     }
 }
 
-/// What one end needs of what was negotiated, in a byte: its own window and whether it outlives a message,
-/// and the window of earlier messages to which the peer's may refer.
+/// The negotiated parameters as one end needs them, in one byte.
+///
+/// The byte holds this end's window and takeover, and the peer's window if the peer uses takeover.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::protocol) struct Directions(NonZeroU8);
 
 impl Directions {
-    /// The ways of sending: with and without takeover, each for eight windows.
+    /// The number of ways to send: with and without takeover, for each of eight windows.
     const SENDING: u8 = 16;
 
     pub(super) fn new(role: Role, agreed: Agreed) -> Self {
@@ -97,7 +98,7 @@ impl Contexts {
         self.0.get_or_insert_default()
     }
 
-    /// Whether nothing is remembered.
+    /// Returns whether nothing is kept.
     #[inline]
     pub(in crate::protocol) fn is_empty(&self) -> bool {
         self.0.is_none()
@@ -108,7 +109,7 @@ impl Contexts {
         self.0 = None;
     }
 
-    /// Drops what was sent: the next message is compressed by itself.
+    /// Drops the window of sent messages, so that the next message is compressed alone.
     pub(super) fn drop_sent(&mut self) {
         if let Some(windows) = &mut self.0 {
             windows.sent = None;
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_byte_says_what_was_agreed_on() {
+    fn one_byte_holds_the_parameters_of_both_directions() {
         for (index, takeover, other, others) in
             (0..8).flat_map(|index| [(index, false), (index, true)]).flat_map(|own| {
                 (0..8).flat_map(move |other| [(own.0, own.1, other, false), (own.0, own.1, other, true)])

@@ -93,7 +93,7 @@ impl<'a> Inflation<'a> {
 #[derive(Debug)]
 struct Earlier<'a> {
     contexts: &'a mut Contexts,
-    /// None if a message may not refer to them.
+    /// `None` if a message may not refer to them.
     window: Option<WindowBits>,
 }
 
@@ -266,8 +266,8 @@ fn feed(
 
 /// A compressed message that is delivered in chunks, each inflated as it arrives.
 ///
-/// Payload that would exceed a chunk stays in the receive buffer. So the inflater hides nothing: when all
-/// bytes are used, all that they become was delivered.
+/// Payload that would exceed a chunk stays in the receive buffer. So nothing stays inside the inflater: when
+/// all bytes are used, all of their output was delivered.
 #[derive(Debug)]
 pub(in crate::protocol) struct StreamInflating {
     is_text: bool,
@@ -335,7 +335,7 @@ impl StreamInflating {
                 inflater.feed_part(CHUNK, stretch, earlier, limit, chunk)
             })?;
             used += taken;
-            // The others belong to the next chunk: masks them again.
+            // The other bytes belong to the next chunk: mask them again.
             unmask(&mut stretch[taken..], used);
         }
         if ends && used == n {

@@ -1,5 +1,4 @@
-//! Takes the place of the other files if the feature `deflate` is off: nothing is negotiated, so nothing is
-//! compressed.
+//! Replaces the other files if the feature `deflate` is off: nothing is negotiated, so nothing is compressed.
 #![forbid(unsafe_code)]
 #![expect(clippy::unused_self, reason = "the interface is that of the feature")]
 
@@ -59,7 +58,7 @@ impl<'a> Inflation<'a> {
     }
 }
 
-/// A compressed message, which never arrives: its first header fails with this fault.
+/// The fault of a compressed message. The check of its first header already fails with this fault.
 const NOT_NEGOTIATED: Fault = Fault::ReservedBits;
 
 pub(in crate::protocol) fn inflate_whole(
@@ -131,7 +130,7 @@ impl StreamInflating {
     }
 }
 
-/// Compresses nothing.
+/// Stands in for the compressors.
 #[derive(Debug, Default)]
 pub(crate) struct Compressor;
 

@@ -1,4 +1,4 @@
-//! Sending if the feature `deflate` is off: every message goes out as it is.
+//! Sending if the feature `deflate` is off: no message is compressed.
 #![forbid(unsafe_code)]
 #![expect(clippy::unused_self, reason = "the interface is that of the feature")]
 
@@ -39,7 +39,7 @@ impl Connection {
         len
     }
 
-    /// Makes the frame of a message that is sent as it is.
+    /// Builds the frame of an uncompressed message.
     pub(crate) fn compress<'m>(
         &mut self,
         opcode: OpCode,

@@ -1,4 +1,4 @@
-//! Compressed messages on their way out (RFC 7692): between messages and frames.
+//! Sending compressed messages (RFC 7692): between messages and frames.
 #![forbid(unsafe_code)]
 
 use super::contexts::{COMPRESSED, Compressor, Directions};
@@ -9,8 +9,9 @@ use crate::protocol::send::Planned;
 use crate::protocol::{Connection, Output, SendError};
 
 impl Connection {
-    /// The same connection with compression, as its opening handshake agreed on it. How it is done
-    /// stands in [`Config::deflate`](super::Config::deflate), or is the default.
+    /// Enables compression with the parameters that the opening handshake negotiated.
+    ///
+    /// The settings are [`Config::deflate`](crate::Config::deflate), or the defaults if that is `None`.
     ///
     /// ```
     /// use websocket_stream::deflate::Deflate;
@@ -37,18 +38,19 @@ impl Connection {
         self
     }
 
-    /// Whether compression was agreed on.
+    /// Returns whether compression was negotiated.
     pub fn has_deflate(&self) -> bool {
         self.directions.is_some()
     }
 
-    /// Forgets what was sent: the next message is compressed alone. What the peer may still refer to
-    /// is kept.
+    /// Drops the window of sent messages, so that the next message is compressed alone.
+    ///
+    /// The window of received messages is kept, because the peer may refer to it.
     pub fn park(&mut self) {
         self.contexts.drop_sent();
     }
 
-    /// When it is to be [parked](Self::park).
+    /// Returns when to drop the window of sent messages.
     #[inline]
     pub(in crate::protocol) fn park_deadline(&self, now: u64) -> Option<u64> {
         let contexts = self.contexts.get()?;
@@ -57,7 +59,7 @@ impl Connection {
         Some(now.saturating_add(u64::from(self.policy().idle?.saturating_sub(age))))
     }
 
-    /// Parks it where its time has come.
+    /// Drops the window of sent messages if it is time.
     #[inline]
     pub(in crate::protocol) fn park_if_due(&mut self, now: u64) {
         if let Some(contexts) = self.contexts.get_mut() {
@@ -72,13 +74,13 @@ impl Connection {
         self.config().deflate.as_ref().unwrap_or(&Deflate::DEFAULT)
     }
 
-    /// Whether a message of this length is sent compressed.
+    /// Returns whether a message of `len` bytes is to be compressed.
     #[inline]
     pub(crate) fn compresses(&self, len: usize) -> bool {
         self.directions.is_some() && len >= self.policy().threshold
     }
 
-    /// Whether this fragment of a message is sent compressed; the first one decides it for all.
+    /// Returns whether a fragment is to be compressed. The first fragment decides for the whole message.
     #[inline]
     pub(crate) fn compresses_fragment(&self, opcode: OpCode, len: usize) -> bool {
         match opcode {
@@ -87,8 +89,9 @@ impl Connection {
         }
     }
 
-    /// The most that a payload can become which is to be compressed: a whole message, or the first
-    /// fragment of one, is sent as it is where it would grow.
+    /// Returns the maximum size of a payload of `len` bytes after compression.
+    ///
+    /// A whole message, or the first fragment of one, is sent uncompressed if it would grow.
     pub(crate) fn most_compressed(opcode: OpCode, len: usize) -> usize {
         if opcode == OpCode::Continuation { Deflaters::most_of_fragment(len) } else { len }
     }
@@ -124,8 +127,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Makes a frame that was admitted; it must be sent then, so that the peer's window gets what this
-    /// end's has.
+    /// Builds the frame for an admitted payload, and compresses the payload if that was decided.
+    ///
+    /// The frame must then be sent, because this end's window already contains the payload and the peer's
+    /// must match.
     pub(crate) fn compress<'m>(
         &mut self,
         opcode: OpCode,
@@ -143,13 +148,14 @@ impl Connection {
         (planned, payload)
     }
 
-    /// Whether a message that refers so far back, within itself, may be sent compressed.
+    /// Returns whether the peer's window is large enough for a message compressed with a window of this size.
     pub(crate) fn can_send_within(&self, bits: WindowBits) -> bool {
         self.directions.is_some_and(|directions| directions.sending().bits() >= bits)
     }
 
-    /// The frame of a message that was compressed alone, to `len` bytes, and admitted; it must be sent
-    /// then.
+    /// Builds the frame of an admitted message that was compressed alone, to `len` bytes.
+    ///
+    /// The frame must then be sent, so that the windows of both ends match.
     pub(crate) fn plan_prepared(
         &mut self,
         opcode: OpCode,
@@ -157,7 +163,8 @@ impl Connection {
         len: usize,
         output: &mut Output,
     ) -> Planned {
-        // The peer's window gets it. This end begins one for messages of its own only.
+        // The peer adds the message to its window. If this end has a window of sent messages, it must contain
+        // the message too.
         if let Some(sent) = self.contexts.get_mut().and_then(|contexts| contexts.sent.as_mut()) {
             sent.push(message);
         }
@@ -186,7 +193,7 @@ impl Connection {
         };
         contexts.sent_at = now.map(Stamp::at);
         contexts.fragmenting = compressed.is_some() && !fin;
-        // Without takeover, fragments refer to those of their own message.
+        // Without takeover, a window is only needed for the fragments of one message.
         if !(own.takeover() || contexts.fragmenting) || history.held() == 0 {
             self.park();
         }

@@ -1,4 +1,4 @@
-//! Judges a header before its payload: one pure function, every branch with its clause.
+//! Checks a header before its payload: a pure function, with a clause of the RFC at each branch.
 #![forbid(unsafe_code)]
 
 use crate::Limits;
@@ -9,30 +9,32 @@ use crate::protocol::{Fault, Role};
 /// What a header is judged against.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::protocol) struct Expected<'a> {
-    /// Who receives.
+    /// The role of the receiving end.
     pub(in crate::protocol) role: Role,
-    /// The message that is being received: how many bytes and fragments of it there are.
+    /// The unfinished message, if there is one.
     pub(in crate::protocol) message: Option<Progress>,
     pub(in crate::protocol) limits: &'a Limits,
-    /// The reserved bits that an extension gave a meaning, in the first frame of a message.
+    /// The reserved bits that have a meaning in the first frame of a message.
     pub(in crate::protocol) extension_bits: u8,
 }
 
-/// How far a fragmented message has come.
+/// What has arrived of a fragmented message: bytes and fragments.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::protocol) struct Progress {
     pub(in crate::protocol) len: usize,
     pub(in crate::protocol) fragments: u32,
 }
 
-/// Whether a frame with this header may come here and now.
+/// Checks whether a frame with this header is allowed now.
 #[inline(always)]
 pub(in crate::protocol) fn check(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     check_start(header, expected)?;
     check_size(header, expected)
 }
 
-/// What the first two bytes decide, so that the verdict is the same wherever the header is cut.
+/// Checks what the first two bytes decide.
+///
+/// These checks come first, so the fault does not depend on where the header is cut.
 #[inline(always)]
 pub(in crate::protocol) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
@@ -74,15 +76,17 @@ pub(in crate::protocol) fn check_start(header: &Header, expected: Expected<'_>) 
     Ok(())
 }
 
-/// Whether the reserved bits that are set have a meaning here. That of permessage-deflate has one only
-/// in the first frame of a message: "An endpoint MUST NOT set the "Per-Message Compressed" bit of
-/// control frames and non-first fragments of a data message" (RFC 7692, section 6).
+/// Returns whether the set reserved bits have a meaning here.
+///
+/// The bit of permessage-deflate has a meaning only in the first frame of a message: "An endpoint MUST NOT
+/// set the "Per-Message Compressed" bit of control frames and non-first fragments of a data message" (RFC
+/// 7692, section 6).
 #[cold]
 fn is_extended(header: &Header, expected: Expected<'_>) -> bool {
     header.rsv & !expected.extension_bits == 0 && matches!(header.opcode, OpCode::Text | OpCode::Binary)
 }
 
-/// What only the whole length decides: the limits.
+/// Checks what needs the whole length: the limits.
 #[inline(always)]
 fn check_size(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     let limits = expected.limits;
@@ -99,7 +103,7 @@ fn check_size(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The fault of bytes that are no header: what their first two bytes decide comes first.
+/// Returns the fault of bytes that are not a valid header. A fault in the first two bytes takes precedence.
 #[cold]
 pub(in crate::protocol) fn no_header(bytes: &[u8], error: HeaderError, expected: Expected<'_>) -> Fault {
     match Header::decode(bytes.get(..2).unwrap_or_default()) {

@@ -1,4 +1,4 @@
-//! Frames to messages (RFC 6455, sections 5 and 6.2): each byte is looked at once.
+//! Frames to messages (RFC 6455, sections 5 and 6.2), in one pass over the bytes.
 //!
 //! A frame that is complete in the receive buffer, and is a whole message or a control frame, is found
 //! where it lies. Everything else is collected in a [`Pending`], which exists only while something is
@@ -79,9 +79,10 @@ pub(super) enum Received {
 }
 
 impl Receiver {
-    /// Finds the header of a whole message of fewer than `bound` bytes, if nothing is unfinished: the
-    /// way of almost every frame. [`RecvBuffer::take`] decides whether the frame is complete. Everything
-    /// else, faults included, is left to [`next`](Self::next).
+    /// Finds the header of a whole message of fewer than `bound` bytes, if nothing is unfinished.
+    ///
+    /// Almost every frame is found here. [`RecvBuffer::take`] decides whether the frame is complete.
+    /// Everything else, faults included, is left to [`next`](Self::next).
     #[inline(always)]
     pub(super) fn next_whole(&self, bytes: &RecvBuffer, role: Role, bound: u64) -> Option<WholeFrame> {
         let start = bytes.peek()?;
@@ -193,7 +194,7 @@ impl Receiver {
         }
     }
 
-    /// Whether no frame and no message is unfinished.
+    /// Returns whether no frame and no message is unfinished.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.pending.is_none()

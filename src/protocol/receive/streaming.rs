@@ -1,7 +1,7 @@
 //! A message that is delivered in chunks as it arrives.
 //!
-//! A chunk is lent from the receive buffer, or from where it was inflated. Between two chunks only the first
-//! bytes of a character that was cut are kept, and for a compressed message an inflater and a window.
+//! A chunk is lent from the receive buffer, or from where it was inflated. Between two chunks, only the first
+//! bytes of a cut character are kept, and for a compressed message also an inflater and a window.
 #![forbid(unsafe_code)]
 
 use crate::frame::utf8::CutCharacter;
