@@ -1,12 +1,13 @@
 //! One message to many: encoded once, shared by all who send it.
 #![forbid(unsafe_code)]
 
-use super::{Error, Outgoing, Sent, Turn, WebSocketStream};
+use super::Outgoing;
+#[cfg(feature = "deflate")]
+use super::Turn;
 #[cfg(feature = "deflate")]
 use crate::deflate::{Context, Deflate, WindowBits};
 use crate::frame::{Header, OpCode, utf8};
 use crate::protocol::{Message, Role, SendError};
-use crate::transport::NonBlockingTransport;
 use std::sync::Arc;
 
 /// A whole message, encoded once and shared: a clone costs a reference count.
@@ -157,25 +158,6 @@ impl Encoded {
             is_text: message.is_text(),
             #[cfg(feature = "deflate")]
             compressed: None,
-        }
-    }
-}
-
-impl<T: NonBlockingTransport> WebSocketStream<T> {
-    /// Sends a message that was encoded once, for many.
-    ///
-    /// # Errors
-    ///
-    /// As [`send_with`](Self::send_with); never [`SendError::Full`] with [`IfFull::Drop`].
-    pub fn send_prepared(
-        &mut self,
-        turn: &mut Turn<'_>,
-        message: &Prepared,
-        if_full: IfFull,
-    ) -> Result<Sent, Error> {
-        match (self.send_with(turn, |out| out.send_prepared(message)), if_full) {
-            (Err(Error::Send(SendError::Full)), IfFull::Drop) => Ok(Sent::Dropped),
-            (sent, _) => sent,
         }
     }
 }
