@@ -230,6 +230,8 @@ pub enum ResponseError {
     Answered,
     /// The request is at fault, so that the connection cannot be opened.
     Faulty,
+    /// The request does not ask for a WebSocket, so it cannot be accepted.
+    NotAnUpgrade,
     /// The status code is neither 101 nor 200 to 599.
     Status,
     /// The name of a header is no token.
@@ -262,6 +264,7 @@ impl fmt::Display for ResponseError {
             Self::NoRequest => "the request has not arrived in full, so it cannot be answered yet",
             Self::Answered => "the request was answered before",
             Self::Faulty => "the request is at fault: answer it with another status than 101",
+            Self::NotAnUpgrade => "an accepting response to a request that asks for no WebSocket",
             Self::Status => "the status of a response is 101 or 200 to 599",
             Self::HeaderName => "the name of a header is no token",
             Self::HeaderValue => "the value of a header has a control character, such as a line break",
