@@ -112,8 +112,6 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
             Ok(match sent {
                 Sent::Written => frame,
                 Sent::Queued(_) => frame.saturating_sub(self.state.unsent_frames()),
-                // Nothing here asks for it.
-                Sent::Dropped => 0,
             })
         })
     }

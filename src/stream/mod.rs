@@ -44,7 +44,7 @@ pub use error::{Error, ReadError, ReadResult, WriteError, WriteResult};
 pub use opening::{ClientOpening, NotOpen, OpeningError, OpeningParts, Progress, ServerOpening};
 pub use outgoing::{Outgoing, Sent};
 pub use parts::Parts;
-pub use prepared::{IfFull, Prepared};
+pub use prepared::{Delivery, IfFull, Prepared};
 pub use readiness::{Interest, Ready};
 pub use scratch::{Scratch, Turn};
 pub use websocket::WebSocketStream;

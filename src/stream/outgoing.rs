@@ -32,13 +32,11 @@ const SENT_IN_PLACE: usize = 4 << 10;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// The transport took all of it.
+    /// The transport took the whole frame, and everything before it.
     Written,
     /// The connection keeps this many bytes and sends them later: wait until the transport is writable,
     /// then drive or flush the stream.
     Queued(usize),
-    /// There was no place for it, and it was to be dropped then: see [`IfFull::Drop`](super::IfFull).
-    Dropped,
 }
 
 /// Sends a connection's frames; lent to its handler.

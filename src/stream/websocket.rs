@@ -4,7 +4,7 @@
 use super::backlog::Backlog;
 use super::call::{CallGuard, Stopped};
 use super::state::{Incoming, StreamState};
-use super::{Error, IfFull, Interest, Outgoing, Prepared, Ready, Sent, Turn};
+use super::{Delivery, Error, IfFull, Interest, Outgoing, Prepared, Ready, Sent, Turn};
 use crate::frame::CloseCode;
 use crate::protocol::{
     Config, Connection, Event, Message, Role, SendError, SharedConfig, Status, UnreadBytes,
@@ -310,7 +310,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         self.send_with(turn, |out| out.send(message))
     }
 
-    /// Sends a message that was encoded once, for many.
+    /// Sends a message that was encoded once, for many; drops it if the send buffer is full and
+    /// [`IfFull::Drop`] allows that.
     ///
     /// # Errors
     ///
@@ -320,10 +321,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         turn: &mut Turn<'_>,
         message: &Prepared,
         if_full: IfFull,
-    ) -> Result<Sent, Error> {
+    ) -> Result<Delivery, Error> {
         match (self.send_with(turn, |out| out.send_prepared(message)), if_full) {
-            (Err(Error::Send(SendError::Full)), IfFull::Drop) => Ok(Sent::Dropped),
-            (sent, _) => sent,
+            (Err(Error::Send(SendError::Full)), IfFull::Drop) => Ok(Delivery::Dropped),
+            (sent, _) => sent.map(Delivery::from),
         }
     }
 

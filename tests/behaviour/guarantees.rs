@@ -141,6 +141,7 @@ fn each_cause_of_an_end_is_there() {
 fn each_answer_to_what_is_sent_is_there() {
     let told: BTreeSet<_> = table("What sending answers").into_iter().map(|row| row[0].clone()).collect();
     let mut answers = variants(include_str!("../../src/stream/outgoing.rs"), "Sent");
+    answers.extend(variants(include_str!("../../src/stream/prepared.rs"), "Delivery"));
     answers.extend(variants(include_str!("../../src/protocol/error.rs"), "SendError"));
     // The head of the second table.
     answers.extend(["error".to_owned(), "---".to_owned()]);

@@ -470,7 +470,6 @@ impl Side {
                 assert_eq!(self.stream.as_ref().unwrap().unsent(), n);
                 self.interest.writable = true;
             }
-            Ok(Sent::Dropped) => panic!("nothing was to be dropped"),
             // Judged where it was made; earlier ones of the same call may be queued.
             Err(Error::Send(_)) => self.interest.writable |= self.stream.as_ref().unwrap().unsent() > 0,
             Err(Error::System(_)) => {
