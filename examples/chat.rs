@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Deadlines, Event, IfFull, Limits, Prepared, Progress, Ready, Scratch, Sent, ServerOpening,
+    Config, Deadlines, Delivery, Event, IfFull, Limits, Prepared, Progress, Ready, Scratch, ServerOpening,
     WebSocketStream,
 };
 
@@ -194,7 +194,7 @@ impl Room {
             let Some(stream) = &mut member.stream else { continue };
             for message in &said {
                 // An error is reported again, as the end, in the member's next turn.
-                if let Ok(Sent::Dropped) =
+                if let Ok(Delivery::Dropped) =
                     stream.send_prepared(&mut self.scratch.at(now), message, IfFull::Drop)
                 {
                     member.missed += 1;

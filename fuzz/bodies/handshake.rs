@@ -1,7 +1,8 @@
 //! Any bytes as the head that either end receives, whole and byte by byte: the results are equal.
 
 use websocket_stream::handshake::{
-    ClientHandshake, ClientRequest, HeadLimits, OriginPolicy, Received, Response, ServerHandshake,
+    ClientHandshake, ClientRequest, HeadLimits, OriginPolicy, Received, Response, ResponseError,
+    ServerHandshake,
 };
 
 pub(crate) fn body(bytes: &[u8]) {
@@ -30,9 +31,12 @@ fn server(bytes: &[u8], limits: HeadLimits) {
         );
         assert!(OriginPolicy::Any.allows(&request));
         let _ = OriginPolicy::List(&["https://localhost"]).allows(&request);
+        let is_upgrade = request.is_upgrade();
         let mut out = Vec::new();
-        whole.answer(&Response::accept(), &mut out).expect("an acceptance can always be sent");
-        assert!(out.ends_with(b"\r\n\r\n"));
+        let accepted = whole.answer(&Response::accept(), &mut out);
+        let expected = if is_upgrade { Ok(()) } else { Err(ResponseError::NotAnUpgrade) };
+        assert_eq!(accepted, expected, "only an upgrade can be accepted, and always");
+        assert_eq!(out.ends_with(b"\r\n\r\n"), is_upgrade);
     }
 }
 

@@ -69,3 +69,5 @@ pub use query::QueryPairs;
 pub use request::Request;
 pub use response::{Response, ResponseError};
 pub use server::ServerHandshake;
+#[cfg(feature = "std")]
+pub(crate) use server::Verdict;

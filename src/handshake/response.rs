@@ -230,6 +230,8 @@ pub enum ResponseError {
     Answered,
     /// The request is faulty, so the connection cannot be opened.
     Faulty,
+    /// The request does not ask for a WebSocket, so it cannot be accepted.
+    NotAnUpgrade,
     /// The status code is neither 101 nor 200 to 599.
     Status,
     /// A header name is not a token.
@@ -262,6 +264,7 @@ impl fmt::Display for ResponseError {
             Self::NoRequest => "response before the request has fully arrived",
             Self::Answered => "second response to a request",
             Self::Faulty => "status 101 for a faulty request",
+            Self::NotAnUpgrade => "status 101 for a request that asks for no WebSocket",
             Self::Status => "status other than 101 and 200 to 599",
             Self::HeaderName => "header name that is not a token",
             Self::HeaderValue => "control character in a header value",

@@ -140,7 +140,8 @@ fn each_cause_of_an_end_is_listed() {
 #[test]
 fn each_result_of_sending_is_listed() {
     let told: BTreeSet<_> = table("What sending answers").into_iter().map(|row| row[0].clone()).collect();
-    let mut answers = variants(include_str!("../../src/stream/websocket.rs"), "Sent");
+    let mut answers = variants(include_str!("../../src/stream/outgoing.rs"), "Sent");
+    answers.extend(variants(include_str!("../../src/stream/prepared.rs"), "Delivery"));
     answers.extend(variants(include_str!("../../src/protocol/error.rs"), "SendError"));
     // The header of the second table.
     answers.extend(["error".to_owned(), "---".to_owned()]);

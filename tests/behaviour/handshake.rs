@@ -145,9 +145,6 @@ fn faulty_requests() -> Vec<(Vec<u8>, RequestFault, u16)> {
         ("Host", &["[:]:80"], F::Host, 400),
         ("Host", &["[fe80::1%25eth0]"], F::Host, 400),
         ("Host", &["a%zz"], F::Host, 400),
-        ("Upgrade", &[], F::NotAnUpgrade, 426),
-        ("Upgrade", &["h2c"], F::NotAnUpgrade, 426),
-        ("Upgrade", &["websockets"], F::NotAnUpgrade, 426),
         ("Connection", &[], F::Connection, 400),
         ("Connection", &["keep-alive"], F::Connection, 400),
         ("Connection", &["UpgradeX"], F::Connection, 400),
@@ -258,6 +255,7 @@ fn after_a_fault_the_request_cannot_be_accepted() {
         let mut alone = Vec::new();
         fault.write_response(&mut alone);
         assert_eq!(out, alone);
+        assert_eq!(handshake.receive(b"more"), Err(fault));
     }
 }
 
@@ -321,8 +319,9 @@ fn a_subprotocol_with_32_kib_of_spaces_is_not_a_valid_token() {
 fn a_plain_request_is_lent_and_can_be_answered() {
     let bytes = head("GET /health?full HTTP/1.1", &[("Host", "a"), ("User-Agent", "probe")]);
     let (mut handshake, received) = serve(&bytes);
-    assert_eq!(received, Err(RequestFault::NotAnUpgrade));
+    assert_eq!(received, Ok(Received::Complete { used: bytes.len() }));
     let request = handshake.request().unwrap();
+    assert!(!request.is_upgrade());
     assert_eq!((request.method(), request.path(), request.query()), ("GET", "/health", Some("full")));
     assert_eq!(request.header("user-agent"), Some(&b"probe"[..]));
     let mut out = Vec::new();
@@ -337,8 +336,26 @@ fn a_plain_request_is_lent_and_can_be_answered() {
 fn a_plain_request_of_any_method_and_version_is_distinguished_from_a_faulty_upgrade() {
     for line in ["HEAD / HTTP/1.1", "OPTIONS / HTTP/1.0", "POST / HTTP/1.1", "OPTIONS * HTTP/1.1"] {
         let (handshake, received) = serve(&head(line, &[("Host", "a")]));
-        assert_eq!(received, Err(RequestFault::NotAnUpgrade), "{line}");
-        assert!(handshake.request().unwrap().path().starts_with(['/', '*']));
+        assert!(matches!(received, Ok(Received::Complete { .. })), "{line}: {received:?}");
+        let request = handshake.request().unwrap();
+        assert!(!request.is_upgrade() && request.path().starts_with(['/', '*']), "{line}");
+    }
+}
+
+#[test]
+fn a_request_without_an_upgrade_to_websocket_can_have_any_answer_but_an_acceptance() {
+    for values in [&[][..], &["h2c"], &["websockets"]] {
+        let bytes = [request_with("Upgrade", values).as_slice(), b"behind it"].concat();
+        let (mut handshake, received) = serve(&bytes);
+        assert_eq!(received, Ok(Received::Complete { used: bytes.len() - 9 }), "{values:?}");
+        assert!(!handshake.request().unwrap().is_upgrade());
+        let mut out = Vec::new();
+        let accepted = handshake.answer(&Response::accept(), &mut out);
+        assert_eq!(accepted, Err(ResponseError::NotAnUpgrade), "{values:?}");
+        assert!(out.is_empty());
+        handshake.answer(&RequestFault::NotAnUpgrade.into(), &mut out).unwrap();
+        assert!(out.starts_with(b"HTTP/1.1 426 "), "{}", text(&out));
+        assert_eq!(handshake.answer(&Response::accept(), &mut out), Err(ResponseError::Answered));
     }
 }
 
@@ -1134,11 +1151,12 @@ fn noise_is_harmless(noise: Vec<u8>, sizes: Vec<u8>) -> bool {
         at = end;
     }
     let mut out = Vec::new();
+    let is_upgrade = server.request().is_some_and(|request| request.is_upgrade());
     let answered = server.answer(&Response::accept(), &mut out).is_ok();
     let refused = |fault| matches!(fault, Err(ResponseFault::Refused { .. }));
     server_seen == whole.0
         && (client_seen == whole.1 || refused(client_seen) && refused(whole.1))
-        && answered == matches!(whole.0, Ok(Received::Complete { .. }))
+        && answered == (is_upgrade && matches!(whole.0, Ok(Received::Complete { .. })))
         && (!answered || text(&out).contains(ACCEPT))
 }
 
@@ -1181,7 +1199,9 @@ fn a_request_is_accepted_only_if_all_its_parts_are_valid() {
         lines.rotate_left(usize::from(turn) % PARTS.len());
         let headers: String = lines.iter().map(|(line, _)| *line).collect();
         let bytes = format!("GET / HTTP/1.1\r\n{headers}\r\n");
-        fault_of(bytes.as_bytes()).is_none() == lines.iter().all(|(_, good)| *good)
+        let (mut handshake, _) = serve(bytes.as_bytes());
+        let accepted = handshake.answer(&Response::accept(), &mut Vec::new());
+        accepted.is_ok() == lines.iter().all(|(_, good)| *good)
     }
     QuickCheck::new().tests(5_000).quickcheck(prop as fn(Vec<u8>, u8) -> bool);
 }
@@ -1307,7 +1327,7 @@ fn tungstenite_accepts_the_requests_that_we_accept_with_an_equal_accept_value() 
         lines.rotate_left(turn);
         let bytes = format!("GET /a HTTP/1.1\r\n{}\r\n", lines.concat());
         let (mut ours, received) = serve(bytes.as_bytes());
-        if received.is_err() {
+        if received.is_err() || ours.request().is_none_or(|request| !request.is_upgrade()) {
             return true;
         }
         let mut answer = Vec::new();
@@ -1372,7 +1392,7 @@ fn a_handshake_reports_its_progress() {
     let mut out = Vec::new();
     server.answer(&Response::accept(), &mut out).unwrap();
     client.receive(&out).unwrap();
-    assert!(format!("{client:?}").contains("open") && format!("{server:?}").contains("answered"));
+    assert!(format!("{client:?}").contains("open") && format!("{server:?}").contains("accepted"));
     // Bytes after the head do not belong to it.
     assert_eq!(client.receive(b"\x81\x00"), Ok(Received::Complete { used: 0 }));
 

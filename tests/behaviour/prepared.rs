@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use websocket_stream::transport::memory;
 use websocket_stream::{
-    Config, Error, IfFull, Limits, Message, OpCode, Prepared, Role, Scratch, SendError, Sent, WebSocketStream,
+    Config, Delivery, Error, IfFull, Limits, Message, OpCode, Prepared, Role, Scratch, SendError,
+    WebSocketStream,
 };
 
 fn payloads() -> Vec<Vec<u8>> {
@@ -26,10 +27,10 @@ fn a_prepared_message_arrives_like_an_ordinary_one_from_either_end() {
                 (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
             let mut scratch = Scratch::new();
             let sent = server.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
-            assert_eq!(sent, Sent::Written);
+            assert_eq!(sent, Delivery::Written);
             assert_eq!(client.read().unwrap(), (opcode, payload.clone()));
             let sent = client.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
-            assert_eq!(sent, Sent::Written);
+            assert_eq!(sent, Delivery::Written);
             assert_eq!(server.read().unwrap(), (opcode, payload.clone()));
         }
     }
@@ -78,7 +79,7 @@ fn a_full_connection_refuses_or_drops_a_prepared_message_and_keeps_nothing() {
     let mut accepted = 0;
     loop {
         match server.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop).unwrap() {
-            Sent::Dropped => break,
+            Delivery::Dropped => break,
             _ => accepted += 1,
         }
     }

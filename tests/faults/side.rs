@@ -470,7 +470,6 @@ impl Side {
                 assert_eq!(self.stream.as_ref().unwrap().unsent(), n);
                 self.interest.writable = true;
             }
-            Ok(Sent::Dropped) => panic!("dropped, although not allowed"),
             // Checked in the handler that made it; earlier sends of this call may be queued.
             Err(Error::Send(_)) => self.interest.writable |= self.stream.as_ref().unwrap().unsent() > 0,
             Err(Error::System(_)) => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, SendError, Sent,
+    Config, Delivery, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, SendError,
     ServerOpening, WebSocketStream,
 };
 
@@ -154,7 +154,7 @@ impl Server {
             if let Connection::Open(stream) = &mut entry.connection {
                 // A failed connection reports its end when it is driven.
                 let sent = stream.send_prepared(&mut self.scratch.at(now), &message, IfFull::Drop);
-                let _ = entry.watch(epoll, key, matches!(sent, Ok(Sent::Queued(_))));
+                let _ = entry.watch(epoll, key, matches!(sent, Ok(Delivery::Queued(_))));
             }
         }
         self.said.clear();

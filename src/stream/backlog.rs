@@ -1,33 +1,35 @@
-//! What a connection keeps between two calls, beside its unfinished message: bytes that were received
-//! and not used, bytes that the transport did not take, and how the transport failed.
+//! What a call could not finish: unread bytes, unsent bytes, and a failure that is not reported yet.
 #![forbid(unsafe_code)]
 
 use crate::protocol::{Pong, Stamp, SystemError, UnreadBytes};
 use std::collections::VecDeque;
 
-/// Allocated only while there is something to keep.
+/// What a call leaves to the next one. Allocated only while it holds something.
 #[derive(Debug, Default)]
-pub(super) struct Spill {
+pub(super) struct Backlog {
+    /// Bytes that were received and not used.
     pub(super) unread: UnreadBytes,
+    /// Bytes that the transport did not take.
     pub(super) unsent: Unsent,
     /// How the transport failed, until the end is reported.
     pub(super) failure: Option<SystemError>,
 }
 
-/// Bytes in the order in which they go out, and the newest pong behind them.
+/// Unsent bytes in the order in which they leave, and the newest pong behind them.
 ///
-/// A ring: however little the transport takes at a time, and however little comes in, no byte is moved
-/// within it, and it never holds more than the bound.
+/// The bytes are a ring: none is moved within it, however few the transport takes at a time, and it
+/// never holds more than the bound.
 #[derive(Default)]
 pub(super) struct Unsent {
     bytes: VecDeque<u8>,
     pub(super) pong: Option<Box<Pong>>,
-    /// When there came to be bytes, or the transport last took some; where the time was known.
+    /// When the first of the bytes was kept, or the transport last took some. `None` if that call had
+    /// no time.
     pub(super) since: Option<Stamp>,
 }
 
 impl Unsent {
-    /// The bytes, pong aside.
+    /// The number of bytes, without the pong.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
@@ -38,18 +40,18 @@ impl Unsent {
         self.bytes.is_empty()
     }
 
-    /// The bytes, pong included.
+    /// The number of bytes, with the pong.
     pub(super) fn all(&self) -> usize {
         self.bytes.len() + self.pong.as_ref().map_or(0, |pong| pong.len())
     }
 
-    /// The bytes as they lie, in their order.
+    /// The bytes in order, in the two pieces of the ring.
     #[inline]
     pub(super) fn pieces(&self) -> (&[u8], &[u8]) {
         self.bytes.as_slices()
     }
 
-    /// The first `n` bytes are sent. The storage is given back with the last one.
+    /// Removes the first `n` bytes, which are sent, and frees the storage after the last one.
     pub(super) fn consume(&mut self, n: usize) {
         if n >= self.bytes.len() {
             self.bytes = VecDeque::new();
@@ -58,7 +60,7 @@ impl Unsent {
         }
     }
 
-    /// Adds bytes. The storage doubles, but never past `bound`, which all of them keep within.
+    /// Appends bytes. The storage doubles, but never beyond `bound`, which the total never exceeds.
     pub(super) fn push(&mut self, bytes: &[u8], bound: usize) {
         let wanted = self.bytes.len() + bytes.len();
         if wanted > self.bytes.capacity() {
@@ -68,7 +70,7 @@ impl Unsent {
         self.bytes.extend(bytes);
     }
 
-    /// Takes a buffer whose first `sent` bytes are sent, where there are no bytes yet.
+    /// Replaces the bytes, of which there are none, by those of `buffer` behind the first `sent`.
     pub(super) fn take(&mut self, buffer: Vec<u8>, sent: usize) {
         self.bytes = buffer.into();
         self.bytes.drain(..sent);
@@ -78,7 +80,7 @@ impl Unsent {
         *self = Self::default();
     }
 
-    /// The bytes, the pong behind them.
+    /// The bytes, with the pong behind them.
     pub(super) fn into_vec(self) -> Vec<u8> {
         let mut bytes = Vec::from(self.bytes);
         if let Some(pong) = &self.pong {
@@ -88,19 +90,19 @@ impl Unsent {
     }
 }
 
-/// Lengths only.
+/// Prints lengths only.
 impl std::fmt::Debug for Unsent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Unsent").field("len", &self.all()).field("since", &self.since).finish()
     }
 }
 
-impl Spill {
+impl Backlog {
     pub(super) fn is_empty(&self) -> bool {
         self.unread.as_bytes().is_empty() && self.unsent.all() == 0 && self.failure.is_none()
     }
 
-    /// Heap bytes held, its own included.
+    /// The heap bytes held, including those of the backlog itself.
     pub(super) fn held(&self) -> usize {
         let pong = self.unsent.pong.as_ref().map_or(0, |_| size_of::<Pong>());
         size_of::<Self>() + self.unread.capacity() + self.unsent.bytes.capacity() + pong
