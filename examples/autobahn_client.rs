@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::handshake::ClientRequest;
 use websocket_stream::{
-    ClientOpening, Config, Event, Interest, Message, Progress, Ready, Scratch, WebSocketStream,
+    ClientOpening, Config, Event, Message, Progress, Ready, Scratch, Wants, WebSocketStream,
 };
 
 #[path = "common/deflate.rs"]
@@ -106,21 +106,21 @@ impl<'h> Client<'h> {
             let now = self.now();
             let driven = stream.drive(&mut self.scratch.at(now), ready, |event, out| match event {
                 Event::Message(message) if echo(message) => out.send(message),
-                Event::End(end) => {
+                Event::Closed(end) => {
                     clean = end.is_clean();
                     Ok(())
                 }
                 _ => Ok(()),
             });
-            let interest = match driven {
+            let wants = match driven {
                 // The server resets connections after the closing handshake.
                 Err(_) if clean => return Ok(()),
                 driven => driven?,
             };
-            if interest.over {
+            if wants.closed {
                 return Ok(());
             }
-            ready = waiter.wait(interest, stream.next_deadline(now), now)?;
+            ready = waiter.wait(wants, stream.next_deadline(now), now)?;
         }
     }
 
@@ -135,8 +135,8 @@ impl<'h> Client<'h> {
         loop {
             let now = self.now();
             match opening.advance(&mut self.scratch.at(now))? {
-                Progress::Pending(interest) => {
-                    waiter.wait(interest, opening.next_deadline(now), now)?;
+                Progress::Pending(wants) => {
+                    waiter.wait(wants, opening.next_deadline(now), now)?;
                 }
                 // A client has no request to decide.
                 Progress::Open | Progress::Decide(_) => return Ok(opening.into_stream()?),
@@ -159,8 +159,8 @@ impl Waiter {
     }
 
     /// Waits until something is ready or the deadline has passed.
-    fn wait(&mut self, interest: Interest, deadline: Option<u64>, now: u64) -> io::Result<Ready> {
-        if interest.again {
+    fn wait(&mut self, wants: Wants, deadline: Option<u64>, now: u64) -> io::Result<Ready> {
+        if wants.again {
             return Ok(Ready::READABLE);
         }
         let timeout = deadline.map(|at| Duration::from_millis(at.saturating_sub(now)));

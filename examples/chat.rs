@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Deadlines, Delivery, Event, IfFull, Limits, Prepared, Progress, Ready, Scratch, ServerOpening,
-    WebSocketStream,
+    Config, Delivery, Event, IfFull, Limits, PreparedMessage, Progress, Ready, Scratch, ServerOpening,
+    Timeouts, WebSocketStream,
 };
 
 const LISTENER: Token = Token(usize::MAX);
@@ -47,7 +47,7 @@ struct Room {
     config: Arc<Config>,
     scratch: Scratch,
     /// The messages of this round.
-    said: Vec<Prepared>,
+    said: Vec<PreparedMessage>,
     /// Members that want another turn although no poller reports them.
     again: Vec<usize>,
     /// When to accept, if that does not wait for the poller.
@@ -61,13 +61,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     listener.set_nonblocking(true)?;
     let mut listener = TcpListener::from_std(listener);
     println!("listening on ws://{}", listener.local_addr()?);
-    let limits = Limits { message: 64 << 10, frame: 64 << 10, unsent: 256 << 10, ..Limits::default() };
-    let deadlines =
-        Deadlines { ping: Some(20_000), silence: Some(60_000), unsent: Some(30_000), ..Deadlines::default() };
+    let limits = Limits::default().message(64 << 10).frame(64 << 10).unsent(256 << 10);
+    let timeouts = Timeouts::default()
+        .ping_interval(Duration::from_millis(20_000))
+        .idle(Duration::from_millis(60_000))
+        .write(Duration::from_millis(30_000));
     let mut room = Room {
         poll: Poll::new()?,
         members: Slab::new(),
-        config: Arc::new(Config { limits, deadlines, ..Config::default() }),
+        config: Arc::new(Config::default().limits(limits).timeouts(timeouts)),
         scratch: Scratch::new(),
         said: Vec::new(),
         again: Vec::new(),
@@ -113,11 +115,11 @@ impl Room {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// With many members, use a `Wheel` for their deadlines.
+    /// With many members, use a `Wheel` for their timeouts.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let now = self.now();
-        let deadlines = self.members.iter().filter_map(|(_, member)| member.deadline(now));
-        let next = deadlines.chain(self.accept_at).min();
+        let timeouts = self.members.iter().filter_map(|(_, member)| member.deadline(now));
+        let next = timeouts.chain(self.accept_at).min();
         let next = if self.again.is_empty() { next } else { Some(now) };
         match self.poll.poll(events, next.map(|at| Duration::from_millis(at.saturating_sub(now)))) {
             Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),
@@ -160,8 +162,8 @@ impl Room {
         let Some(member) = self.members.get_mut(index) else { return Ok(false) };
         while let Some(opening) = &mut member.opening {
             match opening.advance(&mut self.scratch.at(now))? {
-                Progress::Pending(interest) => {
-                    self.again.extend(interest.again.then_some(index));
+                Progress::Pending(wants) => {
+                    self.again.extend(wants.again.then_some(index));
                     return Ok(false);
                 }
                 Progress::Decide(_) => opening.answer(&Response::accept())?,
@@ -171,9 +173,9 @@ impl Room {
             }
         }
         let Some(stream) = &mut member.stream else { return Ok(true) };
-        let interest = stream.drive(&mut self.scratch.at(now), ready, |event, _| {
+        let wants = stream.drive(&mut self.scratch.at(now), ready, |event, _| {
             if let Event::Message(message) = event {
-                self.said.push(Prepared::new(message));
+                self.said.push(PreparedMessage::new(message));
             }
             Ok(())
         })?;
@@ -182,8 +184,8 @@ impl Room {
             // A closing member refuses it.
             let _ = stream.send(&mut self.scratch.at(now), &note);
         }
-        self.again.extend(interest.again.then_some(index));
-        Ok(interest.over)
+        self.again.extend(wants.again.then_some(index));
+        Ok(wants.closed)
     }
 
     /// Sends this round's messages to all members.
@@ -200,7 +202,7 @@ impl Room {
                     member.missed += 1;
                 }
             }
-            self.again.extend(stream.interest().again.then_some(index));
+            self.again.extend(stream.wants().again.then_some(index));
         }
     }
 }

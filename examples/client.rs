@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::handshake::ClientRequest;
 use websocket_stream::{
-    ClientOpening, CloseCode, Config, End, Event, Message, Progress, Ready, Scratch, WebSocketStream,
+    ClientOpening, CloseCode, Closed, Config, Event, Message, Progress, Ready, Scratch, WebSocketStream,
 };
 
 #[path = "common/deflate.rs"]
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<End, Box<dyn Error>> {
+fn run() -> Result<Closed, Box<dyn Error>> {
     let (mut url, mut config) = (None, Arc::default());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
@@ -111,7 +111,7 @@ impl Client {
     }
 
     /// Runs until the connection has ended.
-    fn run(&mut self) -> Result<End, Box<dyn Error>> {
+    fn run(&mut self) -> Result<Closed, Box<dyn Error>> {
         let mut ready = Ready::NONE;
         let mut ended = None;
         loop {
@@ -122,17 +122,17 @@ impl Client {
                     Event::Message(Message::Binary(bytes)) => {
                         writeln!(io::stdout(), "{}", bytes.escape_ascii())?;
                     }
-                    Event::End(end) => ended = Some(end),
+                    Event::Closed(end) => ended = Some(end),
                     _ => {}
                 }
                 Ok::<(), Box<dyn Error>>(())
             });
-            let interest = match (driven, ended) {
+            let wants = match (driven, ended) {
                 // The end has more information than the system error behind it.
                 (Err(_), Some(end)) => return Ok(end),
                 (driven, _) => driven?,
             };
-            if let (true, Some(end)) = (interest.over, ended) {
+            if let (true, Some(end)) = (wants.closed, ended) {
                 return Ok(end);
             }
             // Lines wait while the server does not take the bytes already sent.
@@ -140,12 +140,12 @@ impl Client {
             if read {
                 self.lines.read(&self.poll, &mut self.stream, &mut self.scratch, now)?;
             }
-            let limit = match interest.again || read {
+            let limit = match wants.again || read {
                 true => Some(Duration::ZERO),
                 false => timeout(self.stream.next_deadline(now), now),
             };
             wait(&mut self.poll, &mut self.events, limit)?;
-            ready = if interest.again { Ready::READABLE } else { Ready::NONE };
+            ready = if wants.again { Ready::READABLE } else { Ready::NONE };
             for event in &self.events {
                 if event.token() == STDIN {
                     self.lines.ready = !self.lines.ended;

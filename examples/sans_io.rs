@@ -9,7 +9,7 @@
 
 use std::error::Error;
 use websocket_stream::CloseCode;
-use websocket_stream::protocol::{Connection, Event, Input, Message, Output, Role, SendError, Status};
+use websocket_stream::protocol::{Connection, Event, Input, Message, Output, Role, SendError, State};
 
 /// One end: its connection, the bytes it received and the bytes it has to send.
 struct End {
@@ -42,7 +42,7 @@ impl End {
         other.input.extend(bytes);
         let carried = bytes.len();
         self.output.consume(carried);
-        if matches!(self.connection.status(), Status::Finishing(_) | Status::Over(_)) {
+        if matches!(self.connection.state(), State::Draining(_) | State::Closed(_)) {
             other.input.end_of_stream();
         }
     }
@@ -68,5 +68,5 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn is_over(end: &End) -> bool {
-    matches!(end.connection.status(), Status::Over(_))
+    matches!(end.connection.state(), State::Closed(_))
 }

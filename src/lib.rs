@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use websocket_stream::handshake::{ClientRequest, Response};
-//! use websocket_stream::transport::memory;
+//! use websocket_stream::transport::testing::memory;
 //! use websocket_stream::{ClientOpening, Event, Message, Progress, Ready, Scratch, ServerOpening};
 //!
 //! let (a, b) = memory::pair(4096); // two ends of a stream; a program has sockets here
@@ -29,11 +29,11 @@
 //!
 //! // Then `drive`, for each readiness: events come in, replies go out.
 //! client.send(&mut scratch.at(now), "Hello")?;
-//! let interest = server.drive(&mut scratch.at(now), Ready::READABLE, |event, out| match event {
+//! let wants = server.drive(&mut scratch.at(now), Ready::READABLE, |event, out| match event {
 //!     Event::Message(message) => out.send(message), // echoed while it is borrowed
 //!     _ => Ok(()),
 //! })?;
-//! assert!(interest.readable && !interest.writable && !interest.again && !interest.over);
+//! assert!(wants.read && !wants.write && !wants.again && !wants.closed);
 //! assert_eq!(client.read()?.1, b"Hello");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -43,11 +43,11 @@
 //! | to | see |
 //! | --- | --- |
 //! | accept or open a connection | [`ServerOpening`], [`ClientOpening`], [`handshake`] |
-//! | receive and send on a socket | [`WebSocketStream`], [`Outgoing`], [`Ready`], [`Interest`] |
-//! | receive uploads of any size | [`Config::in_parts`], [`Part`] |
-//! | send one message to many | [`Prepared`] |
-//! | bound memory, work and time | [`Limits`], [`Deadlines`], [`Config`], [`Wheel`] |
-//! | know how it ended | [`End`], [`Fault`] |
+//! | receive and send on a socket | [`WebSocketStream`], [`Outgoing`], [`Ready`], [`Wants`] |
+//! | receive uploads of any size | [`Config::streaming`], [`Chunk`] |
+//! | send one message to many | [`PreparedMessage`] |
+//! | bound memory, work and time | [`Limits`], [`Timeouts`], [`Config`], [`Wheel`] |
+//! | know how it ended | [`Closed`], [`Fault`] |
 //! | know what can be relied on | [`guarantees`] |
 //! | compress | [`Config::deflate`], feature `deflate` |
 //! | do without a socket | [`protocol::Connection`] |
@@ -74,13 +74,14 @@
 
 extern crate alloc;
 
+mod config;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 pub mod frame;
 pub mod guarantees;
 pub mod handshake;
-mod limits;
 pub mod protocol;
+mod setters;
 #[cfg(feature = "std")]
 pub mod stream;
 #[cfg(feature = "std")]
@@ -91,16 +92,17 @@ pub mod transport;
 pub mod util;
 mod wheel;
 
+pub use config::{Config, Limits, PauseReading, Role, Timeouts};
 pub use frame::{CloseCode, OpCode};
-pub use limits::{Limits, PauseReading};
+pub use handshake::{ClientRequest, OriginPolicy, Request, Response};
 pub use protocol::{
-    Cause, CloseFrame, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Message, Part, Role,
-    SendError, Status, SystemError,
+    Cause, Chunk, CloseFrame, Closed, Event, Fault, Initiator, Message, SendError, State, SystemError,
+    Timeout,
 };
 #[cfg(feature = "std")]
 pub use stream::{
-    ClientOpening, Delivery, Error, IfFull, Interest, NotOpen, OpeningError, Outgoing, Prepared, Progress,
-    ReadError, ReadResult, Ready, Scratch, Sent, ServerOpening, Turn, WebSocketStream, WriteError,
+    ClientOpening, Delivery, Error, IfFull, NotOpen, OpeningError, Outgoing, PreparedMessage, Progress,
+    ReadError, ReadResult, Ready, Scratch, Sent, ServerOpening, Turn, Wants, WebSocketStream, WriteError,
     WriteResult,
 };
 #[cfg(feature = "std")]

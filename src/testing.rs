@@ -28,15 +28,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`MemoryStream`] can plan short calls and failures, [`faulty`](crate::transport::faulty) adds random
+//! [`MemoryStream`] can plan short calls and failures, [`faulty`](crate::transport::testing::faulty) adds random
 //! faults, and a call with a later time lets a deadline pass.
 #![forbid(unsafe_code)]
 
 use crate::handshake::{ClientRequest, Response};
-use crate::transport::memory::{self, MemoryStream};
+use crate::transport::testing::memory::{self, MemoryStream};
 use crate::{
-    ClientOpening, Config, Event, Interest, OpeningError, Outgoing, Progress, Ready, Scratch, SendError,
-    ServerOpening, Turn, WebSocketStream,
+    ClientOpening, Config, Event, OpeningError, Outgoing, Progress, Ready, Scratch, SendError, ServerOpening,
+    Turn, Wants, WebSocketStream,
 };
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -128,14 +128,14 @@ pub fn pump(
 
 /// Returns the readiness for which a level-triggered poller, or the end itself, would ask to be driven.
 fn ready(stream: &MemoryWebSocket) -> Ready {
-    let Interest { readable, writable, again, over, .. } = stream.interest();
-    if over && !again {
+    let Wants { read, write, again, closed, .. } = stream.wants();
+    if closed && !again {
         return Ready::NONE;
     }
     let transport = stream.get_ref();
     Ready {
-        readable: again || readable && transport.is_readable(),
-        writable: writable && transport.is_writable(),
+        readable: again || read && transport.is_readable(),
+        writable: write && transport.is_writable(),
         closed: false,
     }
 }
@@ -165,14 +165,14 @@ mod tests {
                         heard.push(text.to_owned());
                         return out.close(CloseCode::NORMAL, "");
                     }
-                    Event::End(end) => ends += usize::from(end.is_clean()),
+                    Event::Closed(end) => ends += usize::from(end.is_clean()),
                     _ => {}
                 }
                 Ok(())
             });
             result.unwrap();
             assert_eq!((&heard[..], ends), (&["hello".to_owned()][..], 1), "{capacity}");
-            assert!(client.interest().over && server.interest().over);
+            assert!(client.wants().closed && server.wants().closed);
         }
     }
 
@@ -200,7 +200,7 @@ mod tests {
             &mut scratch.at(0),
             &mut server,
             |event, _| {
-                ended |= matches!(event, Event::End(_));
+                ended |= matches!(event, Event::Closed(_));
                 Ok(())
             },
             &mut client,
@@ -213,8 +213,7 @@ mod tests {
     #[cfg(feature = "deflate")]
     #[test]
     fn compression_is_negotiated_if_both_ends_have_it() {
-        let with =
-            || Arc::new(Config { deflate: Some(crate::deflate::Deflate::default()), ..Config::default() });
+        let with = || Arc::new(Config::default().deflate(Some(crate::deflate::Deflate::default())));
         let (server, client) = open_pair_with(64, with(), with()).unwrap();
         assert!(server.has_deflate() && client.has_deflate());
         let (server, client) = open_pair_with(64, with(), Arc::default()).unwrap();

@@ -59,10 +59,10 @@ fn any_operations_pass() {
 #[cfg(feature = "deflate")]
 #[test]
 fn inflate_passes_on_compressed_messages_with_any_bytes_changed() {
-    use websocket_stream::deflate::{Deflaters, History, WindowBits};
+    use websocket_stream::deflate::{Deflaters, Window, WindowBits};
     fn prop(start: (u8, u8), pieces: Vec<Vec<u8>>, times: u8, level: u8, changes: Vec<(usize, u8)>) -> bool {
         let mut bytes = vec![start.0, start.1];
-        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
+        let (mut deflaters, mut sent) = (Deflaters::new(), Window::new(WindowBits::MAX));
         for piece in pieces.iter().take(2) {
             let message = piece.repeat(usize::from(times));
             match deflaters.deflate_after(&message, &mut sent, level) {
@@ -161,7 +161,7 @@ impl<T: Arbitrary> Arbitrary for AsDrawn<T> {
 #[cfg(feature = "deflate")]
 #[test]
 fn receive_passes_on_compressed_messages_in_fragments_with_any_byte_changed() {
-    use websocket_stream::deflate::{Deflaters, History, WindowBits};
+    use websocket_stream::deflate::{Deflaters, Window, WindowBits};
     /// The fragments of a message, how often each is repeated, and whether the message is text.
     type Pieces = (Vec<(Vec<u8>, u8)>, bool);
     type Drawn = (Vec<Pieces>, [u8; 4], u8, Option<(usize, u8)>);
@@ -169,7 +169,7 @@ fn receive_passes_on_compressed_messages_in_fragments_with_any_byte_changed() {
         let [first, small, large, _] = head;
         let mut bytes = vec![first | 4, small, large, window << 4 | 15];
         let bits = WindowBits::new(8 + window % 8).unwrap();
-        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(bits));
+        let (mut deflaters, mut sent) = (Deflaters::new(), Window::new(bits));
         for (pieces, is_text) in messages.iter().take(4) {
             let pieces = &pieces[..pieces.len().min(5)];
             for (index, (piece, times)) in pieces.iter().enumerate() {
@@ -203,7 +203,7 @@ fn receive_passes_on_compressed_messages_in_fragments_with_any_byte_changed() {
                 bytes.extend(payload);
             }
             if first & 8 == 0 {
-                sent = History::new(bits);
+                sent = Window::new(bits);
             }
         }
         if let Some((at, byte)) = change
@@ -222,7 +222,7 @@ fn receive_passes_on_compressed_messages_in_fragments_with_any_byte_changed() {
 #[cfg(feature = "deflate")]
 #[test]
 fn receive_passes_on_compressed_messages_of_several_chunks_with_any_byte_changed_or_the_end_cut_off() {
-    use websocket_stream::deflate::{Deflaters, History, WindowBits};
+    use websocket_stream::deflate::{Deflaters, Window, WindowBits};
     type Drawn = ([u8; 4], (u64, u32), Vec<usize>, Option<(usize, u8)>, Option<usize>);
     fn prop(AsDrawn((head, (seed, len), cuts, change, end)): AsDrawn<Drawn>) -> bool {
         let [first, small, window, kind] = head;
@@ -235,7 +235,7 @@ fn receive_passes_on_compressed_messages_of_several_chunks_with_any_byte_changed
             message.extend(format!("{{\"é\":{}}},", random >> 32).into_bytes());
         }
         let bits = WindowBits::new(8 + window % 8).unwrap();
-        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(bits));
+        let (mut deflaters, mut sent) = (Deflaters::new(), Window::new(bits));
         let payload = deflaters.deflate_after(&message, &mut sent, 6).unwrap().to_vec();
         let masked = if first & 1 == 0 { 0x80 } else { 0 };
         let mut ends: Vec<usize> = cuts.iter().take(6).map(|cut| cut % (payload.len() + 1)).collect();

@@ -8,16 +8,16 @@ use websocket_stream::Config;
 /// Returns the configuration for the option, given the value after its `=`.
 #[cfg(feature = "deflate")]
 pub(crate) fn config(bits: Option<&str>) -> Result<Arc<Config>, String> {
-    use websocket_stream::deflate::{Deflate, Takeover, WindowBits};
+    use websocket_stream::deflate::{Deflate, WindowBits};
     let takeover = match bits {
-        None => Takeover::No,
+        None => None,
         Some(bits) => match bits.parse().ok().and_then(WindowBits::new) {
-            Some(bits) => Takeover::UpTo(bits),
+            Some(bits) => Some(bits),
             None => return Err(format!("--deflate={bits}: a window has 8 to 15 bits")),
         },
     };
-    let deflate = Deflate { send: takeover, receive: takeover, ..Deflate::default() };
-    Ok(Arc::new(Config { deflate: Some(deflate), ..Config::default() }))
+    let deflate = Deflate::default().send_window(takeover).receive_window(takeover);
+    Ok(Arc::new(Config::default().deflate(deflate)))
 }
 
 /// Without the feature, reports that it is missing.

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 use websocket_stream::handshake::OriginPolicy;
 use websocket_stream::{
-    CloseCode, Config, Event, Interest, Progress, Ready, Scratch, ServerOpening, Status, WebSocketStream,
+    CloseCode, Config, Event, Progress, Ready, Scratch, ServerOpening, State, Wants, WebSocketStream,
 };
 
 pub(crate) enum Connection {
@@ -28,11 +28,11 @@ impl Connection {
         scratch: &mut Scratch,
         now: u64,
         ready: Ready,
-    ) -> Result<Option<Interest>, Box<dyn Error>> {
+    ) -> Result<Option<Wants>, Box<dyn Error>> {
         if let Self::Opening(opening) = self {
             loop {
                 match opening.advance(&mut scratch.at(now))? {
-                    Progress::Pending(interest) => return Ok(Some(interest)),
+                    Progress::Pending(wants) => return Ok(Some(wants)),
                     Progress::Open => break,
                     // Any site may have its own messages echoed.
                     Progress::Decide(request) => {
@@ -46,23 +46,23 @@ impl Connection {
             }
         }
         let Self::Open(stream) = self else { return Ok(None) };
-        let interest = stream.drive(&mut scratch.at(now), ready, |event, out| match event {
+        let wants = stream.drive(&mut scratch.at(now), ready, |event, out| match event {
             Event::Message(message) => out.send(message),
             _ => Ok(()),
         })?;
-        match stream.status() {
-            _ if !interest.over => Ok(Some(interest)),
-            Status::Over(end) if !end.is_clean() => Err(end.to_string().into()),
+        match stream.state() {
+            _ if !wants.closed => Ok(Some(wants)),
+            State::Closed(end) if !end.is_clean() => Err(end.to_string().into()),
             _ => Ok(None),
         }
     }
 
     /// Begins to close and returns what to wait for, or `None` if nothing is open.
-    pub(crate) fn go_away(&mut self, scratch: &mut Scratch, now: u64) -> Option<Interest> {
+    pub(crate) fn go_away(&mut self, scratch: &mut Scratch, now: u64) -> Option<Wants> {
         let Self::Open(stream) = self else { return None };
         // If it is already closing, it continues to.
         let _ = stream.close(&mut scratch.at(now), CloseCode::GOING_AWAY, "");
-        Some(stream.interest())
+        Some(stream.wants())
     }
 
     /// When to call it although nothing is ready.

@@ -10,12 +10,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use websocket_stream::{Config, Deadlines, Ready, Scratch, Wheel};
+use websocket_stream::{Config, Ready, Scratch, Timeouts, Wheel};
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 
-/// Milliseconds between two checks of the deadlines, and between two attempts to accept.
+/// Milliseconds between two checks of the timeouts, and between two attempts to accept.
 const TICK: u32 = 1000;
 
 /// Connections accepted in one round; between rounds, the open ones have their turn.
@@ -24,13 +24,11 @@ const ACCEPTED: usize = 256;
 /// Returns the configuration, adjusted for a server that only answers.
 fn suited(config: &Config) -> Config {
     // Disconnects peers that are silent or take nothing for half a minute.
-    let deadlines = Deadlines {
-        ping: Some(120_000),
-        silence: Some(180_000),
-        unsent: Some(30_000),
-        ..Deadlines::default()
-    };
-    Config { deadlines, ..config.clone() }
+    let timeouts = Timeouts::default()
+        .ping_interval(Duration::from_millis(120_000))
+        .idle(Duration::from_millis(180_000))
+        .write(Duration::from_millis(30_000));
+    config.clone().timeouts(timeouts)
 }
 
 pub(crate) struct Server {
@@ -177,8 +175,8 @@ impl Server {
     fn advance(&mut self, key: usize, ready: Ready) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.advance(&mut self.scratch, self.now, ready) {
-            Ok(Some(interest)) => {
-                if interest.again {
+            Ok(Some(wants)) => {
+                if wants.again {
                     self.again.insert(key, Ready::READABLE);
                 }
                 if let Some(at) = connection.next_deadline(self.now) {
@@ -204,11 +202,11 @@ impl Server {
     fn go_away(&mut self) {
         let Self { connections, wheel, again, scratch, now, .. } = self;
         connections.retain(|key, connection| {
-            let Some(interest) = connection.go_away(scratch, *now) else {
+            let Some(wants) = connection.go_away(scratch, *now) else {
                 wheel.remove(key);
                 return false;
             };
-            if interest.again {
+            if wants.again {
                 again.insert(key, Ready::READABLE);
             }
             match connection.next_deadline(*now) {

@@ -4,7 +4,7 @@
 //! cargo run --example tls_pair
 //! ```
 //!
-//! A real program has sockets and a poller here. With TLS, nothing changes for it: `Interest` reports what to
+//! A real program has sockets and a poller here. With TLS, nothing changes for it: `Wants` reports what to
 //! wait for, including TLS's own records, and `again` reports decrypted bytes that are still to be read.
 
 mod localhost;
@@ -33,23 +33,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     client.send(&mut scratch.at(0), &[7; 100_000])?;
     client.close(&mut scratch.at(0), CloseCode::NORMAL, "bye")?;
     // Each end has its turn until both are over.
-    let (mut ready, mut over) = ([Ready::ALL; 2], [false; 2]);
+    let (mut ready, mut over) = ([Ready::UNKNOWN; 2], [false; 2]);
     while over != [true; 2] {
         for (index, stream) in [&mut server, &mut client].into_iter().enumerate() {
             let name = ["server", "client"][index];
-            let interest = stream.drive(&mut scratch.at(0), ready[index], |event, out| {
+            let wants = stream.drive(&mut scratch.at(0), ready[index], |event, out| {
                 match event {
                     Event::Message(message) if name == "server" => out.send(message)?,
                     Event::Message(message) => {
                         println!("{name} heard {} bytes of {:?}", message.as_bytes().len(), message.opcode());
                     }
-                    Event::End(end) => println!("{name}: {end}"),
+                    Event::Closed(end) => println!("{name}: {end}"),
                     _ => {}
                 }
                 Ok(())
             })?;
-            over[index] = interest.over;
-            ready[index] = Ready::ALL;
+            over[index] = wants.closed;
+            ready[index] = Ready::UNKNOWN;
         }
     }
     Ok(())

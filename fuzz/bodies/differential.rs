@@ -62,7 +62,7 @@ fn ours(role: Role, stream: &[u8]) -> (Vec<Said>, Cause) {
             Some(Event::Ping(payload)) => Said::Ping(payload.into()),
             Some(Event::Pong(payload)) => Said::Pong(payload.into()),
             Some(Event::Close(frame)) => Said::Close(frame.code.get(), frame.reason.into()),
-            Some(Event::End(end)) => return (said, end.cause),
+            Some(Event::Closed(end)) => return (said, end.cause),
             other => panic!("{other:?}"),
         });
     }

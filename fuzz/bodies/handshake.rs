@@ -1,22 +1,22 @@
 //! Any bytes as the head that either end receives, whole and byte by byte: the results are equal.
 
+use websocket_stream::Limits;
 use websocket_stream::handshake::{
-    ClientHandshake, ClientRequest, HeadLimits, OriginPolicy, Received, Response, ResponseError,
-    ServerHandshake,
+    ClientHandshake, ClientRequest, HeadStatus, OriginPolicy, Response, ResponseError, ServerHandshake,
 };
 
 pub(crate) fn body(bytes: &[u8]) {
-    let limits = HeadLimits { bytes: 2048, headers: 16 };
-    server(bytes, limits);
-    client(bytes, limits);
+    let limits = Limits::default().head_bytes(2048).head_headers(16);
+    server(bytes, &limits);
+    client(bytes, &limits);
 }
 
-fn server(bytes: &[u8], limits: HeadLimits) {
+fn server(bytes: &[u8], limits: &Limits) {
     let mut whole = ServerHandshake::new(limits);
     let verdict = whole.receive(bytes);
     let mut pieces = ServerHandshake::new(limits);
     let last = feed(bytes, |byte| pieces.receive(byte));
-    assert_eq!(verdict.is_ok_and(|received| received != Received::Partial), last == Ok(true));
+    assert_eq!(verdict.is_ok_and(|received| received != HeadStatus::Partial), last == Ok(true));
     assert_eq!(verdict.is_err(), last.is_err());
     // The request of a faulty handshake can be inspected too, but not accepted.
     if last != Ok(true) {
@@ -40,7 +40,7 @@ fn server(bytes: &[u8], limits: HeadLimits) {
     }
 }
 
-fn client(bytes: &[u8], limits: HeadLimits) {
+fn client(bytes: &[u8], limits: &Limits) {
     let new = || {
         let request = ClientRequest::new("localhost", "/").subprotocol("chat");
         ClientHandshake::new(request, [7; 16], limits).expect("the request is sound")
@@ -49,7 +49,7 @@ fn client(bytes: &[u8], limits: HeadLimits) {
     let verdict = whole.receive(bytes);
     let mut pieces = new();
     let last = feed(bytes, |byte| pieces.receive(byte));
-    assert_eq!(verdict.is_ok_and(|received| received != Received::Partial), last == Ok(true));
+    assert_eq!(verdict.is_ok_and(|received| received != HeadStatus::Partial), last == Ok(true));
     assert_eq!(verdict.is_err(), last.is_err());
     // A refusal may have folded header lines.
     if let Some(response) = whole.response() {
@@ -59,9 +59,9 @@ fn client(bytes: &[u8], limits: HeadLimits) {
 }
 
 /// Feeds byte by byte until the head is complete or faulty. Returns whether it is complete.
-fn feed<E>(bytes: &[u8], mut receive: impl FnMut(&[u8]) -> Result<Received, E>) -> Result<bool, E> {
+fn feed<E>(bytes: &[u8], mut receive: impl FnMut(&[u8]) -> Result<HeadStatus, E>) -> Result<bool, E> {
     for byte in bytes.chunks(1) {
-        if let Received::Complete { .. } = receive(byte)? {
+        if let HeadStatus::Complete { .. } = receive(byte)? {
             return Ok(true);
         }
     }

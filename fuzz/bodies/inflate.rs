@@ -2,9 +2,9 @@
 //! or equal faults, never more bytes than the limit, and the output survives compressing and inflating again.
 
 use std::sync::Arc;
-use websocket_stream::deflate::{Agreed, Context, Deflate, WindowBits};
+use websocket_stream::deflate::{Context, Deflate, DeflateParams, WindowBits};
 use websocket_stream::frame::Header;
-use websocket_stream::protocol::{Connection, Event, Input, Output, Role, Status};
+use websocket_stream::protocol::{Connection, Event, Input, Output, Role, State};
 use websocket_stream::{Config, Limits, Message, OpCode};
 
 const LIMIT: usize = 64 << 10;
@@ -13,7 +13,7 @@ pub(crate) fn body(bytes: &[u8]) {
     let [choice, piece, rest @ ..] = bytes else { return };
     let bits = WindowBits::new(8 + (choice & 7)).expect("8 to 15");
     let context = Context::new(bits, choice & 8 != 0);
-    let agreed = Agreed { server: context, client: context };
+    let agreed = DeflateParams { server: context, client: context };
     let opcode = if choice & 16 == 0 { OpCode::Binary } else { OpCode::Text };
     // Two messages, the second of which may refer to the first.
     let (first, second) = rest.split_at(rest.len() * usize::from(choice >> 5) / 8);
@@ -33,10 +33,10 @@ pub(crate) fn body(bytes: &[u8]) {
     }
 }
 
-fn end(role: Role, agreed: Agreed) -> Connection {
-    let limits = Limits { message: LIMIT, frame: 1 << 20, ..Limits::default() };
-    let deflate = Some(Deflate { threshold: 0, ..Deflate::default() });
-    let config = Arc::new(Config { limits, deflate, ..Config::default() });
+fn end(role: Role, agreed: DeflateParams) -> Connection {
+    let limits = Limits::default().message(LIMIT).frame(1 << 20);
+    let deflate = Some(Deflate::default().threshold(0));
+    let config = Arc::new(Config::default().limits(limits).deflate(deflate));
     Connection::with_config(role, config).with_deflate(agreed)
 }
 
@@ -45,7 +45,7 @@ fn output() -> Output {
 }
 
 /// Returns the messages in these payloads, and the connection's status.
-fn receive(agreed: Agreed, opcode: OpCode, payloads: &[&[u8]], piece: usize) -> (Vec<Vec<u8>>, Status) {
+fn receive(agreed: DeflateParams, opcode: OpCode, payloads: &[&[u8]], piece: usize) -> (Vec<Vec<u8>>, State) {
     let mut connection = end(Role::Client, agreed);
     let (mut input, mut output) = (Input::default(), output());
     let mut messages = Vec::new();
@@ -64,7 +64,7 @@ fn receive(agreed: Agreed, opcode: OpCode, payloads: &[&[u8]], piece: usize) -> 
                 messages.push(message.as_bytes().to_vec());
             }
         }
-        assert!(connection.held() <= 33 << 10, "{}", connection.held());
+        assert!(connection.heap_bytes() <= 33 << 10, "{}", connection.heap_bytes());
     }
-    (messages, connection.status())
+    (messages, connection.state())
 }

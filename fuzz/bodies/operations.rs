@@ -6,13 +6,14 @@ use super::reference::{CHUNK, Compression, Rules, Said, Stop, Together, read};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 #[cfg(feature = "deflate")]
-use websocket_stream::deflate::{Agreed, Context, Deflate, Deflaters, History, WindowBits};
-use websocket_stream::protocol::Status;
+use websocket_stream::deflate::{Context, Deflate, DeflateParams, Deflaters, Window, WindowBits};
+use websocket_stream::protocol::State;
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::{
-    Cause, CloseCode, Config, Deadlines, End, Error, Event, Interest, Limits, Message, OpCode, Outgoing,
-    Prepared, ReadError, Ready, Role, Scratch, SendError, Sent, WebSocketStream, WriteError,
+    Cause, CloseCode, Closed, Config, Error, Event, Limits, Message, OpCode, Outgoing, PreparedMessage,
+    ReadError, Ready, Role, Scratch, SendError, Sent, Timeouts, Wants, WebSocketStream, WriteError,
 };
 
 pub(crate) fn body(bytes: &[u8]) {
@@ -149,8 +150,8 @@ struct World {
     together: Together,
     /// The fragments so far of a message being sent, with the opcode of the first one.
     fragments: Option<Said>,
-    end: Option<End>,
-    interest: Interest,
+    end: Option<Closed>,
+    wants: Wants,
     keepalive: bool,
     compression: Option<Compression>,
     #[cfg(feature = "deflate")]
@@ -166,28 +167,24 @@ const UNSENT: usize = Limits::CONTROL_ROOM + 6000;
 impl World {
     fn new(first: u8) -> Self {
         let role = if first & 1 == 0 { Role::Server } else { Role::Client };
-        let limits = Limits {
-            frame: 70_000,
-            message: 80_000,
-            fragments: 5,
-            unsent: if first & 2 == 0 { UNSENT } else { 200_000 },
-            call_bytes: if first & 4 == 0 { 64 } else { 1 << 18 },
-            call_events: if first & 8 == 0 { 3 } else { 4096 },
-            ..Limits::default()
-        };
+        let limits = Limits::default()
+            .frame(70_000)
+            .message(80_000)
+            .fragments(5)
+            .unsent(if first & 2 == 0 { UNSENT } else { 200_000 })
+            .call_bytes(if first & 4 == 0 { 64 } else { 1 << 18 })
+            .call_events(if first & 8 == 0 { 3 } else { 4096 });
         let keepalive = first & 16 != 0;
-        let deadlines = Deadlines {
-            ping: keepalive.then_some(100),
-            silence: keepalive.then_some(1000),
-            close: Some(500),
-            ..Deadlines::default()
-        };
-        let in_parts = first & 128 != 0;
+        let timeouts = Timeouts::default()
+            .ping_interval(keepalive.then_some(Duration::from_millis(100)))
+            .idle(keepalive.then_some(Duration::from_secs(1)))
+            .close(Duration::from_millis(500));
+        let streaming = first & 128 != 0;
         let compression = (cfg!(feature = "deflate") && first & 32 != 0).then(|| Compression {
             window: (first & 64 != 0).then_some(if first & 4 != 0 { 15 } else { 9 }),
-            chunk: if in_parts { 0 } else { CHUNK },
+            chunk: if streaming { 0 } else { CHUNK },
         });
-        let config = Config { limits, deadlines, in_parts, ..Config::default() };
+        let config = Config::default().limits(limits).timeouts(timeouts).streaming(streaming);
         let mut key = 0_u32;
         let keys = move || {
             key = key.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -205,7 +202,7 @@ impl World {
             together: Together::default(),
             fragments: None,
             end: None,
-            interest: Interest { readable: true, ..Interest::default() },
+            wants: Wants { read: true, ..Wants::default() },
             keepalive,
             compression,
             #[cfg(feature = "deflate")]
@@ -356,15 +353,15 @@ impl World {
                 assert!(matches!(result, Ok(()) | Err(SendError::Full | SendError::Closed)));
             }
             match (whims, event) {
-                (2, _) | (3, Event::Message(_) | Event::Part(_)) => Err(SendError::NotUtf8),
+                (2, _) | (3, Event::Message(_) | Event::Chunk(_)) => Err(SendError::NotUtf8),
                 _ => Ok(()),
             }
         });
         match result {
-            Ok(interest) => {
-                assert!(matches!(interest.refused, None | Some(SendError::NotUtf8)), "{interest:?}");
-                assert!(interest.refused.is_none() || interest.again);
-                self.interest = interest;
+            Ok(wants) => {
+                assert!(matches!(wants.refused, None | Some(SendError::NotUtf8)), "{wants:?}");
+                assert!(wants.refused.is_none() || wants.again);
+                self.wants = wants;
             }
             Err(_) => {
                 assert!(!told && matches!(self.end.map(|end| end.cause), Some(Cause::System(_))));
@@ -381,9 +378,9 @@ impl World {
     fn send_prepared(&mut self, opcode: OpCode, payload: &[u8]) {
         let message = message(opcode, payload);
         #[cfg(feature = "deflate")]
-        let prepared = Prepared::compressed(&mut self.scratch.at(self.now), message, &POLICY);
+        let prepared = PreparedMessage::compressed(&mut self.scratch.at(self.now), message, &POLICY);
         #[cfg(not(feature = "deflate"))]
-        let prepared = Prepared::new(message);
+        let prepared = PreparedMessage::new(message);
         self.send(|out, accepted| {
             out.send_prepared(&prepared)?;
             accepted.push(said(message));
@@ -396,7 +393,7 @@ impl World {
             Ok(Sent::Written) => assert_eq!(self.stream.unsent(), 0),
             Ok(Sent::Queued(n)) => assert_eq!(self.stream.unsent(), n),
             Err(Error::System(_)) => assert!(self.stream.get_ref().broken),
-            Err(Error::Send(SendError::Closed)) => assert_ne!(self.stream.status(), Status::Open),
+            Err(Error::Send(SendError::Closed)) => assert_ne!(self.stream.state(), State::Open),
             Err(_) => {}
         }
     }
@@ -434,8 +431,8 @@ impl World {
     fn original(&mut self, input: &mut Bytes<'_>) {
         if input.next() & 1 == 0 {
             // `read` does not report which part is the last.
-            if self.stream.config().in_parts {
-                return self.drive_with(Ready::ALL, 0);
+            if self.stream.config().streaming {
+                return self.drive_with(Ready::UNKNOWN, 0);
             }
             match self.stream.read() {
                 Ok((opcode, payload)) => {
@@ -460,7 +457,7 @@ impl World {
                 Err(ReadError::NoData) => assert_eq!(self.stream.partial(), None),
                 Err(_) => {}
             }
-            if let Status::Over(end) = self.stream.status() {
+            if let State::Closed(end) = self.stream.state() {
                 assert!(self.end.is_none_or(|told| told == end));
                 self.end = Some(end);
             }
@@ -526,26 +523,24 @@ impl World {
         let wire = self.stream.get_mut();
         wire.moods.clear();
         wire.ends = true;
-        self.interest = Interest { readable: true, writable: true, again: true, ..Interest::default() };
+        self.wants = Wants { read: true, write: true, again: true, ..Wants::default() };
         let mut calls = 0;
-        while !self.interest.over {
+        while !self.wants.closed {
             calls += 1;
-            assert!(calls < 10_000, "no end: {:?}, {:?}", self.interest, self.stream.status());
-            assert!(
-                self.interest.readable || self.interest.writable || self.interest.again || self.end.is_none()
-            );
+            assert!(calls < 10_000, "no end: {:?}, {:?}", self.wants, self.stream.state());
+            assert!(self.wants.read || self.wants.write || self.wants.again || self.end.is_none());
             self.stream.get_mut().refused = false;
-            self.drive_with(Ready::ALL, 0);
+            self.drive_with(Ready::UNKNOWN, 0);
             self.check_sometimes();
         }
         self.check();
         let end = self.end.expect("over, but no end was reported");
-        assert_eq!(self.stream.status(), Status::Over(end));
+        assert_eq!(self.stream.state(), State::Closed(end));
         let wire = self.stream.get_ref();
         let (said, stop) = read(&wire.received, self.rules());
         match end.cause {
             // It may have ended before the peer's last frames arrived.
-            Cause::Deadline(_) => {}
+            Cause::Timeout(_) => {}
             Cause::System(_) => assert!(wire.broken),
             cause => {
                 assert_eq!(self.heard, said, "{cause:?}");
@@ -596,18 +591,18 @@ fn said(message: Message<'_>) -> Said {
 }
 
 #[cfg(feature = "deflate")]
-const POLICY: Deflate = Deflate { threshold: 16, ..Deflate::DEFAULT };
+const POLICY: Deflate = Deflate::DEFAULT.threshold(16);
 
 #[cfg(feature = "deflate")]
 fn stream(role: Role, config: Config, compression: Option<Compression>) -> WebSocketStream<Wire> {
-    let config = Arc::new(Config { deflate: Some(POLICY), ..config });
+    let config = Arc::new(config.deflate(Some(POLICY)));
     let stream = WebSocketStream::with_config(Wire::default(), role, config).unwrap();
     match compression {
         None => stream,
         Some(Compression { window, .. }) => {
             let bits = WindowBits::new(window.unwrap_or(15)).unwrap();
             let context = Context::new(bits, window.is_some());
-            stream.with_deflate(Agreed { server: context, client: context })
+            stream.with_deflate(DeflateParams { server: context, client: context })
         }
     }
 }
@@ -622,7 +617,7 @@ fn stream(role: Role, config: Config, _: Option<Compression>) -> WebSocketStream
 struct Peer {
     deflaters: Deflaters,
     takeover: bool,
-    sent: History,
+    sent: Window,
     /// Whether a compressed message of the peer is unfinished.
     fragmenting: bool,
 }
@@ -631,7 +626,7 @@ struct Peer {
 impl Peer {
     fn new(compression: Option<Compression>) -> Self {
         let window = compression.and_then(|compression| compression.window);
-        let sent = History::new(WindowBits::new(window.unwrap_or(15)).unwrap());
+        let sent = Window::new(WindowBits::new(window.unwrap_or(15)).unwrap());
         Self { deflaters: Deflaters::new(), takeover: window.is_some(), sent, fragmenting: false }
     }
 
@@ -654,24 +649,24 @@ impl Peer {
         };
         let made = made.map(<[u8]>::to_vec);
         if fin && !self.takeover {
-            self.sent = History::new(self.sent.bits());
+            self.sent = Window::new(self.sent.bits());
         }
         made.unwrap_or(payload)
     }
 }
 
-fn hear(event: Event<'_>, heard: &mut Vec<Said>, together: &mut Together, end: &mut Option<End>) {
+fn hear(event: Event<'_>, heard: &mut Vec<Said>, together: &mut Together, end: &mut Option<Closed>) {
     heard.push(match event {
         Event::Message(Message::Text(text)) => Said::Text(text.into()),
         Event::Message(Message::Binary(bytes)) => Said::Binary(bytes.into()),
-        Event::Part(part) => match together.hear(part) {
+        Event::Chunk(part) => match together.hear(part) {
             Some(message) => message,
             None => return,
         },
         Event::Ping(payload) => Said::Ping(payload.into()),
         Event::Pong(payload) => Said::Pong(payload.into()),
         Event::Close(frame) => Said::Close(frame.code.get(), frame.reason.into()),
-        Event::End(told) => {
+        Event::Closed(told) => {
             assert!(end.replace(told).is_none(), "a second end");
             return;
         }

@@ -13,14 +13,12 @@ pub(crate) fn body(bytes: &[u8]) {
     let role = if first & 1 == 0 { Role::Server } else { Role::Client };
     let limits = match first & 2 {
         0 => Limits::default(),
-        _ => Limits {
-            frame: u64::from(small) * 8,
-            message: usize::from(large) * 16,
-            fragments: u32::from(fragments % 16) + 1,
-            ..Limits::default()
-        },
+        _ => Limits::default()
+            .frame(u64::from(small) * 8)
+            .message(usize::from(large) * 16)
+            .fragments(u32::from(fragments % 16) + 1),
     };
-    let in_parts = fragments & 0x80 != 0;
+    let streaming = fragments & 0x80 != 0;
     let rules = Rules {
         from_client: role == Role::Server,
         frame: limits.frame,
@@ -28,10 +26,10 @@ pub(crate) fn body(bytes: &[u8]) {
         fragments: limits.fragments,
         compression: (cfg!(feature = "deflate") && first & 4 != 0).then(|| Compression {
             window: (first & 8 != 0).then_some(8 + (fragments >> 4) % 8),
-            chunk: if in_parts { 0 } else { CHUNK },
+            chunk: if streaming { 0 } else { CHUNK },
         }),
     };
-    let config = Arc::new(Config { limits, in_parts, ..Config::default() });
+    let config = Arc::new(Config::default().limits(limits).streaming(streaming));
     let end = || {
         let connection = Connection::with_config(role, Arc::clone(&config));
         match rules.compression {
@@ -66,10 +64,10 @@ struct Heard {
 
 #[cfg(feature = "deflate")]
 fn agreed(connection: Connection, Compression { window, .. }: Compression) -> Connection {
-    use websocket_stream::deflate::{Agreed, Context, WindowBits};
+    use websocket_stream::deflate::{Context, DeflateParams, WindowBits};
     let bits = WindowBits::new(window.unwrap_or(15)).expect("8 to 15");
     let context = Context::new(bits, window.is_some());
-    connection.with_deflate(Agreed { server: context, client: context })
+    connection.with_deflate(DeflateParams { server: context, client: context })
 }
 
 #[cfg(not(feature = "deflate"))]
@@ -86,8 +84,8 @@ fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<
     let window = if takeover { 33 << 10 } else { 0 };
     // Compressed input has become at most one message; in parts, there are an inflater and a window.
     let unfinished = match rules.compression {
-        Some(_) if connection.config().in_parts => (48 + 32 + 1) << 10,
-        None if connection.config().in_parts => 1 << 10,
+        Some(_) if connection.config().streaming => (48 + 32 + 1) << 10,
+        None if connection.config().streaming => 1 << 10,
         Some(_) => usize::try_from(rules.message).expect("it was one") + (64 << 10),
         None => 64 << 10,
     };
@@ -100,7 +98,7 @@ fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<
                     Said::Text(text.into())
                 }
                 Event::Message(Message::Binary(bytes)) => Said::Binary(bytes.into()),
-                Event::Part(part) => match together.hear(part) {
+                Event::Chunk(part) => match together.hear(part) {
                     Some(message) => message,
                     None => continue,
                 },
@@ -111,12 +109,12 @@ fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<
             });
         }
         assert!(input.unread().is_empty());
-        assert!(connection.is_receiving() || connection.held() <= window);
-        assert!(connection.held() < window + unfinished);
+        assert!(connection.is_receiving() || connection.heap_bytes() <= window);
+        assert!(connection.heap_bytes() < window + unfinished);
     }
     input.end_of_stream();
     let end = match connection.receive(&mut input, &mut output) {
-        Some(Event::End(end)) => end,
+        Some(Event::Closed(end)) => end,
         other => panic!("{other:?}"),
     };
     assert_eq!(connection.receive(&mut input, &mut output), None);

@@ -3,10 +3,10 @@
 //! has a fuzz target and a naive reference of its own.
 
 #[cfg(feature = "deflate")]
-use websocket_stream::deflate::{History, InflateError, Inflater, WindowBits};
+use websocket_stream::deflate::{InflateError, Inflater, Window, WindowBits};
 #[cfg(feature = "deflate")]
 use websocket_stream::frame::utf8::MessageBuffer;
-use websocket_stream::{Message, Part};
+use websocket_stream::{Chunk, Message};
 
 /// What a peer sends.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub(crate) struct Together(Option<(bool, Vec<u8>)>);
 
 impl Together {
     /// Adds a part. Returns the message after its last part.
-    pub(crate) fn hear(&mut self, part: Part<'_>) -> Option<Said> {
+    pub(crate) fn hear(&mut self, part: Chunk<'_>) -> Option<Said> {
         let payload = part.payload();
         assert_eq!(part.is_first(), self.0.is_none(), "one first part, before all others");
         let (text, bytes) = self.0.get_or_insert_with(|| (payload.is_text(), Vec::new()));
@@ -83,7 +83,7 @@ impl Rules {
 /// Inflates whole messages, each of which may refer to earlier ones.
 #[cfg(feature = "deflate")]
 struct Inflation {
-    history: Option<History>,
+    history: Option<Window>,
     limit: usize,
     chunk: usize,
 }
@@ -92,7 +92,7 @@ struct Inflation {
 impl Inflation {
     fn new(rules: Rules) -> Self {
         let window = rules.compression.and_then(|compression| compression.window);
-        let history = window.map(|bits| History::new(WindowBits::new(bits).unwrap()));
+        let history = window.map(|bits| Window::new(WindowBits::new(bits).unwrap()));
         let chunk = rules.compression.map_or(CHUNK, |compression| compression.chunk);
         Self { history, chunk, limit: usize::try_from(rules.message).unwrap_or(usize::MAX).min(1 << 24) }
     }

@@ -1,7 +1,7 @@
 //! Compresses messages (RFC 7692, section 7.2.1).
 #![forbid(unsafe_code)]
 
-use super::{Context, History, WindowBits};
+use super::{Context, Window, WindowBits};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -114,7 +114,7 @@ impl Deflaters {
     /// Compresses a message that may refer to `history`, and adds it to `history`.
     ///
     /// Returns `None`, and leaves `history` unchanged, if the message would not get smaller.
-    pub fn deflate_after(&mut self, message: &[u8], history: &mut History, level: u8) -> Option<&[u8]> {
+    pub fn deflate_after(&mut self, message: &[u8], history: &mut Window, level: u8) -> Option<&[u8]> {
         let payload = self.shrink(message, history.bits(), Some(history), level)?;
         history.push(message);
         Some(payload)
@@ -124,7 +124,7 @@ impl Deflaters {
     ///
     /// Returns `None`, and leaves `history` unchanged, if the fragment would not get smaller. The whole
     /// message should then be sent uncompressed.
-    pub fn deflate_first(&mut self, piece: &[u8], history: &mut History, level: u8) -> Option<&[u8]> {
+    pub fn deflate_first(&mut self, piece: &[u8], history: &mut Window, level: u8) -> Option<&[u8]> {
         let Made { len, whole } = self.run(piece, history.bits(), Some(history), level)?;
         if !whole || len >= piece.len() {
             return None;
@@ -137,7 +137,7 @@ impl Deflaters {
     /// one.
     ///
     /// The result has at most [`most_of_fragment`](Self::most_of_fragment) bytes.
-    pub fn deflate_next(&mut self, piece: &[u8], fin: bool, history: &mut History, level: u8) -> &[u8] {
+    pub fn deflate_next(&mut self, piece: &[u8], fin: bool, history: &mut Window, level: u8) -> &[u8] {
         let made = match piece {
             [] => None,
             _ => self.run(piece, history.bits(), Some(history), level),
@@ -179,7 +179,7 @@ impl Deflaters {
         &mut self,
         message: &[u8],
         bits: WindowBits,
-        before: Option<&History>,
+        before: Option<&Window>,
         level: u8,
     ) -> Option<&[u8]> {
         let Made { len, whole } = self.run(message, bits, before, level)?;
@@ -188,7 +188,7 @@ impl Deflaters {
     }
 
     /// Compresses `input` into the result buffer.
-    fn run(&mut self, input: &[u8], bits: WindowBits, before: Option<&History>, level: u8) -> Option<Made> {
+    fn run(&mut self, input: &[u8], bits: WindowBits, before: Option<&Window>, level: u8) -> Option<Made> {
         // "The zlib library doesn't support 8 bits" (RFC 7692, section 7.1.2.1). With 9 bits it refers at
         // most 512 - 262 bytes back, which is within a window of 256.
         let engine_bits = bits.max(WindowBits::NINE);

@@ -1,7 +1,7 @@
 //! Inflates messages (RFC 7692, section 7.2.2).
 #![forbid(unsafe_code)]
 
-use super::History;
+use super::Window;
 use crate::frame::utf8::MessageBuffer;
 use core::{fmt, slice};
 use zlib_rs::{Inflate, InflateFlush, Status};
@@ -95,11 +95,11 @@ impl Inflater {
     ///
     /// # Errors
     ///
-    /// [`InflateError`], as soon as the payload shows it. History and buffer are unusable afterwards.
+    /// [`InflateError`], as soon as the payload shows it. Window and buffer are unusable afterwards.
     pub fn inflate(
         &mut self,
         payload: &[u8],
-        history: Option<&mut History>,
+        history: Option<&mut Window>,
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
@@ -124,7 +124,7 @@ impl Inflater {
     pub fn feed(
         &mut self,
         piece: &[u8],
-        history: Option<&History>,
+        history: Option<&Window>,
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
@@ -140,7 +140,7 @@ impl Inflater {
         &mut self,
         most: usize,
         piece: &[u8],
-        [history, told]: [Option<&History>; 2],
+        [history, told]: [Option<&Window>; 2],
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<usize, InflateError> {
@@ -159,7 +159,7 @@ impl Inflater {
         &mut self,
         most: usize,
         piece: &[u8],
-        earlier: [Option<&History>; 2],
+        earlier: [Option<&Window>; 2],
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<usize, InflateError> {
@@ -184,7 +184,7 @@ impl Inflater {
     /// [`InflateError`] if the message is incomplete.
     pub fn finish(
         &mut self,
-        history: Option<&mut History>,
+        history: Option<&mut Window>,
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
@@ -215,19 +215,19 @@ impl Inflater {
     }
 
     /// Returns the approximate heap bytes in use.
-    pub const fn held(&self) -> usize {
+    pub const fn heap_bytes(&self) -> usize {
         ENGINE
     }
 
     /// Begins a stream that may refer to earlier messages and to the start of this one.
-    fn open(&mut self, earlier: [Option<&History>; 2], message: &[u8]) -> Result<(), InflateError> {
+    fn open(&mut self, earlier: [Option<&Window>; 2], message: &[u8]) -> Result<(), InflateError> {
         if self.streams == MAX_STREAMS {
             return Err(InflateError::Corrupt);
         }
         self.streams += 1;
         self.open = true;
         self.engine.reset(false);
-        let earlier = earlier.into_iter().flatten().map(History::as_slices);
+        let earlier = earlier.into_iter().flatten().map(Window::as_slices);
         for bytes in earlier.flat_map(<[&[u8]; 2]>::from).chain([message]) {
             if !bytes.is_empty() {
                 self.engine.set_dictionary(bytes).map_err(|_| InflateError::Corrupt)?;

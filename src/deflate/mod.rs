@@ -59,16 +59,16 @@
 #![forbid(unsafe_code)]
 
 mod deflater;
-mod history;
 mod inflater;
 mod offer;
 mod policy;
+mod window;
 
 pub use deflater::Deflaters;
-pub use history::History;
 pub use inflater::{InflateError, Inflater};
-pub use offer::{Agreed, Answer, Context, InvalidAnswer, NAME};
-pub use policy::{Deflate, Takeover, WindowBits};
+pub use offer::{Answer, Context, DeflateParams, InvalidAnswer, NAME};
+pub use policy::{Deflate, WindowBits};
+pub use window::Window;
 
 #[cfg(test)]
 mod tests;

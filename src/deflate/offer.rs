@@ -3,11 +3,11 @@
 //! ```text
 //! client:  Deflate::offer ----- Sec-WebSocket-Extensions ----> Deflate::accept  :server
 //!          Deflate::confirm <-- Sec-WebSocket-Extensions ----- Answer
-//!          Agreed                                              Agreed
+//!          Agreed                                              DeflateParams
 //! ```
 #![forbid(unsafe_code)]
 
-use super::{Deflate, Takeover, WindowBits};
+use super::{Deflate, WindowBits};
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
@@ -18,7 +18,7 @@ pub const NAME: &str = "permessage-deflate";
 
 /// The negotiated parameters for both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Agreed {
+pub struct DeflateParams {
     /// How the server compresses.
     pub server: Context,
     /// How the client compresses.
@@ -32,7 +32,7 @@ pub struct Context(NonZeroU8);
 /// A server's answer to an offer that it accepts. Displays as the value of `Sec-WebSocket-Extensions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Answer {
-    agreed: Agreed,
+    agreed: DeflateParams,
     /// The offer requested a server window, so the answer must include one.
     names_server_window: bool,
 }
@@ -46,7 +46,7 @@ pub enum InvalidAnswer {
     Params,
     /// `server_no_context_takeover` was requested and is missing.
     ///
-    /// Tornado responds in this way. [`Takeover::FULL`] in [`Deflate::receive`] does not request it.
+    /// Tornado responds in this way. [`WindowBits::MAX`] in [`Deflate::receive_window`] does not request it.
     ContextTakeover,
     /// `server_max_window_bits` is missing or larger than requested, and the alternative that was also
     /// offered, `server_no_context_takeover`, is missing too.
@@ -89,16 +89,16 @@ impl Context {
         self.0.get() & TAKEOVER != 0
     }
 
-    fn takeover_within(self) -> Takeover {
-        if self.takeover() { Takeover::UpTo(self.bits()) } else { Takeover::No }
+    fn takeover_within(self) -> Option<WindowBits> {
+        self.takeover().then_some(self.bits())
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.takeover_within() {
-            Takeover::No => write!(f, "Alone({})", self.bits().get()),
-            Takeover::UpTo(bits) => write!(f, "Takeover({})", bits.get()),
+            None => write!(f, "Alone({})", self.bits().get()),
+            Some(bits) => write!(f, "Takeover({})", bits.get()),
         }
     }
 }
@@ -147,16 +147,16 @@ impl Deflate {
     /// If the server's window is to be bounded, a second offer requests no context takeover, for servers that
     /// cannot bound their window.
     pub fn offer(&self) -> String {
-        let client = match self.send {
-            Takeover::No => String::from("; client_no_context_takeover; client_max_window_bits"),
-            Takeover::UpTo(WindowBits::MAX) => String::from("; client_max_window_bits"),
-            Takeover::UpTo(bits) => format!("; client_max_window_bits={}", bits.get()),
+        let client = match self.send_window {
+            None => String::from("; client_no_context_takeover; client_max_window_bits"),
+            Some(WindowBits::MAX) => String::from("; client_max_window_bits"),
+            Some(bits) => format!("; client_max_window_bits={}", bits.get()),
         };
         let alone = format!("{NAME}; server_no_context_takeover{client}");
-        match self.receive {
-            Takeover::No => alone,
-            Takeover::UpTo(WindowBits::MAX) => format!("{NAME}{client}"),
-            Takeover::UpTo(bits) => {
+        match self.receive_window {
+            None => alone,
+            Some(WindowBits::MAX) => format!("{NAME}{client}"),
+            Some(bits) => {
                 format!("{NAME}; server_max_window_bits={}{client}, {alone}", bits.get())
             }
         }
@@ -189,22 +189,22 @@ impl Deflate {
 
     fn answer(&self, offer: Params) -> Answer {
         let server = Context::new(
-            smaller(self.send.bits(), offer.server_bits),
-            self.send != Takeover::No && !offer.server_alone,
+            smaller(self.send_window, offer.server_bits),
+            self.send_window.is_some() && !offer.server_alone,
         );
         // A smaller window can only be requested from a client that offers this parameter: "If a received
         // extension negotiation offer doesn't have the "client_max_window_bits" extension parameter, the
         // corresponding extension negotiation response to the offer MUST NOT include" it. Other clients are
         // asked for no context takeover.
-        let bound = self.receive.bits().is_some_and(|bits| bits < WindowBits::MAX);
+        let bound = self.receive_window.is_some_and(|bits| bits < WindowBits::MAX);
         let takeover =
-            self.receive != Takeover::No && !offer.client_alone && (offer.client_bits.is_some() || !bound);
+            self.receive_window.is_some() && !offer.client_alone && (offer.client_bits.is_some() || !bound);
         let bits = match offer.client_bits {
-            Some(bits) => smaller(bits, self.receive.bits()),
+            Some(bits) => smaller(bits, self.receive_window),
             None => WindowBits::MAX,
         };
         Answer {
-            agreed: Agreed { server, client: Context::new(bits, takeover) },
+            agreed: DeflateParams { server, client: Context::new(bits, takeover) },
             names_server_window: offer.server_bits.is_some(),
         }
     }
@@ -217,7 +217,7 @@ impl Deflate {
     pub fn confirm<'a>(
         &self,
         answer: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-    ) -> Result<Agreed, InvalidAnswer> {
+    ) -> Result<DeflateParams, InvalidAnswer> {
         let answer = Params::read(answer).ok_or(InvalidAnswer::Params)?;
         // In an answer, the parameter must have a value.
         let client_bits = match answer.client_bits {
@@ -228,18 +228,18 @@ impl Deflate {
         let server_bits = smaller(None, answer.server_bits);
         if !answer.server_alone {
             // "A server accepts an extension negotiation offer with this parameter by including" it.
-            match self.receive {
-                Takeover::UpTo(WindowBits::MAX) => {}
-                Takeover::UpTo(most) if answer.server_bits.is_some_and(|bits| bits <= most) => {}
-                Takeover::UpTo(_) => return Err(InvalidAnswer::WindowBits),
-                Takeover::No => return Err(InvalidAnswer::ContextTakeover),
+            match self.receive_window {
+                Some(WindowBits::MAX) => {}
+                Some(most) if answer.server_bits.is_some_and(|bits| bits <= most) => {}
+                Some(_) => return Err(InvalidAnswer::WindowBits),
+                None => return Err(InvalidAnswer::ContextTakeover),
             }
         }
-        Ok(Agreed {
+        Ok(DeflateParams {
             server: Context::new(server_bits, !answer.server_alone),
             client: Context::new(
-                smaller(self.send.bits(), client_bits),
-                self.send != Takeover::No && !answer.client_alone,
+                smaller(self.send_window, client_bits),
+                self.send_window.is_some() && !answer.client_alone,
             ),
         })
     }
@@ -247,14 +247,14 @@ impl Deflate {
 
 impl Answer {
     /// Returns the parameters that apply once the answer is sent.
-    pub const fn agreed(&self) -> Agreed {
+    pub const fn params(&self) -> DeflateParams {
         self.agreed
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Agreed { server, client } = self.agreed;
+        let DeflateParams { server, client } = self.agreed;
         f.write_str(NAME)?;
         if !server.takeover() {
             f.write_str("; server_no_context_takeover")?;

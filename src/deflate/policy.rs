@@ -1,18 +1,21 @@
 //! The compression settings of a caller.
 #![forbid(unsafe_code)]
 
+use crate::setters::setters;
+use core::time::Duration;
+
 /// Compression settings: what this end offers, accepts and does.
 ///
 /// ```
-/// use websocket_stream::deflate::{Deflate, Takeover, WindowBits};
+/// use websocket_stream::deflate::{Deflate, WindowBits};
 ///
 /// // For 100,000 connections: no history is kept between messages.
 /// let many = Deflate::default();
-/// assert_eq!((many.send, many.receive), (Takeover::No, Takeover::No));
+/// assert_eq!((many.send_window, many.receive_window), (None, None));
 ///
 /// // For a few connections with repetitive messages: each end may refer to its last 4 KiB.
 /// let bits = WindowBits::new(12).ok_or("12 is from 8 to 15")?;
-/// let few = Deflate { send: Takeover::UpTo(bits), receive: Takeover::UpTo(bits), ..Deflate::default() };
+/// let few = Deflate::default().send_window(bits).receive_window(bits);
 /// # let _ = few;
 /// # Ok::<(), &str>(())
 /// ```
@@ -24,55 +27,56 @@
 /// client cannot be inflated, and the connection ends with 1007
 /// ([`Fault::InvalidDeflate`](crate::Fault::InvalidDeflate)).
 ///
-/// Only `receive: Takeover::FULL`, a window of 15 bits, works with these peers, because it requests nothing.
-/// A smaller window does not: a client that does not offer `client_max_window_bits`, such as an old Safari,
+/// Only a `receive_window` of [`WindowBits::MAX`] works with these peers, because it requests nothing. A smaller
+/// window does not: a client that does not offer `client_max_window_bits`, such as an old Safari,
 /// cannot be asked for one, and is asked for `client_no_context_takeover` instead.
 ///
 /// A client can meet such a server too. Tornado responds without the `server_no_context_takeover` that was
 /// requested, and the opening handshake fails with
 /// [`ResponseFault::ContextTakeover`](crate::handshake::ResponseFault::ContextTakeover).
 ///
-/// [`FULL`](Takeover::FULL) uses up to 32 KiB for each connection that receives compressed messages.
+/// That window uses up to 32 KiB for each connection that receives compressed messages.
 ///
 /// ```
-/// use websocket_stream::deflate::{Deflate, Takeover, WindowBits};
+/// use websocket_stream::deflate::{Deflate, WindowBits};
 ///
 /// let bare: [(&str, Option<&str>); 0] = [];
-/// let answer = |receive| Deflate { receive, ..Deflate::default() }.accept([bare]).map(|it| it.to_string());
-/// let small = Takeover::UpTo(WindowBits::new(12).ok_or("12 is from 8 to 15")?);
-/// for receive in [Takeover::No, small] {
+/// let answer = |receive| Deflate::default().receive_window(receive).accept([bare]).map(|it| it.to_string());
+/// let small = Some(WindowBits::new(12).ok_or("12 is from 8 to 15")?);
+/// for receive in [None, small] {
 ///     assert!(answer(receive).is_some_and(|answer| answer.contains("client_no_context_takeover")));
 /// }
-/// assert!(answer(Takeover::FULL).is_some_and(|answer| !answer.contains("client_")));
+/// assert!(answer(Some(WindowBits::MAX)).is_some_and(|answer| !answer.contains("client_")));
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Deflate {
-    /// Context takeover for the messages that this end sends. `No` by default: each is compressed alone.
-    pub send: Takeover,
-    /// Context takeover for the messages that this end receives. `No` by default, which some
+    /// The window of earlier messages to which this end's messages may refer ("context takeover", RFC 7692,
+    /// section 7.1.1). None by default: each message is compressed by itself.
+    ///
+    /// The [module](super) lists the memory that windows need.
+    pub send_window: Option<WindowBits>,
+    /// The window of earlier messages to which the peer's messages may refer. None by default, which some
     /// [peers](Self#peers-that-keep-their-context) ignore.
-    pub receive: Takeover,
+    pub receive_window: Option<WindowBits>,
     /// The compression level, from 1 (fast) to 9 (small). 5 by default, within 3% of the size at level 6.
     pub level: u8,
     /// The minimum size of a message to compress, in bytes; 128 by default. Smaller messages rarely shrink,
     /// unless the peer's window already contains them.
     pub threshold: usize,
-    /// Milliseconds without compressing after which a connection frees its sending window; its next message
-    /// is compressed alone. 60,000 by default.
-    pub idle: Option<u32>,
+    /// Time without compressing after which a connection frees its send window; its next message is
+    /// compressed by itself. 60 s by default.
+    pub drop_window_after: Option<Duration>,
 }
 
-/// Whether messages may refer to earlier ones ("context takeover", RFC 7692, section 7.1.1).
-///
-/// The [module](super) lists the memory that this needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Takeover {
-    /// Each message is compressed alone.
-    No,
-    /// Messages may refer to earlier ones, within a window of at most this size.
-    UpTo(WindowBits),
-}
+setters!(Deflate {
+    send_window: Option<WindowBits>,
+    receive_window: Option<WindowBits>,
+    level: u8,
+    threshold: usize,
+    drop_window_after: Option<Duration>,
+});
 
 /// The size of a window as a power of two, from 8 (256 bytes) to 15 (32 KiB).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,26 +84,18 @@ pub struct WindowBits(u8);
 
 impl Deflate {
     /// The defaults that the fields document.
-    pub const DEFAULT: Self =
-        Self { send: Takeover::No, receive: Takeover::No, level: 5, threshold: 128, idle: Some(60_000) };
+    pub const DEFAULT: Self = Self {
+        send_window: None,
+        receive_window: None,
+        level: 5,
+        threshold: 128,
+        drop_window_after: Some(Duration::from_secs(60)),
+    };
 }
 
 impl Default for Deflate {
     fn default() -> Self {
         Self::DEFAULT
-    }
-}
-
-impl Takeover {
-    /// The largest window.
-    pub const FULL: Self = Self::UpTo(WindowBits::MAX);
-
-    /// Returns the window, if there is one.
-    pub(super) const fn bits(self) -> Option<WindowBits> {
-        match self {
-            Self::No => None,
-            Self::UpTo(bits) => Some(bits),
-        }
     }
 }
 

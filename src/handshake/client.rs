@@ -3,9 +3,10 @@
 
 use super::client_request::{ClientRequest, RequestError};
 use super::extensions::Extensions;
-use super::head::{Collector, Head, HeadFault, HeadLimits, Headers, Only, Received, ResponseHead, Values};
+use super::head::{Collector, Head, HeadFault, HeadStatus, Headers, Only, ResponseHead, Values};
 use super::key::{KEY_LEN, accept_key, encode_nonce};
 use super::list::Elements;
+use crate::Limits;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -15,12 +16,13 @@ use core::fmt;
 /// [`receive`](Self::receive) until the response is complete. The connection is then open.
 ///
 /// ```
-/// use websocket_stream::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseFault};
+/// use websocket_stream::Limits;
+/// use websocket_stream::handshake::{ClientHandshake, ClientRequest, ResponseFault};
 ///
 /// let request = ClientRequest::new("example.com", "/chat");
 /// // A fresh random nonce for each connection.
 /// let nonce = *b"the sample nonce";
-/// let mut handshake = ClientHandshake::new(request, nonce, HeadLimits::default())?;
+/// let mut handshake = ClientHandshake::new(request, nonce, &Limits::default())?;
 ///
 /// let bytes = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /lobby\r\n\r\n";
 /// let fault = ResponseFault::Refused { status: 307, used: bytes.len() };
@@ -52,7 +54,7 @@ impl ClientHandshake {
     /// # Errors
     ///
     /// [`RequestError`] if part of the request is invalid.
-    pub fn new(request: ClientRequest, nonce: [u8; 16], limits: HeadLimits) -> Result<Self, RequestError> {
+    pub fn new(request: ClientRequest, nonce: [u8; 16], limits: &Limits) -> Result<Self, RequestError> {
         request.check()?;
         Ok(Self { request, key: encode_nonce(&nonce), state: State::Receiving(Collector::new(limits)) })
     }
@@ -70,15 +72,15 @@ impl ClientHandshake {
     /// # Errors
     ///
     /// [`ResponseFault`], as soon as the bytes show it. Later calls repeat it.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<Received, ResponseFault> {
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<HeadStatus, ResponseFault> {
         let collector = match &mut self.state {
             State::Receiving(collector) => collector,
-            State::Open(_) => return Ok(Received::Complete { used: 0 }),
+            State::Open(_) => return Ok(HeadStatus::Complete { used: 0 }),
             State::Failed { fault, .. } => return Err(fault.repeated()),
         };
         let (used, response) = match final_response(collector, bytes) {
             Ok(Some(found)) => found,
-            Ok(None) => return Ok(Received::Partial),
+            Ok(None) => return Ok(HeadStatus::Partial),
             Err(fault) => {
                 let fault = fault.into();
                 self.state = State::Failed { fault, response: None };
@@ -88,7 +90,7 @@ impl ClientHandshake {
         match check(&response, &self.request, &self.key, used) {
             Ok(()) => {
                 self.state = State::Open(response);
-                Ok(Received::Complete { used })
+                Ok(HeadStatus::Complete { used })
             }
             Err(fault) => {
                 self.state = State::Failed { fault, response: Some(response) };
@@ -156,7 +158,7 @@ fn final_response(
 ) -> Result<Option<(usize, ResponseHead)>, HeadFault> {
     let mut at = 0;
     loop {
-        let Received::Complete { used } = collector.collect(&bytes[at..])? else {
+        let HeadStatus::Complete { used } = collector.collect(&bytes[at..])? else {
             return Ok(None);
         };
         at += used;
@@ -272,7 +274,7 @@ pub enum ResponseFault {
     Early,
     /// The bytes are not an HTTP response, or a header line of a 101 is folded.
     Malformed,
-    /// The heads of this and any interim responses exceed one of the [`HeadLimits`].
+    /// The heads of this and any interim responses exceed a head limit of [`Limits`](crate::Limits).
     TooLarge,
     /// The version is a version of HTTP other than HTTP/1.1. A refusal may also be HTTP/1.0.
     HttpVersion,
@@ -288,7 +290,7 @@ pub enum ResponseFault {
     ExtensionParams,
     /// The server's `permessage-deflate` lacks `server_no_context_takeover`, which was requested.
     ///
-    /// Tornado responds in this way. `receive: Takeover::FULL` in `deflate::Deflate` does not request it.
+    /// Tornado responds in this way. `receive: Some(WindowBits::MAX)` in `deflate::Deflate` does not request it.
     ContextTakeover,
     /// The server's `permessage-deflate` lacks a `server_max_window_bits` as small as requested.
     WindowBits,

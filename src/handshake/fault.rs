@@ -17,7 +17,7 @@ pub enum RequestFault {
     /// The bytes are no HTTP request, or one that not all recipients read the same way: a bare line
     /// feed, a folded line, a NUL (400).
     Malformed,
-    /// The head passes one of the [`HeadLimits`](super::HeadLimits) (431).
+    /// The head passes one of the head [`Limits`](crate::Limits) (431).
     TooLarge,
     /// The version is a version of HTTP other than HTTP/1.1 (505). In a request that asks for no upgrade,
     /// HTTP/1.0 is allowed.

@@ -6,37 +6,15 @@
 #![forbid(unsafe_code)]
 
 use super::token::{is_token_byte, is_whitespace};
+use crate::Limits;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 use httparse::{EMPTY_HEADER, Error, Header, ParserConfig, Status};
 
-/// The maximum size of a request or response head.
-///
-/// A server answers a head over one of the limits with 431; a client fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct HeadLimits {
-    /// The maximum size in bytes, including the final empty line; 16 KiB by default, which browsers and
-    /// proxies stay below. At most 2^32 - 1.
-    pub bytes: usize,
-    /// The maximum number of header lines; 100 by default.
-    pub headers: usize,
-}
-
-impl HeadLimits {
-    /// 16 KiB and 100 header lines.
-    pub const DEFAULT: Self = Self { bytes: 16 * 1024, headers: 100 };
-}
-
-impl Default for HeadLimits {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
 /// The progress of a handshake after consuming bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Received {
+pub enum HeadStatus {
     /// The head is incomplete, and all bytes were consumed.
     Partial,
     /// The head is complete: it ends after the first `used` of the bytes passed last. The bytes after it
@@ -61,7 +39,8 @@ pub(super) enum HeadFault {
 /// Collects the bytes of a head until it is complete.
 #[derive(Debug)]
 pub(super) struct Collector {
-    limits: HeadLimits,
+    /// The maximum number of header lines.
+    max_headers: usize,
     bytes: Vec<u8>,
     /// The number of bytes that the limit still allows.
     room: usize,
@@ -75,11 +54,11 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn new(limits: HeadLimits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         // Positions within a head are stored in 32 bits.
-        let room = limits.bytes.min(u32::MAX as usize);
+        let room = limits.head_bytes.min(u32::MAX as usize);
         Self {
-            limits,
+            max_headers: limits.head_headers,
             bytes: Vec::new(),
             room,
             line: 0,
@@ -90,7 +69,7 @@ impl Collector {
     }
 
     /// Collects bytes up to the end of the head.
-    pub(super) fn collect(&mut self, bytes: &[u8]) -> Result<Received, HeadFault> {
+    pub(super) fn collect(&mut self, bytes: &[u8]) -> Result<HeadStatus, HeadFault> {
         let allowed = &bytes[..bytes.len().min(self.room)];
         let end = self.find_end(allowed)?;
         let taken = &allowed[..end.unwrap_or(allowed.len())];
@@ -98,13 +77,13 @@ impl Collector {
         match end {
             Some(used) => {
                 self.bytes.extend_from_slice(taken);
-                Ok(Received::Complete { used })
+                Ok(HeadStatus::Complete { used })
             }
             // The end has not arrived, and the limit leaves no room for it.
             None if self.room == 0 => Err(HeadFault::TooLarge),
             None => {
                 self.bytes.extend_from_slice(taken);
-                Ok(Received::Partial)
+                Ok(HeadStatus::Partial)
             }
         }
     }
@@ -144,7 +123,7 @@ impl Collector {
             match self.lines {
                 0 if is_empty => {}
                 _ if is_empty => return Ok(Some(at)),
-                lines if lines > self.limits.headers => return Err(HeadFault::TooLarge),
+                lines if lines > self.max_headers => return Err(HeadFault::TooLarge),
                 _ => self.lines += 1,
             }
         }
@@ -435,7 +414,7 @@ mod tests {
     }
 
     fn collector(bytes: usize) -> Collector {
-        Collector::new(HeadLimits { bytes, ..HeadLimits::default() })
+        Collector::new(&Limits::default().head_bytes(bytes))
     }
 
     #[test]
@@ -445,7 +424,7 @@ mod tests {
         for (index, byte) in head.iter().enumerate() {
             assert_eq!(collector.scanned, index);
             let last = index + 1 == head.len();
-            let expected = if last { Received::Complete { used: 1 } } else { Received::Partial };
+            let expected = if last { HeadStatus::Complete { used: 1 } } else { HeadStatus::Partial };
             assert_eq!(collector.collect(&[*byte]), Ok(expected));
         }
         assert_eq!(collector.scanned, head.len());
@@ -455,11 +434,11 @@ mod tests {
     #[test]
     fn a_head_at_the_limit_is_accepted_and_a_longer_one_refused_once_it_reaches_the_limit() {
         let head = head_of(4096);
-        assert_eq!(collector(4096).collect(&head), Ok(Received::Complete { used: 4096 }));
+        assert_eq!(collector(4096).collect(&head), Ok(HeadStatus::Complete { used: 4096 }));
         assert_eq!(collector(4095).collect(&head), Err(HeadFault::TooLarge));
         let mut bytewise = collector(4095);
         for byte in &head[..4094] {
-            assert_eq!(bytewise.collect(&[*byte]), Ok(Received::Partial));
+            assert_eq!(bytewise.collect(&[*byte]), Ok(HeadStatus::Partial));
         }
         assert_eq!(bytewise.collect(&head[4094..4095]), Err(HeadFault::TooLarge));
     }
@@ -468,7 +447,7 @@ mod tests {
     fn no_more_is_held_than_the_limit_allows() {
         let mut collector = collector(1000);
         let line = [b'a'; 999];
-        assert_eq!(collector.collect(&line), Ok(Received::Partial));
+        assert_eq!(collector.collect(&line), Ok(HeadStatus::Partial));
         assert_eq!(collector.collect(&vec![b'a'; 1 << 20]), Err(HeadFault::TooLarge));
         assert_eq!(collector.bytes.len(), 999);
         assert_eq!(collector.scanned, 1000);
@@ -476,13 +455,13 @@ mod tests {
 
     #[test]
     fn a_header_too_many_is_refused_at_the_end_of_its_line() {
-        let limits = HeadLimits { headers: 2, ..HeadLimits::default() };
+        let limits = &Limits::default().head_headers(2);
         let mut collector = Collector::new(limits);
-        assert_eq!(collector.collect(b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r"), Ok(Received::Partial));
+        assert_eq!(collector.collect(b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r"), Ok(HeadStatus::Partial));
         assert_eq!(collector.collect(b"\n"), Err(HeadFault::TooLarge));
         let mut collector = Collector::new(limits);
         let head = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n";
-        assert_eq!(collector.collect(head), Ok(Received::Complete { used: head.len() }));
+        assert_eq!(collector.collect(head), Ok(HeadStatus::Complete { used: head.len() }));
         assert_eq!(collector.parse_request().unwrap().head.headers().len(), 2);
     }
 
@@ -490,7 +469,7 @@ mod tests {
     fn empty_lines_before_the_request_are_passed_over() {
         let mut collector = collector(1000);
         let head = b"\r\n\r\n\r\nGET /a HTTP/1.1\r\na: 1\r\n\r\n";
-        assert_eq!(collector.collect(head), Ok(Received::Complete { used: head.len() }));
+        assert_eq!(collector.collect(head), Ok(HeadStatus::Complete { used: head.len() }));
         let request = collector.parse_request().unwrap();
         assert_eq!(request.head.text(request.target), "/a");
         assert_eq!(request.head.headers().collect::<Vec<_>>(), [("a", &b"1"[..])]);
@@ -543,8 +522,8 @@ mod tests {
                 let size = splits.next().map_or(bytes.len(), |split| usize::from(split % 8));
                 let piece = &bytes[at..bytes.len().min(at + size)];
                 match collector.collect(piece) {
-                    Ok(Received::Partial) => at += piece.len(),
-                    Ok(Received::Complete { used }) => return Some(at + used) == end,
+                    Ok(HeadStatus::Partial) => at += piece.len(),
+                    Ok(HeadStatus::Complete { used }) => return Some(at + used) == end,
                     Err(_) => return false,
                 }
             }

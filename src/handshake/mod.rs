@@ -9,7 +9,7 @@
 //! 1. Any split of the input has the same outcome. Each byte is read a fixed number of times, however it
 //!    arrives.
 //! 2. Bytes after the head are not consumed: they belong to the first frame.
-//! 3. Memory is bounded by [`HeadLimits`] and by the bytes received, never by a length that the peer
+//! 3. Memory is bounded by the head limits of [`Limits`](crate::Limits) and by the bytes received, never by a length that the peer
 //!    announces.
 //! 4. A value from the application cannot break out of its header line: it is refused before a byte is
 //!    written.
@@ -19,12 +19,12 @@
 //! use websocket_stream::handshake::*;
 //!
 //! let request = ClientRequest::new("example.com", "/chat").subprotocol("superchat");
-//! let mut client = ClientHandshake::new(request, *b"the sample nonce", HeadLimits::default())?;
-//! let mut server = ServerHandshake::new(HeadLimits::default());
+//! let mut client = ClientHandshake::new(request, *b"the sample nonce", &Limits::default())?;
+//! let mut server = ServerHandshake::new(&Limits::default());
 //! let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
 //!
 //! client.write_request(&mut to_server);
-//! assert_eq!(server.receive(&to_server)?, Received::Complete { used: to_server.len() });
+//! assert_eq!(server.receive(&to_server)?, HeadStatus::Complete { used: to_server.len() });
 //!
 //! let request = server.request().ok_or("no request")?;
 //! let response = match request.path() {
@@ -34,7 +34,7 @@
 //! };
 //! server.answer(&response, &mut to_client)?;
 //!
-//! assert_eq!(client.receive(&to_client)?, Received::Complete { used: to_client.len() });
+//! assert_eq!(client.receive(&to_client)?, HeadStatus::Complete { used: to_client.len() });
 //! assert_eq!(client.subprotocol(), Some("superchat"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -61,7 +61,7 @@ pub use client::{ClientHandshake, ReceivedResponse, ResponseFault};
 pub use client_request::{ClientRequest, RequestError};
 pub use extensions::{Extension, Extensions, MalformedExtensions, Params};
 pub use fault::RequestFault;
-pub use head::{HeadLimits, Headers, Received, Values};
+pub use head::{HeadStatus, Headers, Values};
 pub use key::accept_key;
 pub use list::Subprotocols;
 pub use origin::OriginPolicy;

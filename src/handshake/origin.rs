@@ -41,9 +41,10 @@ impl OriginPolicy<'_> {
     /// Add choices, such as a subprotocol, to the response.
     ///
     /// ```
-    /// use websocket_stream::handshake::{HeadLimits, OriginPolicy, ServerHandshake};
+    /// use websocket_stream::Limits;
+    /// use websocket_stream::handshake::{OriginPolicy, ServerHandshake};
     ///
-    /// let mut handshake = ServerHandshake::new(HeadLimits::default());
+    /// let mut handshake = ServerHandshake::new(&Limits::default());
     /// handshake.receive(
     ///     b"GET / HTTP/1.1\r\nHost: example.com\r\nOrigin: https://evil.example\r\n\
     ///     Upgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -43,8 +43,9 @@ impl<'a> Request<'a> {
     /// Returns the name and value pairs of the query, decoded, in order.
     ///
     /// ```
-    /// # use websocket_stream::handshake::{HeadLimits, ServerHandshake};
-    /// # let mut handshake = ServerHandshake::new(HeadLimits::default());
+    /// # use websocket_stream::Limits;
+    /// # use websocket_stream::handshake::{ServerHandshake};
+    /// # let mut handshake = ServerHandshake::new(&Limits::default());
     /// # handshake.receive(
     /// #     b"GET /chat?room=1&name=Ann+Lee%21 HTTP/1.1\r\nHost: a\r\n\
     /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -92,8 +93,9 @@ impl<'a> Request<'a> {
     /// The server's order decides. Reads the offers once for each name.
     ///
     /// ```
-    /// # use websocket_stream::handshake::{HeadLimits, Response, ServerHandshake};
-    /// # let mut handshake = ServerHandshake::new(HeadLimits::default());
+    /// # use websocket_stream::Limits;
+    /// # use websocket_stream::handshake::{Response, ServerHandshake};
+    /// # let mut handshake = ServerHandshake::new(&Limits::default());
     /// # handshake.receive(
     /// #     b"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: v1.chat, v2.chat\r\n\
     /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\

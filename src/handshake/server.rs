@@ -4,11 +4,12 @@
 use super::authority;
 use super::extensions::Extensions;
 use super::fault::RequestFault;
-use super::head::{Collector, HeadLimits, Only, Received, RequestHead};
+use super::head::{Collector, HeadStatus, Only, RequestHead};
 use super::key::{accept_key, is_key};
 use super::list::Elements;
 use super::request::Request;
 use super::response::{Response, ResponseError};
+use crate::Limits;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -22,7 +23,8 @@ use core::fmt;
 /// [`Request::is_upgrade`] tells them apart.
 ///
 /// ```
-/// use websocket_stream::handshake::{HeadLimits, Received, Response, ServerHandshake};
+/// use websocket_stream::Limits;
+/// use websocket_stream::handshake::{HeadStatus, Response, ServerHandshake};
 ///
 /// // The example of RFC 6455, section 1.2, and the first byte of a frame behind it.
 /// let bytes = b"GET /chat HTTP/1.1\r\n\
@@ -34,9 +36,9 @@ use core::fmt;
 ///     Sec-WebSocket-Protocol: chat, superchat\r\n\
 ///     Sec-WebSocket-Version: 13\r\n\r\n\x81";
 ///
-/// let mut handshake = ServerHandshake::new(HeadLimits::default());
-/// assert_eq!(handshake.receive(&bytes[..100]), Ok(Received::Partial));
-/// assert_eq!(handshake.receive(&bytes[100..]), Ok(Received::Complete { used: bytes.len() - 101 }));
+/// let mut handshake = ServerHandshake::new(&Limits::default());
+/// assert_eq!(handshake.receive(&bytes[..100]), Ok(HeadStatus::Partial));
+/// assert_eq!(handshake.receive(&bytes[100..]), Ok(HeadStatus::Complete { used: bytes.len() - 101 }));
 ///
 /// let mut out = Vec::new();
 /// handshake.answer(&Response::accept().subprotocol("chat"), &mut out)?;
@@ -80,7 +82,7 @@ pub(crate) enum Verdict {
 
 impl ServerHandshake {
     /// Makes a handshake that has received nothing.
-    pub fn new(limits: HeadLimits) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         Self(State::Receiving(Collector::new(limits)))
     }
 
@@ -91,16 +93,16 @@ impl ServerHandshake {
     /// # Errors
     ///
     /// [`RequestFault`], as soon as it is found; later calls repeat it.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<Received, RequestFault> {
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<HeadStatus, RequestFault> {
         let collector = match &mut self.0 {
             State::Receiving(collector) => collector,
             State::Faulty { fault, .. } | State::Answered { verdict: Verdict::Faulty(fault), .. } => {
                 return Err(*fault);
             }
-            State::Asked(_) | State::Answered { .. } => return Ok(Received::Complete { used: 0 }),
+            State::Asked(_) | State::Answered { .. } => return Ok(HeadStatus::Complete { used: 0 }),
         };
         let result = match collector.collect(bytes) {
-            Ok(Received::Partial) => return Ok(Received::Partial),
+            Ok(HeadStatus::Partial) => return Ok(HeadStatus::Partial),
             Ok(complete) => collector.parse_request().map(|request| (complete, request)),
             Err(fault) => Err(fault),
         };

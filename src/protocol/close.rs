@@ -5,18 +5,18 @@
 //!   Open ------------> CloseSent ----------------+
 //!    |                     |                     v
 //!    |  peer's Close       |  fault         +----------+  end of stream,   +------+
-//!    +-----(answered)------|--------------> | Finished | ----------------> | Over |
-//!    |                     +--------------> +----------+  or a deadline    +------+
+//!    +-----(answered)------|--------------> | Draining | ----------------> |Closed|
+//!    |                     +--------------> +----------+  or a timeout     +------+
 //!    |  fault (sends a Close) -------------------^                            ^
 //!    +------------------------ end of stream, system error ------------------+
 //! ```
 //!
-//! A `Finished` connection receives nothing more. Accepted bytes are sent, the sending direction is shut
+//! A `Draining` connection receives nothing more. Accepted bytes are sent, the sending direction is shut
 //! down, and bytes that still arrive are discarded. Closing with unread input would reset the peer before it
 //! has read the last frames.
 #![forbid(unsafe_code)]
 
-use super::{CloseFrame, End, Fault};
+use super::{CloseFrame, Closed, Fault};
 use crate::frame::{CloseCode, utf8};
 use byteorder::{BigEndian, ByteOrder};
 
@@ -31,9 +31,9 @@ pub(super) enum Closing {
     /// This end sent a Close frame with this code and waits for the peer's.
     CloseSent(CloseCode),
     /// Nothing more is received; the connection waits for the end of the peer's stream.
-    Finished(End),
+    Draining(Closed),
     /// The end was reported.
-    Over(End),
+    Closed(Closed),
 }
 
 /// Parses the payload of a Close frame. The header was checked, so the length is not 1.

@@ -2,13 +2,15 @@
 #![forbid(unsafe_code)]
 
 use super::close::{self, Closing};
-use super::config::SharedConfig;
 use super::deflate::{Contexts, Directions, Inflation, extension_bits};
 use super::input::Lent;
-use super::millis::Stamp;
+use super::millis32::Millis32;
 use super::payload::Payload;
 use super::receive::{Expected, ReceiveContext, Received, Receiver, WholeFrame};
-use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Part, Role, SystemError};
+use super::{
+    Cause, Chunk, Closed, Config, Event, Fault, Initiator, Input, Message, Output, Role, SystemError,
+};
+use crate::config::SharedConfig;
 use crate::frame::{CloseCode, Header, OpCode, mask, utf8};
 use alloc::sync::Arc;
 use core::ops::Range;
@@ -40,7 +42,7 @@ pub struct Connection {
     receiver: Receiver,
     config: SharedConfig,
     pub(super) closing: Closing,
-    pub(super) stamp: Option<Stamp>,
+    pub(super) stamp: Option<Millis32>,
     pub(super) role: Role,
     /// A fragmented message is being sent.
     pub(super) fragmenting: bool,
@@ -53,17 +55,18 @@ pub struct Connection {
 
 /// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+#[non_exhaustive]
+pub enum State {
     /// Messages can be sent and received.
     Open,
     /// This end has sent a Close frame. Messages can still arrive until the peer's Close frame does.
     Closing,
     /// Nothing more is received. Send the remaining bytes, end the sending direction, then read until the end
-    /// of the peer's stream, which causes [`Event::End`]. After a closing handshake, a client waits for the
+    /// of the peer's stream, which causes [`Event::Closed`]. After a closing handshake, a client waits for the
     /// server to end its direction first (RFC 6455, section 7.1.1).
-    Finishing(End),
-    /// [`Event::End`] was returned.
-    Over(End),
+    Draining(Closed),
+    /// [`Event::Closed`] was returned.
+    Closed(Closed),
 }
 
 impl Connection {
@@ -110,12 +113,12 @@ impl Connection {
 
     /// Returns the state.
     #[inline]
-    pub fn status(&self) -> Status {
+    pub fn state(&self) -> State {
         match self.closing {
-            Closing::Open => Status::Open,
-            Closing::CloseSent(_) => Status::Closing,
-            Closing::Finished(end) => Status::Finishing(end),
-            Closing::Over(end) => Status::Over(end),
+            Closing::Open => State::Open,
+            Closing::CloseSent(_) => State::Closing,
+            Closing::Draining(end) => State::Draining(end),
+            Closing::Closed(end) => State::Closed(end),
         }
     }
 
@@ -128,7 +131,7 @@ impl Connection {
     /// sent while the event is in use.
     pub fn receive<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
         if !input.unread().is_empty() {
-            self.heard(output.now());
+            self.on_bytes_received(output.now());
         }
         let whole = self.next_whole(input, self.config().whole_bound());
         let Some(whole) =
@@ -170,12 +173,12 @@ impl Connection {
 
     #[inline(always)]
     fn next_whole(&self, input: &Input, bound: u64) -> Option<WholeFrame> {
-        self.receiver.next_whole(&input.bytes, self.role, bound).filter(|_| self.goes_on())
+        self.receiver.next_whole(&input.bytes, self.role, bound).filter(|_| self.can_receive())
     }
 
     /// Receives everything that [`receive_whole`](Self::receive_whole) does not.
     ///
-    /// The caller reports the arrival of bytes with [`heard`](Self::heard).
+    /// The caller reports the arrival of bytes with [`on_bytes_received`](Self::on_bytes_received).
     #[inline(never)]
     pub(crate) fn receive_rest<'a>(
         &mut self,
@@ -185,15 +188,15 @@ impl Connection {
         input.recycle();
         let Input { bytes, end_of_stream, lent, pool, spare_inflater } = input;
         let end_of_stream = *end_of_stream;
-        if !self.goes_on() {
+        if !self.can_receive() {
             bytes.consume(usize::MAX);
             return if end_of_stream { self.end_of_stream(output.now()) } else { None };
         }
-        let Config { limits, in_parts, .. } = self.config.get();
+        let Config { limits, streaming, .. } = self.config.get();
         let extension_bits = extension_bits(self.directions);
         let context = ReceiveContext {
             expected: Expected { role: self.role, message: None, limits, extension_bits },
-            streaming: *in_parts,
+            streaming: *streaming,
             pool,
             inflation: Inflation::new(spare_inflater, &mut self.contexts, self.directions, limits.message),
         };
@@ -223,7 +226,7 @@ impl Connection {
             Received::Message(message) => lent.message(message).map(Event::Message),
             Received::Chunk { is_text, payload, first, last } => {
                 let payload = lend_payload(payload, is_text, bytes, lent)?;
-                Ok(Event::Part(Part::new(payload, first, last)))
+                Ok(Event::Chunk(Chunk::new(payload, first, last)))
             }
             Received::Control { opcode, payload } => {
                 let payload = lend_payload(payload, false, bytes, lent)?;
@@ -253,7 +256,7 @@ impl Connection {
 
     /// Returns whether messages can still be received.
     #[inline]
-    pub(crate) fn goes_on(&self) -> bool {
+    pub(crate) fn can_receive(&self) -> bool {
         matches!(self.closing, Closing::Open | Closing::CloseSent(_))
     }
 
@@ -262,15 +265,15 @@ impl Connection {
     /// True if the closing handshake is complete, the server's stream has not ended, and the close deadline
     /// limits the wait.
     pub(crate) fn waits_for_the_servers_end(&self, output: &Output) -> bool {
-        matches!(self.closing, Closing::Finished(end) if self.role == Role::Client && end.is_clean())
+        matches!(self.closing, Closing::Draining(end) if self.role == Role::Client && end.is_clean())
             && output.now().is_some()
-            && self.config().deadlines.close.is_some()
+            && self.config().timeouts.close.is_some()
     }
 
     /// Returns the payload received so far of an unfinished message.
     ///
     /// Returns `None` if no message is unfinished, or if the message is compressed or delivered
-    /// [in parts](Config::in_parts).
+    /// [in parts](Config::streaming).
     pub fn partial(&self) -> Option<&[u8]> {
         self.receiver.partial()
     }
@@ -295,8 +298,8 @@ impl Connection {
     ///
     /// An idle connection without context takeover holds none. The shared configuration is not counted.
     #[inline]
-    pub fn held(&self) -> usize {
-        self.receiver.held() + self.contexts.held()
+    pub fn heap_bytes(&self) -> usize {
+        self.receiver.heap_bytes() + self.contexts.heap_bytes()
     }
 
     /// Handles a control frame (RFC 6455, section 5.5).
@@ -314,17 +317,17 @@ impl Connection {
             OpCode::Close => {
                 let frame = close::parse(payload)?;
                 let (code, by) = match self.closing {
-                    Closing::CloseSent(code) => (code, Endpoint::Local),
+                    Closing::CloseSent(code) => (code, Initiator::Local),
                     _ => {
                         // "If an endpoint receives a Close frame and did not previously send a Close frame,
                         // the endpoint MUST send a Close frame in response." Most endpoints return the reason
                         // with the code, and browsers then show it.
                         self.push_close(frame.code, frame.reason, output);
-                        self.begin_close_deadline(output.now());
-                        (frame.code, Endpoint::Peer)
+                        self.start_close_timer(output.now());
+                        (frame.code, Initiator::Peer)
                     }
                 };
-                self.finish(End { code, by, cause: Cause::Handshake });
+                self.finish(Closed { code, by, cause: Cause::Handshake });
                 Ok(Event::Close(frame))
             }
             _ => Ok(Event::Pong(payload)),
@@ -339,26 +342,26 @@ impl Connection {
     pub(super) fn fail(&mut self, code: CloseCode, cause: Cause, output: &mut Output) {
         if self.closing == Closing::Open {
             self.push_close(code, "", output);
-            self.begin_close_deadline(output.now());
+            self.start_close_timer(output.now());
         }
-        self.finish(End { code, by: Endpoint::Local, cause });
+        self.finish(Closed { code, by: Initiator::Local, cause });
     }
 
-    fn finish(&mut self, end: End) {
+    fn finish(&mut self, end: Closed) {
         self.clear();
-        self.closing = Closing::Finished(end);
+        self.closing = Closing::Draining(end);
     }
 
     /// Handles the end of the peer's stream, after all input was used.
     fn end_of_stream(&mut self, now: Option<u64>) -> Option<Event<'static>> {
         match self.closing {
-            Closing::Over(_) => None,
-            Closing::Finished(end) => Some(self.over(end)),
+            Closing::Closed(_) => None,
+            Closing::Draining(end) => Some(self.over(end)),
             Closing::Open | Closing::CloseSent(_) => {
                 if self.closing == Closing::Open {
-                    self.begin_close_deadline(now);
+                    self.start_close_timer(now);
                 }
-                Some(self.over(End::abnormal(Endpoint::Peer, Cause::EndOfStream)))
+                Some(self.over(Closed::abnormal(Initiator::Peer, Cause::EndOfStream)))
             }
         }
     }
@@ -368,20 +371,20 @@ impl Connection {
     /// Returns `None` if the end was already reported.
     pub fn transport_failed(&mut self, error: SystemError) -> Option<Event<'static>> {
         match self.closing {
-            Closing::Over(_) => None,
+            Closing::Closed(_) => None,
             // The closing handshake or the fault remains the cause.
-            Closing::Finished(end) => Some(self.over(end)),
+            Closing::Draining(end) => Some(self.over(end)),
             Closing::Open | Closing::CloseSent(_) => {
-                Some(self.over(End::abnormal(Endpoint::Neither, Cause::System(error))))
+                Some(self.over(Closed::abnormal(Initiator::Transport, Cause::System(error))))
             }
         }
     }
 
     /// Ends the connection, and returns its last event.
-    pub(super) fn over(&mut self, end: End) -> Event<'static> {
+    pub(super) fn over(&mut self, end: Closed) -> Event<'static> {
         self.clear();
-        self.closing = Closing::Over(end);
-        Event::End(end)
+        self.closing = Closing::Closed(end);
+        Event::Closed(end)
     }
 
     /// Drops the state that only further messages need.

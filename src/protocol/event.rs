@@ -6,7 +6,7 @@ use crate::frame::{CloseCode, OpCode};
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-/// A whole message, or the payload of a [`Part`].
+/// A whole message, or the payload of a [`Chunk`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Message<'a> {
     /// Text in UTF-8.
@@ -87,9 +87,9 @@ impl<'a> From<&'a String> for Message<'a> {
     }
 }
 
-/// A part of a message, delivered as it arrives; see [`Config::in_parts`](super::Config::in_parts).
+/// A part of a message, delivered as it arrives; see [`Config::streaming`](super::Config::streaming).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Part<'a> {
+pub struct Chunk<'a> {
     kind: Kind<'a>,
 }
 
@@ -100,7 +100,7 @@ enum Kind<'a> {
     Binary { bytes: &'a [u8], first: bool, last: bool },
 }
 
-impl<'a> Part<'a> {
+impl<'a> Chunk<'a> {
     /// Creates a part.
     pub const fn new(payload: Message<'a>, first: bool, last: bool) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl<'a> Part<'a> {
     ///
     /// fn echo(event: Event<'_>, out: &mut Outgoing<'_>) -> Result<(), SendError> {
     ///     match event {
-    ///         Event::Part(part) => out.send_fragment(part.opcode(), part.as_bytes(), part.is_last()),
+    ///         Event::Chunk(part) => out.send_fragment(part.opcode(), part.as_bytes(), part.is_last()),
     ///         _ => Ok(()),
     ///     }
     /// }
@@ -188,33 +188,33 @@ pub enum Event<'a> {
     /// The peer's Close frame arrived. This end's Close frame is already queued or sent.
     Close(CloseFrame<'a>),
     /// The connection has ended. This is the last event.
-    End(End),
-    /// A part of a message arrived. Only with [`Config::in_parts`](super::Config::in_parts), in place of
+    Closed(Closed),
+    /// A part of a message arrived. Only with [`Config::streaming`](super::Config::streaming), in place of
     /// whole messages.
-    Part(Part<'a>),
+    Chunk(Chunk<'a>),
 }
 
-/// The originator of an end: one of the two endpoints, or neither.
+/// Who ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Endpoint {
+pub enum Initiator {
     /// This end.
     Local,
     /// The peer.
     Peer,
     /// The system or the transport, whose error need not be the fault of either end.
-    Neither,
+    Transport,
 }
 
-/// A deadline that passed.
+/// A timeout that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Deadline {
-    /// [`Deadlines::silence`](super::Deadlines::silence).
-    Silence,
-    /// [`Deadlines::close`](super::Deadlines::close).
+pub enum Timeout {
+    /// [`Timeouts::idle`](crate::Timeouts::idle).
+    Idle,
+    /// [`Timeouts::close`](crate::Timeouts::close).
     Close,
-    /// [`Deadlines::unsent`](super::Deadlines::unsent).
-    Unsent,
+    /// [`Timeouts::write`](crate::Timeouts::write).
+    Write,
 }
 
 /// The reason why a connection ended.
@@ -227,68 +227,68 @@ pub enum Cause {
     Fault(Fault),
     /// The stream ended without a closing handshake.
     EndOfStream,
-    /// A deadline passed.
-    Deadline(Deadline),
+    /// A timeout passed.
+    Timeout(Timeout),
     /// The system or the transport reported an error.
     System(SystemError),
 }
 
-/// How a connection ended; reported once, in [`Event::End`](super::Event::End).
+/// How a connection ended; reported once, in [`Event::Closed`](super::Event::Closed).
 ///
 /// ```
 /// use websocket_stream::protocol::{Connection, Input, Output, Role};
-/// use websocket_stream::{Cause, CloseCode, End, Endpoint, Event, Fault};
+/// use websocket_stream::{Cause, CloseCode, Closed, Initiator, Event, Fault};
 ///
 /// let mut connection = Connection::new(Role::Server);
 /// let (mut input, mut output) = (Input::default(), Output::new());
 /// input.extend(b"\x83\x80\0\0\0\0"); // an opcode that does not exist
 /// input.end_of_stream();
-/// let Some(Event::End(end)) = connection.receive(&mut input, &mut output) else { panic!() };
+/// let Some(Event::Closed(end)) = connection.receive(&mut input, &mut output) else { panic!() };
 /// let cause = Cause::Fault(Fault::ReservedOpcode);
-/// assert_eq!(end, End { code: CloseCode::PROTOCOL_ERROR, by: Endpoint::Local, cause });
+/// assert_eq!(end, Closed { code: CloseCode::PROTOCOL_ERROR, by: Initiator::Local, cause });
 /// assert!(!end.is_clean());
 /// assert_eq!(end.to_string(), "failed with 1002 (protocol error): reserved opcode");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct End {
+pub struct Closed {
     /// The close code.
     ///
     /// After a closing handshake, the code of the first Close frame; after a fault, the fault's code; after
-    /// [`Deadline::Unsent`], 1008; otherwise [`CloseCode::ABNORMAL`]. A fault's code and 1008 are also sent
+    /// [`Timeout::Write`], 1008; otherwise [`CloseCode::ABNORMAL`]. A fault's code and 1008 are also sent
     /// to the peer, unless this end has already sent a Close frame.
     pub code: CloseCode,
-    /// The originator of the end.
-    pub by: Endpoint,
+    /// Who ended the connection.
+    pub by: Initiator,
     /// The reason.
     pub cause: Cause,
 }
 
-impl End {
+impl Closed {
     /// Returns whether the closing handshake was completed.
     #[inline]
     pub const fn is_clean(&self) -> bool {
         matches!(self.cause, Cause::Handshake)
     }
 
-    pub(crate) const fn abnormal(by: Endpoint, cause: Cause) -> Self {
+    pub(crate) const fn abnormal(by: Initiator, cause: Cause) -> Self {
         Self { code: CloseCode::ABNORMAL, by, cause }
     }
 }
 
-impl fmt::Display for End {
+impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = match self.by {
-            Endpoint::Local => "this end",
-            Endpoint::Peer => "the peer",
-            Endpoint::Neither => "neither end",
+            Initiator::Local => "this end",
+            Initiator::Peer => "the peer",
+            Initiator::Transport => "neither end",
         };
         match self.cause {
             Cause::Handshake => write!(f, "closed by {by} with {}", self.code),
             Cause::Fault(fault) => write!(f, "failed with {}: {fault}", self.code),
             Cause::EndOfStream => f.write_str("end of stream without a closing handshake"),
-            Cause::Deadline(Deadline::Silence) => f.write_str("timeout: no bytes received from the peer"),
-            Cause::Deadline(Deadline::Close) => f.write_str("timeout: closing handshake not finished"),
-            Cause::Deadline(Deadline::Unsent) => f.write_str("timeout: no bytes taken by the peer"),
+            Cause::Timeout(Timeout::Idle) => f.write_str("timeout: no bytes received from the peer"),
+            Cause::Timeout(Timeout::Close) => f.write_str("timeout: closing handshake not finished"),
+            Cause::Timeout(Timeout::Write) => f.write_str("timeout: no bytes taken by the peer"),
             Cause::System(error) => write!(f, "transport error: {error}"),
         }
     }

@@ -29,6 +29,8 @@ pub struct Input {
 #[derive(Default)]
 pub(super) struct Lent {
     message: Option<MessageBuffer>,
+    /// Whether a message is lent, in a byte of its own because it is read for each message.
+    is_lent: bool,
     short: ShortBuffer,
 }
 
@@ -36,6 +38,7 @@ impl Lent {
     /// Keeps a message and lends it. Text must not end inside a character: "the endpoint MUST _Fail the
     /// WebSocket Connection_" (RFC 6455, section 8.1).
     pub(super) fn message(&mut self, message: MessageBuffer) -> Result<Message<'_>, Fault> {
+        self.is_lent = true;
         let message = &*self.message.insert(message);
         match message.is_text() {
             true => message.as_str().map(Message::Text).ok_or(Fault::InvalidUtf8),
@@ -95,6 +98,7 @@ impl Input {
     /// Takes back the lent message, and keeps its buffer for the next one.
     #[inline]
     pub(super) fn recycle(&mut self) {
+        self.lent.is_lent = false;
         if let Some(message) = self.lent.message.take() {
             self.pool.put(message.into_storage());
         }
@@ -103,7 +107,7 @@ impl Input {
     /// Returns whether the input has no unread bytes, no lent message and no end of stream.
     #[inline]
     pub(crate) fn is_clean(&self) -> bool {
-        self.bytes.is_empty() && !(self.end_of_stream | self.lent.message.is_some())
+        self.bytes.is_empty() && !(self.end_of_stream | self.lent.is_lent)
     }
 
     /// Removes all bytes of the connection, for the next one.

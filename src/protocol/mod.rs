@@ -13,13 +13,12 @@
 
 mod buffer;
 mod close;
-mod config;
 mod connection;
 mod deflate;
 mod error;
 mod event;
 mod input;
-mod millis;
+mod millis32;
 mod output;
 mod payload;
 mod pool;
@@ -27,15 +26,16 @@ mod receive;
 mod send;
 mod timers;
 
-pub use config::{Config, Deadlines, Role};
-pub use connection::{Connection, Status};
+pub use crate::config::{Config, Role};
+pub use connection::{Connection, State};
 pub use error::{Fault, SendError, SystemError};
-pub use event::{Cause, CloseFrame, Deadline, End, Endpoint, Event, Message, Part};
+pub use event::{Cause, Chunk, CloseFrame, Closed, Event, Initiator, Message, Timeout};
 pub use input::Input;
 pub use output::{MaskKeys, Output};
 
-pub(crate) use buffer::RecvBuffer as UnreadBytes;
-pub(crate) use config::SharedConfig;
-pub(crate) use millis::Stamp;
+pub(crate) use crate::config::SharedConfig;
+pub(crate) use buffer::RecvBuffer;
+pub(crate) use deflate::Standalone;
+pub(crate) use millis32::Millis32;
 pub(crate) use output::Pong;
-pub(crate) use send::Planned;
+pub(crate) use send::FrameHead;

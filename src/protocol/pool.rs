@@ -19,6 +19,7 @@ pub(super) struct BufferPool(Vec<Vec<u8>>);
 
 impl BufferPool {
     /// Returns a used buffer of any size, or a new one.
+    #[cfg(any(feature = "deflate", test))]
     pub(super) fn take(&mut self) -> Vec<u8> {
         self.0.pop().unwrap_or_default()
     }

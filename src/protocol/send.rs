@@ -9,7 +9,7 @@ use crate::frame::{CloseCode, EncodedHeader, Header, MAX_HEADER_SIZE, OpCode};
 
 /// A frame that was accepted for sending, without its payload.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Planned {
+pub(crate) struct FrameHead {
     pub(crate) header: EncodedHeader,
     /// The masking key; `None` for a server.
     pub(crate) key: Option<[u8; 4]>,
@@ -76,8 +76,8 @@ impl Connection {
 
     #[inline(never)]
     fn push_masked(&self, opcode: OpCode, fin: bool, payload: &[u8], output: &mut Output) {
-        let planned = self.planned(opcode, fin, payload.len(), output);
-        output.push(&planned.header, payload, planned.key);
+        let head = self.frame_head(opcode, fin, payload.len(), output);
+        output.push(&head.header, payload, head.key);
     }
 
     /// Sends one fragment of a message (RFC 6455, section 5.4).
@@ -156,7 +156,7 @@ impl Connection {
         }
         self.push_close(code, reason, output);
         self.closing = Closing::CloseSent(code);
-        self.begin_close_deadline(output.now());
+        self.start_close_timer(output.now());
         Ok(())
     }
 
@@ -167,9 +167,9 @@ impl Connection {
         fin: bool,
         len: usize,
         output: &mut Output,
-    ) -> Result<Planned, SendError> {
+    ) -> Result<FrameHead, SendError> {
         self.admit(self.data_bound(), opcode, fin, len, output)?;
-        Ok(self.planned(opcode, fin, len, output))
+        Ok(self.frame_head(opcode, fin, len, output))
     }
 
     /// Returns the error for a data frame that was refused: `TooLong` if the frame can never fit.
@@ -219,8 +219,8 @@ impl Connection {
         if payload.len() > MAX_CONTROL {
             return Err(SendError::ControlTooLong);
         }
-        let planned = self.plan(opcode, true, payload.len(), output)?;
-        output.push(&planned.header, payload, planned.key);
+        let head = self.plan(opcode, true, payload.len(), output)?;
+        output.push(&head.header, payload, head.key);
         Ok(())
     }
 
@@ -231,15 +231,15 @@ impl Connection {
         if self.closing != Closing::Open {
             return;
         }
-        let planned = self.planned(OpCode::Pong, true, payload.len(), output);
-        let size = planned.header.len() + payload.len();
+        let head = self.frame_head(OpCode::Pong, true, payload.len(), output);
+        let size = head.header.len() + payload.len();
         let bound = self.data_bound();
         // An empty output always has room for a pong.
         let full = output.len() + size > bound && !output.is_empty();
         if output.holds_back_pongs() || full {
-            output.hold_pong(planned.header, payload, planned.key);
+            output.hold_pong(head.header, payload, head.key);
         } else {
-            output.push(&planned.header, payload, planned.key);
+            output.push(&head.header, payload, head.key);
         }
     }
 
@@ -254,33 +254,33 @@ impl Connection {
             len = 2 + reason.len();
         }
         output.release_pong();
-        let planned = self.planned(OpCode::Close, true, len, output);
-        output.push(&planned.header, &payload[..len], planned.key);
+        let head = self.frame_head(OpCode::Close, true, len, output);
+        output.push(&head.header, &payload[..len], head.key);
     }
 
     #[inline(always)]
-    pub(crate) fn planned(&self, opcode: OpCode, fin: bool, len: usize, output: &mut Output) -> Planned {
-        self.planned_extended(0, opcode, fin, len, output)
+    pub(crate) fn frame_head(&self, opcode: OpCode, fin: bool, len: usize, output: &mut Output) -> FrameHead {
+        self.frame_head_extended(0, opcode, fin, len, output)
     }
 
     /// Plans a frame with reserved bits whose meaning an extension defines.
     #[inline(always)]
-    pub(super) fn planned_extended(
+    pub(super) fn frame_head_extended(
         &self,
         rsv: u8,
         opcode: OpCode,
         fin: bool,
         len: usize,
         output: &mut Output,
-    ) -> Planned {
+    ) -> FrameHead {
         let header = Header { fin, rsv, ..Header::new(opcode, len as u64) };
         match self.role {
-            Role::Server => Planned { header: header.encode(), key: None },
+            Role::Server => FrameHead { header: header.encode(), key: None },
             // "A client MUST mask all frames that it sends to the server" (section 5.1), each with "a
             // fresh masking key from the set of allowed 32-bit values" (section 5.3).
             Role::Client => {
                 let key = Some(output.next_key());
-                Planned { header: Header { mask: key, ..header }.encode(), key }
+                FrameHead { header: Header { mask: key, ..header }.encode(), key }
             }
         }
     }

@@ -1,14 +1,14 @@
 //! What a call could not finish: unread bytes, unsent bytes, and a failure that is not reported yet.
 #![forbid(unsafe_code)]
 
-use crate::protocol::{Pong, Stamp, SystemError, UnreadBytes};
+use crate::protocol::{Millis32, Pong, RecvBuffer, SystemError};
 use std::collections::VecDeque;
 
 /// What a call leaves to the next one. Allocated only while it holds something.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     /// Bytes that were received and not used.
-    pub(super) unread: UnreadBytes,
+    pub(super) unread: RecvBuffer,
     /// Bytes that the transport did not take.
     pub(super) unsent: Unsent,
     /// How the transport failed, until the end is reported.
@@ -25,7 +25,7 @@ pub(super) struct Unsent {
     pub(super) pong: Option<Box<Pong>>,
     /// When the first of the bytes was kept, or the transport last took some. `None` if that call had
     /// no time.
-    pub(super) since: Option<Stamp>,
+    pub(super) since: Option<Millis32>,
 }
 
 impl Unsent {
@@ -103,7 +103,7 @@ impl Backlog {
     }
 
     /// The heap bytes held, including those of the backlog itself.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         let pong = self.unsent.pong.as_ref().map_or(0, |_| size_of::<Pong>());
         size_of::<Self>() + self.unread.capacity() + self.unsent.bytes.capacity() + pong
     }

@@ -1,13 +1,13 @@
 //! The original crate's interface: `read` and `write`, one message a call, without a scratch.
 //!
 //! Both borrow a scratch that belongs to the thread, even inside another connection's handler. Neither
-//! has a time: deadlines count only in calls that have one.
+//! has a time: timeouts count only in calls that have one.
 #![forbid(unsafe_code)]
 
 use super::call::{CallGuard, Stopped};
-use super::{Interest, Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, WebSocketStream, WriteResult};
+use super::{Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, Wants, WebSocketStream, WriteResult};
 use crate::frame::{CloseCode, OpCode, utf8};
-use crate::protocol::{Event, Message, SendError, Status};
+use crate::protocol::{Event, Message, SendError, State};
 use crate::transport::NonBlockingTransport;
 use std::cell::Cell;
 
@@ -30,29 +30,29 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Call it until it returns [`ReadError::NoData`] or [`ReadError::DataStop`].
     ///
     /// A fragmented message is returned whole, with the opcode of its first fragment. Pings and Close
-    /// frames are already answered. With [`Config::in_parts`](crate::Config::in_parts), a call returns one
+    /// frames are already answered. With [`Config::streaming`](crate::Config::streaming), a call returns one
     /// part of a message: the first with the message's opcode, the others with [`OpCode::Continuation`].
     /// Between two parts the error is [`ReadError::DataStop`], after the last one [`ReadError::NoData`].
     ///
-    /// A call also sends what is unsent: while [`interest`](Self::interest) asks for `writable`, call it
-    /// when the transport is writable, too. Deadlines do not pass in it; to use them,
+    /// A call also sends what is unsent: while [`wants`](Self::wants) asks for `writable`, call it
+    /// when the transport is writable, too. Timeouts do not pass in it; to use them,
     /// [`drive`](Self::drive) the stream.
     ///
     /// # Errors
     ///
     /// [`ReadError`]: no data, a part of a message, the end of the connection, or a system call's error.
     /// After the end, each further call repeats it and continues the closing: drop the stream once its
-    /// `interest` is `over`.
+    /// `wants` is `over`.
     pub fn read(&mut self) -> ReadResult {
         let mut found = None;
-        let mut ready = Ready::ALL;
+        let mut ready = Ready::UNKNOWN;
         let result = with_scratch(|scratch| {
             loop {
                 let result =
                     CallGuard::new(&mut self.state, &mut scratch.untimed()).run(ready, |event, _| {
                         found = match event {
                             Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
-                            Event::Part(part) => Some((part.opcode(), part.as_bytes().to_vec())),
+                            Event::Chunk(part) => Some((part.opcode(), part.as_bytes().to_vec())),
                             Event::Ping(payload) => Some((OpCode::Ping, payload.to_vec())),
                             Event::Pong(payload) => Some((OpCode::Pong, payload.to_vec())),
                             Event::Close(frame) if frame.code == CloseCode::NO_STATUS => {
@@ -63,13 +63,13 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                                 payload.extend_from_slice(frame.reason.as_bytes());
                                 Some((OpCode::Close, payload))
                             }
-                            Event::End(_) => return Ok(()),
+                            Event::Closed(_) => return Ok(()),
                         };
                         Err(())
                     });
                 // A message may be longer than the budget of a call.
                 match result {
-                    Ok(Interest { again: true, .. }) if self.state.connection.goes_on() => {
+                    Ok(Wants { again: true, .. }) if self.state.connection.can_receive() => {
                         ready = Ready::READABLE
                     }
                     result => break result,
@@ -79,9 +79,9 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         if let Some(found) = found {
             return Ok(found);
         }
-        match (result, self.state.connection.status()) {
+        match (result, self.state.connection.state()) {
             (Err(Stopped::System(error)), _) => Err(ReadError::System(error)),
-            (_, Status::Finishing(end) | Status::Over(end)) => Err(ReadError::Closed(end)),
+            (_, State::Draining(end) | State::Closed(end)) => Err(ReadError::Closed(end)),
             _ if self.state.connection.is_receiving() => Err(ReadError::DataStop),
             _ => Err(ReadError::NoData),
         }
@@ -103,7 +103,6 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         with_scratch(|scratch| {
             let sent = self.send_with(&mut scratch.untimed(), |out| send_payload(out, opcode, payload))?;
             let frame = self.state.connection.frame_size(payload.len());
-            #[cfg(feature = "deflate")]
             let frame = match self.state.connection.compresses(payload.len()) && !opcode.is_control() {
                 true => scratch.output.last_compressed_frame,
                 false => frame,

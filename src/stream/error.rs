@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::frame::OpCode;
-use crate::protocol::{End, SendError};
+use crate::protocol::{Closed, SendError};
 use std::{fmt, io};
 
 /// What a call on a stream can fail with.
@@ -64,7 +64,7 @@ pub enum ReadError {
     /// [`partial`](super::WebSocketStream::partial), and the next call goes on.
     DataStop,
     /// The connection has ended, cleanly or not.
-    Closed(End),
+    Closed(Closed),
     /// A system call failed.
     System(io::Error),
 }
@@ -151,6 +151,6 @@ mod tests {
         assert!(size_of::<Error>() <= 32);
         assert!(size_of::<ReadError>() <= 32);
         assert!(size_of::<WriteError>() <= 32);
-        assert!(size_of::<End>() <= 16);
+        assert!(size_of::<Closed>() <= 16);
     }
 }

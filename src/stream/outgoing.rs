@@ -3,7 +3,7 @@
 
 use super::scratch::CallLimits;
 use crate::frame::{CloseCode, OpCode};
-use crate::protocol::{Connection, Message, Output, Planned, SendError, Status};
+use crate::protocol::{Connection, FrameHead, Message, Output, SendError, State};
 use crate::transport::{NonBlockingTransport, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
 
@@ -13,7 +13,7 @@ const SENT_IN_PLACE: usize = 4 << 10;
 /// What became of an accepted message.
 ///
 /// ```
-/// use websocket_stream::transport::memory;
+/// use websocket_stream::transport::testing::memory;
 /// use websocket_stream::{Ready, Scratch, Sent, WebSocketStream};
 ///
 /// let (a, b) = memory::pair(100); // takes up to 100 bytes
@@ -23,7 +23,7 @@ const SENT_IN_PLACE: usize = 4 << 10;
 ///
 /// assert_eq!(stream.send(&mut scratch.at(0), &[1; 60])?, Sent::Written);
 /// assert_eq!(stream.send(&mut scratch.at(0), &[2; 60])?, Sent::Queued(2 * (header + 60) - 100));
-/// assert!(stream.interest().writable);
+/// assert!(stream.wants().write);
 /// // The peer reads; the poller says that the stream is writable.
 /// assert_eq!(peer.read()?.1, [1; 60]);
 /// assert_eq!(stream.flush(&mut scratch.at(0))?, Sent::Written);
@@ -68,7 +68,6 @@ impl Outgoing<'_> {
     #[inline(always)]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
-        #[cfg(feature = "deflate")]
         if self.connection.compresses(message.as_bytes().len()) {
             return self.send_compressed(message.opcode(), message.as_bytes(), true);
         }
@@ -102,7 +101,6 @@ impl Outgoing<'_> {
         if opcode.is_control() {
             return Err(SendError::NoMessageBegun);
         }
-        #[cfg(feature = "deflate")]
         if self.connection.compresses_fragment(opcode, payload.len()) {
             return self.send_compressed(opcode, payload, fin);
         }
@@ -144,34 +142,33 @@ impl Outgoing<'_> {
 
     /// What the connection is doing.
     #[inline]
-    pub fn status(&self) -> Status {
-        self.connection.status()
+    pub fn state(&self) -> State {
+        self.connection.state()
     }
 
     #[inline(never)]
     pub(super) fn send_frame(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         self.admit(opcode, fin, payload.len())?;
-        let planned = self.connection.planned(opcode, fin, payload.len(), self.output);
-        self.send_planned(&planned, payload);
+        let head = self.connection.frame_head(opcode, fin, payload.len(), self.output);
+        self.send_with_head(&head, payload);
         Ok(())
     }
 
-    #[cfg(feature = "deflate")]
     #[inline(never)]
     fn send_compressed(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         self.admit(opcode, fin, Connection::most_compressed(opcode, payload.len()))?;
         let mut compressor = self.output.take_compressor();
-        let (planned, payload) = self.connection.compress(opcode, fin, payload, &mut compressor, self.output);
-        self.send_planned(&planned, payload);
+        let (head, payload) = self.connection.compress(opcode, fin, payload, &mut compressor, self.output);
+        self.send_with_head(&head, payload);
         self.output.put_compressor(compressor);
         Ok(())
     }
 
     /// Sends a frame that was admitted before.
-    pub(super) fn send_planned(&mut self, planned: &Planned, payload: &[u8]) {
-        match planned.key {
-            None if self.sends_in_place(payload.len()) => self.send_in_place(&planned.header, payload),
-            key => self.output.push(&planned.header, payload, key),
+    pub(super) fn send_with_head(&mut self, head: &FrameHead, payload: &[u8]) {
+        match head.key {
+            None if self.sends_in_place(payload.len()) => self.send_in_place(&head.header, payload),
+            key => self.output.push(&head.header, payload, key),
         }
     }
 

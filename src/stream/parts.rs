@@ -4,7 +4,7 @@
 use super::WebSocketStream;
 use super::backlog::Backlog;
 use super::state::{Incoming, StreamState};
-use crate::protocol::{Connection, UnreadBytes};
+use crate::protocol::{Connection, RecvBuffer};
 use crate::transport::NonBlockingTransport;
 use std::io;
 
@@ -37,11 +37,11 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Puts a stream together that was [taken apart](Self::into_parts).
     ///
     /// The transport may be another one that carries the same bytes; unread and unsent bytes are kept. Sets
-    /// the transport non-blocking. Drive the stream at once, with [`Ready::ALL`](super::Ready::ALL).
+    /// the transport non-blocking. Drive the stream at once, with [`Ready::UNKNOWN`](super::Ready::UNKNOWN).
     ///
     /// ```
     /// use websocket_stream::stream::Parts;
-    /// use websocket_stream::transport::memory;
+    /// use websocket_stream::transport::testing::memory;
     /// use websocket_stream::{NonBlockingTransport, ReadError, WebSocketStream};
     ///
     /// let (a, mut peer) = memory::pair(4096);
@@ -65,7 +65,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     pub fn from_parts(parts: Parts<T>) -> io::Result<Self> {
         let Parts { mut transport, connection, unread, unsent } = parts;
         transport.set_nonblocking()?;
-        let mut backlog = Backlog { unread: UnreadBytes::new(&unread), ..Backlog::default() };
+        let mut backlog = Backlog { unread: RecvBuffer::new(&unread), ..Backlog::default() };
         backlog.unsent.take(unsent, 0);
         Ok(Self { state: StreamState::new(transport, connection, backlog, Incoming::ToTheEnd) })
     }

@@ -1,13 +1,9 @@
 //! One message to many: encoded once, shared by all connections that send it.
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "deflate")]
-use super::Turn;
 use super::{Outgoing, Sent};
-#[cfg(feature = "deflate")]
-use crate::deflate::{Context, Deflate, WindowBits};
 use crate::frame::{Header, OpCode, utf8};
-use crate::protocol::{Message, Role, SendError};
+use crate::protocol::{Message, Role, SendError, Standalone};
 use std::sync::Arc;
 
 /// Holds a whole message that is encoded once; a clone costs a reference count.
@@ -16,8 +12,8 @@ use std::sync::Arc;
 /// (RFC 6455, section 5.3), so there only the message is shared.
 ///
 /// ```
-/// use websocket_stream::transport::memory;
-/// use websocket_stream::{Delivery, IfFull, Prepared, Scratch, WebSocketStream};
+/// use websocket_stream::transport::testing::memory;
+/// use websocket_stream::{Delivery, IfFull, PreparedMessage, Scratch, WebSocketStream};
 ///
 /// let mut scratch = Scratch::new();
 /// let (mut room, mut peers) = (Vec::new(), Vec::new());
@@ -27,7 +23,7 @@ use std::sync::Arc;
 ///     peers.push(WebSocketStream::client(b)?);
 /// }
 ///
-/// let tick = Prepared::new("tick");
+/// let tick = PreparedMessage::new("tick");
 /// for stream in &mut room {
 ///     match stream.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop) {
 ///         Ok(Delivery::Written | Delivery::Queued(_)) => {}
@@ -36,8 +32,8 @@ use std::sync::Arc;
 ///         // Concerns this peer only: it is closing, for example.
 ///         Err(_) => {}
 ///     }
-///     // After a send the interest may have changed: update the poller.
-///     assert!(!stream.interest().writable);
+///     // After a send the wants may have changed: update the poller.
+///     assert!(!stream.wants().write);
 /// }
 /// for peer in &mut peers {
 ///     assert_eq!(peer.read()?.1, b"tick");
@@ -45,7 +41,7 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prepared(Arc<Encoded>);
+pub struct PreparedMessage(Arc<Encoded>);
 
 /// Selects what happens to a message that does not fit, because the peer is slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,16 +82,7 @@ struct Encoded {
     frame: Box<[u8]>,
     header: usize,
     is_text: bool,
-    #[cfg(feature = "deflate")]
-    compressed: Option<Compressed>,
-}
-
-/// The message's payload compressed without context, and the window that it needs.
-#[cfg(feature = "deflate")]
-#[derive(PartialEq, Eq)]
-struct Compressed {
-    payload: Box<[u8]>,
-    bits: WindowBits,
+    compressed: Option<Standalone>,
 }
 
 impl std::fmt::Debug for Encoded {
@@ -105,7 +92,7 @@ impl std::fmt::Debug for Encoded {
     }
 }
 
-impl Prepared {
+impl PreparedMessage {
     /// Encodes a message.
     pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
         Self(Arc::new(Encoded::new(message.into())))
@@ -118,34 +105,31 @@ impl Prepared {
     ///
     /// ```
     /// use websocket_stream::deflate::Deflate;
-    /// use websocket_stream::{Prepared, Scratch};
+    /// use websocket_stream::{PreparedMessage, Scratch};
     ///
     /// let mut scratch = Scratch::new();
     /// let news = "all who listen hear the same; ".repeat(20);
-    /// let prepared = Prepared::compressed(&mut scratch.at(0), &*news, &Deflate::default());
+    /// let prepared = PreparedMessage::compressed(&mut scratch.at(0), &*news, &Deflate::default());
     /// assert_eq!(prepared.payload(), news.as_bytes());
     /// ```
     #[cfg(feature = "deflate")]
-    pub fn compressed<'m>(turn: &mut Turn<'_>, message: impl Into<Message<'m>>, deflate: &Deflate) -> Self {
+    pub fn compressed<'m>(
+        turn: &mut super::Turn<'_>,
+        message: impl Into<Message<'m>>,
+        deflate: &crate::deflate::Deflate,
+    ) -> Self {
         let message = message.into();
         let mut encoded = Encoded::new(message);
-        let payload = message.as_bytes();
-        if payload.len() >= deflate.threshold {
-            let bits = WindowBits::of(payload.len());
-            let mut compressor = turn.scratch.output.take_compressor();
-            let compressed = compressor.deflate(payload, Context::new(bits, false), deflate.level);
-            encoded.compressed = compressed.map(|payload| Compressed { payload: payload.into(), bits });
-            turn.scratch.output.put_compressor(compressor);
-        }
+        encoded.compressed = Standalone::new(message.as_bytes(), deflate, &mut turn.scratch.output);
         Self(Arc::new(encoded))
     }
 
     /// Returns the message. A text message is validated again; [`payload`](Self::payload) is free.
     ///
     /// ```
-    /// use websocket_stream::{Message, Prepared};
+    /// use websocket_stream::{Message, PreparedMessage};
     ///
-    /// assert_eq!(Prepared::new("tick").message(), Message::Text("tick"));
+    /// assert_eq!(PreparedMessage::new("tick").message(), Message::Text("tick"));
     /// ```
     pub fn message(&self) -> Message<'_> {
         let text = self.is_text().then(|| utf8::validate(self.payload()).ok()).flatten();
@@ -172,13 +156,7 @@ impl Encoded {
         let payload = message.as_bytes();
         let header = Header::new(message.opcode(), payload.len() as u64).encode();
         let frame = [&header, payload].concat().into_boxed_slice();
-        Self {
-            frame,
-            header: header.len(),
-            is_text: message.is_text(),
-            #[cfg(feature = "deflate")]
-            compressed: None,
-        }
+        Self { frame, header: header.len(), is_text: message.is_text(), compressed: None }
     }
 }
 
@@ -188,16 +166,14 @@ impl Outgoing<'_> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
         let payload = message.payload();
-        #[cfg(feature = "deflate")]
-        if let Some(Compressed { payload: compressed, bits }) = &message.0.compressed
-            && self.connection.can_send_within(*bits)
+        if let Some(compressed) = &message.0.compressed
+            && self.connection.can_send_standalone(compressed)
         {
-            self.admit(message.opcode(), true, compressed.len())?;
-            let planned =
-                self.connection.plan_prepared(message.opcode(), payload, compressed.len(), self.output);
-            self.send_planned(&planned, compressed);
+            self.admit(message.opcode(), true, compressed.payload().len())?;
+            let head = self.connection.standalone_head(message.opcode(), payload, compressed, self.output);
+            self.send_with_head(&head, compressed.payload());
             return Ok(());
         }
         if self.connection.role() == Role::Client {

@@ -11,7 +11,7 @@ use std::ops::BitOr;
 ///
 /// let ready = Ready { readable: true, ..Ready::NONE };
 /// assert!(!ready.writable);
-/// assert_eq!(ready | Ready::WRITABLE, Ready { closed: false, ..Ready::ALL });
+/// assert_eq!(ready | Ready::WRITABLE, Ready { closed: false, ..Ready::UNKNOWN });
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
@@ -24,7 +24,7 @@ pub struct Ready {
     ///
     /// The call then receives until nothing is left, because an edge-triggered poller announces this only
     /// once. With a level-triggered one, wait for `EPOLLRDHUP` and `EPOLLPRI` only while
-    /// [`Interest::readable`] is set.
+    /// [`Wants::read`] is set.
     pub closed: bool,
 }
 
@@ -39,7 +39,7 @@ impl Ready {
     ///
     /// The call receives until nothing is left: one system call more than with
     /// [`READABLE`](Self::READABLE).
-    pub const ALL: Self = Self { readable: true, writable: true, closed: true };
+    pub const UNKNOWN: Self = Self { readable: true, writable: true, closed: true };
 }
 
 /// Combines two reports, for a stream that was not called between them.
@@ -70,8 +70,8 @@ impl BitOr for Ready {
 /// # let mut stream = WebSocketStream::client(socket)?; // an opening comes before it
 /// poll.poll(&mut events, None)?;
 /// for event in &events {
-///     let interest = stream.drive(&mut scratch.at(now), Ready::from(event), |_, _| Ok(()))?;
-/// #    let _ = interest;
+///     let wants = stream.drive(&mut scratch.at(now), Ready::from(event), |_, _| Ok(()))?;
+/// #    let _ = wants;
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -91,11 +91,11 @@ impl From<&mio::event::Event> for Ready {
 /// ```
 /// # use std::collections::VecDeque;
 /// # use std::sync::Arc;
-/// # use websocket_stream::transport::memory;
+/// # use websocket_stream::transport::testing::memory;
 /// # use websocket_stream::{Config, Error, Limits, NonBlockingTransport, Role, Scratch};
-/// use websocket_stream::{Interest, Ready, WebSocketStream};
-/// # let limits = Limits { call_events: 1, ..Limits::default() };
-/// # let config = Arc::new(Config { limits, ..Config::default() });
+/// use websocket_stream::{Wants, Ready, WebSocketStream};
+/// # let limits = Limits::default().call_events(1);
+/// # let config = Arc::new(Config::default().limits(limits));
 /// # let (a, mut peer) = memory::pair(4096);
 /// # let mut stream = WebSocketStream::with_config(a, Role::Server, config)?;
 /// # let (mut scratch, now) = (Scratch::new(), 0);
@@ -104,14 +104,14 @@ impl From<&mio::event::Event> for Ready {
 /// // The keys of streams to call again after all ready ones.
 /// let mut later = VecDeque::new();
 /// # let (key, mut heard) = (7, 0);
-/// # let mut drive = |ready| -> std::io::Result<Interest> {
+/// # let mut drive = |ready| -> std::io::Result<Wants> {
 /// #     stream.drive(&mut scratch.at(now), ready, |_, _| {
 /// #         heard += 1;
 /// #         Ok(())
 /// #     })
 /// # };
 /// let mut serve = |ready| -> Result<(), Error> {
-///     let Interest { readable, writable, again, over, .. } = drive(ready)?;
+///     let Wants { read, write, again, closed, .. } = drive(ready)?;
 ///     if again {
 ///         later.push_back(key);
 ///     }
@@ -141,29 +141,29 @@ impl From<&mio::event::Event> for Ready {
 #[must_use]
 // In one register.
 #[repr(align(8))]
-pub struct Interest {
+pub struct Wants {
     /// Call when the stream can be received from.
-    pub readable: bool,
+    pub read: bool,
     /// Call when the stream can be sent on: bytes are unsent.
-    pub writable: bool,
+    pub write: bool,
     /// Call again with [`Ready::READABLE`] after the other ready streams: no readiness will announce the
     /// work that is left.
     pub again: bool,
-    /// The connection is over: drop the stream.
+    /// The connection is closed: drop the stream.
     ///
     /// If `again` is set too, a call that only sends has failed: one more
     /// [`drive`](super::WebSocketStream::drive) before dropping delivers what the peer had sent, and the end.
-    pub over: bool,
+    pub closed: bool,
     /// Why the connection refused to send a message, if the handler returned that error.
     ///
     /// The call stopped behind that event, and `again` is set. Only
     /// [`drive`](super::WebSocketStream::drive) sets it. After [`SendError::Full`], you may wait until the
-    /// stream is writable instead of calling again: unused input is kept.
+    /// stream is write instead of calling again: unused input is kept.
     pub refused: Option<SendError>,
 }
 
-impl Interest {
-    /// The interest of an open connection without unsent bytes.
+impl Wants {
+    /// The wants of an open connection without unsent bytes.
     pub(super) const TO_RECEIVE: Self =
-        Self { readable: true, writable: false, again: false, over: false, refused: None };
+        Self { read: true, write: false, again: false, closed: false, refused: None };
 }

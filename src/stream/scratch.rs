@@ -58,7 +58,7 @@ impl Scratch {
     }
 
     /// Lends the buffers for one call at this time, in milliseconds from any start of the caller's
-    /// monotonic clock. Deadlines are counted in it.
+    /// monotonic clock. Timeouts are counted in it.
     #[inline]
     pub fn at(&mut self, now: u64) -> Turn<'_> {
         Turn { scratch: self, now: Some(now) }

@@ -1,9 +1,9 @@
 //! What a stream keeps between two calls, and the questions it answers without I/O.
 #![forbid(unsafe_code)]
 
-use super::Interest;
+use super::Wants;
 use super::backlog::Backlog;
-use crate::protocol::{Cause, Connection, Status};
+use crate::protocol::{Cause, Connection, State};
 use crate::transport::NonBlockingTransport;
 
 /// A connection on its transport.
@@ -67,21 +67,21 @@ impl<T> StreamState<T> {
 
     /// What the stream wants of the event loop, with unsent bytes or without.
     #[inline]
-    pub(super) fn interest_with(&self, unsent: bool, again: bool) -> Interest {
-        let writable = unsent && !self.broken;
-        if self.connection.goes_on() {
-            let readable = !self.ended() && !self.paused;
-            return Interest { readable, writable, again, over: false, refused: None };
+    pub(super) fn wants_with(&self, unsent: bool, again: bool) -> Wants {
+        let write = unsent && !self.broken;
+        if self.connection.can_receive() {
+            let read = !self.ended() && !self.paused;
+            return Wants { read, write, again, closed: false, refused: None };
         }
-        let over = match self.connection.status() {
-            Status::Over(end) => !writable || matches!(end.cause, Cause::Deadline(_) | Cause::System(_)),
+        let closed = match self.connection.state() {
+            State::Closed(end) => !write || matches!(end.cause, Cause::Timeout(_) | Cause::System(_)),
             _ => false,
         };
-        Interest {
-            readable: !self.ended() && !over,
-            writable: writable && !over,
-            again: again && !over,
-            over,
+        Wants {
+            read: !self.ended() && !closed,
+            write: write && !closed,
+            again: again && !closed,
+            closed,
             refused: None,
         }
     }
@@ -97,26 +97,26 @@ impl<T> StreamState<T> {
     }
 
     /// The heap bytes held, without those of the transport and of a shared configuration.
-    pub(super) fn held(&self) -> usize {
-        self.connection.held() + self.backlog.as_ref().map_or(0, |backlog| backlog.held())
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.connection.heap_bytes() + self.backlog.as_ref().map_or(0, |backlog| backlog.heap_bytes())
     }
 }
 
 impl<T: NonBlockingTransport> StreamState<T> {
     /// What the stream wants of the event loop between two calls.
-    pub(super) fn interest(&self) -> Interest {
+    pub(super) fn wants(&self) -> Wants {
         let unsent = self.unsent() > 0 || self.transport.wants_write();
         let unread = self.backlog.as_ref().is_some_and(|backlog| !backlog.unread.as_bytes().is_empty());
         let again = unread || self.incoming == Incoming::ToTheEnd || self.broken;
-        let interest = self.interest_with(unsent, again && !self.paused);
+        let wants = self.wants_with(unsent, again && !self.paused);
         // If a call that only sends has failed, the end is not reported yet.
-        Interest { over: interest.over || self.broken, ..interest }
+        Wants { closed: wants.closed || self.broken, ..wants }
     }
 
     /// The next time at which something is due.
     pub(super) fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadline = self.connection.next_deadline(now);
-        let is_over = matches!(self.connection.status(), Status::Over(_)) && !self.broken;
+        let is_over = matches!(self.connection.state(), State::Closed(_)) && !self.broken;
         let unsent = match &self.backlog {
             Some(backlog) if !backlog.unsent.is_empty() => {
                 self.connection.unsent_deadline(backlog.unsent.since, now)

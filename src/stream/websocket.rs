@@ -4,11 +4,9 @@
 use super::backlog::Backlog;
 use super::call::{CallGuard, Stopped};
 use super::state::{Incoming, StreamState};
-use super::{Delivery, Error, IfFull, Interest, Outgoing, Prepared, Ready, Sent, Turn};
+use super::{Delivery, Error, IfFull, Outgoing, PreparedMessage, Ready, Sent, Turn, Wants};
 use crate::frame::CloseCode;
-use crate::protocol::{
-    Config, Connection, Event, Message, Role, SendError, SharedConfig, Status, UnreadBytes,
-};
+use crate::protocol::{Config, Connection, Event, Message, RecvBuffer, Role, SendError, SharedConfig, State};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
@@ -18,7 +16,7 @@ use std::sync::Arc;
 /// An idle stream uses no heap memory; the buffers belong to a [`Scratch`](super::Scratch).
 ///
 /// ```
-/// use websocket_stream::transport::memory;
+/// use websocket_stream::transport::testing::memory;
 /// use websocket_stream::{Event, Message, Ready, Scratch, WebSocketStream};
 ///
 /// let (a, b) = memory::pair(4096);
@@ -28,11 +26,11 @@ use std::sync::Arc;
 ///
 /// client.send(&mut scratch.at(0), Message::Text("Hello"))?;
 /// // The server echoes each message while it is borrowed.
-/// let interest = server.drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
+/// let wants = server.drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
 ///     Event::Message(message) => out.send(message),
 ///     _ => Ok(()),
 /// })?;
-/// assert!(interest.readable && !interest.writable && !interest.over);
+/// assert!(wants.read && !wants.write && !wants.closed);
 ///
 /// let mut received = Vec::new();
 /// client.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
@@ -51,7 +49,7 @@ use std::sync::Arc;
 /// call; [`send`](Self::send) may be called at any time:
 ///
 /// ```
-/// # use websocket_stream::transport::memory;
+/// # use websocket_stream::transport::testing::memory;
 /// # use websocket_stream::{Event, Ready, Scratch, WebSocketStream};
 /// # let ((a, x), (b, y)) = (memory::pair(4096), memory::pair(4096));
 /// # let (mut from, mut to) = (WebSocketStream::new(a)?, WebSocketStream::new(b)?);
@@ -59,7 +57,7 @@ use std::sync::Arc;
 /// # let (mut scratch, now) = (Scratch::new(), 0);
 /// # sender.send(&mut scratch.at(now), &[1, 2, 3])?;
 /// let mut messages: Vec<Vec<u8>> = Vec::new();
-/// let interest = from.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
+/// let wants = from.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
 ///     if let Event::Message(message) = event {
 ///         messages.push(message.as_bytes().to_vec());
 ///     }
@@ -67,10 +65,10 @@ use std::sync::Arc;
 /// })?;
 /// for message in &messages {
 ///     let sent = to.send(&mut scratch.at(now), message)?;
-///     // If it is queued, `to.interest()` has changed: update the poller.
+///     // If it is queued, `to.wants()` has changed: update the poller.
 /// #    assert_eq!(sent, websocket_stream::Sent::Written);
 /// }
-/// # assert!(interest.readable);
+/// # assert!(wants.read);
 /// # assert_eq!(receiver.read()?.1, [1, 2, 3]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -82,7 +80,7 @@ use std::sync::Arc;
 ///
 /// [`Outgoing::send_fragment`] sends a large message in parts, each of them at once. The peer's fragmented
 /// message is delivered whole, and [`partial`](Self::partial) lends its payload so far. With
-/// [`Config::in_parts`] it is delivered in parts as they arrive, and never gathered.
+/// [`Config::streaming`] it is delivered in parts as they arrive, and never gathered.
 #[derive(Debug)]
 pub struct WebSocketStream<T> {
     pub(super) state: StreamState<T>,
@@ -136,24 +134,23 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// `unread` are the bytes behind its head. No poller announces again what else has arrived meanwhile,
     /// the peer's end of stream included: the first call receives all of it.
-    pub(super) fn from_opening(transport: T, role: Role, config: SharedConfig, unread: &[u8]) -> Self {
-        let connection = Connection::from_shared(role, config);
-        let backlog = Backlog { unread: UnreadBytes::new(unread), ..Backlog::default() };
+    pub(super) fn from_opening(transport: T, connection: Connection, unread: &[u8]) -> Self {
+        let backlog = Backlog { unread: RecvBuffer::new(unread), ..Backlog::default() };
         Self { state: StreamState::new(transport, connection, backlog, Incoming::ToTheEnd) }
     }
 
-    /// Does everything that a readiness, a deadline or [`Interest::again`] asks for.
+    /// Does everything that a readiness, a deadline or [`Wants::again`] asks for.
     ///
     /// Sends what is unsent, receives, delivers each event to the handler, sends the replies in one system
     /// call, and returns what to wait for now.
     ///
     /// The handler may return the result of its sends. [`SendError::Closed`] changes nothing: a message that
     /// arrives after this end has sent a Close frame gets no reply. Any other refusal stops the call behind
-    /// that event and is returned in [`Interest::refused`], with [`Interest::again`]: the rest of the input
+    /// that event and is returned in [`Wants::refused`], with [`Wants::again`]: the rest of the input
     /// is kept for the next call. The connection goes on in either case.
     ///
     /// ```
-    /// # use websocket_stream::transport::memory;
+    /// # use websocket_stream::transport::testing::memory;
     /// use websocket_stream::{CloseCode, Event, Message, Ready};
     /// # use websocket_stream::{Scratch, WebSocketStream};
     /// # let (a, b) = memory::pair(4096);
@@ -162,16 +159,16 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// # peer.send(&mut scratch.at(now), "hello")?;
     /// # peer.send(&mut scratch.at(now), "bye")?;
     ///
-    /// let interest = stream.drive(&mut scratch.at(now), ready, |event, out| match event {
+    /// let wants = stream.drive(&mut scratch.at(now), ready, |event, out| match event {
     ///     Event::Message(Message::Text("bye")) => out.close(CloseCode::NORMAL, "as you wish"),
     ///     Event::Message(message) => out.send(message),
     ///     // Answered already.
     ///     Event::Ping(_) | Event::Pong(_) | Event::Close(_) => Ok(()),
-    ///     Event::End(end) => Ok(println!("{end}")),
+    ///     Event::Closed(end) => Ok(println!("{end}")),
     /// #   _ => unreachable!("{event:?}"),
     /// })?;
     /// // It waits for the peer's Close frame, and has nothing to send.
-    /// assert!(interest.readable && !interest.writable && !interest.over);
+    /// assert!(wants.read && !wants.write && !wants.closed);
     /// # assert_eq!(peer.read()?.1, b"hello");
     /// # assert_eq!(peer.read()?.1, b"\x03\xe8as you wish");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -179,7 +176,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// The system's error if the transport has failed. The handler has received [`Event::End`] before;
+    /// The system's error if the transport has failed. The handler has received [`Event::Closed`] before;
     /// drop the stream.
     #[inline]
     pub fn drive(
@@ -187,14 +184,14 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         turn: &mut Turn<'_>,
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
-    ) -> io::Result<Interest> {
+    ) -> io::Result<Wants> {
         let outcome =
             CallGuard::new(&mut self.state, turn).run(ready, |event, out| match handler(event, out) {
                 Ok(()) | Err(SendError::Closed) => Ok(()),
                 refused => refused,
             });
         match outcome {
-            Ok(interest) => Ok(interest),
+            Ok(wants) => Ok(wants),
             Err(Stopped::System(error)) => Err(error),
             Err(Stopped::Handler(error)) => Ok(self.refused(error)),
         }
@@ -202,9 +199,9 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     /// What a stream wants after its handler's message was refused.
     #[cold]
-    fn refused(&self, error: SendError) -> Interest {
-        let interest = self.interest();
-        Interest { again: true, over: false, refused: Some(error), ..interest }
+    fn refused(&self, error: SendError) -> Wants {
+        let wants = self.wants();
+        Wants { again: true, closed: false, refused: Some(error), ..wants }
     }
 
     /// Calls [`drive`](Self::drive) with a handler that has its own error type.
@@ -217,7 +214,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// [`SendError::Closed`]. A handler that replies should ignore that error.
     ///
     /// ```
-    /// use websocket_stream::transport::memory;
+    /// use websocket_stream::transport::testing::memory;
     /// use websocket_stream::{Event, Ready, Scratch, SendError, WebSocketStream};
     ///
     /// #[derive(Debug)]
@@ -261,7 +258,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         turn: &mut Turn<'_>,
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
-    ) -> Result<Interest, E> {
+    ) -> Result<Wants, E> {
         CallGuard::new(&mut self.state, turn).run(ready, handler).map_err(|stopped| match stopped {
             Stopped::System(error) => E::from(error),
             Stopped::Handler(error) => error,
@@ -271,7 +268,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Sends outside of a handler; everything that `f` sends leaves in as few system calls as possible.
     ///
     /// ```
-    /// # use websocket_stream::transport::memory;
+    /// # use websocket_stream::transport::testing::memory;
     /// # use websocket_stream::{CloseCode, Scratch, Sent, WebSocketStream};
     /// # let (a, _peer) = memory::pair(4096);
     /// # let (mut stream, mut scratch, now) = (WebSocketStream::new(a)?, Scratch::new(), 0);
@@ -283,7 +280,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// # Ok::<(), websocket_stream::Error>(())
     /// ```
     ///
-    /// After any call that sends, check [`interest`](Self::interest): the poller may have to wait until the
+    /// After any call that sends, check [`wants`](Self::wants): the poller may have to wait until the
     /// stream is writable, and a stream that had paused may ask to be called again.
     ///
     /// # Errors
@@ -319,7 +316,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     pub fn send_prepared(
         &mut self,
         turn: &mut Turn<'_>,
-        message: &Prepared,
+        message: &PreparedMessage,
         if_full: IfFull,
     ) -> Result<Delivery, Error> {
         match (self.send_with(turn, |out| out.send_prepared(message)), if_full) {
@@ -330,10 +327,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     /// Begins the closing handshake; see [`Connection::close`].
     ///
-    /// Go on driving until [`Interest::over`].
+    /// Go on driving until [`Wants::closed`].
     ///
     /// ```
-    /// use websocket_stream::transport::memory;
+    /// use websocket_stream::transport::testing::memory;
     /// use websocket_stream::{CloseCode, Event, Ready, Scratch, WebSocketStream};
     ///
     /// let (a, b) = memory::pair(4096);
@@ -353,16 +350,16 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// // The server receives the answer and ends its direction; then the client is over and drops the
     /// // stream.
     /// let _ = server.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(()))?;
-    /// assert!(client.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(()))?.over);
+    /// assert!(client.drive(&mut scratch.at(0), Ready::UNKNOWN, |_, _| Ok(()))?.closed);
     /// drop(client);
     /// let mut clean = None;
-    /// let interest = server.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
-    ///     if let Event::End(end) = event {
+    /// let wants = server.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
+    ///     if let Event::Closed(end) = event {
     ///         clean = Some(end.is_clean());
     ///     }
     ///     Ok(())
     /// })?;
-    /// assert!(interest.over && clean == Some(true));
+    /// assert!(wants.closed && clean == Some(true));
     /// # Ok::<(), websocket_stream::Error>(())
     /// ```
     ///
@@ -390,8 +387,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Returns what the stream wants of the event loop now.
     ///
     /// [`drive`](Self::drive) returns it, too; ask again after any other call.
-    pub fn interest(&self) -> Interest {
-        self.state.interest()
+    pub fn wants(&self) -> Wants {
+        self.state.wants()
     }
 
     /// Returns when [`drive`](Self::drive) must be called even if nothing is ready.
@@ -400,7 +397,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// Only closing, unsent bytes, and compression with takeover can bring the deadline forward. If a timer
     /// runs for this stream already, ask again when it has expired, after [`close`](Self::close), and if
-    /// [`Interest::writable`] is set or [`status`](Self::status) is not open. Memory of the compression is
+    /// [`Wants::write`] is set or [`state`](Self::state) is not open. Memory of the compression is
     /// then freed when that timer has expired.
     ///
     /// The result is `now` if the start of a deadline is unknown: before the first call with a time, and
@@ -409,11 +406,11 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use websocket_stream::transport::memory;
-    /// use websocket_stream::{Cause, Config, Deadline, Deadlines, Event, Ready, Role, Scratch, WebSocketStream};
+    /// use websocket_stream::transport::testing::memory;
+    /// use websocket_stream::{Cause, Config, Timeout, Timeouts, Event, Ready, Role, Scratch, WebSocketStream};
     ///
-    /// let deadlines = Deadlines { ping: Some(20_000), silence: Some(30_000), ..Deadlines::default() };
-    /// let config = Arc::new(Config { deadlines, ..Config::default() });
+    /// let timeouts = Timeouts::default().ping_interval(Duration::from_millis(20_000)).idle(Duration::from_millis(30_000));
+    /// let config = Arc::new(Config::default().timeouts(timeouts));
     /// let (a, _peer) = memory::pair(4096);
     /// let mut stream = WebSocketStream::with_config(a, Role::Server, config)?;
     /// let mut scratch = Scratch::new();
@@ -423,13 +420,13 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// while let Some(at) = stream.next_deadline(1_000).filter(|_| cause.is_none()) {
     ///     // A timer has waited until `at`: first to send a ping, then to end the connection.
     ///     let _ = stream.drive(&mut scratch.at(at), Ready::NONE, |event, _| {
-    ///         if let Event::End(end) = event {
+    ///         if let Event::Closed(end) = event {
     ///             cause = Some((at, end.cause));
     ///         }
     ///         Ok(())
     ///     })?;
     /// }
-    /// assert_eq!(cause, Some((31_000, Cause::Deadline(Deadline::Silence))));
+    /// assert_eq!(cause, Some((31_000, Cause::Timeout(Timeout::Idle))));
     /// # Ok::<(), websocket_stream::Error>(())
     /// ```
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
@@ -445,13 +442,13 @@ impl<T> WebSocketStream<T> {
     }
 
     /// Returns whether the connection is open, closing or over, and how it ended.
-    pub fn status(&self) -> Status {
-        self.state.connection.status()
+    pub fn state(&self) -> State {
+        self.state.connection.state()
     }
 
     /// Returns the payload so far of an unfinished message.
     ///
-    /// `None` for a compressed message, and with [`Config::in_parts`].
+    /// `None` for a compressed message, and with [`Config::streaming`].
     pub fn partial(&self) -> Option<&[u8]> {
         self.state.connection.partial()
     }
@@ -464,8 +461,8 @@ impl<T> WebSocketStream<T> {
     /// Returns the heap bytes that the stream holds now; 0 if it is idle.
     ///
     /// The transport's memory and a shared configuration are not counted.
-    pub fn held(&self) -> usize {
-        self.state.held()
+    pub fn heap_bytes(&self) -> usize {
+        self.state.heap_bytes()
     }
 
     /// Returns the configuration.
@@ -492,7 +489,7 @@ impl<T> WebSocketStream<T> {
     /// A stream from a [`ServerOpening`](super::ServerOpening) or [`ClientOpening`](super::ClientOpening)
     /// needs no call.
     #[must_use]
-    pub fn with_deflate(mut self, agreed: crate::deflate::Agreed) -> Self {
+    pub fn with_deflate(mut self, agreed: crate::deflate::DeflateParams) -> Self {
         self.state.connection = self.state.connection.with_deflate(agreed);
         self
     }
@@ -502,8 +499,8 @@ impl<T> WebSocketStream<T> {
         self.state.connection.has_deflate()
     }
 
-    /// Frees the memory for compressing with takeover; see [`Connection::park`].
-    pub fn park(&mut self) {
-        self.state.connection.park();
+    /// Frees the memory for compressing with takeover; see [`Connection::drop_send_window`].
+    pub fn drop_send_window(&mut self) {
+        self.state.connection.drop_send_window();
     }
 }

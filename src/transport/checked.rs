@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, IoSlice};
 
 /// The outcome of [`recv_checked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Received {
+pub(crate) enum RecvOutcome {
     /// This many bytes are at the start of the buffer; 0 only if the buffer is empty.
     Bytes(usize),
     /// The end of the stream.
@@ -27,16 +27,16 @@ pub(crate) enum Received {
 pub(crate) fn recv_checked<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,
     buffer: &mut [u8],
-) -> io::Result<Received> {
+) -> io::Result<RecvOutcome> {
     if buffer.is_empty() {
-        return Ok(Received::Bytes(0));
+        return Ok(RecvOutcome::Bytes(0));
     }
     loop {
         match transport.recv(buffer) {
-            Ok(n) if n > 0 && n <= buffer.len() => return Ok(Received::Bytes(n)),
+            Ok(n) if n > 0 && n <= buffer.len() => return Ok(RecvOutcome::Bytes(n)),
             outcome => match none_moved(outcome)? {
-                NoneMoved::Zero => return Ok(Received::End),
-                NoneMoved::WouldBlock => return Ok(Received::WouldBlock),
+                NoneMoved::Zero => return Ok(RecvOutcome::End),
+                NoneMoved::WouldBlock => return Ok(RecvOutcome::WouldBlock),
                 NoneMoved::Interrupted => {}
             },
         }
@@ -160,16 +160,16 @@ mod tests {
         }
     }
 
-    fn received(outcome: Result<usize, ErrorKind>) -> Result<Received, ErrorKind> {
+    fn received(outcome: Result<usize, ErrorKind>) -> Result<RecvOutcome, ErrorKind> {
         recv_checked(&mut Unlawful::new([outcome]), &mut [0; 4]).map_err(|error| error.kind())
     }
 
     #[test]
     fn bytes_the_end_and_no_bytes_are_distinguished() {
-        assert_eq!(received(Ok(1)), Ok(Received::Bytes(1)));
-        assert_eq!(received(Ok(4)), Ok(Received::Bytes(4)));
-        assert_eq!(received(Ok(0)), Ok(Received::End));
-        assert_eq!(received(Err(ErrorKind::WouldBlock)), Ok(Received::WouldBlock));
+        assert_eq!(received(Ok(1)), Ok(RecvOutcome::Bytes(1)));
+        assert_eq!(received(Ok(4)), Ok(RecvOutcome::Bytes(4)));
+        assert_eq!(received(Ok(0)), Ok(RecvOutcome::End));
+        assert_eq!(received(Err(ErrorKind::WouldBlock)), Ok(RecvOutcome::WouldBlock));
         assert_eq!(received(Err(ErrorKind::ConnectionReset)), Err(ErrorKind::ConnectionReset));
     }
 
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn an_empty_buffer_is_not_the_end_of_the_stream() {
         let mut unasked = Unlawful::new([Ok(0)]);
-        assert_eq!(recv_checked(&mut unasked, &mut []).unwrap(), Received::Bytes(0));
+        assert_eq!(recv_checked(&mut unasked, &mut []).unwrap(), RecvOutcome::Bytes(0));
         assert_eq!(unasked.0.len(), 1);
     }
 
@@ -213,7 +213,7 @@ mod tests {
         let interrupted = Err(ErrorKind::Interrupted);
         assert_eq!(sent([interrupted, interrupted, Ok(2)]), Ok(2));
         let mut transport = Unlawful::new([interrupted, Ok(1)]);
-        assert_eq!(recv_checked(&mut transport, &mut [0; 4]).unwrap(), Received::Bytes(1));
+        assert_eq!(recv_checked(&mut transport, &mut [0; 4]).unwrap(), RecvOutcome::Bytes(1));
     }
 
     #[test]

@@ -12,9 +12,8 @@ mod fd;
 #[cfg(all(unix, feature = "mio"))]
 mod mio;
 pub mod testing;
-pub use testing::{faulty, laws, memory, scripted};
 
-pub(crate) use checked::{Received, flush_checked, recv_checked, send_checked, send_vectored_checked};
+pub(crate) use checked::{RecvOutcome, flush_checked, recv_checked, send_checked, send_vectored_checked};
 
 use std::io::{self, IoSlice};
 

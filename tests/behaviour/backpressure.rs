@@ -9,17 +9,18 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 use websocket_stream::frame::Header;
 use websocket_stream::protocol::{Connection, Input, Output, Role};
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, CloseCode, Config, Deadline, Deadlines, Error, Event, Fault, IfFull, Interest, Limits, Message,
-    NonBlockingTransport, OpCode, PauseReading, Prepared, Ready, Scratch, SendError, Sent, Status,
+    Cause, CloseCode, Config, Error, Event, Fault, IfFull, Limits, Message, NonBlockingTransport, OpCode,
+    PauseReading, PreparedMessage, Ready, Scratch, SendError, Sent, State, Timeout, Timeouts, Wants,
     WebSocketStream,
 };
 
 fn with_limits(limits: Limits) -> Arc<Config> {
-    Arc::new(Config { limits, ..Config::default() })
+    Arc::new(Config::default().limits(limits))
 }
 
 /// The peer's end: decodes the bytes it receives.
@@ -102,7 +103,7 @@ fn the_bound_is_never_exceeded_and_accepted_messages_arrive_in_order() {
         let unsent = usize::from(unsent % 3000);
         let bound = unsent.max(Limits::CONTROL_ROOM);
         let (a, b) = memory::pair(usize::from(capacity));
-        let limits = Limits { unsent, pause_reading: PauseReading::Never, ..Limits::default() };
+        let limits = Limits::default().unsent(unsent).pause_reading(PauseReading::Never);
         let mut stream = WebSocketStream::with_config(a, role, with_limits(limits)).unwrap();
         let other = if server { Role::Client } else { Role::Server };
         let mut peer = Peer::new(b, other);
@@ -132,7 +133,7 @@ fn the_bound_is_never_exceeded_and_accepted_messages_arrive_in_order() {
                     Err(_) => refused = true,
                 },
                 Step::Close(n) => {
-                    let open = stream.status() == Status::Open;
+                    let open = stream.state() == State::Open;
                     let closed = stream.close(turn, CloseCode::NORMAL, &"r".repeat(n));
                     assert_eq!(closed.is_ok(), open, "a Close frame always fits");
                     closing = true;
@@ -158,8 +159,8 @@ fn the_bound_is_never_exceeded_and_accepted_messages_arrive_in_order() {
             drive(&mut stream, &mut scratch, |unsent| assert!(unsent <= bound, "{unsent} > {bound}"));
             assert!(stream.unsent() <= bound, "{} > {bound}", stream.unsent());
             // The ring buffer is no larger than the bound. The struct and one pong need a little more.
-            assert!(stream.held() <= bound + 1024, "{} held", stream.held());
-            closing |= stream.status() != Status::Open;
+            assert!(stream.heap_bytes() <= bound + 1024, "{} held", stream.heap_bytes());
+            closing |= stream.state() != State::Open;
         }
         // The peer reads again.
         for _ in 0..100_000 {
@@ -187,7 +188,7 @@ fn the_bound_is_never_exceeded_and_accepted_messages_arrive_in_order() {
     }
     fn drive(stream: &mut WebSocketStream<MemoryStream>, scratch: &mut Scratch, unsent: impl Fn(usize)) {
         let _ = stream
-            .drive(&mut scratch.at(0), Ready::ALL, |_, out| {
+            .drive(&mut scratch.at(0), Ready::UNKNOWN, |_, out| {
                 unsent(out.unsent());
                 Ok(())
             })
@@ -205,9 +206,9 @@ fn a_close_frame_fits_behind_pings_and_a_pong_with_the_smallest_bound() {
             for way in 0..4 {
                 let bound = unsent.max(Limits::CONTROL_ROOM);
                 let (a, b) = memory::pair(1);
-                let limits = Limits { unsent, pause_reading: PauseReading::Never, ..Limits::default() };
-                let deadlines = Deadlines { unsent: Some(1), ..Deadlines::default() };
-                let config = Arc::new(Config { limits, deadlines, ..Config::default() });
+                let limits = Limits::default().unsent(unsent).pause_reading(PauseReading::Never);
+                let timeouts = Timeouts::default().write(Duration::from_millis(1));
+                let config = Arc::new(Config::default().limits(limits).timeouts(timeouts));
                 let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
                 let mut scratch = Scratch::new();
                 let (mut sent, mut pings) = (0, 0);
@@ -249,7 +250,7 @@ fn a_close_frame_fits_behind_pings_and_a_pong_with_the_smallest_bound() {
                     assert!(stream.unsent() <= bound);
                 }
                 step(&mut stream, None, Ready::NONE, if way == 3 { 11 } else { 10 });
-                assert_ne!(stream.status(), Status::Open);
+                assert_ne!(stream.state(), State::Open);
                 while stream.unsent() > 0 {
                     peer.take(1);
                     let _ = stream.drive(&mut Scratch::new().at(11), Ready::WRITABLE, |_, _| Ok(())).unwrap();
@@ -269,7 +270,7 @@ fn a_peer_that_never_reads_costs_at_most_the_bound() {
     for role in [Role::Server, Role::Client] {
         let unsent = 100_000;
         let (a, _b) = memory::pair(1000);
-        let config = with_limits(Limits { unsent, ..Limits::default() });
+        let config = with_limits(Limits::default().unsent(unsent));
         let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
         let mut scratch = Scratch::new();
         let mut accepted = 0;
@@ -278,7 +279,7 @@ fn a_peer_that_never_reads_costs_at_most_the_bound() {
                 Ok(_) => accepted += 1,
                 Err(error) => assert!(matches!(error, Error::Send(SendError::Full))),
             }
-            assert!(stream.unsent() <= unsent && stream.held() <= unsent + 1024);
+            assert!(stream.unsent() <= unsent && stream.heap_bytes() <= unsent + 1024);
         }
         assert!((95..=101).contains(&accepted), "{accepted}");
     }
@@ -288,7 +289,7 @@ fn a_peer_that_never_reads_costs_at_most_the_bound() {
 fn a_refused_fragment_leaves_no_trace_and_can_be_sent_again() {
     for role in [Role::Server, Role::Client] {
         let (a, b) = memory::pair(1 << 20);
-        let config = with_limits(Limits { unsent: 10_000, ..Limits::default() });
+        let config = with_limits(Limits::default().unsent(10_000));
         let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
         let mut scratch = Scratch::new();
         let other = if role == Role::Server { Role::Client } else { Role::Server };
@@ -328,7 +329,7 @@ fn a_message_longer_than_the_bound_is_refused_whole_and_can_be_sent_in_fragments
     const LONGEST: usize = UNSENT - Limits::CONTROL_ROOM - 14;
     for role in [Role::Server, Role::Client] {
         let (a, b) = memory::pair(1 << 20);
-        let config = with_limits(Limits { unsent: UNSENT, ..Limits::default() });
+        let config = with_limits(Limits::default().unsent(UNSENT));
         let mut stream = WebSocketStream::with_config(a, role, config).unwrap();
         let mut scratch = Scratch::new();
         let other = if role == Role::Server { Role::Client } else { Role::Server };
@@ -336,7 +337,7 @@ fn a_message_longer_than_the_bound_is_refused_whole_and_can_be_sent_in_fragments
         let message = [7; LONGEST + 1];
         let refused = stream.send(&mut scratch.at(0), &message);
         assert!(matches!(refused, Err(Error::Send(SendError::TooLong))), "{refused:?}");
-        let prepared = Prepared::new(&message);
+        let prepared = PreparedMessage::new(&message);
         let refused = stream.send_prepared(&mut scratch.at(0), &prepared, IfFull::Drop);
         assert!(matches!(refused, Err(Error::Send(SendError::TooLong))), "{refused:?}");
         assert_eq!(stream.send(&mut scratch.at(0), &message[1..]).unwrap(), Sent::Written);
@@ -354,7 +355,7 @@ fn a_message_longer_than_the_bound_is_refused_whole_and_can_be_sent_in_fragments
 #[test]
 fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
     let (a, mut peer) = memory::pair(1 << 16);
-    let config = with_limits(Limits { pause_reading: PauseReading::Never, ..Limits::default() });
+    let config = with_limits(Limits::default().pause_reading(PauseReading::Never));
     let mut stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
     let mut scratch = Scratch::new();
     // Some bytes are already unsent, because the peer does not take them.
@@ -373,7 +374,7 @@ fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
         assert_eq!(peer.send(&batch).unwrap(), batch.len());
         while peer_unread(&mut stream, &mut scratch) {}
         assert_eq!(stream.unsent(), before + 6);
-        assert!(stream.held() < before + 4096);
+        assert!(stream.heap_bytes() < before + 4096);
     }
     // When the peer reads again, it receives the newest pong.
     let mut received = Vec::new();
@@ -408,7 +409,7 @@ fn the_newest_pong_waits_until_a_slow_transport_takes_all_bytes_before_it() {
             pings += 1;
             peer.send(&frame_to(Role::Server, 0x80 | 9, &[pings])).unwrap();
         }
-        let _ = stream.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap();
+        let _ = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |_, _| Ok(())).unwrap();
         assert!(pings == 0 || stream.unsent() <= 1004 + 3);
     }
     assert!(pings > 10);
@@ -421,7 +422,7 @@ fn the_newest_pong_waits_until_a_slow_transport_takes_all_bytes_before_it() {
 const MESSAGE: usize = 50_000;
 
 /// Drives an end that echoes. A refused echo is an error.
-fn echo(stream: &mut WebSocketStream<MemoryStream>, scratch: &mut Scratch, ready: Ready) -> Interest {
+fn echo(stream: &mut WebSocketStream<MemoryStream>, scratch: &mut Scratch, ready: Ready) -> Wants {
     stream
         .drive(&mut scratch.at(0), ready, |event, out| match event {
             Event::Message(message) => out.send(message),
@@ -435,12 +436,8 @@ fn an_echo_server_that_pauses_reading_refuses_nothing_and_loses_no_wake_up() {
     fn prop(sizes: Vec<u16>, pause: u16, capacity: u16, edge: bool) {
         let pause = usize::from(pause);
         let unsent = pause + MESSAGE + Limits::CONTROL_ROOM + 14;
-        let limits = Limits {
-            unsent,
-            message: MESSAGE,
-            pause_reading: PauseReading::Above(pause),
-            ..Limits::default()
-        };
+        let limits =
+            Limits::default().unsent(unsent).message(MESSAGE).pause_reading(PauseReading::Above(pause));
         let (a, b) = memory::pair(usize::from(capacity) + 1);
         let mut server = WebSocketStream::with_config(a, Role::Server, with_limits(limits)).unwrap();
         let mut scratch = Scratch::new();
@@ -455,7 +452,7 @@ fn an_echo_server_that_pauses_reading_refuses_nothing_and_loses_no_wake_up() {
             expected.push(payload);
         }
         // The peer sends everything before it reads anything, as far as the server allows.
-        let mut interest = echo(&mut server, &mut scratch, Ready::ALL);
+        let mut wants = echo(&mut server, &mut scratch, Ready::UNKNOWN);
         let (mut readable, mut writable) = (false, false);
         for round in 0.. {
             let before = (peer.transport.unread(), server.get_ref().unread());
@@ -471,12 +468,12 @@ fn an_echo_server_that_pauses_reading_refuses_nothing_and_loses_no_wake_up() {
             readable |= arrived;
             writable |= room;
             if !edge {
-                readable = interest.readable && server.get_ref().is_readable();
-                writable = interest.writable && server.get_ref().is_writable();
+                readable = wants.read && server.get_ref().is_readable();
+                writable = wants.write && server.get_ref().is_writable();
             }
-            if readable || writable || interest.again {
-                let ready = Ready { readable: readable || interest.again, writable, closed: false };
-                interest = echo(&mut server, &mut scratch, ready);
+            if readable || writable || wants.again {
+                let ready = Ready { readable: readable || wants.again, writable, closed: false };
+                wants = echo(&mut server, &mut scratch, ready);
                 (readable, writable) = (false, false);
             }
             assert!(server.unsent() <= unsent, "{}", server.unsent());
@@ -486,7 +483,7 @@ fn an_echo_server_that_pauses_reading_refuses_nothing_and_loses_no_wake_up() {
             assert!(round < 1_000_000, "the echo makes no progress");
         }
         assert_eq!(peer.messages, expected);
-        assert_eq!(server.held(), 0);
+        assert_eq!(server.heap_bytes(), 0);
     }
     let mut tests = QuickCheck::new().rng(Gen::new(20)).tests(60);
     tests.quickcheck(prop as fn(Vec<u16>, u16, u16, bool));
@@ -494,25 +491,25 @@ fn an_echo_server_that_pauses_reading_refuses_nothing_and_loses_no_wake_up() {
 
 #[test]
 fn input_that_arrives_during_a_pause_is_received_after_the_unsent_bytes_are_sent() {
-    let limits = Limits { pause_reading: PauseReading::Above(10), ..Limits::default() };
+    let limits = Limits::default().pause_reading(PauseReading::Above(10));
     let (a, mut peer) = memory::pair(1000);
     let mut server = WebSocketStream::with_config(a, Role::Server, with_limits(limits)).unwrap();
     let mut scratch = Scratch::new();
     let message = frame_to(Role::Server, 0x80 | 0x2, &[7; 125]);
     peer.send(&message.repeat(7)).unwrap();
-    assert!(echo(&mut server, &mut scratch, Ready::READABLE).readable);
+    assert!(echo(&mut server, &mut scratch, Ready::READABLE).read);
     // Part of the eighth echo is sent. There is nothing more to receive.
     peer.send(&message).unwrap();
-    let interest = echo(&mut server, &mut scratch, Ready::READABLE);
-    assert!(!interest.readable && interest.writable && !interest.again && server.unsent() > 10);
+    let wants = echo(&mut server, &mut scratch, Ready::READABLE);
+    assert!(!wants.read && wants.write && !wants.again && server.unsent() > 10);
     // An edge-triggered poller reports this message now and not again, while the server is paused.
     peer.send(&frame_to(Role::Server, 0x80 | 0x2, b"last")).unwrap();
     let mut heard = vec![0; 8 * 127 + 6];
     let (first, rest) = heard.split_at_mut(1000);
     assert_eq!(peer.recv(first).unwrap(), 1000);
-    let mut interest = echo(&mut server, &mut scratch, Ready::WRITABLE);
-    while interest.again {
-        interest = echo(&mut server, &mut scratch, Ready::READABLE);
+    let mut wants = echo(&mut server, &mut scratch, Ready::WRITABLE);
+    while wants.again {
+        wants = echo(&mut server, &mut scratch, Ready::READABLE);
     }
     assert_eq!(peer.recv(rest).unwrap(), rest.len());
     assert!(heard.ends_with(b"\x82\x04last"));
@@ -537,35 +534,35 @@ fn by_default_a_server_pauses_above_64_kib_and_a_client_never() {
         let mut scratch = Scratch::new();
         stream.send(&mut scratch.at(0), &message(role, unsent)[..]).unwrap();
         assert_eq!(stream.unsent(), unsent);
-        let interest = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
-        assert_eq!(interest.readable, !pauses, "{role:?} {unsent}");
+        let wants = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
+        assert_eq!(wants.read, !pauses, "{role:?} {unsent}");
     }
     // Half of `unsent` is less than 64 KiB.
-    let limits = Limits { unsent: Limits::CONTROL_ROOM + 1000, ..Limits::default() };
+    let limits = Limits::default().unsent(Limits::CONTROL_ROOM + 1000);
     for (unsent, pauses) in [(500, false), (501, true)] {
         let (a, _b) = memory::pair(0);
         let mut stream = WebSocketStream::with_config(a, Role::Server, with_limits(limits.clone())).unwrap();
         let mut scratch = Scratch::new();
         stream.send(&mut scratch.at(0), &message(Role::Server, unsent)[..]).unwrap();
         assert_eq!(stream.unsent(), unsent);
-        let interest = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
-        assert_eq!(interest.readable, !pauses, "{unsent}");
+        let wants = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
+        assert_eq!(wants.read, !pauses, "{unsent}");
     }
 }
 
 #[test]
 fn two_ends_that_both_pause_reading_wait_for_each_other_until_a_deadline() {
-    let end = |transport, role, unsent| {
-        let limits = Limits { pause_reading: PauseReading::Above(1000), ..Limits::default() };
-        let deadlines = Deadlines { unsent, ..Deadlines::default() };
+    let end = |transport, role, unsent: Option<Duration>| {
+        let limits = Limits::default().pause_reading(PauseReading::Above(1000));
+        let timeouts = Timeouts::default().write(unsent);
         WebSocketStream::with_config(
             transport,
             role,
-            Arc::new(Config { limits, deadlines, ..Config::default() }),
+            Arc::new(Config::default().limits(limits).timeouts(timeouts)),
         )
         .unwrap()
     };
-    for (unsent, stand_still) in [(None, true), (Some(60_000), false)] {
+    for (unsent, stand_still) in [(None, true), (Some(Duration::from_secs(60)), false)] {
         let (a, b) = memory::pair(4096);
         let mut ends = [end(a, Role::Server, unsent), end(b, Role::Client, unsent)];
         let mut scratch = Scratch::new();
@@ -575,15 +572,15 @@ fn two_ends_that_both_pause_reading_wait_for_each_other_until_a_deadline() {
         }
         for now in (0..200_000).step_by(100) {
             for end in &mut ends {
-                let _ = end.drive(&mut scratch.at(now), Ready::ALL, |_, _| Ok(())).unwrap();
+                let _ = end.drive(&mut scratch.at(now), Ready::UNKNOWN, |_, _| Ok(())).unwrap();
             }
         }
         for end in &ends {
             match stand_still {
-                true => assert_eq!((end.status(), end.unsent() > 15_000), (Status::Open, true)),
-                false => match end.status() {
-                    Status::Over(end) => {
-                        assert!(matches!(end.cause, Cause::Deadline(Deadline::Unsent) | Cause::Handshake))
+                true => assert_eq!((end.state(), end.unsent() > 15_000), (State::Open, true)),
+                false => match end.state() {
+                    State::Closed(end) => {
+                        assert!(matches!(end.cause, Cause::Timeout(Timeout::Write) | Cause::Handshake))
                     }
                     other => panic!("{other:?}"),
                 },
@@ -599,7 +596,7 @@ fn two_ends_that_both_pause_reading_wait_for_each_other_until_a_deadline() {
     }
     for _ in 0..100 {
         for end in &mut ends {
-            let _ = end.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap();
+            let _ = end.drive(&mut scratch.at(0), Ready::UNKNOWN, |_, _| Ok(())).unwrap();
         }
     }
     assert_eq!((ends[0].unsent(), ends[1].unsent()), (0, 0));
@@ -640,17 +637,17 @@ fn the_last_frames_are_not_lost_to_a_reset() {
         if bytes.is_empty() && !std::mem::replace(&mut all_sent, true) {
             peer.shutdown(std::net::Shutdown::Write).unwrap();
         }
-        let interest = server
-            .drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
+        let wants = server
+            .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| match event {
                 Event::Message(message) => out.send(message),
-                Event::End(told) => {
+                Event::Closed(told) => {
                     end = Some(told);
                     Ok(())
                 }
                 _ => Ok(()),
             })
             .unwrap();
-        over = interest.over;
+        over = wants.closed;
     }
     assert_eq!(end.map(|end| end.cause), Some(Cause::Fault(Fault::ReservedOpcode)));
     // The server is dropped after draining its input: the peer reads a complete stream with a clean end.
@@ -688,8 +685,8 @@ fn a_tcp_peer_that_pauses_and_resumes_receives_everything_in_order() {
     while !received.ends_with(b"\x88\x02\x03\xe8") {
         rounds += 1;
         assert!(rounds < MANY, "it never ends");
-        let interest = server.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
-        let to_send = if interest.writable { PollFlags::OUT } else { PollFlags::empty() };
+        let wants = server.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
+        let to_send = if wants.write { PollFlags::OUT } else { PollFlags::empty() };
         wait([(server.get_ref(), to_send), (&peer, PollFlags::IN)]);
         match peer.read(&mut buffer) {
             Ok(0) => break,
@@ -702,7 +699,7 @@ fn a_tcp_peer_that_pauses_and_resumes_receives_everything_in_order() {
     for (index, message) in (0_u32..).zip(received.chunks(frame)).take(usize::try_from(accepted).unwrap()) {
         assert_eq!(message[4..8], index.to_be_bytes());
     }
-    assert_eq!((server.unsent(), server.held()), (0, 0));
+    assert_eq!((server.unsent(), server.heap_bytes()), (0, 0));
 }
 
 #[test]
@@ -743,7 +740,7 @@ fn without_a_socket_the_newest_pong_waits_behind_bytes_that_were_not_taken() {
 fn unblocked_pongs_are_queued_up_to_the_exact_bound_and_then_only_the_newest_waits() {
     let pong = |payload: &[u8]| frame_to(Role::Client, 0x80 | 0xA, payload);
     for (room, queued) in [(0, 1), (126, 1), (127, 1), (253, 1), (254, 2), (1015, 7), (1016, 8), (1017, 8)] {
-        let config = with_limits(Limits { unsent: Limits::CONTROL_ROOM + room, ..Limits::default() });
+        let config = with_limits(Limits::default().unsent(Limits::CONTROL_ROOM + room));
         let mut server = Connection::with_config(Role::Server, config);
         let (mut input, mut output) = (Input::default(), Output::new());
         for n in 0..20 {
@@ -772,13 +769,13 @@ fn unsent_bytes_as_long_as_the_pending_pong_are_kept_with_it() {
     let ping = b"\x89\x84\0\0\0\0ping";
     peer.send(&[ping.as_slice(), ping].concat()).unwrap();
     let mut first = true;
-    let interest = server
+    let wants = server
         .drive(&mut scratch.at(0), Ready::READABLE, |_, out| match std::mem::take(&mut first) {
             true => out.send(&message),
             false => Ok(()),
         })
         .unwrap();
-    assert!(interest.writable);
+    assert!(wants.write);
     // The second pong also has six bytes.
     assert_eq!(server.unsent(), 6 + 6);
     let (mut sent, mut buffer) = (Vec::<u8>::new(), [0; 5000]);

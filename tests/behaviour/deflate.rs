@@ -3,14 +3,16 @@
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
 use std::sync::Arc;
-use websocket_stream::deflate::{Agreed, Context, Deflate, Deflaters, History, Takeover, WindowBits};
+use std::time::Duration;
+use websocket_stream::deflate::{Context, Deflate, DeflateParams, Deflaters, Window, WindowBits};
 use websocket_stream::frame::{Decoded, Header, MAX_HEADER_SIZE, mask};
 use websocket_stream::handshake::{ClientRequest, Response, ResponseFault};
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, ClientOpening, Config, End, Fault, IfFull, Limits, Message, NonBlockingTransport, OpCode,
-    OpeningError, Prepared, Progress, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
+    Cause, ClientOpening, Closed, Config, Fault, IfFull, Limits, Message, NonBlockingTransport, OpCode,
+    OpeningError, PreparedMessage, Progress, Ready, Scratch, SendError, ServerOpening, State,
+    WebSocketStream,
 };
 
 /// RSV1, as a bit of [`Header::rsv`].
@@ -20,17 +22,17 @@ fn bits(bits: u8) -> WindowBits {
     WindowBits::new(bits).unwrap()
 }
 
-fn both(bits: u8, takeover: bool) -> Agreed {
+fn both(bits: u8, takeover: bool) -> DeflateParams {
     let context = Context::new(WindowBits::new(bits).unwrap(), takeover);
-    Agreed { server: context, client: context }
+    DeflateParams { server: context, client: context }
 }
 
 fn config(limits: Limits, threshold: usize) -> Arc<Config> {
-    let deflate = Some(Deflate { threshold, ..Deflate::default() });
-    Arc::new(Config { limits, deflate, ..Config::default() })
+    let deflate = Some(Deflate::default().threshold(threshold));
+    Arc::new(Config::default().limits(limits).deflate(deflate))
 }
 
-fn server(agreed: Agreed) -> Connection {
+fn server(agreed: DeflateParams) -> Connection {
     Connection::with_config(Role::Server, config(Limits::default(), 0)).with_deflate(agreed)
 }
 
@@ -57,9 +59,9 @@ fn receive(connection: &mut Connection, bytes: &[u8]) -> (Vec<String>, Option<Fa
     while let Some(event) = connection.receive(&mut input, &mut output) {
         events.push(format!("{event:?}"));
     }
-    let fault = match connection.status() {
-        Status::Finishing(End { cause: Cause::Fault(fault), .. }) => Some(fault),
-        Status::Open => None,
+    let fault = match connection.state() {
+        State::Draining(Closed { cause: Cause::Fault(fault), .. }) => Some(fault),
+        State::Open => None,
         other => panic!("{other:?}"),
     };
     (events, fault)
@@ -90,7 +92,7 @@ fn compressed_messages_arrive_whole_and_in_fragments_with_control_frames_between
         let events = receive(&mut connection, &bytes.concat());
         assert_eq!(events, (vec![ping.clone(), expected.clone()], None), "cut at {cut}");
     }
-    assert_eq!(connection.held(), 0);
+    assert_eq!(connection.heap_bytes(), 0);
 }
 
 #[test]
@@ -183,7 +185,7 @@ fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
         block
     };
     let bomb = block.repeat((6 << 20) / block.len());
-    let limits = Limits { message: 8 << 20, frame: 8 << 20, ..Limits::default() };
+    let limits = Limits::default().message(8 << 20).frame(8 << 20);
     for piece in [usize::MAX, 100_000] {
         // The client receives, so nothing is masked.
         let mut connection =
@@ -192,7 +194,7 @@ fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
         let bytes = crate::framed::fragments(first, &bomb, piece);
         let (events, fault) = receive(&mut connection, &bytes);
         assert_eq!((events.len(), fault), (0, Some(Fault::MessageTooLong)));
-        assert_eq!(connection.held(), 0);
+        assert_eq!(connection.heap_bytes(), 0);
     }
     assert_eq!(Fault::MessageTooLong.close_code().get(), 1009);
 }
@@ -217,7 +219,7 @@ fn an_error_in_the_first_chunk_is_found_at_its_last_byte_or_with_the_message() {
 
 #[test]
 fn empty_blocks_end_at_the_limit() {
-    let limits = Limits { message: 100_000, ..Limits::default() };
+    let limits = Limits::default().message(100_000);
     let mut connection =
         Connection::with_config(Role::Server, config(limits, 0)).with_deflate(both(15, false));
     let blocks = [0x00, 0x00, 0x00, 0xFF, 0xFF].repeat(2_000);
@@ -232,7 +234,7 @@ fn empty_blocks_end_at_the_limit() {
 
 #[test]
 fn refused_and_uncompressed_messages_leave_no_trace_in_the_window() {
-    let limits = Limits { unsent: 4096, ..Limits::default() };
+    let limits = Limits::default().unsent(4096);
     let mut server = Connection::with_config(Role::Server, config(limits, 16)).with_deflate(both(15, true));
     let mut client = Connection::new(Role::Client).with_deflate(both(15, true));
     let text = |n: usize| format!("message {n} of many, {}", "and again ".repeat(20 + n % 7));
@@ -266,8 +268,8 @@ fn refused_and_uncompressed_messages_leave_no_trace_in_the_window() {
         }
         assert_eq!(heard, accepted);
         if n == 100 {
-            server.park();
-            assert_eq!(server.held(), 0);
+            server.drop_send_window();
+            assert_eq!(server.heap_bytes(), 0);
         }
     }
     assert!(refused > 20, "{refused}");
@@ -276,7 +278,7 @@ fn refused_and_uncompressed_messages_leave_no_trace_in_the_window() {
 #[test]
 fn a_message_to_compress_fits_if_its_longest_compressed_form_fits() {
     const ROOM: usize = 1000;
-    let limits = Limits { unsent: Limits::CONTROL_ROOM + MAX_HEADER_SIZE + ROOM, ..Limits::default() };
+    let limits = Limits::default().unsent(Limits::CONTROL_ROOM + MAX_HEADER_SIZE + ROOM);
     let begin =
         || Connection::with_config(Role::Server, config(limits.clone(), 0)).with_deflate(both(15, true));
     let payload = vec![b'a'; ROOM + 1];
@@ -388,7 +390,7 @@ fn fragments_are_compressed_if_the_first_one_is() {
             assert_eq!(data[2].1 == 905, !takeover || round == 0, "{data:?}");
         }
         if !takeover {
-            assert_eq!(server.held(), 0);
+            assert_eq!(server.heap_bytes(), 0);
         }
     }
     // A first fragment that is not worth compressing, or would grow, leaves the whole message uncompressed.
@@ -400,7 +402,7 @@ fn fragments_are_compressed_if_the_first_one_is() {
         server.send_fragment(OpCode::Continuation, text.as_bytes(), true, &mut output).unwrap();
         let (headers, messages) = heard(&output, &mut client);
         assert_eq!(headers, [(0, first.len() as u64), (0, text.len() as u64)]);
-        assert_eq!((messages, server.held()), (vec![[first, text.as_bytes()].concat()], 0));
+        assert_eq!((messages, server.heap_bytes()), (vec![[first, text.as_bytes()].concat()], 0));
     }
 }
 
@@ -426,9 +428,9 @@ fn a_connection_may_be_parked_between_two_fragments() {
         let mut output = output();
         let text = "fragment after fragment ".repeat(10);
         server.send_fragment(OpCode::Text, text.as_bytes(), false, &mut output).unwrap();
-        server.park();
+        server.drop_send_window();
         server.send_fragment(OpCode::Continuation, text.as_bytes(), false, &mut output).unwrap();
-        server.park();
+        server.drop_send_window();
         server.send_fragment(OpCode::Continuation, text.as_bytes(), true, &mut output).unwrap();
         server.send(Message::Text(&text), &mut output).unwrap();
         let (headers, messages) = heard(&output, &mut client);
@@ -441,7 +443,7 @@ fn a_connection_may_be_parked_between_two_fragments() {
 fn idle_connections_hold_no_memory_and_used_ones_hold_their_window_until_parked() {
     let message = "all that a connection remembers ".repeat(3000);
     let unused: Vec<Connection> = (0..10_000).map(|_| server(both(15, true))).collect();
-    assert_eq!(unused.iter().map(Connection::held).sum::<usize>(), 0);
+    assert_eq!(unused.iter().map(Connection::heap_bytes).sum::<usize>(), 0);
 
     for window in 8..=15 {
         let agreed = both(window, true);
@@ -456,33 +458,33 @@ fn idle_connections_hold_no_memory_and_used_ones_hold_their_window_until_parked(
         while let Some(event) = connection.receive(&mut input, &mut out) {
             assert_eq!(event, Event::Message(Message::Text(&message)));
         }
-        let receiving = connection.held();
+        let receiving = connection.heap_bytes();
         // As documented.
         let own = bits(window).size().max(512);
         let beside = if cfg!(target_pointer_width = "64") { 88 } else { 48 };
         assert_eq!(receiving, own + beside);
         out.set_now(1000);
         connection.send(Message::Text(&message), &mut out).unwrap();
-        assert_eq!(connection.held(), receiving + own);
+        assert_eq!(connection.heap_bytes(), receiving + own);
         // On request, or after a time.
         let due = connection.next_deadline(1000).expect("a time to park");
         assert_eq!(due, 61_000);
         out.set_now(due - 1);
         assert_eq!(connection.on_deadline(&mut out), None);
-        assert!(connection.held() > receiving);
+        assert!(connection.heap_bytes() > receiving);
         out.set_now(due);
         assert_eq!(connection.on_deadline(&mut out), None);
-        assert_eq!((connection.held(), connection.next_deadline(due)), (receiving, None));
+        assert_eq!((connection.heap_bytes(), connection.next_deadline(due)), (receiving, None));
         connection.send(Message::Text(&message), &mut out).unwrap();
-        connection.park();
-        assert_eq!(connection.held(), receiving);
+        connection.drop_send_window();
+        assert_eq!(connection.heap_bytes(), receiving);
     }
     // Without takeover, no memory is kept at all.
     let mut alone = server(both(15, false));
     alone.send(Message::Text(&message), &mut output()).unwrap();
     let (events, _) =
         receive(&mut alone, &frame(OpCode::Text, true, COMPRESSED, &compressed(message.as_bytes())));
-    assert_eq!((events.len(), alone.held()), (1, 0));
+    assert_eq!((events.len(), alone.heap_bytes()), (1, 0));
 }
 
 #[test]
@@ -492,22 +494,22 @@ fn without_a_known_time_a_connection_is_parked_after_the_next_call_with_a_time()
     assert_eq!(connection.next_deadline(1000), Some(61_000));
     out.set_now(2000);
     assert_eq!(connection.on_deadline(&mut out), None);
-    assert!(connection.held() > 0);
+    assert!(connection.heap_bytes() > 0);
     assert_eq!(connection.next_deadline(5000), Some(62_000));
     out.set_now(62_000);
-    assert_eq!((connection.on_deadline(&mut out), connection.held()), (None, 0));
+    assert_eq!((connection.on_deadline(&mut out), connection.heap_bytes()), (None, 0));
 }
 
 /// Returns whether a server with this setting for `receive` can read the second message of a client that
 /// sends this offer, and that compresses with context takeover and its full window regardless of the server's
 /// answer.
-fn gets_second_message(receive: Takeover, offer: &[(&str, Option<&str>)]) -> bool {
-    let policy = Deflate { receive, ..Deflate::default() };
-    let mut connection = server(policy.accept([offer.iter().copied()]).unwrap().agreed());
+fn gets_second_message(receive: Option<WindowBits>, offer: &[(&str, Option<&str>)]) -> bool {
+    let policy = Deflate::default().receive_window(receive);
+    let mut connection = server(policy.accept([offer.iter().copied()]).unwrap().params());
     // The second message repeats the beginning of the first, which is beyond the reach of a small window.
     let noise: String = (0..6_000_u32).map(|n| char::from_u32(33 + n * n % 7_919 % 89).unwrap()).collect();
     let messages = [&noise[..], &noise[..200]];
-    let (mut deflaters, mut history) = (Deflaters::new(), History::new(WindowBits::MAX));
+    let (mut deflaters, mut history) = (Deflaters::new(), Window::new(WindowBits::MAX));
     for (index, message) in messages.into_iter().enumerate() {
         let payload = deflaters.deflate_after(message.as_bytes(), &mut history, 9).unwrap();
         let (events, fault) = self::receive(&mut connection, &frame(OpCode::Text, true, COMPRESSED, payload));
@@ -525,15 +527,15 @@ fn gets_second_message(receive: Takeover, offer: &[(&str, Option<&str>)]) -> boo
 fn only_a_full_receive_window_serves_a_client_that_keeps_its_context_against_the_agreement() {
     let (bare, browser): (&[_], &[_]) = (&[], &[("client_max_window_bits", None)]);
     for offer in [bare, browser] {
-        assert!(gets_second_message(Takeover::FULL, offer));
-        assert!(!gets_second_message(Takeover::No, offer));
+        assert!(gets_second_message(Some(WindowBits::MAX), offer));
+        assert!(!gets_second_message(None, offer));
         // A client that does not offer to limit its window is asked for no takeover; other clients ignore the
         // limit.
         for small in 8..=12 {
-            assert!(!gets_second_message(Takeover::UpTo(bits(small)), offer), "{small}");
+            assert!(!gets_second_message(Some(bits(small)), offer), "{small}");
         }
     }
-    assert!(!gets_second_message(Takeover::UpTo(bits(14)), bare));
+    assert!(!gets_second_message(Some(bits(14)), bare));
 }
 
 /// Returns both ends after an opening handshake, or its error.
@@ -542,7 +544,7 @@ fn open(
     client: Option<Deflate>,
     answer: &Response,
 ) -> Result<(WebSocketStream<MemoryStream>, WebSocketStream<MemoryStream>), OpeningError> {
-    let config = |deflate| Arc::new(Config { deflate, ..Config::default() });
+    let config = |deflate| Arc::new(Config::default().deflate(deflate));
     let (a, b) = memory::pair(1 << 20);
     let mut scratch = Scratch::new();
     let mut server = ServerOpening::with_config(a, config(server)).unwrap();
@@ -559,7 +561,7 @@ fn open(
 #[test]
 fn openings_agree_on_compression_if_both_ends_want_it() {
     let no = Deflate::default();
-    let full = Deflate { send: Takeover::FULL, receive: Takeover::FULL, ..no };
+    let full = no.send_window(WindowBits::MAX).receive_window(WindowBits::MAX);
     for (server, client, agreed) in [
         (Some(no), Some(no), true),
         (Some(full), Some(no), true),
@@ -585,17 +587,12 @@ fn openings_agree_on_compression_if_both_ends_want_it() {
 /// Tornado sends this answer: it ignores parameters without a value.
 #[test]
 fn an_answer_that_lacks_a_requested_parameter_names_the_parameter() {
-    let policy = |receive| Some(Deflate { receive, ..Deflate::default() });
-    let small = policy(Takeover::UpTo(bits(10)));
+    let policy = |receive| Some(Deflate::default().receive_window(receive));
+    let small = policy(Some(bits(10)));
     let (alone, window) = ("server_no_context_takeover", "server_max_window_bits");
     for (client, answer, fault, names) in [
-        (policy(Takeover::No), "permessage-deflate", ResponseFault::ContextTakeover, alone),
-        (
-            policy(Takeover::No),
-            "permessage-deflate; server_max_window_bits=9",
-            ResponseFault::ContextTakeover,
-            alone,
-        ),
+        (policy(None), "permessage-deflate", ResponseFault::ContextTakeover, alone),
+        (policy(None), "permessage-deflate; server_max_window_bits=9", ResponseFault::ContextTakeover, alone),
         (small, "permessage-deflate", ResponseFault::WindowBits, window),
         (small, "permessage-deflate; server_max_window_bits=11", ResponseFault::WindowBits, window),
         (small, "permessage-deflate; x", ResponseFault::ExtensionParams, "illegal"),
@@ -611,11 +608,11 @@ fn an_answer_that_lacks_a_requested_parameter_names_the_parameter() {
 fn a_message_compressed_once_is_sent_to_each_connection_in_a_form_that_it_can_read() {
     let news = "news for all who listen, ".repeat(40);
     let mut scratch = Scratch::new();
-    let prepared = Prepared::compressed(&mut scratch.at(0), &*news, &Deflate::default());
+    let prepared = PreparedMessage::compressed(&mut scratch.at(0), &*news, &Deflate::default());
     assert_eq!((prepared.payload(), prepared.is_text()), (news.as_bytes(), true));
     let window = |window| {
-        let takeover = Takeover::UpTo(bits(window));
-        Some(Deflate { send: takeover, receive: takeover, ..Deflate::default() })
+        let takeover = Some(bits(window));
+        Some(Deflate::default().send_window(takeover).receive_window(takeover))
     };
     for (policy, compressed) in [
         (None, false),
@@ -645,11 +642,11 @@ fn a_message_compressed_once_is_sent_to_each_connection_in_a_form_that_it_can_re
     // If only such messages are sent, no context is kept.
     let (mut server, mut client) = open(window(15), window(15), &Response::accept()).unwrap();
     server.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
-    assert_eq!((client.read().unwrap().1, server.held()), (news.into_bytes(), 0));
+    assert_eq!((client.read().unwrap().1, server.heap_bytes()), (news.into_bytes(), 0));
     // A message that would not get smaller, or is not worth it, is not compressed.
     for message in ["short", &String::from_utf8((0x20..0x7F).collect()).unwrap()] {
-        let policy = Deflate { threshold: 6, ..Deflate::default() };
-        let prepared = Prepared::compressed(&mut scratch.at(0), message, &policy);
+        let policy = Deflate::default().threshold(6);
+        let prepared = PreparedMessage::compressed(&mut scratch.at(0), message, &policy);
         server.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
         assert_eq!(client.get_ref().unread(), 2 + message.len());
         assert_eq!(client.read().unwrap().1, message.as_bytes());
@@ -670,7 +667,7 @@ fn work_in_one_call_counts_what_is_inflated() {
     let mut heard = 0;
     loop {
         let mut now = 0;
-        let interest = server
+        let wants = server
             .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
                 assert_eq!(event, Event::Message(Message::Text(&message)));
                 now += 1;
@@ -679,19 +676,19 @@ fn work_in_one_call_counts_what_is_inflated() {
             .unwrap();
         assert!(now <= 1, "{now}");
         (calls, heard) = (calls + 1, heard + now);
-        if !interest.again {
+        if !wants.again {
             break;
         }
     }
     assert!(calls >= 5);
-    assert_eq!((heard, server.held()), (5, 0));
+    assert_eq!((heard, server.heap_bytes()), (5, 0));
 }
 
 #[test]
 fn a_stream_that_only_receives_is_parked_in_time() {
     let (a, mut peer) = memory::pair(1 << 16);
-    let deflate = Some(Deflate { threshold: 0, idle: Some(1000), ..Deflate::default() });
-    let config = Arc::new(Config { deflate, ..Config::default() });
+    let deflate = Some(Deflate::default().threshold(0).drop_window_after(Duration::from_secs(1)));
+    let config = Arc::new(Config::default().deflate(deflate));
     let mut server =
         WebSocketStream::with_config(a, Role::Server, config).unwrap().with_deflate(both(15, true));
     let mut scratch = Scratch::new();
@@ -699,13 +696,13 @@ fn a_stream_that_only_receives_is_parked_in_time() {
     for (now, parked) in [(500, false), (1009, false), (1010, true)] {
         peer.send(&frame(OpCode::Binary, true, 0, b"not compressed")).unwrap();
         let _ = server.drive(&mut scratch.at(now), Ready::READABLE, |_, _| Ok(())).unwrap();
-        assert_eq!(server.held() == 0, parked, "{now}");
+        assert_eq!(server.heap_bytes() == 0, parked, "{now}");
     }
 }
 
 #[test]
 fn write_returns_the_bytes_of_the_compressed_frame() {
-    let policy = Deflate { threshold: 0, ..Deflate::default() };
+    let policy = Deflate::default().threshold(0);
     let (mut server, mut client) = open(Some(policy), Some(policy), &Response::accept()).unwrap();
     let text = "compress me, ".repeat(100);
     for (opcode, payload) in [
@@ -737,15 +734,15 @@ struct Talk {
 impl Arbitrary for Talk {
     fn arbitrary(g: &mut Gen) -> Self {
         let takeover = |g: &mut Gen| match bool::arbitrary(g) {
-            true => Takeover::UpTo(bits(8 + u8::arbitrary(g) % 8)),
-            false => Takeover::No,
+            true => Some(bits(8 + u8::arbitrary(g) % 8)),
+            false => None,
         };
-        let mut policy = |threshold| Deflate {
-            send: takeover(g),
-            receive: takeover(g),
-            level: 1 + u8::arbitrary(g) % 9,
-            threshold,
-            ..Deflate::default()
+        let mut policy = |threshold| {
+            Deflate::default()
+                .send_window(takeover(g))
+                .receive_window(takeover(g))
+                .level(1 + u8::arbitrary(g) % 9)
+                .threshold(threshold)
         };
         let (server, client) = (policy(0), policy(30));
         let messages = (0..u8::arbitrary(g) % 6)
@@ -814,10 +811,10 @@ fn any_message_survives_an_echo_with_any_parameters_fragments_and_splits() {
         let answer = server.accept(offers.iter().map(lent)).unwrap();
         let confirmed = client.confirm(lent(&params(&answer.to_string())[0])).unwrap();
         let end = |role, deflate, agreed| {
-            let config = Arc::new(Config { deflate: Some(deflate), ..Config::default() });
+            let config = Arc::new(Config::default().deflate(deflate));
             (Connection::with_config(role, config).with_deflate(agreed), Input::default(), output())
         };
-        let mut ends = [end(Role::Client, client, confirmed), end(Role::Server, server, answer.agreed())];
+        let mut ends = [end(Role::Client, client, confirmed), end(Role::Server, server, answer.params())];
         for (text, bytes, cuts) in &messages {
             let message = match text {
                 true => Message::Text(std::str::from_utf8(bytes).unwrap()),
@@ -913,7 +910,7 @@ impl Large {
 
     /// Returns the payloads of the message before it, if any, of the message itself, and of one after it.
     fn payloads(&self, message: &str) -> (Option<Vec<u8>>, Vec<u8>, Option<Vec<u8>>) {
-        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
+        let (mut deflaters, mut sent) = (Deflaters::new(), Window::new(WindowBits::MAX));
         let mut deflate =
             |message: &str| deflaters.deflate_after(message.as_bytes(), &mut sent, 6).unwrap().to_vec();
         let before = self.refers.then(|| deflate(&part(message, 9)));
@@ -953,7 +950,7 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
             .into_iter()
             .chain([(&large.fragments[..], &large.splits[1][..])])
         {
-            let limits = Limits { message: limit, ..Limits::default() };
+            let limits = Limits::default().message(limit);
             let mut connection =
                 Connection::with_config(Role::Server, config(limits, 0)).with_deflate(both(15, large.refers));
             let mut bytes = Vec::new();
@@ -980,15 +977,15 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
                 }
             }
             if large.change.is_none_or(|(_, byte)| byte == 0) && limit >= message.len() {
-                assert_eq!((connection.status(), heard.len()), (Status::Open, 2 + before.iter().len()));
+                assert_eq!((connection.state(), heard.len()), (State::Open, 2 + before.iter().len()));
                 assert!(heard[heard.len() - 2] == message.as_bytes(), "another message");
                 let after = if large.refers { part(&message, 30_000) } else { "after".into() };
                 assert!(heard[heard.len() - 1] == after.as_bytes(), "another message behind it");
             }
-            if !large.refers || connection.status() != Status::Open {
-                assert_eq!(connection.held(), 0);
+            if !large.refers || connection.state() != State::Open {
+                assert_eq!(connection.heap_bytes(), 0);
             }
-            outcomes.push((connection.status(), output.as_bytes().to_vec(), heard));
+            outcomes.push((connection.state(), output.as_bytes().to_vec(), heard));
         }
         for outcome in &outcomes {
             assert_eq!((outcome.0, &outcome.1), (outcomes[0].0, &outcomes[0].1));
@@ -1012,7 +1009,7 @@ fn a_message_of_several_chunks_that_is_cut_off_or_ends_within_a_character_is_ref
             input.extend(piece);
             assert_eq!(connection.receive(&mut input, &mut output), None);
         }
-        let Status::Finishing(End { cause, .. }) = connection.status() else { panic!("{fault}") };
+        let State::Draining(Closed { cause, .. }) = connection.state() else { panic!("{fault}") };
         assert_eq!(cause, Cause::Fault(fault));
     }
 }
@@ -1024,13 +1021,13 @@ fn a_refused_message_leaves_nothing_for_the_next_connection_of_the_thread() {
     let mut cut_off = compressed(b"of one letter: aaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     cut_off.truncate(cut_off.len() - 3);
     // Whole; inflated as it arrives; and delivered in parts as it arrives.
-    for (step, in_parts) in [(bytes.len(), false), (10_000, false), (10_000, true)] {
+    for (step, streaming) in [(bytes.len(), false), (10_000, false), (10_000, true)] {
         let (mut input, mut output) = (Input::default(), output());
         let mut refused = server(both(15, false));
         input.extend(&frame(OpCode::Text, true, COMPRESSED, &cut_off));
         assert_eq!(refused.receive(&mut input, &mut output), None);
-        assert!(matches!(refused.status(), Status::Finishing(_)));
-        let config = Arc::new(Config { in_parts, ..Config::default() });
+        assert!(matches!(refused.state(), State::Draining(_)));
+        let config = Arc::new(Config::default().streaming(streaming));
         let mut next = Connection::with_config(Role::Server, config).with_deflate(both(15, false));
         let mut heard = String::new();
         for piece in bytes.chunks(step) {
@@ -1038,12 +1035,12 @@ fn a_refused_message_leaves_nothing_for_the_next_connection_of_the_thread() {
             while let Some(event) = next.receive(&mut input, &mut output) {
                 heard += match event {
                     Event::Message(Message::Text(text)) => text,
-                    Event::Part(part) => part.payload().as_text().unwrap(),
+                    Event::Chunk(part) => part.payload().as_text().unwrap(),
                     other => panic!("{other:?}"),
                 };
             }
         }
-        assert_eq!(next.status(), Status::Open);
+        assert_eq!(next.state(), State::Open);
         assert!(heard == message, "another message");
     }
 }
@@ -1054,7 +1051,7 @@ fn the_fragments_of_a_compressed_message_are_counted_before_and_after_its_first_
     for message in ["of one letter: aaaaaaaaaaaaaaaaaaaaaaaaaaaa", &large.message()] {
         let payload = compressed(message.as_bytes());
         for (fragments, outcome) in [(3, (1, None)), (4, (0, Some(Fault::TooManyFragments)))] {
-            let config = config(Limits { fragments: 3, ..Limits::default() }, 0);
+            let config = config(Limits::default().fragments(3), 0);
             let mut connection = Connection::with_config(Role::Server, config).with_deflate(both(15, false));
             let mut bytes = frame(OpCode::Text, false, COMPRESSED, &payload);
             for index in 2..=fragments {

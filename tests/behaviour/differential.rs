@@ -32,13 +32,13 @@ fn conversation(messages: &[Theirs], ours_serves: bool) {
             }
             other => ignore_would_block(other),
         }
-        let interest = ours
-            .drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
+        let wants = ours
+            .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| match event {
                 Event::Message(message) => out.send(message),
                 _ => Ok(()),
             })
             .unwrap();
-        assert!(!interest.over);
+        assert!(!wants.closed);
         loop {
             match theirs.read() {
                 Ok(message) => received.push(message),
@@ -53,15 +53,15 @@ fn conversation(messages: &[Theirs], ours_serves: bool) {
     ignore_would_block(theirs.close(None));
     let mut clean = false;
     for _ in 0..100 {
-        let interest = ours
-            .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
-                if let Event::End(end) = event {
+        let wants = ours
+            .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
+                if let Event::Closed(end) = event {
                     clean = end.is_clean();
                 }
                 Ok(())
             })
             .unwrap();
-        if interest.over {
+        if wants.closed {
             break;
         }
         if let Err(Error::ConnectionClosed) = theirs.read() {

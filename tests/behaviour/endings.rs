@@ -3,10 +3,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use websocket_stream::handshake::{ClientHandshake, ClientRequest, HeadLimits, Response};
+use websocket_stream::Limits;
+use websocket_stream::handshake::{ClientHandshake, ClientRequest, Response};
 use websocket_stream::protocol::{Connection, Output};
 use websocket_stream::{
-    Cause, CloseCode, End, Endpoint, Event, Message, OpeningError, Progress, Ready, Role, Scratch,
+    Cause, CloseCode, Closed, Event, Initiator, Message, OpeningError, Progress, Ready, Role, Scratch,
     ServerOpening, WebSocketStream,
 };
 
@@ -25,7 +26,7 @@ enum Way {
 fn conversation() -> (Vec<u8>, [usize; 4]) {
     let mut bytes = Vec::new();
     let request = ClientRequest::new("localhost", "/");
-    ClientHandshake::new(request, [7; 16], HeadLimits::default()).unwrap().write_request(&mut bytes);
+    ClientHandshake::new(request, [7; 16], &Limits::default()).unwrap().write_request(&mut bytes);
     let mut ends = [bytes.len(); 4];
     let mut client = Connection::new(Role::Client);
     let mut output = Output::new();
@@ -45,7 +46,7 @@ fn conversation() -> (Vec<u8>, [usize; 4]) {
 #[derive(Debug)]
 enum Outcome {
     NotOpened(OpeningError),
-    Opened { heard: usize, end: End },
+    Opened { heard: usize, end: Closed },
 }
 
 /// Serves one connection to its end. Each call has a bound, and so does the number of calls.
@@ -69,14 +70,14 @@ fn serve(socket: TcpStream) -> Outcome {
     };
     let (mut heard, mut ends) = (0, Vec::new());
     for _ in 0..100 {
-        let driven = stream.drive(&mut scratch.at(0), Ready::ALL, |event, out| {
+        let driven = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| {
             assert!(ends.is_empty(), "{event:?} after the end");
             match event {
                 Event::Message(message) => {
                     heard += 1;
                     out.send(message)
                 }
-                Event::End(end) => {
+                Event::Closed(end) => {
                     ends.push(end);
                     Ok(())
                 }
@@ -84,7 +85,7 @@ fn serve(socket: TcpStream) -> Outcome {
             }
         });
         match driven {
-            Ok(interest) if interest.over => {}
+            Ok(wants) if wants.closed => {}
             Ok(_) => {
                 wait(stream.get_ref());
                 continue;
@@ -99,8 +100,8 @@ fn serve(socket: TcpStream) -> Outcome {
 
 /// Checks that a stream whose transport failed reports `over` from then on.
 fn check_broken(stream: &mut WebSocketStream<TcpStream>, scratch: &mut Scratch) {
-    let interest = stream.drive(&mut scratch.at(0), Ready::ALL, |event, _| panic!("{event:?}")).unwrap();
-    assert!(interest.over && !interest.readable && !interest.writable && !interest.again);
+    let wants = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| panic!("{event:?}")).unwrap();
+    assert!(wants.closed && !wants.read && !wants.write && !wants.again);
 }
 
 /// Waits until something can be received. The client has finished before.
@@ -142,7 +143,7 @@ fn a_client_that_goes_away_at_any_byte_has_a_defined_end() {
                 (Outcome::Opened { heard, end }, _) => {
                     assert!(at >= head, "{way:?} {at} {outcome:?}");
                     let is_peers = matches!(end.cause, Cause::Handshake | Cause::EndOfStream);
-                    assert_eq!(end.by, if is_peers { Endpoint::Peer } else { Endpoint::Neither });
+                    assert_eq!(end.by, if is_peers { Initiator::Peer } else { Initiator::Transport });
                     match end.cause {
                         Cause::Handshake => assert_eq!(at, close),
                         Cause::EndOfStream => assert!(at < close && way != Way::Reset, "{way:?} {at}"),

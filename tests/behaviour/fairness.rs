@@ -6,7 +6,7 @@ use crate::framed::from_client;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use websocket_stream::transport::NonBlockingTransport;
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
     Config, Event, Limits, PauseReading, Progress, Ready, Role, Scratch, ServerOpening, WebSocketStream,
 };
@@ -56,7 +56,7 @@ struct Work {
 impl Entry {
     fn new(limits: &Limits, capacity: usize) -> Self {
         let (a, client) = memory::pair(capacity);
-        let config = Arc::new(Config { limits: limits.clone(), ..Config::default() });
+        let config = Arc::new(Config::default().limits(limits.clone()));
         let stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
         Entry {
             stream,
@@ -85,7 +85,7 @@ impl Entry {
         let received = self.stream.get_ref().calls().received;
         let ready = std::mem::replace(&mut self.ready, Ready::NONE);
         let mut events = 0;
-        let interest = self
+        let wants = self
             .stream
             .drive(&mut scratch.at(0), ready, |event, out| {
                 events += 1;
@@ -96,7 +96,7 @@ impl Entry {
                 Ok(())
             })
             .unwrap();
-        assert!(!interest.over);
+        assert!(!wants.closed);
         let received = self.stream.get_ref().calls().received - received;
         assert!(received <= limits.call_bytes.max(1) as u64, "{received} bytes in a call");
         assert!(events <= limits.call_events.max(1), "{events} events in a call");
@@ -104,7 +104,7 @@ impl Entry {
         self.work.bytes += received;
         self.work.events += events;
         self.total += 1;
-        interest.again
+        wants.again
     }
 }
 
@@ -191,7 +191,7 @@ impl Loop {
 /// Checks that each flooder's work is bounded between the honest message's arrival and its answer.
 fn check(limits: &Limits, capacity: usize, floods: &[(&str, Vec<u8>)], flooders: usize, messages: usize) {
     // Clients that take no answers flood too.
-    let limits = &Limits { pause_reading: PauseReading::Never, ..limits.clone() };
+    let limits = &limits.clone().pause_reading(PauseReading::Never);
     for (name, flood) in floods {
         for variant in 0..4 {
             let (edge, takes_answers) = (variant & 1 == 0, variant & 2 == 0);
@@ -238,14 +238,14 @@ fn with_the_default_limits_a_flood_delays_an_honest_message_by_one_budget() {
 
 #[test]
 fn several_floods_delay_it_by_one_budget_each() {
-    let limits = Limits { call_bytes: 8 << 10, call_events: 100, ..Limits::default() };
+    let limits = Limits::default().call_bytes(8 << 10).call_events(100);
     check(&limits, 20 << 10, &floods(), 3, 10);
 }
 
 #[test]
 fn a_tiny_budget_is_kept() {
     for (call_bytes, call_events) in [(0, 0), (1, 1), (1, 1_000), (1_000, 1), (100, 3)] {
-        let limits = Limits { call_bytes, call_events, ..Limits::default() };
+        let limits = Limits::default().call_bytes(call_bytes).call_events(call_events);
         check(&limits, 4 << 10, &floods(), 1, 10);
         check(&limits, 4 << 10, &floods(), 3, 10);
     }
@@ -263,14 +263,14 @@ fn a_refused_client_that_floods_is_drained_in_small_calls() {
     while client.send(&[0; 4096]).is_ok() {}
     let mut drained = 0;
     loop {
-        let interest = match opening.advance(&mut scratch.at(0)) {
-            Ok(Progress::Pending(interest)) => interest,
+        let wants = match opening.advance(&mut scratch.at(0)) {
+            Ok(Progress::Pending(wants)) => wants,
             other => panic!("{other:?}"),
         };
         let received = opening.get_ref().take_calls().received;
         assert!(received <= 64 << 10, "{received} bytes in a call");
         drained += received;
-        if !interest.again {
+        if !wants.again {
             break;
         }
     }

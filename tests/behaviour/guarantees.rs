@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use websocket_stream::handshake::OriginPolicy;
-use websocket_stream::transport::memory;
+use websocket_stream::transport::testing::memory;
 use websocket_stream::{
-    Cause, Deadlines, Error, Event, Fault, Limits, NonBlockingTransport, Ready, Scratch, SendError,
+    Cause, Error, Event, Fault, Limits, NonBlockingTransport, Ready, Scratch, SendError, Timeouts,
     WebSocketStream,
 };
 
@@ -78,7 +78,7 @@ fn each_limit_is_listed_with_its_default() {
 #[test]
 fn the_memory_for_inflating_a_message_is_listed() {
     use websocket_stream::deflate::{Inflater, WindowBits};
-    let inflater = Inflater::new().held() >> 10;
+    let inflater = Inflater::new().heap_bytes() >> 10;
     let window = WindowBits::MAX.size() >> 10;
     let told = format!(
         "at most {window} KiB of compressed input, {window} KiB of earlier messages, and an inflater of {inflater} KiB"
@@ -88,7 +88,7 @@ fn the_memory_for_inflating_a_message_is_listed() {
 
 #[test]
 fn each_deadline_is_listed_with_its_default() {
-    assert_eq!(defaults("What time does"), fields(&format!("{:?}", Deadlines::default())));
+    assert_eq!(defaults("What time does"), fields(&format!("{:?}", Timeouts::default())));
 }
 
 #[test]
@@ -129,10 +129,10 @@ fn each_fault_is_listed_with_its_close_code() {
 #[test]
 fn each_cause_of_an_end_is_listed() {
     let source = include_str!("../../src/protocol/event.rs");
-    let deadlines = variants(source, "Deadline").into_iter().map(|name| format!("Deadline({name})"));
+    let timeouts = variants(source, "Timeout").into_iter().map(|name| format!("Timeout({name})"));
     let mut causes = variants(source, "Cause");
-    assert!(causes.remove("Deadline"));
-    causes.extend(deadlines);
+    assert!(causes.remove("Timeout"));
+    causes.extend(timeouts);
     let told: BTreeSet<_> = table("What an end can be").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(told, causes);
 }
@@ -164,7 +164,7 @@ fn a_call_in_which_sending_fails_delivers_messages_and_the_end_and_then_nothing_
             heard += 1;
             out.send(&[0; 5000])
         }
-        Event::End(told) => {
+        Event::Closed(told) => {
             assert_eq!(end.replace(told), None);
             Ok(())
         }
@@ -188,8 +188,8 @@ fn each_origin_policy_is_listed_and_the_default_is_named() {
 #[test]
 fn each_field_of_interest_is_listed() {
     let (transport, _peer) = memory::pair(0);
-    let interest = format!("{:?}", WebSocketStream::new(transport).unwrap().interest());
-    let (_, fields) = interest.split_once(" { ").unwrap();
+    let wants = format!("{:?}", WebSocketStream::new(transport).unwrap().wants());
+    let (_, fields) = wants.split_once(" { ").unwrap();
     let fields: BTreeSet<_> =
         fields.split(", ").map(|field| field.split(':').next().unwrap().to_owned()).collect();
     let told: BTreeSet<_> = table("Edge and level").into_iter().map(|row| row[0].clone()).collect();

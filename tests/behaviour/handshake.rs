@@ -3,13 +3,14 @@
 use quickcheck::QuickCheck;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use websocket_stream::Limits;
 use websocket_stream::handshake::*;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const NONCE: [u8; 16] = *b"the sample nonce";
 /// Limits that only tests of limits reach.
-const WIDE: HeadLimits = HeadLimits { bytes: 1 << 20, headers: 10_000 };
+const WIDE: &Limits = &Limits::DEFAULT.head_bytes(1 << 20).head_headers(10_000);
 
 /// Returns a message head: a start line, header lines, and the empty line.
 fn head(start: &str, headers: &[(&str, &str)]) -> Vec<u8> {
@@ -44,7 +45,7 @@ fn response_with(name: &str, values: &[&str]) -> Vec<u8> {
 }
 
 /// Returns a server's handshake after these bytes.
-fn serve(bytes: &[u8]) -> (ServerHandshake, Result<Received, RequestFault>) {
+fn serve(bytes: &[u8]) -> (ServerHandshake, Result<HeadStatus, RequestFault>) {
     let mut handshake = ServerHandshake::new(WIDE);
     let received = handshake.receive(bytes);
     (handshake, received)
@@ -55,7 +56,7 @@ fn fault_of(bytes: &[u8]) -> Option<RequestFault> {
 }
 
 /// Returns a client's handshake, for this request, after these bytes.
-fn ask(request: ClientRequest, bytes: &[u8]) -> (ClientHandshake, Result<Received, ResponseFault>) {
+fn ask(request: ClientRequest, bytes: &[u8]) -> (ClientHandshake, Result<HeadStatus, ResponseFault>) {
     let mut handshake = ClientHandshake::new(request, NONCE, WIDE).unwrap();
     let received = handshake.receive(bytes);
     (handshake, received)
@@ -82,7 +83,7 @@ fn the_example_of_rfc_6455_section_1_2_has_the_answer_given_there() {
     let mut headers = REQUEST.to_vec();
     headers.extend([("Origin", "http://example.com"), ("Sec-WebSocket-Protocol", "chat, superchat")]);
     let (mut handshake, received) = serve(&head("GET /chat HTTP/1.1", &headers));
-    assert!(matches!(received, Ok(Received::Complete { .. })));
+    assert!(matches!(received, Ok(HeadStatus::Complete { .. })));
     let request = handshake.request().unwrap();
     assert_eq!((request.method(), request.path(), request.query()), ("GET", "/chat", None));
     assert_eq!(request.host(), Some("server.example.com"));
@@ -230,7 +231,7 @@ fn faulty_requests() -> Vec<(Vec<u8>, RequestFault, u16)> {
     let many: Vec<(String, &str)> = (0..20_000).map(|index| (format!("X-{index}"), "")).collect();
     let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     all.push((head("GET / HTTP/1.1", &many), F::TooLarge, 431));
-    all.push((request_with("X", &["x".repeat(WIDE.bytes).as_str()]), F::TooLarge, 431));
+    all.push((request_with("X", &["x".repeat(WIDE.head_bytes).as_str()]), F::TooLarge, 431));
     all
 }
 
@@ -287,17 +288,17 @@ fn two_thousand_headers_exceed_the_default_limit() {
     let name = |index| format!("X-{index}");
     let names: Vec<String> = (0..2000).map(name).collect();
     let headers: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
-    let mut handshake = ServerHandshake::new(HeadLimits::default());
+    let mut handshake = ServerHandshake::new(&Limits::default());
     assert_eq!(handshake.receive(&head("GET / HTTP/1.1", &headers)), Err(RequestFault::TooLarge));
 }
 
 #[test]
 fn a_head_of_16_kib_is_refused_by_default_once_it_is_full() {
-    let mut handshake = ServerHandshake::new(HeadLimits::default());
+    let mut handshake = ServerHandshake::new(&Limits::default());
     let endless = request_with("X", &["x".repeat(64 * 1024).as_str()]);
     for (index, byte) in endless.iter().enumerate() {
         let expected =
-            if index + 1 < 16 * 1024 { Ok(Received::Partial) } else { Err(RequestFault::TooLarge) };
+            if index + 1 < 16 * 1024 { Ok(HeadStatus::Partial) } else { Err(RequestFault::TooLarge) };
         assert_eq!(handshake.receive(&[*byte]), expected, "byte {index}");
     }
 }
@@ -319,7 +320,7 @@ fn a_subprotocol_with_32_kib_of_spaces_is_not_a_valid_token() {
 fn a_plain_request_is_lent_and_can_be_answered() {
     let bytes = head("GET /health?full HTTP/1.1", &[("Host", "a"), ("User-Agent", "probe")]);
     let (mut handshake, received) = serve(&bytes);
-    assert_eq!(received, Ok(Received::Complete { used: bytes.len() }));
+    assert_eq!(received, Ok(HeadStatus::Complete { used: bytes.len() }));
     let request = handshake.request().unwrap();
     assert!(!request.is_upgrade());
     assert_eq!((request.method(), request.path(), request.query()), ("GET", "/health", Some("full")));
@@ -336,7 +337,7 @@ fn a_plain_request_is_lent_and_can_be_answered() {
 fn a_plain_request_of_any_method_and_version_is_distinguished_from_a_faulty_upgrade() {
     for line in ["HEAD / HTTP/1.1", "OPTIONS / HTTP/1.0", "POST / HTTP/1.1", "OPTIONS * HTTP/1.1"] {
         let (handshake, received) = serve(&head(line, &[("Host", "a")]));
-        assert!(matches!(received, Ok(Received::Complete { .. })), "{line}: {received:?}");
+        assert!(matches!(received, Ok(HeadStatus::Complete { .. })), "{line}: {received:?}");
         let request = handshake.request().unwrap();
         assert!(!request.is_upgrade() && request.path().starts_with(['/', '*']), "{line}");
     }
@@ -347,7 +348,7 @@ fn a_request_without_an_upgrade_to_websocket_can_have_any_answer_but_an_acceptan
     for values in [&[][..], &["h2c"], &["websockets"]] {
         let bytes = [request_with("Upgrade", values).as_slice(), b"behind it"].concat();
         let (mut handshake, received) = serve(&bytes);
-        assert_eq!(received, Ok(Received::Complete { used: bytes.len() - 9 }), "{values:?}");
+        assert_eq!(received, Ok(HeadStatus::Complete { used: bytes.len() - 9 }), "{values:?}");
         assert!(!handshake.request().unwrap().is_upgrade());
         let mut out = Vec::new();
         let accepted = handshake.answer(&Response::accept(), &mut out);
@@ -523,13 +524,13 @@ fn a_request_cannot_be_answered_before_it_arrives_or_twice() {
     assert_eq!(handshake.answer(&Response::accept(), &mut out), Err(ResponseError::NoRequest));
     assert!(handshake.request().is_none());
     handshake.receive(&request_with("X", &[])).unwrap();
-    assert_eq!(handshake.receive(b"frames"), Ok(Received::Complete { used: 0 }));
+    assert_eq!(handshake.receive(b"frames"), Ok(HeadStatus::Complete { used: 0 }));
     handshake.answer(&Response::accept(), &mut out).unwrap();
     let size = out.len();
     assert_eq!(handshake.answer(&Response::accept(), &mut out), Err(ResponseError::Answered));
     assert_eq!(out.len(), size);
     assert_eq!(handshake.request().unwrap().path(), "/chat");
-    assert_eq!(handshake.receive(b"frames"), Ok(Received::Complete { used: 0 }));
+    assert_eq!(handshake.receive(b"frames"), Ok(HeadStatus::Complete { used: 0 }));
 }
 
 #[test]
@@ -821,7 +822,7 @@ fn an_accepting_response_is_valid_in_any_form() {
         let bytes = response_with(name, values);
         let request = plain().subprotocol("superchat").subprotocol("chat").extensions("y, x");
         let (handshake, received) = ask(request, &bytes);
-        assert_eq!(received, Ok(Received::Complete { used: bytes.len() }), "{name}: {values:?}");
+        assert_eq!(received, Ok(HeadStatus::Complete { used: bytes.len() }), "{name}: {values:?}");
         let chosen = (name == "Sec-WebSocket-Protocol").then_some("chat");
         assert_eq!(handshake.subprotocol(), chosen);
     }
@@ -880,7 +881,7 @@ fn faulty_responses() -> Vec<(Vec<u8>, ResponseFault)> {
     ] {
         all.push((head(line, &RESPONSE), fault));
     }
-    all.push((response_with("X", &["x".repeat(WIDE.bytes).as_str()]), F::TooLarge));
+    all.push((response_with("X", &["x".repeat(WIDE.head_bytes).as_str()]), F::TooLarge));
     for status in [100, 200, 301, 401, 426, 503, 999] {
         let bytes = head(&format!("HTTP/1.1 {status} Said"), &[("Location", "/x")]);
         let used = bytes.len();
@@ -961,7 +962,7 @@ fn folded_lines_are_unfolded_in_a_refusal_and_refused_in_an_acceptance() {
         let interim = bytes.strip_prefix(b"HTTP/1.1 302").unwrap();
         let interim = [b"HTTP/1.1 103", interim].concat();
         let all = [interim.as_slice(), &response_with("X", &["y"])].concat();
-        assert_eq!(ask(plain(), &all).1, Ok(Received::Complete { used: all.len() }));
+        assert_eq!(ask(plain(), &all).1, Ok(HeadStatus::Complete { used: all.len() }));
         let accepted = [&response_with("X", &["y"])[..], b""].concat();
         let accepted = [&accepted[..accepted.len() - 2], folded.as_bytes(), b"\r\n\r\n"].concat();
         assert_eq!(ask(plain(), &accepted).1, Err(ResponseFault::Malformed), "{folded:?}");
@@ -1006,14 +1007,14 @@ fn interim_responses_are_skipped_within_the_limit() {
     .concat();
     let bytes = [interim.as_slice(), &response_with("X", &[]), b"\x81\x00"].concat();
     let (handshake, received) = ask(plain(), &bytes);
-    assert_eq!(received, Ok(Received::Complete { used: bytes.len() - 2 }));
+    assert_eq!(received, Ok(HeadStatus::Complete { used: bytes.len() - 2 }));
     assert_eq!(handshake.response().unwrap().headers().len(), 3);
 
-    let mut handshake = ClientHandshake::new(plain(), NONCE, HeadLimits::default()).unwrap();
+    let mut handshake = ClientHandshake::new(plain(), NONCE, &Limits::default()).unwrap();
     let mut sent = 0;
-    while handshake.receive(&interim) == Ok(Received::Partial) {
+    while handshake.receive(&interim) == Ok(HeadStatus::Partial) {
         sent += interim.len();
-        assert!(sent < HeadLimits::default().bytes);
+        assert!(sent < Limits::default().head_bytes);
     }
     assert_eq!(handshake.receive(b""), Err(ResponseFault::TooLarge));
 }
@@ -1025,13 +1026,13 @@ fn interim_responses_are_skipped_within_the_limit() {
 fn in_pieces<F: PartialEq>(
     bytes: &[u8],
     ends: &[usize],
-    mut receive: impl FnMut(&[u8]) -> Result<Received, F>,
+    mut receive: impl FnMut(&[u8]) -> Result<HeadStatus, F>,
 ) -> (usize, Result<(), F>) {
     let mut at = 0;
     for &end in ends.iter().chain([&bytes.len()]) {
         match receive(&bytes[at..end]) {
-            Ok(Received::Partial) => at = end,
-            Ok(Received::Complete { used }) => return (at + used, Ok(())),
+            Ok(HeadStatus::Partial) => at = end,
+            Ok(HeadStatus::Complete { used }) => return (at + used, Ok(())),
             Err(fault) => return (0, Err(fault)),
         }
     }
@@ -1120,22 +1121,22 @@ fn noise_is_harmless(noise: Vec<u8>, sizes: Vec<u8>) -> bool {
             _ => bytes.push(byte.wrapping_mul(31)),
         }
     }
-    let limits = HeadLimits { bytes: 200, headers: 5 };
+    let limits = &Limits::default().head_bytes(200).head_headers(5);
     let new_client = || {
         let request = plain().subprotocol("chat").extensions("a");
         ClientHandshake::new(request, NONCE, limits).unwrap()
     };
     let (mut server, mut client) = (ServerHandshake::new(limits), new_client());
     let whole = (ServerHandshake::new(limits).receive(&bytes), new_client().receive(&bytes));
-    let (mut server_seen, mut client_seen) = (Ok(Received::Partial), Ok(Received::Partial));
+    let (mut server_seen, mut client_seen) = (Ok(HeadStatus::Partial), Ok(HeadStatus::Partial));
     let (mut at, mut sizes) = (0, sizes.into_iter());
     loop {
         let size = sizes.next().map_or(bytes.len(), |size| usize::from(size % 32));
         let end = bytes.len().min(at + size);
-        if server_seen == Ok(Received::Partial) {
+        if server_seen == Ok(HeadStatus::Partial) {
             server_seen = server.receive(&bytes[at..end]).map(|received| place(received, at));
         }
-        if client_seen == Ok(Received::Partial) {
+        if client_seen == Ok(HeadStatus::Partial) {
             client_seen = client.receive(&bytes[at..end]).map(|received| place(received, at));
         }
         if let Some(request) = server.request() {
@@ -1156,15 +1157,15 @@ fn noise_is_harmless(noise: Vec<u8>, sizes: Vec<u8>) -> bool {
     let refused = |fault| matches!(fault, Err(ResponseFault::Refused { .. }));
     server_seen == whole.0
         && (client_seen == whole.1 || refused(client_seen) && refused(whole.1))
-        && answered == (is_upgrade && matches!(whole.0, Ok(Received::Complete { .. })))
+        && answered == (is_upgrade && matches!(whole.0, Ok(HeadStatus::Complete { .. })))
         && (!answered || text(&out).contains(ACCEPT))
 }
 
 /// The position of the end, counted from the first byte.
-fn place(received: Received, at: usize) -> Received {
+fn place(received: HeadStatus, at: usize) -> HeadStatus {
     match received {
-        Received::Complete { used } => Received::Complete { used: at + used },
-        Received::Partial => Received::Partial,
+        HeadStatus::Complete { used } => HeadStatus::Complete { used: at + used },
+        HeadStatus::Partial => HeadStatus::Partial,
     }
 }
 
@@ -1243,7 +1244,7 @@ fn our_server_serves_tungstenites_client() {
     };
     let end = theirs.get_mut().get_mut();
     let (mut ours, received) = serve(&end.output);
-    assert_eq!(received, Ok(Received::Complete { used: end.output.len() }));
+    assert_eq!(received, Ok(HeadStatus::Complete { used: end.output.len() }));
     let request = ours.request().unwrap();
     assert_eq!((request.path(), request.query()), ("/chat", Some("x=1")));
     assert_eq!(request.host(), Some("example.com:81"));
@@ -1295,7 +1296,7 @@ fn tungstenites_server_serves_our_client() {
     let mut socket = tungstenite::accept_hdr(end, choose).unwrap();
     socket.send(tungstenite::Message::text("hi")).unwrap();
     let output = &socket.get_ref().output;
-    assert_eq!(ours.receive(output), Ok(Received::Complete { used: output.len() - 4 }));
+    assert_eq!(ours.receive(output), Ok(HeadStatus::Complete { used: output.len() - 4 }));
     assert_eq!(ours.subprotocol(), Some("chat"));
 }
 
@@ -1394,7 +1395,7 @@ fn a_handshake_reports_its_progress() {
     client.receive(&out).unwrap();
     assert!(format!("{client:?}").contains("open") && format!("{server:?}").contains("accepted"));
     // Bytes after the head do not belong to it.
-    assert_eq!(client.receive(b"\x81\x00"), Ok(Received::Complete { used: 0 }));
+    assert_eq!(client.receive(b"\x81\x00"), Ok(HeadStatus::Complete { used: 0 }));
 
     let (client, fault) = ask(plain(), b"SMTP 1\r\n\r\n");
     assert!(format!("{client:?}").contains(&format!("{:?}", fault.unwrap_err())), "{client:?}");

@@ -4,7 +4,6 @@
 mod framed;
 
 mod backpressure;
-mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod differential;
@@ -24,6 +23,7 @@ mod readme;
 mod regressions;
 mod rfc6455;
 mod splits;
+mod timeouts;
 mod transport;
 mod wakeups;
 mod wouldblock;

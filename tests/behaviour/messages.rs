@@ -3,18 +3,18 @@
 use std::collections::HashSet;
 use std::error::Error as _;
 use std::io::ErrorKind;
+use websocket_stream::Limits;
 use websocket_stream::frame::HeaderError;
 use websocket_stream::frame::utf8::MessageBuffer;
 use websocket_stream::handshake::{
-    ClientRequest, HeadLimits, RequestError, RequestFault, Response, ResponseError, ResponseFault,
-    ServerHandshake,
+    ClientRequest, RequestError, RequestFault, Response, ResponseError, ResponseFault, ServerHandshake,
 };
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
-use websocket_stream::transport::memory;
+use websocket_stream::transport::testing::memory;
 use websocket_stream::{
-    Cause, ClientOpening, CloseCode, Deadline, End, Endpoint, Error, Fault, Message, OpCode, OpeningError,
-    Outgoing, Progress, ReadError, Scratch, SendError, ServerOpening, Status, SystemError, WebSocketStream,
-    WriteError,
+    Cause, ClientOpening, CloseCode, Closed, Error, Fault, Initiator, Message, OpCode, OpeningError,
+    Outgoing, Progress, ReadError, Scratch, SendError, ServerOpening, State, SystemError, Timeout,
+    WebSocketStream, WriteError,
 };
 
 /// Checks that each text is distinct, on one line, and without a full stop.
@@ -103,17 +103,17 @@ fn each_fault_and_each_error_has_a_distinct_text() {
 
 #[test]
 fn each_end_has_a_distinct_text() {
-    let end = |code, by, cause| End { code, by, cause };
-    let abnormal = |cause| end(CloseCode::ABNORMAL, Endpoint::Peer, cause);
+    let end = |code, by, cause| Closed { code, by, cause };
+    let abnormal = |cause| end(CloseCode::ABNORMAL, Initiator::Peer, cause);
     differ([
-        end(CloseCode::NORMAL, Endpoint::Local, Cause::Handshake),
-        end(CloseCode::NORMAL, Endpoint::Peer, Cause::Handshake),
-        end(CloseCode::PROTOCOL_ERROR, Endpoint::Local, Cause::Fault(Fault::Unmasked)),
+        end(CloseCode::NORMAL, Initiator::Local, Cause::Handshake),
+        end(CloseCode::NORMAL, Initiator::Peer, Cause::Handshake),
+        end(CloseCode::PROTOCOL_ERROR, Initiator::Local, Cause::Fault(Fault::Unmasked)),
         abnormal(Cause::EndOfStream),
-        abnormal(Cause::Deadline(Deadline::Silence)),
-        abnormal(Cause::Deadline(Deadline::Close)),
-        abnormal(Cause::Deadline(Deadline::Unsent)),
-        end(CloseCode::ABNORMAL, Endpoint::Neither, Cause::System(SystemError::from_errno(104))),
+        abnormal(Cause::Timeout(Timeout::Idle)),
+        abnormal(Cause::Timeout(Timeout::Close)),
+        abnormal(Cause::Timeout(Timeout::Write)),
+        end(CloseCode::ABNORMAL, Initiator::Transport, Cause::System(SystemError::from_errno(104))),
     ]);
     let codes = (1000..=1003).chain(1005..=1015).chain([3000, 4000, 999]);
     differ(codes.map(CloseCode::new));
@@ -132,7 +132,7 @@ fn an_error_names_what_failed_and_keeps_its_cause() {
         ReadError::DataStop.to_string(),
         OpeningError::Answered { status: 403 }.to_string(),
         OpeningError::EndOfStream.to_string(),
-        OpeningError::Deadline.to_string(),
+        OpeningError::Timeout.to_string(),
         OpeningError::Response(ResponseFault::Accept).to_string(),
         OpeningError::Request(RequestFault::TooLarge).to_string(),
     ]);
@@ -140,7 +140,7 @@ fn an_error_names_what_failed_and_keeps_its_cause() {
     let (server, _client) = asked(&mut Scratch::new());
     let early = server.into_stream().unwrap_err();
     differ([early.to_string(), format!("{early:?}")]);
-    let end = End { code: CloseCode::NORMAL, by: Endpoint::Peer, cause: Cause::Handshake };
+    let end = Closed { code: CloseCode::NORMAL, by: Initiator::Peer, cause: Cause::Handshake };
     let closed = ReadError::Closed(end);
     assert!(closed.to_string().ends_with(&end.to_string()) && closed.source().is_none());
     for source in [
@@ -203,7 +203,7 @@ fn an_accepted_opening_reports_its_subprotocol_and_returns_its_stream() {
     assert_eq!(client.subprotocol(), Some("chat"));
     assert!(server.get_ref().is_writable() && server.get_mut().is_writable());
     let (server, client) = (server.into_stream().unwrap(), client.into_stream().unwrap());
-    assert_eq!((server.held(), client.held()), (0, 0));
+    assert_eq!((server.heap_bytes(), client.heap_bytes()), (0, 0));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_faulty_request_is_answered_and_reported() {
     assert_eq!(b.recv(&mut answer).unwrap(), 16);
     assert!(answer.starts_with(b"HTTP/1.1 4"));
     // A handshake that has no request has no response for it.
-    let mut early = ServerHandshake::new(HeadLimits { bytes: 100, headers: 10 });
+    let mut early = ServerHandshake::new(&Limits::default().head_bytes(100).head_headers(10));
     assert_eq!(early.answer(&Response::accept(), &mut Vec::new()), Err(ResponseError::NoRequest));
 }
 
@@ -274,7 +274,7 @@ fn an_invalid_send_is_refused_with_its_reason_and_leaves_nothing() {
             Err(Error::Send(error)) => assert_eq!(error, refused),
             other => panic!("{other:?} for {refused:?}"),
         }
-        assert_eq!((b.unread(), stream.unsent(), stream.status()), (0, 0, Status::Open));
+        assert_eq!((b.unread(), stream.unsent(), stream.state()), (0, 0, State::Open));
     }
     stream.send_with(&mut scratch.at(0), |out| out.close(CloseCode::NORMAL, &"x".repeat(123))).unwrap();
     assert_eq!(b.unread(), 2 + 125);
@@ -291,7 +291,7 @@ fn a_request_and_a_refusal_that_are_written_in_parts_are_completed() {
     client.get_ref().limit_send(0);
     for _ in 0..2 {
         match client.advance(&mut scratch.at(0)).unwrap() {
-            Progress::Pending(interest) => assert!(interest.writable),
+            Progress::Pending(wants) => assert!(wants.write),
             other => panic!("{other:?}"),
         }
     }
@@ -305,7 +305,7 @@ fn a_request_and_a_refusal_that_are_written_in_parts_are_completed() {
     server.answer(&Response::forbidden()).unwrap();
     server.get_ref().limit_send(0);
     match server.advance(&mut scratch.at(0)).unwrap() {
-        Progress::Pending(interest) => assert!(interest.writable),
+        Progress::Pending(wants) => assert!(wants.write),
         other => panic!("{other:?}"),
     }
     assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
@@ -338,7 +338,7 @@ fn the_end_of_the_stream_is_reported_after_a_message_that_arrived_in_pieces() {
     let event = server.receive(&mut input, &mut output);
     assert_eq!(event, Some(Event::Message(Message::Binary(b"ab"))));
     let event = server.receive(&mut input, &mut output);
-    assert!(matches!(event, Some(Event::End(_))), "{event:?}");
+    assert!(matches!(event, Some(Event::Closed(_))), "{event:?}");
 }
 
 #[test]

@@ -4,11 +4,11 @@
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use websocket_stream::transport::memory::{self, MemoryStream};
-use websocket_stream::transport::scripted::{Scripted, Step};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::scripted::{Scripted, Step};
 use websocket_stream::{
-    Cause, Config, Event, Interest, Limits, Message, NonBlockingTransport, OpCode, PauseReading, ReadError,
-    Ready, Role, Scratch, SendError, Status, WebSocketStream,
+    Cause, Config, Event, Limits, Message, NonBlockingTransport, OpCode, PauseReading, ReadError, Ready,
+    Role, Scratch, SendError, State, Wants, WebSocketStream,
 };
 
 /// A message of 100 bytes from a client, masked with zeros.
@@ -17,12 +17,12 @@ fn message() -> Vec<u8> {
 }
 
 fn server(transport: MemoryStream, limits: Limits) -> WebSocketStream<MemoryStream> {
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let config = Arc::new(Config::default().limits(limits));
     WebSocketStream::with_config(transport, Role::Server, config).unwrap()
 }
 
 /// Echoes messages and counts them.
-fn echo(stream: &mut WebSocketStream<MemoryStream>, ready: Ready, count: &mut usize) -> Interest {
+fn echo(stream: &mut WebSocketStream<MemoryStream>, ready: Ready, count: &mut usize) -> Wants {
     let handler = |event: Event<'_>, out: &mut websocket_stream::Outgoing<'_>| match event {
         Event::Message(message) => {
             *count += 1;
@@ -45,14 +45,13 @@ fn take(peer: &mut MemoryStream) -> usize {
 #[test]
 fn a_paused_stream_resumes_reading_after_a_flush_that_sent_everything() {
     let (transport, mut peer) = memory::pair(1000);
-    let mut stream =
-        server(transport, Limits { pause_reading: PauseReading::Above(500), ..Limits::default() });
+    let mut stream = server(transport, Limits::default().pause_reading(PauseReading::Above(500)));
     let (mut sending, mut heard) = (message().repeat(40), 0);
     let mut arrives = |peer: &mut MemoryStream| {
         let n = peer.send(&sending).unwrap_or(0);
         sending.drain(..n);
     };
-    while stream.interest().readable {
+    while stream.wants().read {
         arrives(&mut peer);
         let _ = echo(&mut stream, Ready::READABLE, &mut heard);
     }
@@ -63,7 +62,7 @@ fn a_paused_stream_resumes_reading_after_a_flush_that_sent_everything() {
         take(&mut peer);
         stream.flush(&mut Scratch::new().at(0)).unwrap();
     }
-    assert!(stream.interest().again && stream.interest().readable);
+    assert!(stream.wants().again && stream.wants().read);
     let before = heard;
     let _ = echo(&mut stream, Ready::NONE, &mut heard);
     assert!(heard > before);
@@ -75,9 +74,9 @@ fn a_flush_that_sends_the_last_frame_ends_the_direction() {
     let mut stream = server(transport, Limits::default());
     stream.send(&mut Scratch::new().at(0), &[7; 100]).unwrap();
     peer.send(b"\x88\x82\0\0\0\0\x03\xe8").unwrap();
-    let interest = echo(&mut stream, Ready::READABLE, &mut 0);
-    assert!(interest.writable && !interest.over);
-    assert!(matches!(stream.status(), Status::Finishing(_)));
+    let wants = echo(&mut stream, Ready::READABLE, &mut 0);
+    assert!(wants.write && !wants.closed);
+    assert!(matches!(stream.state(), State::Draining(_)));
     let mut taken = 0;
     while stream.unsent() > 0 {
         taken += take(&mut peer);
@@ -93,8 +92,8 @@ fn a_call_that_answers_a_close_frame_ends_the_direction() {
     let (transport, mut peer) = memory::pair(1000);
     let mut stream = server(transport, Limits::default());
     peer.send(&[&message()[..], b"\x88\x82\0\0\0\0\x03\xe8"].concat()).unwrap();
-    let interest = echo(&mut stream, Ready::READABLE, &mut 0);
-    assert!(interest.readable && !interest.writable && !interest.over);
+    let wants = echo(&mut stream, Ready::READABLE, &mut 0);
+    assert!(wants.read && !wants.write && !wants.closed);
     assert_eq!(take(&mut peer), 102 + 4);
     assert_eq!(peer.recv(&mut [0]).unwrap(), 0, "the end of the stream");
 }
@@ -103,19 +102,19 @@ fn a_call_that_answers_a_close_frame_ends_the_direction() {
 fn any_call_continues_after_a_used_up_budget_or_a_failed_handler() {
     // Part of a message; exactly one message; one event.
     for limits in [
-        Limits { call_bytes: 100, ..Limits::default() },
-        Limits { call_bytes: message().len(), ..Limits::default() },
-        Limits { call_events: 1, ..Limits::default() },
+        Limits::default().call_bytes(100),
+        Limits::default().call_bytes(message().len()),
+        Limits::default().call_events(1),
     ] {
         let (transport, mut peer) = memory::pair(4000);
         let mut stream = server(transport, limits);
         peer.send(&message().repeat(10)).unwrap();
         let mut heard = 0;
-        let mut interest = echo(&mut stream, Ready::READABLE, &mut heard);
-        assert!(interest.again && heard < 10);
-        while interest.again {
-            assert_eq!(stream.interest(), interest);
-            interest = echo(&mut stream, Ready::NONE, &mut heard);
+        let mut wants = echo(&mut stream, Ready::READABLE, &mut heard);
+        assert!(wants.again && heard < 10);
+        while wants.again {
+            assert_eq!(stream.wants(), wants);
+            wants = echo(&mut stream, Ready::NONE, &mut heard);
         }
         assert_eq!(heard, 10);
     }
@@ -125,7 +124,7 @@ fn any_call_continues_after_a_used_up_budget_or_a_failed_handler() {
     let refused = stream.drive(&mut Scratch::new().at(0), Ready::READABLE, |_, _| Err(SendError::Full));
     assert_eq!(refused.unwrap().refused, Some(SendError::Full));
     let mut heard = 0;
-    while stream.interest().again {
+    while stream.wants().again {
         let _ = echo(&mut stream, Ready::NONE, &mut heard);
     }
     assert_eq!(heard, 1499);
@@ -158,7 +157,7 @@ fn a_transport_failure_before_a_handlers_panic_is_remembered() {
     assert!(panics.is_err());
     let mut end = None;
     let told = stream.drive(&mut scratch.at(0), Ready::NONE, |event, _| {
-        if let Event::End(told) = event {
+        if let Event::Closed(told) = event {
             end = Some(told);
         }
         Ok(())
@@ -183,7 +182,7 @@ fn messages_that_arrived_before_sending_failed_are_delivered_with_the_end_in_one
         Ok(())
     });
     assert_eq!(told, [true, false], "a message, then the end");
-    assert!(result.is_err() && matches!(stream.status(), Status::Over(_)));
+    assert!(result.is_err() && matches!(stream.state(), State::Closed(_)));
     stream.into_parts().transport.finish().unwrap();
 }
 
@@ -191,8 +190,8 @@ fn messages_that_arrived_before_sending_failed_are_delivered_with_the_end_in_one
 fn a_call_with_nothing_ready_or_due_makes_no_system_call() {
     let mut stream = WebSocketStream::new(Scripted::new([])).unwrap();
     for now in [0, 1_000_000] {
-        let interest = stream.drive(&mut Scratch::new().at(now), Ready::NONE, |_, _| Ok(())).unwrap();
-        assert!(interest.readable && !interest.again);
+        let wants = stream.drive(&mut Scratch::new().at(now), Ready::NONE, |_, _| Ok(())).unwrap();
+        assert!(wants.read && !wants.again);
     }
     stream.into_parts().transport.finish().unwrap();
 }
@@ -238,16 +237,16 @@ fn bytes_held_by_the_transport_are_flushed_in_the_call_or_waited_for() {
     let mut scratch = Scratch::new();
     for writable in [false, true] {
         peer.send(&message()).unwrap();
-        let interest = stream
+        let wants = stream
             .drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
                 Event::Message(message) => out.send(message),
                 _ => Ok(()),
             })
             .unwrap();
-        assert_eq!((interest.writable, stream.get_ref().1.is_empty()), (writable, !writable));
+        assert_eq!((wants.write, stream.get_ref().1.is_empty()), (writable, !writable));
     }
     let taken = take(&mut peer);
-    let interest = stream.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap();
-    assert!(!interest.writable);
+    let wants = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |_, _| Ok(())).unwrap();
+    assert!(!wants.write);
     assert_eq!(taken + take(&mut peer), 2 * 102);
 }

@@ -2,8 +2,8 @@
 
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::protocol::{Connection, Input, Output, Role};
-use websocket_stream::transport::memory;
-use websocket_stream::{Cause, ClientOpening, End, Fault, Progress, Scratch, ServerOpening, Status};
+use websocket_stream::transport::testing::memory;
+use websocket_stream::{Cause, ClientOpening, Closed, Fault, Progress, Scratch, ServerOpening, State};
 
 #[test]
 fn an_offer_is_declined() {
@@ -26,6 +26,6 @@ fn the_bit_of_compressed_messages_is_a_fault() {
     let mut input = Input::default();
     input.extend(&[0xC1, 0x81, 0, 0, 0, 0, b'a']);
     assert_eq!(server.receive(&mut input, &mut Output::new()), None);
-    let Status::Finishing(End { cause, .. }) = server.status() else { panic!("{:?}", server.status()) };
+    let State::Draining(Closed { cause, .. }) = server.state() else { panic!("{:?}", server.state()) };
     assert_eq!(cause, Cause::Fault(Fault::ReservedBits));
 }

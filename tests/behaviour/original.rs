@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use websocket_stream::transport::memory;
+use websocket_stream::transport::testing::memory;
 use websocket_stream::util::{OpCode, ReadError, WriteError};
 use websocket_stream::{ReadResult, Role, WebSocketStream, WriteResult};
 
@@ -59,7 +59,7 @@ fn no_data_a_part_and_a_whole_message_are_distinguished() {
     peer.write_all(b"\x4d\x51\x58").unwrap();
     assert_eq!(ws.read().unwrap(), (OpCode::Text, b"Hello".to_vec()));
     assert!(matches!(ws.read(), Err(ReadError::NoData)));
-    assert_eq!(ws.held(), 0);
+    assert_eq!(ws.heap_bytes(), 0);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn messages_received_together_are_read_one_by_one() {
         assert_eq!(ws.read().unwrap(), (OpCode::Binary, b"a".to_vec()));
     }
     assert!(matches!(ws.read(), Err(ReadError::NoData)));
-    assert_eq!(ws.held(), 0);
+    assert_eq!(ws.heap_bytes(), 0);
 }
 
 #[test]

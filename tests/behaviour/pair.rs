@@ -4,9 +4,9 @@
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use websocket_stream::protocol::Status;
-use websocket_stream::transport::memory::{self, MemoryStream};
-use websocket_stream::{CloseCode, End, Endpoint, Event, Message, Ready, Scratch, WebSocketStream};
+use websocket_stream::protocol::State;
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
+use websocket_stream::{CloseCode, Closed, Event, Initiator, Message, Ready, Scratch, WebSocketStream};
 
 /// What one end sends.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +79,7 @@ struct Side {
     heard: Vec<Sending>,
     pongs: Vec<Vec<u8>>,
     close: Option<(CloseCode, String)>,
-    end: Option<End>,
+    end: Option<Closed>,
     over: bool,
 }
 
@@ -119,29 +119,29 @@ impl Side {
             return;
         }
         let Side { stream, scratch, heard, pongs, close, end, .. } = self;
-        let interest = stream
-            .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+        let wants = stream
+            .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
                 assert_eq!(*end, None, "{event:?} after the end");
-                assert!(close.is_none() || matches!(event, Event::End(_)), "{event:?} after Close");
+                assert!(close.is_none() || matches!(event, Event::Closed(_)), "{event:?} after Close");
                 match event {
                     Event::Message(Message::Text(text)) => heard.push(Sending::Text(text.into())),
                     Event::Message(Message::Binary(bytes)) => heard.push(Sending::Binary(bytes.into())),
                     Event::Ping(payload) => heard.push(Sending::Ping(payload.into())),
                     Event::Pong(payload) => pongs.push(payload.into()),
                     Event::Close(frame) => *close = Some((frame.code, frame.reason.into())),
-                    Event::End(told) => *end = Some(told),
+                    Event::Closed(told) => *end = Some(told),
                     other => panic!("{other:?}"),
                 }
                 Ok(())
             })
             .unwrap();
-        self.over = interest.over;
+        self.over = wants.closed;
         // If any bytes are unsent, even only a pong, the stream asks to be called.
-        assert!(self.over || interest.writable || self.stream.unsent() == 0);
+        assert!(self.over || wants.write || self.stream.unsent() == 0);
     }
 
     /// Checks that the connection is finished, with a clean end.
-    fn check_end(self, by: Endpoint, close: (CloseCode, &str), peer_sent: &[Sending], pings: &[Sending]) {
+    fn check_end(self, by: Initiator, close: (CloseCode, &str), peer_sent: &[Sending], pings: &[Sending]) {
         assert_eq!(self.heard, peer_sent);
         let mut pings = pings.iter();
         for pong in self.pongs {
@@ -153,8 +153,8 @@ impl Side {
         let end = self.end.expect("an end");
         assert!(end.is_clean());
         assert_eq!((end.code, end.by), (CloseCode::NORMAL, by));
-        assert_eq!(self.stream.status(), Status::Over(end));
-        assert_eq!((self.stream.unsent(), self.stream.held(), self.stream.partial()), (0, 0, None));
+        assert_eq!(self.stream.state(), State::Closed(end));
+        assert_eq!((self.stream.unsent(), self.stream.heap_bytes(), self.stream.partial()), (0, 0, None));
         let parts = self.stream.into_parts();
         assert_eq!((parts.unread, parts.unsent), (vec![], vec![]));
         assert_eq!(parts.transport.unread(), 0);
@@ -164,11 +164,11 @@ impl Side {
 /// A stream that usually has compression.
 #[cfg(feature = "deflate")]
 fn agree(stream: WebSocketStream<MemoryStream>, choice: u8) -> WebSocketStream<MemoryStream> {
-    use websocket_stream::deflate::{Agreed, Context, WindowBits};
+    use websocket_stream::deflate::{Context, DeflateParams, WindowBits};
     let context = |choice: u8| Context::new(WindowBits::new(8 + (choice & 7)).unwrap(), choice & 8 != 0);
     match choice % 3 {
         0 => stream,
-        _ => stream.with_deflate(Agreed { server: context(choice), client: context(choice >> 4) }),
+        _ => stream.with_deflate(DeflateParams { server: context(choice), client: context(choice >> 4) }),
     }
 }
 
@@ -215,7 +215,7 @@ fn each_end_receives_what_the_other_sends_and_the_end_is_clean() {
         }
         // The answer to a Close frame repeats its code and reason.
         let close = (CloseCode::NORMAL, "done");
-        let of = |closes| (if closes { Endpoint::Local } else { Endpoint::Peer }, close);
+        let of = |closes| (if closes { Initiator::Local } else { Initiator::Peer }, close);
         let (client_end, server_end) = (of(client_closes), of(!client_closes));
         client.check_end(client_end.0, client_end.1, server_sends, client_sends);
         server.check_end(server_end.0, server_end.1, client_sends, server_sends);

@@ -1,7 +1,7 @@
 //! Requests that do not ask for a WebSocket, and responses that do not open one.
 
 use websocket_stream::handshake::{ClientRequest, RequestFault, Response, ResponseError, ResponseFault};
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{ClientOpening, NonBlockingTransport, OpeningError, Progress, Scratch, ServerOpening};
 
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: a\r\nUser-Agent: probe\r\n\r\n";

@@ -1,9 +1,9 @@
-//! Prepared messages: one message to many peers.
+//! PreparedMessage messages: one message to many peers.
 
 use std::sync::Arc;
-use websocket_stream::transport::memory;
+use websocket_stream::transport::testing::memory;
 use websocket_stream::{
-    Config, Delivery, Error, IfFull, Limits, Message, OpCode, Prepared, Role, Scratch, SendError,
+    Config, Delivery, Error, IfFull, Limits, Message, OpCode, PreparedMessage, Role, Scratch, SendError,
     WebSocketStream,
 };
 
@@ -17,7 +17,7 @@ fn a_prepared_message_arrives_like_an_ordinary_one_from_either_end() {
     for payload in payloads() {
         let text = std::str::from_utf8(&payload).unwrap();
         for (prepared, opcode) in
-            [(Prepared::new(text), OpCode::Text), (Prepared::new(&payload[..]), OpCode::Binary)]
+            [(PreparedMessage::new(text), OpCode::Text), (PreparedMessage::new(&payload[..]), OpCode::Binary)]
         {
             assert_eq!(prepared.payload(), payload);
             assert_eq!((prepared.message().as_bytes(), prepared.message().opcode()), (&payload[..], opcode));
@@ -41,8 +41,8 @@ fn a_prepared_message_keeps_its_place_among_the_others() {
     let (a, b) = memory::pair(1 << 20);
     let (mut server, mut client) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
     let mut scratch = Scratch::new();
-    let large = Prepared::new(&[7; 5000][..]);
-    let small = Prepared::new("small");
+    let large = PreparedMessage::new(&[7; 5000][..]);
+    let small = PreparedMessage::new("small");
     server
         .send_with(&mut scratch.at(0), |out| {
             out.send("first")?;
@@ -59,7 +59,7 @@ fn a_prepared_message_keeps_its_place_among_the_others() {
 fn many_prepared_messages_in_one_call_grow_the_send_buffer() {
     let (a, b) = memory::pair(1 << 20);
     let (mut server, mut client) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
-    let message = Prepared::new(&[7; 700][..]);
+    let message = PreparedMessage::new(&[7; 700][..]);
     server
         .send_with(&mut Scratch::new().at(0), |out| (0..30).try_for_each(|_| out.send_prepared(&message)))
         .unwrap();
@@ -69,13 +69,13 @@ fn many_prepared_messages_in_one_call_grow_the_send_buffer() {
 
 #[test]
 fn a_full_connection_refuses_or_drops_a_prepared_message_and_keeps_nothing() {
-    let limits = Limits { unsent: 2000, ..Limits::default() };
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let limits = Limits::default().unsent(2000);
+    let config = Arc::new(Config::default().limits(limits));
     let (a, b) = memory::pair(100);
     let mut server = WebSocketStream::with_config(a, Role::Server, config).unwrap();
     let mut client = WebSocketStream::client(b).unwrap();
     let mut scratch = Scratch::new();
-    let tick = Prepared::new(&[1; 600][..]);
+    let tick = PreparedMessage::new(&[1; 600][..]);
     let mut accepted = 0;
     loop {
         match server.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop).unwrap() {
@@ -95,12 +95,12 @@ fn a_full_connection_refuses_or_drops_a_prepared_message_and_keeps_nothing() {
             arrived += 1;
         }
     }
-    assert_eq!((arrived, server.unsent(), server.held()), (accepted, 0, 0));
+    assert_eq!((arrived, server.unsent(), server.heap_bytes()), (accepted, 0, 0));
 }
 
 #[test]
 fn a_prepared_message_is_shared_and_not_printed() {
-    let secret = Prepared::new(Message::Text("a secret"));
+    let secret = PreparedMessage::new(Message::Text("a secret"));
     let copy = secret.clone();
     assert_eq!(secret.payload().as_ptr(), copy.payload().as_ptr());
     assert!(!format!("{secret:?}").contains("secret"));

@@ -3,27 +3,28 @@
 
 use std::error::Error;
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    CloseCode, IfFull, Interest, OpCode, Prepared, Progress, ReadError, Ready, Scratch, ServerOpening,
+    CloseCode, IfFull, OpCode, PreparedMessage, Progress, ReadError, Ready, Scratch, ServerOpening, Wants,
     WebSocketStream,
 };
 
 #[rustfmt::skip]
-fn fast(ws: &mut WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<Interest, Box<dyn Error>> {
+fn fast(ws: &mut WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<Wants, Box<dyn Error>> {
     // README
     use websocket_stream::{Event, Scratch, WebSocketStream};
 
     let mut scratch = Scratch::new();
     // For each readiness; `now` is your monotonic clock in milliseconds.
-    let interest = ws.drive(&mut scratch.at(now), ready, |event, out| match event {
+    let wants = ws.drive(&mut scratch.at(now), ready, |event, out| match event {
         Event::Message(message) => out.send(message), // echoed while it is borrowed
-        Event::End(end) => Ok(println!("{end}")),     // once; clean or not
+        Event::Closed(end) => Ok(println!("{end}")),     // once; clean or not
         _ => Ok(()),                                  // pings and Close frames are answered already
     })?;
-    // Now do what `interest` asks for.
+    // Now do what `wants` asks for.
     // END
-    Ok(interest)
+    Ok(wants)
 }
 
 #[rustfmt::skip]
@@ -32,7 +33,7 @@ fn opening(socket: TcpStream, mut scratch: Scratch, now: u64, ready: Ready) -> R
     let mut opening = ServerOpening::new(socket)?; // once for each connection
     // For each readiness:
     match opening.advance(&mut scratch.at(now))? {
-        Progress::Pending(interest) => { /* wait for it, and for opening.next_deadline() */ }
+        Progress::Pending(wants) => { /* wait for it, and for opening.next_deadline() */ }
         Progress::Decide(request) => {
             let known = request.path() == "/chat"; // and its headers, Origin, subprotocols
             opening.answer(&if known { Response::accept() } else { Response::new(404) })?;
@@ -51,13 +52,13 @@ fn many(
     now: u64,
 ) -> Result<(), Box<dyn Error>> {
     // README
-    let tick = Prepared::new("tick");
+    let tick = PreparedMessage::new("tick");
     for ws in &mut room {
         match ws.send_prepared(&mut scratch.at(now), &tick, IfFull::Drop) {
             Ok(sent) => { /* written, queued or dropped */ }
             Err(error) => { /* only this peer: it is closing, or its next drive reports its end */ }
         }
-        // Then apply ws.interest(): if the message is queued, wait until the socket is writable.
+        // Then apply ws.wants(): if the message is queued, wait until the socket is writable.
     }
     // END
     Ok(())
@@ -95,15 +96,18 @@ fn the_rust_blocks_in_the_readme_compile() {
 
 #[test]
 fn the_readme_lists_the_default_limits_and_deadlines() {
-    use websocket_stream::{Deadlines, Limits};
+    use websocket_stream::{Limits, Timeouts};
     let limits = Limits::default();
     assert_eq!((limits.head_bytes, limits.head_headers), (16 << 10, 100));
     assert_eq!((limits.frame, limits.message, limits.fragments), (16 << 20, 16 << 20, 262_144));
     assert_eq!(limits.unsent, (16 << 20) + (128 << 10));
     assert_eq!((limits.call_bytes, limits.call_events), ((1 << 20) + (64 << 10), 4096));
-    let deadlines = Deadlines::default();
-    assert_eq!((deadlines.handshake, deadlines.close), (Some(10_000), Some(5_000)));
-    assert_eq!((deadlines.ping, deadlines.silence), (None, None));
+    let timeouts = Timeouts::default();
+    assert_eq!(
+        (timeouts.opening, timeouts.close),
+        (Some(Duration::from_secs(10)), Some(Duration::from_secs(5)))
+    );
+    assert_eq!((timeouts.ping_interval, timeouts.idle), (None, None));
 }
 
 /// Both ends of a TCP connection: the README's server, and a client.
@@ -122,13 +126,13 @@ fn the_readme_echo_survives_a_message_that_crosses_its_close_frame() {
     server.close(&mut scratch.at(0), CloseCode::GOING_AWAY, "we restart").unwrap();
     let (mut client, mut closed) = (Some(client), false);
     for _ in 0..1_000_000 {
-        if fast(&mut server, 0, Ready::ALL).unwrap().over {
+        if fast(&mut server, 0, Ready::UNKNOWN).unwrap().closed {
             break;
         }
         closed |= client.as_mut().is_some_and(|client| matches!(client.read(), Ok((OpCode::Close, _))));
-        client = client.filter(|client| !client.interest().over);
+        client = client.filter(|client| !client.wants().closed);
     }
-    let websocket_stream::Status::Over(end) = server.status() else { panic!("{:?}", server.status()) };
+    let websocket_stream::State::Closed(end) = server.state() else { panic!("{:?}", server.state()) };
     assert!(end.is_clean() && closed, "{end}");
 }
 
@@ -150,7 +154,7 @@ fn the_readme_echo_loses_nothing_with_a_slow_reader() {
         let before = client.unsent();
         let _ = client.flush(&mut scratch.at(0)).unwrap();
         idle = if client.unsent() < before { 0 } else { idle };
-        assert!(!fast(&mut server, 0, Ready::ALL).unwrap().over);
+        assert!(!fast(&mut server, 0, Ready::UNKNOWN).unwrap().closed);
         std::thread::yield_now();
     }
     assert!(sent < MESSAGES, "the server accepted everything");
@@ -165,6 +169,6 @@ fn the_readme_echo_loses_nothing_with_a_slow_reader() {
             assert!(payload.len() == 1 << 20 && payload.iter().all(|&byte| usize::from(byte) == heard));
             heard += 1;
         }
-        assert!(!fast(&mut server, 0, Ready::ALL).unwrap().over);
+        assert!(!fast(&mut server, 0, Ready::UNKNOWN).unwrap().closed);
     }
 }

@@ -7,17 +7,17 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use websocket_stream::handshake::{ClientRequest, Response, ResponseFault, accept_key};
 use websocket_stream::protocol::Role;
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, ClientOpening, CloseCode, Config, Deadlines, Error, Event, Limits, Message, NonBlockingTransport,
-    OpeningError, Progress, Ready, Scratch, SendError, Sent, ServerOpening, WebSocketStream,
+    Cause, ClientOpening, CloseCode, Config, Error, Event, Limits, Message, NonBlockingTransport,
+    OpeningError, Progress, Ready, Scratch, SendError, Sent, ServerOpening, Timeouts, WebSocketStream,
 };
 
 /// Returns a stream whose peer sent `messages` messages and a Close frame, and then left.
 fn whose_peer_is_gone(messages: usize, call_events: usize) -> WebSocketStream<UnixStream> {
     let (a, mut b) = UnixStream::pair().unwrap();
-    let limits = Limits { call_events, ..Limits::default() };
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let limits = Limits::default().call_events(call_events);
+    let config = Arc::new(Config::default().limits(limits));
     for _ in 0..messages {
         b.write_all(&from_client(0x81, b"last words")).unwrap();
     }
@@ -28,21 +28,21 @@ fn whose_peer_is_gone(messages: usize, call_events: usize) -> WebSocketStream<Un
 #[test]
 fn messages_of_a_peer_that_left_are_delivered_although_sending_fails() {
     for (call_events, send_first, ready) in [
-        (4096, true, Ready::ALL),
+        (4096, true, Ready::UNKNOWN),
         (4096, true, Ready::WRITABLE),
         (4096, false, Ready::READABLE),
         (1, true, Ready::READABLE),
-        (1, false, Ready::ALL),
+        (1, false, Ready::UNKNOWN),
     ] {
         let mut scratch = Scratch::new();
         let mut stream = whose_peer_is_gone(60, call_events);
         if send_first {
             assert!(matches!(stream.send(&mut scratch.at(0), "tick"), Err(Error::System(_))));
-            assert!(stream.interest().again);
+            assert!(stream.wants().again);
         }
         let (mut heard, mut close, mut end) = (0, None, None);
         for _ in 0..100 {
-            let interest = stream
+            let wants = stream
                 .drive(&mut scratch.at(0), ready, |event, out| {
                     match event {
                         Event::Message(message) => {
@@ -50,16 +50,16 @@ fn messages_of_a_peer_that_left_are_delivered_although_sending_fails() {
                             out.send(message)?;
                         }
                         Event::Close(frame) => close = Some(frame.code),
-                        Event::End(told) => assert_eq!(end.replace(told), None),
+                        Event::Closed(told) => assert_eq!(end.replace(told), None),
                         _ => {}
                     }
                     Ok(())
                 })
                 .unwrap();
-            if interest.over {
+            if wants.closed {
                 break;
             }
-            assert!(interest.again);
+            assert!(wants.again);
         }
         assert_eq!((heard, close), (60, Some(CloseCode::GOING_AWAY)), "{call_events} {send_first}");
         assert_eq!(end.map(|end| end.cause), Some(Cause::Handshake));
@@ -106,13 +106,13 @@ fn interest_can_be_read_without_a_call() {
     let (a, mut b) = memory::pair(100);
     let mut stream = WebSocketStream::new(a).unwrap();
     let mut scratch = Scratch::new();
-    let idle = stream.interest();
-    assert!(idle.readable && !idle.writable && !idle.again && !idle.over);
+    let idle = stream.wants();
+    assert!(idle.read && !idle.write && !idle.again && !idle.closed);
     assert_eq!(stream.send(&mut scratch.at(0), &[1u8; 200]).unwrap(), Sent::Queued(104));
-    assert!(stream.interest().writable);
+    assert!(stream.wants().write);
     while b.recv(&mut [0; 64]).is_ok() {}
     let driven = stream.drive(&mut scratch.at(0), Ready::WRITABLE, |_, _| Ok(())).unwrap();
-    assert_eq!(stream.interest(), driven);
+    assert_eq!(stream.wants(), driven);
 }
 
 fn request() -> &'static [u8] {
@@ -173,8 +173,8 @@ fn whose_request_is_cut_short() -> (ClientOpening<MemoryStream>, MemoryStream, S
     let request = ClientRequest::new("a", "/").header("X", "x".repeat(1000));
     let mut client = ClientOpening::new(a, request).unwrap();
     let mut scratch = Scratch::new();
-    let Ok(Progress::Pending(interest)) = client.advance(&mut scratch.at(0)) else { panic!() };
-    assert!(interest.readable && interest.writable);
+    let Ok(Progress::Pending(wants)) = client.advance(&mut scratch.at(0)) else { panic!() };
+    assert!(wants.read && wants.write);
     (client, server, scratch)
 }
 
@@ -252,7 +252,7 @@ fn an_end_keeps_the_whole_number_of_a_systems_error() {
             }
             let mut end = None;
             let failed = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
-                Event::End(told) => {
+                Event::Closed(told) => {
                     end = Some(told);
                     Ok(())
                 }
@@ -262,7 +262,7 @@ fn an_end_keeps_the_whole_number_of_a_systems_error() {
             let Some(Cause::System(error)) = end.map(|end| end.cause) else { panic!("{end:?}") };
             assert_eq!(error.errno(), Some(errno));
             assert_eq!(error.kind(), io::Error::from_raw_os_error(errno).kind());
-            assert_eq!(stream.held(), 0);
+            assert_eq!(stream.heap_bytes(), 0);
         }
     }
 }
@@ -277,7 +277,7 @@ fn a_transport_failure_without_a_number_keeps_its_kind() {
         stream.send(&mut scratch.at(0), "tick").unwrap_err();
         let mut end = None;
         let failed = stream.drive(&mut scratch.at(0), Ready::NONE, |event, _| {
-            if let Event::End(told) = event {
+            if let Event::Closed(told) = event {
                 end = Some(told);
             }
             Ok(())
@@ -305,21 +305,21 @@ fn a_broadcast_can_drop_dead_connections_or_drive_them_to_their_ends() {
         let (mut heard, mut ends) = (0, 0);
         room.retain_mut(|stream| {
             let sent = stream.send(&mut scratch.at(0), "tick");
-            let interest = stream.interest();
-            assert_eq!(sent.is_err(), interest.over);
-            assert_eq!(sent.is_err(), interest.again);
-            if drives && interest.again {
+            let wants = stream.wants();
+            assert_eq!(sent.is_err(), wants.closed);
+            assert_eq!(sent.is_err(), wants.again);
+            if drives && wants.again {
                 let failed = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
                     match event {
                         Event::Message(_) => heard += 1,
-                        Event::End(_) => ends += 1,
+                        Event::Closed(_) => ends += 1,
                         _ => {}
                     }
                     Ok(())
                 });
-                assert!(failed.is_err() && stream.interest().over && !stream.interest().again);
+                assert!(failed.is_err() && stream.wants().closed && !stream.wants().again);
             }
-            !interest.over
+            !wants.closed
         });
         assert_eq!(room.len(), 3);
         assert_eq!((heard, ends), if drives { (2, 2) } else { (0, 0) });
@@ -342,7 +342,7 @@ fn a_message_that_crosses_our_close_frame_gets_no_reply_and_causes_no_error() {
                     heard += 1;
                     out.send(message)
                 }
-                Event::End(told) => {
+                Event::Closed(told) => {
                     end = Some(told);
                     out.send("behind the end")
                 }
@@ -351,19 +351,19 @@ fn a_message_that_crosses_our_close_frame_gets_no_reply_and_causes_no_error() {
             .unwrap()
     };
     // Both messages in one call: the first refusal does not stop the call.
-    let interest = call(&mut server, &mut scratch);
-    assert!(interest.readable && !interest.again && !interest.over && interest.refused.is_none());
+    let wants = call(&mut server, &mut scratch);
+    assert!(wants.read && !wants.again && !wants.closed && wants.refused.is_none());
     while client.read().is_ok() {}
     drop(client);
-    while !call(&mut server, &mut scratch).over {}
+    while !call(&mut server, &mut scratch).closed {}
     assert_eq!(heard, 2);
     assert!(end.unwrap().is_clean());
 }
 
 #[test]
 fn a_refusal_returned_by_a_handler_is_reported_and_the_rest_is_delivered_next() {
-    let limits = Limits { unsent: Limits::CONTROL_ROOM + 100, ..Limits::default() };
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let limits = Limits::default().unsent(Limits::CONTROL_ROOM + 100);
+    let config = Arc::new(Config::default().limits(limits));
     let (a, b) = memory::pair(4096);
     let mut server = WebSocketStream::with_config(a, Role::Server, config).unwrap();
     let mut client = WebSocketStream::client(b).unwrap();
@@ -374,15 +374,15 @@ fn a_refusal_returned_by_a_handler_is_reported_and_the_rest_is_delivered_next() 
     let (mut refused, mut calls) = (Vec::new(), 0);
     loop {
         calls += 1;
-        let interest = server
+        let wants = server
             .drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
                 Event::Message(Message::Text("long")) => out.send(&[7; 100]),
                 Event::Message(message) => out.send(message),
                 _ => Ok(()),
             })
             .unwrap();
-        refused.extend(interest.refused);
-        if !interest.again {
+        refused.extend(wants.refused);
+        if !wants.again {
             break;
         }
     }
@@ -403,13 +403,13 @@ fn a_client_ends_tcp_after_its_server_whoever_closes() {
         server.send(&[0x88, 2, 3, 0xe8]).unwrap();
         let mut end = None;
         let mut drive = |now| {
-            let driven = client.drive(&mut scratch.at(now), Ready::ALL, |event, _| {
-                if let Event::End(told) = event {
+            let driven = client.drive(&mut scratch.at(now), Ready::UNKNOWN, |event, _| {
+                if let Event::Closed(told) = event {
                     end = Some(told);
                 }
                 Ok(())
             });
-            driven.unwrap().over
+            driven.unwrap().closed
         };
         assert!(!drive(1));
         assert_eq!(server.recv(&mut [0; 64]).unwrap(), 8, "a masked Close frame, and no end behind it");
@@ -434,11 +434,11 @@ fn long_request() -> (ClientOpening<TcpStream>, TcpStream) {
 fn failure(opening: &mut ClientOpening<TcpStream>, scratch: &mut Scratch) -> OpeningError {
     loop {
         match opening.advance(&mut scratch.at(0)) {
-            Ok(Progress::Pending(interest)) => {
+            Ok(Progress::Pending(wants)) => {
                 use rustix::event::{PollFd, PollFlags, Timespec, poll};
                 let mut flags = PollFlags::empty();
-                flags.set(PollFlags::IN, interest.readable);
-                flags.set(PollFlags::OUT, interest.writable);
+                flags.set(PollFlags::IN, wants.read);
+                flags.set(PollFlags::OUT, wants.write);
                 let mut fds = [PollFd::new(opening.get_ref(), flags)];
                 let hang = Timespec { tv_sec: 60, tv_nsec: 0 };
                 assert_eq!(poll(&mut fds, Some(&hang)).unwrap(), 1, "it hangs");
@@ -534,7 +534,9 @@ fn over_tcp_the_server_keeps_time_wait_whoever_closes() {
         while client.is_some() || server.is_some() {
             for end in [&mut client, &mut server] {
                 // Dropped as soon as it is over.
-                end.take_if(|end| end.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap().over);
+                end.take_if(|end| {
+                    end.drive(&mut scratch.at(0), Ready::UNKNOWN, |_, _| Ok(())).unwrap().closed
+                });
             }
         }
         // On a busy system, the last segments may be in transit.
@@ -558,20 +560,20 @@ fn paused_over_tcp() -> (WebSocketStream<TcpStream>, TcpStream) {
     let message = from_client(0x82, &[7; 60_000]);
     peer.set_nonblocking(true).unwrap();
     let mut at = 0;
-    while stream.interest().readable {
+    while stream.wants().read {
         if let Ok(n) = peer.write(&message[at..]) {
             at = (at + n) % message.len();
         }
-        let ready = Ready { closed: false, ..Ready::ALL };
-        let interest = stream
+        let ready = Ready { closed: false, ..Ready::UNKNOWN };
+        let wants = stream
             .drive(&mut scratch.at(0), ready, |event, out| match event {
                 Event::Message(message) => out.send(message),
                 _ => Ok(()),
             })
             .unwrap();
-        assert!(interest.refused.is_none() && !interest.over);
+        assert!(wants.refused.is_none() && !wants.closed);
     }
-    assert!(stream.interest().writable);
+    assert!(stream.wants().write);
     (stream, peer)
 }
 
@@ -584,12 +586,12 @@ fn a_paused_stream_is_not_woken_by_the_peers_end_or_urgent_data() {
     peer.shutdown(std::net::Shutdown::Write).unwrap();
     let mut scratch = Scratch::new();
     let closed = Ready { closed: true, ..Ready::NONE };
-    let interest = stream.drive(&mut scratch.at(0), closed, |event, _| panic!("{event:?}")).unwrap();
-    assert!(!interest.readable && interest.writable && !interest.again);
+    let wants = stream.drive(&mut scratch.at(0), closed, |event, _| panic!("{event:?}")).unwrap();
+    assert!(!wants.read && wants.write && !wants.again);
     // As documented in the guarantees for a level-triggered poller.
     let mut flags = PollFlags::empty();
-    flags.set(PollFlags::IN | PollFlags::RDHUP | PollFlags::PRI, interest.readable);
-    flags.set(PollFlags::OUT, interest.writable);
+    flags.set(PollFlags::IN | PollFlags::RDHUP | PollFlags::PRI, wants.read);
+    flags.set(PollFlags::OUT, wants.write);
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     assert_eq!(
         poll(&mut [PollFd::new(stream.get_ref(), flags)], Some(&at_once)).unwrap(),
@@ -611,13 +613,13 @@ fn a_paused_stream_ends_when_the_poller_reports_only_a_reset() {
         calls += 1;
         assert!(calls < 100, "it spins");
         let driven = stream.drive(&mut scratch.at(0), closed, |event, _| {
-            if let Event::End(told) = event {
+            if let Event::Closed(told) = event {
                 end = Some(told);
             }
             Ok(())
         });
         if driven.is_err() {
-            break stream.interest().over;
+            break stream.wants().closed;
         }
     };
     assert!(over && matches!(end.unwrap().cause, Cause::System(_)));
@@ -697,8 +699,8 @@ fn a_client_whose_wait_has_no_deadline_ends_its_direction_at_once() {
     assert_eq!(server.recv(&mut [0; 64]).unwrap(), 0, "the end of the stream");
     // The deadline is off.
     let (a, mut server) = memory::pair(4096);
-    let deadlines = Deadlines { close: None, ..Deadlines::default() };
-    let config = Arc::new(Config { deadlines, ..Config::default() });
+    let timeouts = Timeouts::default().close(None);
+    let config = Arc::new(Config::default().timeouts(timeouts));
     let mut client = WebSocketStream::with_config(a, Role::Client, config).unwrap();
     server.send(&[0x88, 2, 3, 0xe8]).unwrap();
     let _ = client.drive(&mut Scratch::new().at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
@@ -715,7 +717,7 @@ fn a_stream_reassembled_after_a_failed_send_is_over() {
     stream.get_ref().plan_send([Err(io::ErrorKind::TimedOut)]);
     stream.flush(&mut scratch.at(0)).unwrap_err();
     let parts = stream.into_parts();
-    let websocket_stream::Status::Over(end) = parts.connection.status() else { panic!() };
+    let websocket_stream::State::Closed(end) = parts.connection.state() else { panic!() };
     assert!(matches!(end.cause, Cause::System(error) if error.kind() == io::ErrorKind::TimedOut));
     // Nothing is sent into the middle of the cut frame.
     let mut stream = WebSocketStream::from_parts(parts).unwrap();

@@ -1,7 +1,7 @@
 //! RFC 6455 as examples and as an oracle: section 5.7, every pair of first two bytes, every fault.
 
 use std::sync::Arc;
-use websocket_stream::protocol::{Connection, Event, Input, Output, Role, Status};
+use websocket_stream::protocol::{Connection, Event, Input, Output, Role, State};
 use websocket_stream::{Cause, CloseCode, Config, Fault, Limits, Message, OpCode, SendError};
 
 /// Returns the result of receiving some bytes: the events as text, and the answer.
@@ -93,8 +93,8 @@ fn every_pair_of_first_two_bytes_has_the_result_of_section_5() {
                 }
                 bytes.extend([0; 4 + 125]);
                 let (_, answer) = receive(&mut connection, &bytes);
-                let code = match connection.status() {
-                    Status::Finishing(end) => match end.cause {
+                let code = match connection.state() {
+                    State::Draining(end) => match end.cause {
                         Cause::Fault(fault) => Some(fault.close_code().get()),
                         _ => None,
                     },
@@ -117,9 +117,9 @@ fn every_pair_of_first_two_bytes_has_the_result_of_section_5() {
                             receive(&mut alone, begin);
                         }
                         receive(&mut alone, &[first, second]);
-                        let fine = match alone.status() {
-                            Status::Open => true,
-                            Status::Finishing(end) => end.is_clean(),
+                        let fine = match alone.state() {
+                            State::Open => true,
+                            State::Draining(end) => end.is_clean(),
                             _ => false,
                         };
                         assert!(fine, "{role:?} {in_message} {first:#04x} {second:#04x}");
@@ -153,7 +153,7 @@ fn every_fault_has_its_close_code() {
     for (bytes, fault, code) in cases {
         let mut client = Connection::new(Role::Client);
         let (_, answer) = receive(&mut client, bytes);
-        let Status::Finishing(end) = client.status() else { panic!("{fault:?}: {:?}", client.status()) };
+        let State::Draining(end) = client.state() else { panic!("{fault:?}: {:?}", client.state()) };
         assert_eq!((end.cause, end.code), (Cause::Fault(fault), code), "{bytes:x?}");
         assert_eq!(answer[..2], [0x88, 0x82]);
         assert_eq!(answer[6..], code.get().to_be_bytes());
@@ -189,7 +189,7 @@ fn refused(send: impl FnOnce(&mut Connection, &mut Output) -> Result<(), SendErr
     let mut output = Output::new();
     let error = send(&mut connection, &mut output).unwrap_err();
     assert!(output.is_empty());
-    assert_eq!(connection.status(), Status::Open);
+    assert_eq!(connection.state(), State::Open);
     error
 }
 
@@ -270,8 +270,8 @@ fn a_close_frame_has_a_valid_code_or_is_empty() {
 fn messages_fill_all_but_the_control_room_and_pings_half_of_that_room() {
     // A frame is admitted as if it had the longest header.
     const HEADER: usize = 14;
-    let limits = Limits { unsent: Limits::CONTROL_ROOM + 1000, ..Limits::default() };
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let limits = Limits::default().unsent(Limits::CONTROL_ROOM + 1000);
+    let config = Arc::new(Config::default().limits(limits));
     for before in [0, 1, 100] {
         let begun = || {
             let mut server = Connection::with_config(Role::Server, Arc::clone(&config));

@@ -5,9 +5,9 @@ use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
 use websocket_stream::frame::{Decoded, Header};
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    CloseCode, Message, NonBlockingTransport, OpCode, Ready, Scratch, Status, WebSocketStream,
+    CloseCode, Message, NonBlockingTransport, OpCode, Ready, Scratch, State, WebSocketStream,
 };
 
 /// A message or a ping, and the ends of its fragments.
@@ -47,17 +47,17 @@ mod compression {
     use super::Agreement;
     use std::sync::Arc;
     use websocket_stream::Config;
-    use websocket_stream::deflate::{Agreed, Context, Deflate, Deflaters, History, WindowBits};
+    use websocket_stream::deflate::{Context, Deflate, DeflateParams, Deflaters, Window, WindowBits};
 
     pub(super) fn config() -> Arc<Config> {
-        let deflate = Some(Deflate { threshold: 0, ..Deflate::default() });
-        Arc::new(Config { deflate, ..Config::default() })
+        let deflate = Some(Deflate::default().threshold(0));
+        Arc::new(Config::default().deflate(deflate))
     }
 
-    pub(super) fn agreed(agreement: Agreement) -> Option<Agreed> {
+    pub(super) fn agreed(agreement: Agreement) -> Option<DeflateParams> {
         let (bits, takeover) = agreement?;
         let context = Context::new(WindowBits::new(bits).unwrap(), takeover);
-        Some(Agreed { server: context, client: context })
+        Some(DeflateParams { server: context, client: context })
     }
 
     /// Compresses the payload of each message that gets smaller.
@@ -67,12 +67,12 @@ mod compression {
     ) -> Vec<Option<Vec<u8>>> {
         let Some((bits, takeover)) = agreement else { return messages.map(|_| None).collect() };
         let (mut deflaters, bits) = (Deflaters::new(), WindowBits::new(bits).unwrap());
-        let mut sent = History::new(bits);
+        let mut sent = Window::new(bits);
         messages
             .map(|message| {
                 let payload = deflaters.deflate_after(message, &mut sent, 6)?.to_vec();
                 if !takeover {
-                    sent = History::new(bits);
+                    sent = Window::new(bits);
                 }
                 Some(payload)
             })
@@ -173,7 +173,7 @@ fn conversation(
             }
         }
     }
-    assert_eq!(connection.held(), 0);
+    assert_eq!(connection.heap_bytes(), 0);
     (events, output.as_bytes().to_vec())
 }
 
@@ -255,21 +255,21 @@ fn partial_and_refused_reads_and_writes_never_lose_repeat_or_reorder_bytes() {
         let mut received = Vec::new();
         let mut closed = false;
         for _ in 0..100_000 {
-            let interest = server
-                .drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
+            let wants = server
+                .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| match event {
                     Event::Message(message) => out.send(message),
                     _ => Ok(()),
                 })
                 .unwrap();
             let other = client
-                .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+                .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
                     if let Event::Message(message) = event {
                         received.push(message.as_bytes().to_vec());
                     }
                     Ok(())
                 })
                 .unwrap();
-            if interest.over && other.over {
+            if wants.closed && other.closed {
                 break;
             }
             if received.len() == sent.len() && !closed {
@@ -277,11 +277,11 @@ fn partial_and_refused_reads_and_writes_never_lose_repeat_or_reorder_bytes() {
                 client.close(&mut scratch.at(0), CloseCode::NORMAL, "").unwrap();
             }
         }
-        let clean = |status| matches!(status, Status::Over(end) if end.is_clean());
+        let clean = |status| matches!(status, State::Closed(end) if end.is_clean());
         received == sent
-            && clean(server.status())
-            && clean(client.status())
-            && (server.held(), client.held()) == (0, 0)
+            && clean(server.state())
+            && clean(client.state())
+            && (server.heap_bytes(), client.heap_bytes()) == (0, 0)
     }
     QuickCheck::new()
         .rng(Gen::new(16))
@@ -295,8 +295,8 @@ fn a_broken_header_has_one_fault_wherever_it_is_cut() {
     // frame; a control frame of gigabytes.
     let headers: [&[u8]; 3] =
         [b"\x82\xfe\x00\x05", b"\x82\x7f\xff\0\0\0\0\0\0\0", b"\x89\xff\x80\0\0\0\0\0\0\0"];
-    let limits = websocket_stream::Limits { frame: 100, ..Default::default() };
-    let config = std::sync::Arc::new(websocket_stream::Config { limits, ..Default::default() });
+    let limits = websocket_stream::Limits::default().frame(100);
+    let config = std::sync::Arc::new(websocket_stream::Config::default().limits(limits));
     for header in headers {
         let run = |cut: usize| {
             let mut server = Connection::with_config(Role::Server, config.clone());
@@ -306,7 +306,7 @@ fn a_broken_header_has_one_fault_wherever_it_is_cut() {
                 input.extend(part);
                 assert_eq!(server.receive(&mut input, &mut output), None);
             }
-            (server.status(), output.as_bytes().to_vec())
+            (server.state(), output.as_bytes().to_vec())
         };
         for cut in 0..header.len() {
             assert_eq!(run(cut), run(header.len()), "{header:x?} {cut}");
@@ -331,18 +331,18 @@ fn served(bytes: &[u8], at_a_time: usize, apart: bool) -> (Vec<String>, Vec<u8>)
         if rest.is_empty() {
             peer.shutdown_write().unwrap();
         }
-        let interest = stream.drive(&mut scratch.at(0), Ready::ALL, |event, out| {
+        let wants = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| {
             events.push(format!("{event:?}"));
             if let Event::Message(message) = event { out.send(message) } else { Ok(()) }
         });
-        let over = interest.unwrap().over;
+        let over = wants.unwrap().closed;
         if apart {
-            let (unsent, held) = (stream.unsent(), stream.held());
+            let (unsent, held) = (stream.unsent(), stream.heap_bytes());
             let parts = stream.into_parts();
             assert_eq!(parts.unsent.len(), unsent);
             stream = WebSocketStream::from_parts(parts).unwrap();
             assert_eq!(stream.unsent(), unsent);
-            assert!(held > 0 || stream.held() == 0);
+            assert!(held > 0 || stream.heap_bytes() == 0);
         }
         let mut buffer = [0; 50];
         while let Ok(n @ 1..) = peer.recv(&mut buffer) {

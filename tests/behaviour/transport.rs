@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice};
 use std::rc::Rc;
 use websocket_stream::transport::NonBlockingTransport;
-use websocket_stream::transport::laws::{self, Law};
-use websocket_stream::transport::memory::{self, MemoryStream};
-use websocket_stream::transport::scripted::{ScriptBroken, Scripted, Step};
+use websocket_stream::transport::testing::laws::{self, Law};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::scripted::{ScriptBroken, Scripted, Step};
 
 /// Fails the test with the text of the violated law.
 fn lawful<A: NonBlockingTransport, B: NonBlockingTransport>(make: impl FnMut() -> io::Result<(A, B)>) {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::protocol::{Connection, Output, Role};
 use websocket_stream::{
-    Cause, CloseCode, Config, End, Event, Interest, Limits, Message, OpCode, PauseReading, Progress,
-    ReadError, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
+    Cause, CloseCode, Closed, Config, Event, Limits, Message, OpCode, PauseReading, Progress, ReadError,
+    Ready, Scratch, SendError, ServerOpening, State, Wants, WebSocketStream,
 };
 
 const HANG: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ impl Poller {
         [Poller::Edge(Box::new((poll, mio::Events::with_capacity(4)))), Poller::Level]
     }
 
-    fn wait(&mut self, socket: &OwnedFd, interest: Interest) -> Ready {
+    fn wait(&mut self, socket: &OwnedFd, wants: Wants) -> Ready {
         match self {
             Poller::Edge(edge) => {
                 let (poll, events) = &mut **edge;
@@ -49,8 +49,8 @@ impl Poller {
             Poller::Level => {
                 use rustix::event::{PollFd, PollFlags, Timespec, poll};
                 let mut wanted = PollFlags::empty();
-                wanted.set(PollFlags::IN, interest.readable);
-                wanted.set(PollFlags::OUT, interest.writable);
+                wanted.set(PollFlags::IN, wants.read);
+                wanted.set(PollFlags::OUT, wants.write);
                 assert!(!wanted.is_empty(), "nothing to wait for, and not over");
                 let mut fds = [PollFd::new(socket, wanted)];
                 poll(&mut fds, Some(&Timespec::try_from(HANG).unwrap())).unwrap();
@@ -132,32 +132,32 @@ fn serve(
     mut peer: Option<&mut Peer>,
     first: Option<Ready>,
     mut fails: impl FnMut() -> bool,
-) -> (Vec<String>, End) {
+) -> (Vec<String>, Closed) {
     let (mut scratch, mut heard, mut ends) = (Scratch::new(), Vec::new(), Vec::new());
-    let mut interest = Interest { readable: true, ..Interest::default() };
+    let mut wants = Wants { read: true, ..Wants::default() };
     let mut next = first;
     for _ in 0..100_000 {
         if let Some(peer) = &mut peer {
             peer.drain();
         }
-        let ready = next.take().unwrap_or_else(|| poller.wait(stream.get_ref(), interest));
+        let ready = next.take().unwrap_or_else(|| poller.wait(stream.get_ref(), wants));
         let driven = stream.drive(&mut scratch.at(0), ready, |event, out| {
             match event {
                 Event::Message(Message::Text(text)) => {
                     heard.push(text.to_owned());
                     out.send(text)?;
                 }
-                Event::End(end) => ends.push(end),
+                Event::Closed(end) => ends.push(end),
                 _ => {}
             }
             if fails() { Err(SendError::Full) } else { Ok(()) }
         });
         match driven {
             Ok(now) => {
-                interest = now;
+                wants = now;
                 assert!(now.refused.is_none() || now.again);
                 next = now.again.then_some(Ready::READABLE);
-                if now.over {
+                if now.closed {
                     assert_eq!(ends.len(), 1);
                     return (heard, ends[0]);
                 }
@@ -169,7 +169,7 @@ fn serve(
 }
 
 fn server(socket: OwnedFd, limits: Limits) -> WebSocketStream<OwnedFd> {
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let config = Arc::new(Config::default().limits(limits));
     WebSocketStream::with_config(socket, Role::Server, config).unwrap()
 }
 
@@ -198,9 +198,9 @@ fn a_message_a_close_frame_and_the_end_of_the_stream_that_arrive_together_end_cl
 fn a_used_up_budget_of_events_or_bytes_loses_neither_messages_nor_the_end() {
     let texts = ["x"; 300];
     for limits in [
-        Limits { call_events: 1, ..Limits::default() },
-        Limits { call_bytes: 1, ..Limits::default() },
-        Limits { call_events: 7, call_bytes: 100, ..Limits::default() },
+        Limits::default().call_events(1),
+        Limits::default().call_bytes(1),
+        Limits::default().call_events(7).call_bytes(100),
     ] {
         for close in [false, true] {
             everywhere(|mut client, socket, mut poller| {
@@ -227,7 +227,7 @@ fn input_larger_than_the_budget_and_the_buffer_is_received_to_its_end() {
                 // Reads the echoes, so that the server is not blocked.
                 client.read_to_end()
             });
-            let limits = Limits { call_bytes, ..Limits::default() };
+            let limits = Limits::default().call_bytes(call_bytes);
             let mut stream = server(socket, limits);
             let (heard, end) = serve(&mut stream, &mut poller, None, None, || false);
             assert_eq!((heard.len(), end.is_clean()), (2, true));
@@ -262,7 +262,7 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize, first: Ready) 
         websocket_stream::handshake::ClientHandshake::new(
             ClientRequest::new("localhost", "/"),
             [7; 16],
-            websocket_stream::handshake::HeadLimits::default(),
+            &websocket_stream::Limits::default(),
         )
         .unwrap()
         .write_request(&mut bytes);
@@ -271,8 +271,8 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize, first: Ready) 
 
         let mut scratch = Scratch::new();
         let mut opening = ServerOpening::new(socket).unwrap();
-        let interest = Interest { readable: true, ..Interest::default() };
-        poller.wait(opening.get_ref(), interest);
+        let wants = Wants { read: true, ..Wants::default() };
+        poller.wait(opening.get_ref(), wants);
         assert!(matches!(opening.advance(&mut scratch.at(0)).unwrap(), Progress::Decide(_)));
         // The server takes a few calls to decide; other calls in between change nothing.
         for _ in 0..answer_after {
@@ -291,7 +291,7 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize, first: Ready) 
 #[test]
 fn bytes_and_the_end_after_a_handshakes_head_are_received_without_another_readiness_event() {
     for close in [false, true] {
-        for first in [Ready::NONE, Ready::READABLE, Ready::ALL] {
+        for first in [Ready::NONE, Ready::READABLE, Ready::UNKNOWN] {
             opening_with_bytes_behind_it(close, 0, first);
             opening_with_bytes_behind_it(close, 3, first);
         }
@@ -304,8 +304,8 @@ fn read_returns_the_end_that_arrived_with_half_a_message() {
         let bytes = from_client(&["one", "a message of which half comes"], false);
         client.send_at_once(&bytes[..20], true);
         let mut stream = WebSocketStream::new(socket).unwrap();
-        let interest = Interest { readable: true, ..Interest::default() };
-        poller.wait(stream.get_ref(), interest);
+        let wants = Wants { read: true, ..Wants::default() };
+        poller.wait(stream.get_ref(), wants);
         // "Call it until NoData or DataStop."
         assert_eq!(stream.read().unwrap(), (OpCode::Text, b"one".to_vec()));
         let Err(ReadError::Closed(end)) = stream.read() else { panic!("the end is not reported") };
@@ -323,7 +323,7 @@ fn bytes_unsent_because_of_a_slow_reader_are_sent_when_the_poller_reports_room()
             client.send_at_once(&bytes, false);
             client.read_to_end()
         });
-        let limits = Limits { pause_reading: PauseReading::Never, ..Limits::default() };
+        let limits = Limits::default().pause_reading(PauseReading::Never);
         let mut stream = server(socket, limits);
         let (heard, end) = serve_and_let_go(&mut stream, &mut poller);
         assert_eq!((heard, end.is_clean()), (3, true));
@@ -332,15 +332,15 @@ fn bytes_unsent_because_of_a_slow_reader_are_sent_when_the_poller_reports_room()
 }
 
 /// Echoes until all output is sent and the sending direction is shut down, then drops the connection.
-fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) -> (usize, End) {
+fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) -> (usize, Closed) {
     let (mut scratch, mut heard) = (Scratch::new(), 0);
-    let mut interest = Interest { readable: true, ..Interest::default() };
+    let mut wants = Wants { read: true, ..Wants::default() };
     loop {
-        let ready = match interest.again {
+        let ready = match wants.again {
             true => Ready::READABLE,
-            false => poller.wait(stream.get_ref(), interest),
+            false => poller.wait(stream.get_ref(), wants),
         };
-        interest = stream
+        wants = stream
             .drive(&mut scratch.at(0), ready, |event, out| match event {
                 Event::Message(message) => {
                     heard += 1;
@@ -349,7 +349,7 @@ fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) 
                 _ => Ok(()),
             })
             .unwrap();
-        if let Status::Finishing(end) = stream.status()
+        if let State::Draining(end) = stream.state()
             && stream.unsent() == 0
         {
             return (heard, end);

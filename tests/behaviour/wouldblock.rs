@@ -2,11 +2,12 @@
 //! at every byte, in every pair of places: events and bytes must not change.
 
 use std::io::ErrorKind::WouldBlock;
+use websocket_stream::Limits;
 use websocket_stream::frame::Header;
-use websocket_stream::handshake::{ClientHandshake, ClientRequest, HeadLimits, Response, ServerHandshake};
-use websocket_stream::transport::scripted::{Scripted, Step};
+use websocket_stream::handshake::{ClientHandshake, ClientRequest, Response, ServerHandshake};
+use websocket_stream::transport::testing::scripted::{Scripted, Step};
 use websocket_stream::{
-    CloseCode, Endpoint, Event, Interest, Message, OpCode, Progress, Ready, Role, Scratch, ServerOpening,
+    CloseCode, Event, Initiator, Message, OpCode, Progress, Ready, Role, Scratch, ServerOpening, Wants,
     WebSocketStream,
 };
 
@@ -66,7 +67,7 @@ impl Conversation {
             "Ping([50])".into(),
             "Message(Text(\"\"))".into(),
             "Close(\"bye\")".into(),
-            "End".into(),
+            "Closed".into(),
         ];
         made
     }
@@ -147,18 +148,18 @@ impl Plan {
 }
 
 /// Makes the calls. Returns the events as text.
-fn make(stream: &mut WebSocketStream<&mut Scripted>, calls: &[Ready]) -> (Vec<String>, Interest) {
+fn make(stream: &mut WebSocketStream<&mut Scripted>, calls: &[Ready]) -> (Vec<String>, Wants) {
     let mut scratch = Scratch::with_keys(Box::new(|| OURS));
     let mut events = Vec::new();
-    let mut interest = None;
+    let mut wants = None;
     for &ready in calls {
         let now = stream.drive(&mut scratch.at(0), ready, |event, out| {
             events.push(match event {
                 Event::Close(frame) => format!("Close({:?})", frame.reason),
-                Event::End(end) => {
-                    assert_eq!((end.code, end.by), (CloseCode::NORMAL, Endpoint::Peer));
+                Event::Closed(end) => {
+                    assert_eq!((end.code, end.by), (CloseCode::NORMAL, Initiator::Peer));
                     assert!(end.is_clean());
-                    "End".into()
+                    "Closed".into()
                 }
                 other => format!("{other:?}"),
             });
@@ -168,10 +169,10 @@ fn make(stream: &mut WebSocketStream<&mut Scripted>, calls: &[Ready]) -> (Vec<St
             }
         });
         let now = now.unwrap();
-        assert_eq!(now.writable, stream.unsent() > 0);
-        interest = Some(now);
+        assert_eq!(now.write, stream.unsent() > 0);
+        wants = Some(now);
     }
-    (events, interest.unwrap())
+    (events, wants.unwrap())
 }
 
 #[test]
@@ -184,10 +185,10 @@ fn no_cut_of_the_input_and_no_refusal_of_the_output_changes_a_conversation() {
                 let plan = Plan::new(role, &conversation, cut, room);
                 let mut script = Scripted::new(plan.steps);
                 let mut stream = WebSocketStream::with_config(&mut script, role, Default::default()).unwrap();
-                let (events, interest) = make(&mut stream, &plan.calls);
+                let (events, wants) = make(&mut stream, &plan.calls);
                 assert!(events == conversation.events, "{role:?} {cut} {room}: {events:?}");
-                assert!(interest.over, "{role:?} {cut} {room}");
-                assert_eq!((stream.held(), stream.unsent()), (0, 0));
+                assert!(wants.closed, "{role:?} {cut} {room}");
+                assert_eq!((stream.heap_bytes(), stream.unsent()), (0, 0));
                 script.finish().unwrap_or_else(|broken| panic!("{role:?} {cut} {room}: {broken}"));
             }
         }
@@ -226,8 +227,8 @@ fn a_payload_sent_without_a_copy_may_be_refused_at_every_byte() {
         };
         let mut script = Scripted::new(steps);
         let mut stream = WebSocketStream::new(&mut script).unwrap();
-        let (events, interest) = make(&mut stream, calls);
-        assert_eq!((events.len(), interest.writable, stream.held()), (3, false, 0), "{room}");
+        let (events, wants) = make(&mut stream, calls);
+        assert_eq!((events.len(), wants.write, stream.heap_bytes()), (3, false, 0), "{room}");
         script.finish().unwrap_or_else(|broken| panic!("{room}: {broken}"));
     }
 }
@@ -236,9 +237,9 @@ fn a_payload_sent_without_a_copy_may_be_refused_at_every_byte() {
 fn no_cut_of_a_request_and_no_refusal_of_the_response_changes_the_stream() {
     let mut head = Vec::new();
     let request = ClientRequest::new("localhost", "/");
-    ClientHandshake::new(request, [7; 16], HeadLimits::default()).unwrap().write_request(&mut head);
+    ClientHandshake::new(request, [7; 16], &Limits::default()).unwrap().write_request(&mut head);
     let mut response = Vec::new();
-    let mut handshake = ServerHandshake::new(HeadLimits::default());
+    let mut handshake = ServerHandshake::new(&Limits::default());
     handshake.receive(&head).unwrap();
     handshake.answer(&Response::accept(), &mut response).unwrap();
     let behind = frame(OpCode::Text, true, b"behind the head", Some(PEERS));
@@ -290,7 +291,7 @@ fn no_cut_of_a_request_and_no_refusal_of_the_response_changes_the_stream() {
                 }
                 _ => Ok(()),
             });
-            assert!(!result.unwrap().over);
+            assert!(!result.unwrap().closed);
             assert_eq!(heard, 1, "{cut} {sent}");
             drop(stream);
             script.finish().unwrap_or_else(|broken| panic!("{cut} {sent}: {broken}"));

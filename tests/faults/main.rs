@@ -14,15 +14,16 @@ use side::{Side, Style};
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use watched::Watched;
-use websocket_stream::protocol::Status;
+use websocket_stream::protocol::State;
 use websocket_stream::transport::NonBlockingTransport;
-use websocket_stream::transport::faulty::{Disaster, Faulty, Weather};
-use websocket_stream::transport::memory;
-use websocket_stream::transport::scripted::{Scripted, Step};
+use websocket_stream::transport::testing::faulty::{Disaster, Faulty, Weather};
+use websocket_stream::transport::testing::memory;
+use websocket_stream::transport::testing::scripted::{Scripted, Step};
 use websocket_stream::{
-    Cause, Config, Deadlines, End, Error, Event, Fault, Limits, PauseReading, Ready, Role, Scratch,
-    SendError, WebSocketStream,
+    Cause, Closed, Config, Error, Event, Fault, Limits, PauseReading, Ready, Role, Scratch, SendError,
+    Timeouts, WebSocketStream,
 };
 
 /// Runs `conversation` on ten thousand seeds, divided among a few threads, or on the one seed in the
@@ -55,6 +56,13 @@ fn run_share(seeds: Range<u64>, conversation: fn(u64, &mut Scratch)) {
         let _failing = Failing(seed);
         conversation(seed, &mut scratch);
     }
+}
+
+const LONG: Option<Duration> = millis(1_000_000);
+
+/// Returns a timeout in milliseconds.
+const fn millis(millis: u64) -> Option<Duration> {
+    Some(Duration::from_millis(millis))
 }
 
 fn choose<T: Copy>(random: &mut StdRng, of: &[T]) -> T {
@@ -94,33 +102,29 @@ impl Plan {
     fn config(&self, random: &mut StdRng) -> Config {
         let largest = self.largest();
         let unsent = choose(random, &[Limits::CONTROL_ROOM + 400, 2 * largest + 1000, 1 << 20]);
-        let limits = Limits {
-            unsent,
+        let limits = Limits::default()
+            .unsent(unsent)
             // Large messages that arrive byte by byte would take far too long.
-            call_bytes: choose(
+            .call_bytes(choose(
                 random,
                 match self.large {
                     true => &[5_000, 1 << 18][..],
                     false => &[1, 10, 30, 100, 300, 1_000, 10_000, 1 << 18],
                 },
-            ),
-            call_events: choose(random, &[1, 2, 7, 4096]),
-            pause_reading: match self.styles.contains(&Style::Original) {
+            ))
+            .call_events(choose(random, &[1, 2, 7, 4096]))
+            .pause_reading(match self.styles.contains(&Style::Original) {
                 // An end without a clock waits forever for a peer that has paused.
                 true => PauseReading::Never,
                 false => choose(random, &[PauseReading::Never, PauseReading::ServerOnly]),
-            },
-            ..Limits::default()
-        };
+            });
         let silent = self.disaster == Some(Disaster::Silence);
-        let deadlines = Deadlines {
-            ping: choose(random, &[None, Some(30), Some(200)]),
-            // Long enough for the worst transport: only a disaster lets these deadlines pass.
-            silence: choose(random, if silent { &[Some(1_000_000)] } else { &[None, Some(1_000_000)] }),
-            close: Some(2_000_000),
-            ..Deadlines::default()
-        };
-        Config { limits, deadlines, ..Config::default() }
+        let timeouts = Timeouts::default()
+            .ping_interval(choose(random, &[None, millis(30), millis(200)]))
+            // Long enough for the worst transport: only a disaster lets these timeouts pass.
+            .idle(choose(random, if silent { &[LONG] } else { &[None, LONG] }))
+            .close(Duration::from_millis(2_000_000));
+        Config::default().limits(limits).timeouts(timeouts)
     }
 
     fn largest(&self) -> usize {
@@ -157,7 +161,7 @@ fn violation(random: &mut StdRng, from: Role) -> ([u8; 2], Fault) {
 fn violate(side: &mut Side, peer: &Side, bytes: [u8; 2]) -> bool {
     let (Some(stream), Some(peer)) = (&mut side.stream, &peer.stream) else { return false };
     let room = peer.get_ref().inner.get_ref().is_some_and(|inner| inner.unread() == 0);
-    if !room || stream.unsent() > 0 || stream.status() != Status::Open {
+    if !room || stream.unsent() > 0 || stream.state() != State::Open {
         return false;
     }
     stream.get_mut().inner.get_mut().is_some_and(|inner| inner.send(&bytes).is_ok())
@@ -217,7 +221,7 @@ fn ours(seed: u64, scratch: &mut Scratch) {
             2 => side.flush(scratch, now),
             // Called whether or not there is a reason.
             3 if side.stream.is_some() => {
-                side.drive(scratch, now, choose(random, &[Ready::ALL, Ready::NONE]))
+                side.drive(scratch, now, choose(random, &[Ready::UNKNOWN, Ready::NONE]))
             }
             _ => match side.wanted() {
                 Some(ready) => side.drive(scratch, now, ready),
@@ -239,7 +243,7 @@ fn ours(seed: u64, scratch: &mut Scratch) {
         match (plan.disaster, violation) {
             (None, None) => assert!(end.is_clean(), "{end}"),
             (Some(Disaster::Silence), _) => {}
-            _ if matches!(end.cause, Cause::Deadline(_)) => panic!("{end}, although no peer was silent"),
+            _ if matches!(end.cause, Cause::Timeout(_)) => panic!("{end}, although no peer was silent"),
             (_, Some((_, fault))) if violator == Some(1 - at) && !end.is_clean() => {
                 assert_eq!((end.cause, end.code), (Cause::Fault(fault), fault.close_code()));
             }
@@ -259,7 +263,7 @@ fn nothing_to_do(
     let first = random.random_range(0..2);
     if !silent || random.random_range(0..3) == 0 {
         for at in [first, 1 - first] {
-            if sides[at].status() == Some(Status::Open) {
+            if sides[at].state() == Some(State::Open) {
                 return sides[at].say(scratch, *now, true);
             }
         }
@@ -269,8 +273,8 @@ fn nothing_to_do(
         *now = due[at].unwrap().max(*now);
         return sides[at].drive(scratch, *now, Ready::NONE);
     }
-    let open = sides.iter().any(|side| side.status() == Some(Status::Open));
-    assert!(open, "this conversation never ends: {:?}", [sides[0].status(), sides[1].status()]);
+    let open = sides.iter().any(|side| side.state() == Some(State::Open));
+    assert!(open, "this conversation never ends: {:?}", [sides[0].state(), sides[1].state()]);
 }
 
 #[test]
@@ -296,20 +300,20 @@ fn after_a_transport_error_nothing_is_sent_and_each_call_reports_the_end() {
     }
     assert!(matches!(stream.flush(&mut scratch.at(0)), Err(Error::System(_))));
     let mut end = None;
-    let driven = stream.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
-        assert!(matches!(event, Event::End(told) if end.replace(told).is_none()));
+    let driven = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
+        assert!(matches!(event, Event::Closed(told) if end.replace(told).is_none()));
         Ok(())
     });
     assert!(driven.is_err(), "{driven:?}");
-    assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
+    assert!(matches!(end, Some(Closed { cause: Cause::System(_), .. })), "{end:?}");
     assert!(matches!(stream.send(&mut scratch.at(0), "x"), Err(Error::Send(SendError::Closed))));
     assert_eq!(stream.into_parts().transport.finish(), Ok(()));
 }
 
 #[test]
 fn a_transport_that_fails_while_its_handler_fails_is_not_used_again() {
-    let deadlines = Deadlines { silence: Some(1000), ..Deadlines::default() };
-    let config = Arc::new(Config { deadlines, ..Config::default() });
+    let timeouts = Timeouts::default().idle(Duration::from_millis(1000));
+    let config = Arc::new(Config::default().timeouts(timeouts));
     let script = [Step::FailSend(ErrorKind::WouldBlock), Step::FailRecv(ErrorKind::ConnectionReset)];
     let mut stream = WebSocketStream::with_config(Scripted::new(script), Role::Server, config).unwrap();
     let mut scratch = Scratch::new();
@@ -317,20 +321,20 @@ fn a_transport_that_fails_while_its_handler_fails_is_not_used_again() {
     let mut end = None;
     for now in [1000, 1001] {
         let driven = stream.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
-            assert!(matches!(event, Event::End(told) if end.replace(told).is_none()));
+            assert!(matches!(event, Event::Closed(told) if end.replace(told).is_none()));
             Err(SendError::Full)
         });
-        let interest = driven.unwrap();
-        assert!(interest.over || interest.refused == Some(SendError::Full) && interest.again);
+        let wants = driven.unwrap();
+        assert!(wants.closed || wants.refused == Some(SendError::Full) && wants.again);
     }
-    assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
+    assert!(matches!(end, Some(Closed { cause: Cause::System(_), .. })), "{end:?}");
     assert_eq!(stream.into_parts().transport.finish(), Ok(()));
 }
 
 #[test]
 fn messages_that_arrived_before_the_transport_failed_are_delivered_before_the_end() {
-    let limits = Limits { call_events: 1, ..Limits::default() };
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let limits = Limits::default().call_events(1);
+    let config = Arc::new(Config::default().limits(limits));
     let messages = b"\x82\x01a\x82\x01b\x82\x01c".to_vec();
     let script = [Step::Give(messages), Step::FailSend(ErrorKind::BrokenPipe), Step::End];
     let keys = Box::new(|| [0; 4]);
@@ -344,18 +348,18 @@ fn messages_that_arrived_before_the_transport_failed_are_delivered_before_the_en
                     heard.extend_from_slice(message.as_bytes());
                     out.send(message)?;
                 }
-                Event::End(told) => assert!(end.replace(told).is_none()),
+                Event::Closed(told) => assert!(end.replace(told).is_none()),
                 other => panic!("{other:?}"),
             }
             Ok(())
         });
         match driven {
-            Ok(interest) => assert!(interest.again && !interest.over && end.is_none()),
+            Ok(wants) => assert!(wants.again && !wants.closed && end.is_none()),
             Err(error) => break error,
         }
     };
     assert_eq!(result.kind(), ErrorKind::BrokenPipe);
     assert_eq!(heard, b"abc");
-    assert!(matches!(end, Some(End { cause: Cause::System(_), .. })), "{end:?}");
+    assert!(matches!(end, Some(Closed { cause: Cause::System(_), .. })), "{end:?}");
     assert_eq!(stream.into_parts().transport.finish(), Ok(()));
 }

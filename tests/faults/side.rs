@@ -4,10 +4,10 @@ use super::watched::Watched;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use websocket_stream::protocol::Status;
+use websocket_stream::protocol::State;
 use websocket_stream::{
-    Cause, CloseCode, End, Endpoint, Error, Event, Interest, Limits, Message, OpCode, Outgoing, ReadError,
-    Ready, Scratch, SendError, Sent, WebSocketStream,
+    Cause, CloseCode, Closed, Error, Event, Initiator, Limits, Message, OpCode, Outgoing, ReadError, Ready,
+    Scratch, SendError, Sent, Wants, WebSocketStream,
 };
 
 /// An item that one end sends to the other, in order.
@@ -48,12 +48,12 @@ pub(crate) struct Record {
     pub(crate) closed: Option<CloseCode>,
     pub(crate) heard_close: bool,
     pub(crate) system_error: bool,
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<Closed>,
 }
 
 pub(crate) struct Side {
     pub(crate) stream: Option<WebSocketStream<Watched>>,
-    pub(crate) interest: Interest,
+    pub(crate) wants: Wants,
     style: Style,
     pub(crate) record: Record,
 }
@@ -124,10 +124,10 @@ impl Record {
     }
 
     /// Checks whether a send may have had this result.
-    fn judge(&self, size: usize, unsent: usize, status: Status, result: Result<(), SendError>) {
+    fn judge(&self, size: usize, unsent: usize, status: State, result: Result<(), SendError>) {
         match result {
             Ok(()) => assert!(self.closed.is_none() && self.end.is_none()),
-            Err(SendError::Closed) => assert!(status != Status::Open),
+            Err(SendError::Closed) => assert!(status != State::Open),
             Err(SendError::Full) => {
                 let bound = self.limits.unsent.saturating_sub(Limits::CONTROL_ROOM);
                 assert!(unsent + size + 14 > bound, "refused with {unsent} bytes unsent and {size} to send");
@@ -150,19 +150,19 @@ impl Record {
             0 | 1 => {
                 let payload = self.small(b'i');
                 let result = out.ping(&payload);
-                self.judge(125, out.unsent(), out.status(), result);
+                self.judge(125, out.unsent(), out.state(), result);
                 self.accept(result, Item::Ping(payload))
             }
             2 => {
                 let payload = self.small(b'o');
                 let result = out.pong(&payload);
-                self.judge(125, out.unsent(), out.status(), result);
+                self.judge(125, out.unsent(), out.state(), result);
                 self.accept(result, Item::Pong(payload))
             }
             3..=6 => self.say_fragment(out),
             _ => {
                 let item = self.make();
-                let (unsent, status) = (out.unsent(), out.status());
+                let (unsent, status) = (out.unsent(), out.state());
                 let (size, result) = match &item {
                     Item::Text(text) => (text.len(), out.send(&text[..])),
                     Item::Binary(bytes) => (bytes.len(), out.send(&bytes[..])),
@@ -176,7 +176,7 @@ impl Record {
 
     fn say_fragment(&mut self, out: &mut Outgoing<'_>) -> Result<(), SendError> {
         let piece = self.make();
-        let (unsent, status) = (out.unsent(), out.status());
+        let (unsent, status) = (out.unsent(), out.state());
         let fin = self.random.random_range(0..3) == 0;
         let (opcode, bytes) = match (&self.fragments, &piece) {
             (None, Item::Text(text)) => (OpCode::Text, text.as_bytes()),
@@ -218,7 +218,7 @@ impl Record {
 
     fn close(&mut self, out: &mut Outgoing<'_>) -> Result<(), SendError> {
         let code = CloseCode::new(*[1000, 1001, 3000, 4999].get(self.random.random_range(0..4)).unwrap());
-        let status = out.status();
+        let status = out.state();
         let result = out.close(code, "enough");
         self.judge(0, 0, status, result);
         if result.is_ok() {
@@ -229,7 +229,7 @@ impl Record {
 
     fn hear(&mut self, event: Event<'_>) {
         assert_eq!(self.end, None, "{event:?} after the end");
-        assert!(!self.heard_close || matches!(event, Event::End(_)), "{event:?} after Close");
+        assert!(!self.heard_close || matches!(event, Event::Closed(_)), "{event:?} after Close");
         match event {
             Event::Message(Message::Text(text)) => self.heard.push(Item::Text(text.into())),
             Event::Message(Message::Binary(bytes)) => self.heard.push(Item::Binary(bytes.into())),
@@ -244,7 +244,7 @@ impl Record {
                 self.heard_close = true;
                 self.heard.push(Item::Close(frame.code, frame.reason.into()));
             }
-            Event::End(end) => self.end = Some(end),
+            Event::Closed(end) => self.end = Some(end),
             other => panic!("{other:?}"),
         }
     }
@@ -256,7 +256,7 @@ impl Record {
             self.left -= 1;
             if let (Event::Message(message), true) = (event, self.random.random()) {
                 // Echoed while it is borrowed.
-                let (unsent, status) = (out.unsent(), out.status());
+                let (unsent, status) = (out.unsent(), out.state());
                 let result = out.send(message);
                 self.judge(message.as_bytes().len(), unsent.max(out.unsent()), status, result);
                 let item = self.heard.last().unwrap().clone();
@@ -324,16 +324,16 @@ impl Side {
     ) -> Self {
         let limits = stream.config().limits.clone();
         let record = Record::new(random, limits, left, largest, misbehaves);
-        let interest = Interest { readable: true, again: true, ..Interest::default() };
-        Side { stream: Some(stream), interest, style, record }
+        let wants = Wants { read: true, again: true, ..Wants::default() };
+        Side { stream: Some(stream), wants, style, record }
     }
 
     /// What a level-triggered poller would report now; `None` for nothing.
     pub(crate) fn wanted(&self) -> Option<Ready> {
         let (readable, writable) = self.stream.as_ref()?.get_ref().readiness();
-        let readable = readable && self.interest.readable;
-        let writable = writable && self.interest.writable;
-        let ready = Ready { readable: readable || self.interest.again, writable, ..Ready::NONE };
+        let readable = readable && self.wants.read;
+        let writable = writable && self.wants.write;
+        let ready = Ready { readable: readable || self.wants.again, writable, ..Ready::NONE };
         (ready.readable || ready.writable).then_some(ready)
     }
 
@@ -341,8 +341,8 @@ impl Side {
         self.stream.as_ref()?.next_deadline(now)
     }
 
-    pub(crate) fn status(&self) -> Option<Status> {
-        Some(self.stream.as_ref()?.status())
+    pub(crate) fn state(&self) -> Option<State> {
+        Some(self.stream.as_ref()?.state())
     }
 
     /// Makes an event loop's call.
@@ -365,26 +365,26 @@ impl Side {
                     }
                 })
                 .map_err(|_| Whim::System)
-                .and_then(|interest| match interest.refused {
-                    None => Ok(interest),
-                    Some(SendError::NotUtf8) if interest.again => Err(Whim::Own),
+                .and_then(|wants| match wants.refused {
+                    None => Ok(wants),
+                    Some(SendError::NotUtf8) if wants.again => Err(Whim::Own),
                     Some(other) => Err(Whim::Send(other)),
                 }),
             _ => stream.try_drive(turn, ready, |event, out| record.handle(event, out)),
         }));
         match result {
-            Ok(Ok(interest)) => self.interest = interest,
+            Ok(Ok(wants)) => self.wants = wants,
             Ok(Err(Whim::System)) => {
                 self.record.system();
                 assert!(!told, "an error after the end");
                 let end = self.record.end.expect("an error, but no end");
                 assert!(matches!(end.cause, Cause::System(_)), "{end}");
-                self.interest.again = true;
+                self.wants.again = true;
             }
-            Ok(Err(Whim::Own)) => self.interest.again = true,
+            Ok(Err(Whim::Own)) => self.wants.again = true,
             Ok(Err(other)) => panic!("{other:?}"),
             Err(thrown) => match thrown.downcast::<Thrown>() {
-                Ok(_) => self.interest.again = true,
+                Ok(_) => self.wants.again = true,
                 Err(panic) => resume_unwind(panic),
             },
         }
@@ -394,7 +394,7 @@ impl Side {
     /// Receives in the original style, until nothing is left.
     fn read(&mut self) {
         let Some(stream) = &mut self.stream else { return };
-        self.interest = Interest { readable: true, ..Interest::default() };
+        self.wants = Wants { read: true, ..Wants::default() };
         loop {
             stream.get_mut().refused = false;
             match stream.read() {
@@ -412,25 +412,25 @@ impl Side {
                 }
                 Err(ReadError::DataStop) => break,
                 Err(ReadError::Closed(end)) => {
-                    if let Status::Over(over) = stream.status() {
+                    if let State::Closed(over) = stream.state() {
                         assert_eq!(end, over);
                         let first = self.record.end.is_none();
                         if first {
                             self.record.end = Some(over);
                         }
-                        self.interest.over = stream.unsent() == 0 || matches!(over.cause, Cause::System(_));
+                        self.wants.closed = stream.unsent() == 0 || matches!(over.cause, Cause::System(_));
                     }
                     break;
                 }
                 Err(ReadError::System(_)) => {
                     self.record.system();
-                    self.interest.again = true;
+                    self.wants.again = true;
                     break;
                 }
                 Err(other) => panic!("{other}"),
             }
         }
-        self.interest.writable = stream.unsent() > 0;
+        self.wants.write = stream.unsent() > 0;
         self.after_call();
     }
 
@@ -468,13 +468,13 @@ impl Side {
             Ok(Sent::Written) => assert_eq!(self.stream.as_ref().unwrap().unsent(), 0),
             Ok(Sent::Queued(n)) => {
                 assert_eq!(self.stream.as_ref().unwrap().unsent(), n);
-                self.interest.writable = true;
+                self.wants.write = true;
             }
             // Checked in the handler that made it; earlier sends of this call may be queued.
-            Err(Error::Send(_)) => self.interest.writable |= self.stream.as_ref().unwrap().unsent() > 0,
+            Err(Error::Send(_)) => self.wants.write |= self.stream.as_ref().unwrap().unsent() > 0,
             Err(Error::System(_)) => {
                 self.record.system();
-                self.interest.again = true;
+                self.wants.again = true;
             }
             Err(other) => panic!("{other}"),
         }
@@ -485,7 +485,7 @@ impl Side {
     fn write(&mut self) {
         let Some(stream) = &mut self.stream else { return };
         let record = &mut self.record;
-        let (unsent, status) = (stream.unsent(), stream.status());
+        let (unsent, status) = (stream.unsent(), stream.state());
         let item = record.make();
         let (size, result) = match &item {
             Item::Text(text) => (text.len(), stream.write(OpCode::Text, text.as_bytes())),
@@ -504,10 +504,10 @@ impl Side {
             }
             Err(_) => {
                 record.system();
-                self.interest.again = true;
+                self.wants.again = true;
             }
         }
-        self.interest.writable = stream.unsent() > 0;
+        self.wants.write = stream.unsent() > 0;
         self.after_call();
     }
 
@@ -515,16 +515,16 @@ impl Side {
         let Some(stream) = &self.stream else { return };
         let unsent = stream.unsent();
         assert!(unsent <= self.record.limits.unsent, "{unsent} bytes are unsent");
-        if self.interest.over {
+        if self.wants.closed {
             let end = self.record.end.expect("over, but no end was reported");
-            assert_eq!(stream.status(), Status::Over(end));
+            assert_eq!(stream.state(), State::Closed(end));
             let parts = self.stream.take().unwrap().into_parts();
             if end.is_clean() {
                 assert!(parts.unread.is_empty());
             }
         } else if self.record.end.is_none() && self.style != Style::Original {
-            // A program that follows only `Interest` makes progress: an unsent byte asks for a call.
-            assert!(self.interest.writable || self.interest.again || unsent == 0, "{:?}", self.interest);
+            // A program that follows only `Wants` makes progress: an unsent byte asks for a call.
+            assert!(self.wants.write || self.wants.again || unsent == 0, "{:?}", self.wants);
         }
     }
 
@@ -537,9 +537,9 @@ impl Side {
             assert!(record.heard_close);
             assert_eq!(heard, accepted, "a clean end, but items are missing");
             match end.by {
-                Endpoint::Local => assert_eq!(Some(end.code), record.closed),
-                Endpoint::Peer => assert_eq!(Some(end.code), peer.closed.or(peer.fault_code())),
-                Endpoint::Neither => panic!("a closing handshake that nobody began"),
+                Initiator::Local => assert_eq!(Some(end.code), record.closed),
+                Initiator::Peer => assert_eq!(Some(end.code), peer.closed.or(peer.fault_code())),
+                Initiator::Transport => panic!("a closing handshake that nobody began"),
             }
         }
         if matches!(end.cause, Cause::System(_)) {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use tungstenite::protocol::frame::coding::CloseCode as TheirCode;
 use tungstenite::protocol::{CloseFrame, Role as TheirRole, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
-use websocket_stream::protocol::Status;
+use websocket_stream::protocol::State;
 use websocket_stream::transport::NonBlockingTransport;
-use websocket_stream::transport::faulty::{Disaster, Faulty};
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::faulty::{Disaster, Faulty};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{CloseCode, PauseReading, Ready, Role, Scratch, WebSocketStream};
 
 /// The transport of tungstenite's end.
@@ -203,7 +203,7 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
             0 if ours.record.left > 0 => ours.say(scratch, now, random.random_range(0..30) == 0),
             1 if theirs.record.left > 0 => theirs.say(random.random_range(0..30) == 0),
             2 => ours.flush(scratch, now),
-            3 => ours.drive(scratch, now, choose(random, &[Ready::ALL, Ready::NONE])),
+            3 => ours.drive(scratch, now, choose(random, &[Ready::UNKNOWN, Ready::NONE])),
             4..7 => theirs.pump(),
             _ => match ours.wanted() {
                 Some(ready) => ours.drive(scratch, now, ready),
@@ -216,7 +216,7 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
                     // Neither end has anything to do: one of them closes, or time passes.
                     if theirs.socket.as_ref().is_some_and(|socket| socket.can_write()) && random.random() {
                         theirs.say(true);
-                    } else if ours.status() == Some(Status::Open) && !silence {
+                    } else if ours.state() == Some(State::Open) && !silence {
                         ours.say(scratch, now, true);
                     } else if let Some(due) = ours.deadline(now).filter(|_| silence) {
                         now = due.max(now);

@@ -2,8 +2,8 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use websocket_stream::transport::NonBlockingTransport;
-use websocket_stream::transport::faulty::Faulty;
-use websocket_stream::transport::memory::MemoryStream;
+use websocket_stream::transport::testing::faulty::Faulty;
+use websocket_stream::transport::testing::memory::MemoryStream;
 
 /// Fails the test if a caller continues with a direction that has failed, ended or refused.
 pub(crate) struct Watched {
@@ -22,7 +22,7 @@ impl Watched {
 
     /// What a poller would report: readable, writable.
     pub(crate) fn readiness(&self) -> (bool, bool) {
-        use websocket_stream::transport::faulty::Disaster;
+        use websocket_stream::transport::testing::faulty::Disaster;
         let Some(inner) = self.inner.get_ref() else { return (true, true) };
         match self.inner.happened() {
             None | Some(Disaster::Reset) => (inner.is_readable(), inner.is_writable()),

@@ -4,7 +4,7 @@
 use super::{ROLES, Side};
 use std::collections::HashSet;
 use websocket_stream::protocol::{Connection, Input, Output};
-use websocket_stream::{CloseCode, Event, Fault, Limits, OpCode, Ready, Role, Status};
+use websocket_stream::{CloseCode, Event, Fault, Limits, OpCode, Ready, Role, State};
 
 #[test]
 fn an_unmasked_frame_to_a_server_and_a_masked_one_to_a_client_end_with_1002() {
@@ -79,7 +79,7 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_first_invalid_byte() {
                     let _ = side.receive(&header);
                 }
                 for (index, byte) in text.iter().enumerate() {
-                    assert_eq!((side.stream.status(), side.sent()), (Status::Open, vec![]));
+                    assert_eq!((side.stream.state(), side.sent()), (State::Open, vec![]));
                     let opcode = if index == 0 { OpCode::Text } else { OpCode::Continuation };
                     let bytes = if fragments { side.frame(opcode, false, &[*byte]) } else { vec![*byte] };
                     let _ = side.receive(&bytes);
@@ -97,7 +97,7 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_first_invalid_byte() {
             let _ = side.receive(&[header, vec![b'a'; 200_000]].concat());
             let mut more = vec![b'a'; 100_000];
             more[wrong] = 0xff;
-            assert_eq!((side.stream.status(), side.sent()), (Status::Open, vec![]));
+            assert_eq!((side.stream.state(), side.sent()), (State::Open, vec![]));
             let _ = side.receive(&more);
             side.check_failed(Fault::InvalidUtf8, CloseCode::INVALID_PAYLOAD);
         }
@@ -113,7 +113,7 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_first_invalid_byte() {
             let first = side.frame(OpCode::Text, false, bytes);
             let last = side.frame(OpCode::Continuation, true, b"");
             let _ = side.receive(&first);
-            assert_eq!(side.stream.status(), Status::Open);
+            assert_eq!(side.stream.state(), State::Open);
             let _ = side.receive(&last);
             side.check_failed(Fault::InvalidUtf8, CloseCode::INVALID_PAYLOAD);
         }
@@ -127,7 +127,7 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_first_invalid_byte() {
                 let _ = side.receive(&[byte]);
             }
         }
-        assert_eq!((side.messages.as_slice(), side.stream.held()), (&[text.len()][..], 0));
+        assert_eq!((side.messages.as_slice(), side.stream.heap_bytes()), (&[text.len()][..], 0));
     }
 }
 
@@ -145,7 +145,7 @@ fn any_two_bytes_in_any_state_have_a_defined_result() {
                 let mut receive = |connection: &mut Connection, bytes: &[u8]| {
                     input.extend(bytes);
                     while let Some(event) = connection.receive(&mut input, &mut output) {
-                        assert!(!matches!(event, Event::End(_)));
+                        assert!(!matches!(event, Event::Closed(_)));
                     }
                     let sent = output.as_bytes().len();
                     output.consume(sent);
@@ -156,18 +156,18 @@ fn any_two_bytes_in_any_state_have_a_defined_result() {
                     connection.close(CloseCode::NORMAL, "", &mut close).unwrap();
                     close.consume(close.as_bytes().len());
                 }
-                let before = connection.status();
+                let before = connection.state();
                 // Nothing is sent after a Close frame.
                 assert_eq!(receive(&mut connection, &pair.to_be_bytes()), 0, "{pair:#06x} {before:?}");
-                match (before, connection.status()) {
-                    (Status::Closing, Status::Closing) => {}
-                    (Status::Closing, Status::Finishing(end)) => {
+                match (before, connection.state()) {
+                    (State::Closing, State::Closing) => {}
+                    (State::Closing, State::Draining(end)) => {
                         let code = if end.is_clean() { CloseCode::NORMAL } else { CloseCode::PROTOCOL_ERROR };
                         assert_eq!(end.code, code, "{pair:#06x}");
                     }
                     (before, after) => assert_eq!((before, closing), (after, false), "{pair:#06x}"),
                 }
-                assert!(connection.held() < 256);
+                assert!(connection.heap_bytes() < 256);
             }
         }
     }
@@ -213,14 +213,14 @@ fn a_queued_echo_is_sent_before_the_close_that_reports_a_fault() {
                 b"\x83".to_vec(),
             ];
             let _ = side.receive(&bytes.concat());
-            let Status::Finishing(_) = side.stream.status() else { panic!("{:?}", side.stream.status()) };
+            let State::Draining(_) = side.stream.state() else { panic!("{:?}", side.stream.state()) };
             assert_eq!(side.stream.unsent() > 0, blocked);
             side.stream.get_ref().limit_send(usize::MAX);
             let _ = side.drive(Ready::WRITABLE);
             let mut expected =
                 vec![(0x81, b"first".to_vec()), (0x82, b"second".to_vec()), (0x8a, b"ping".to_vec())];
             expected.push((0x88, 1002_u16.to_be_bytes().to_vec()));
-            assert_eq!((side.sent(), side.stream.held()), (expected, 0));
+            assert_eq!((side.sent(), side.stream.heap_bytes()), (expected, 0));
         }
     }
 }

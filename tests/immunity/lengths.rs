@@ -1,7 +1,7 @@
 //! Announced lengths, sums above the limit, endless fragments, bombs.
 
 use super::{ROLES, Side};
-use websocket_stream::{CloseCode, Fault, Limits, OpCode, Role, Status};
+use websocket_stream::{CloseCode, Fault, Limits, OpCode, Role, State};
 
 #[test]
 fn an_announced_length_above_the_limit_is_refused_at_its_header() {
@@ -32,18 +32,18 @@ fn an_announced_length_above_the_limit_is_refused_at_its_header() {
 #[test]
 fn an_unlimited_announcement_of_2_63_less_1_bytes_costs_only_the_bytes_received() {
     for role in ROLES {
-        let mut side = Side::new(role, Limits { frame: u64::MAX, message: usize::MAX, ..Limits::default() });
+        let mut side = Side::new(role, Limits::default().frame(u64::MAX).message(usize::MAX));
         let header = side.header(OpCode::Binary, true, u64::MAX >> 1);
         let _ = side.receive(&[&header[..], b"abcd"].concat());
-        assert_eq!((side.stream.status(), side.stream.partial()), (Status::Open, Some(&b"abcd"[..])));
-        assert!(side.stream.held() < 512, "{}", side.stream.held());
+        assert_eq!((side.stream.state(), side.stream.partial()), (State::Open, Some(&b"abcd"[..])));
+        assert!(side.stream.heap_bytes() < 512, "{}", side.stream.heap_bytes());
         // The sum with the bytes already received does not wrap around.
-        let mut side = Side::new(role, Limits { frame: u64::MAX, message: usize::MAX, ..Limits::default() });
+        let mut side = Side::new(role, Limits::default().frame(u64::MAX).message(usize::MAX));
         let begun = side.frame(OpCode::Binary, false, &[7; 100]);
         let header = side.header(OpCode::Continuation, true, u64::MAX >> 1);
         let _ = side.receive(&[&begun[..], &header, b"abcd"].concat());
         assert_eq!(side.stream.partial().map(<[u8]>::len), Some(104));
-        assert!(side.stream.held() < 1024, "{}", side.stream.held());
+        assert!(side.stream.heap_bytes() < 1024, "{}", side.stream.heap_bytes());
     }
 }
 
@@ -52,19 +52,23 @@ fn a_million_fragments_of_a_byte_and_a_million_empty_ones_cost_only_their_payloa
     // A client receives a tenth of them, because it chose its peer.
     for (role, batches) in [(Role::Server, 100), (Role::Client, 10)] {
         for payload in [&b"x"[..], b""] {
-            let mut side = Side::new(role, Limits { fragments: u32::MAX, ..Limits::default() });
+            let mut side = Side::new(role, Limits::default().fragments(u32::MAX));
             let first = side.frame(OpCode::Binary, false, payload);
             let _ = side.receive(&first);
             let batch = side.frame(OpCode::Continuation, false, payload).repeat(10_000);
             for _ in 0..batches {
                 let _ = side.receive(&batch);
                 let carried = side.stream.partial().map_or(0, <[u8]>::len);
-                assert!(side.stream.held() <= 2 * carried + 512, "{} for {carried}", side.stream.held());
+                assert!(
+                    side.stream.heap_bytes() <= 2 * carried + 512,
+                    "{} for {carried}",
+                    side.stream.heap_bytes()
+                );
             }
             let last = side.frame(OpCode::Continuation, true, payload);
             let _ = side.receive(&last);
             assert_eq!(side.messages, [(batches * 10_000 + 2) * payload.len()]);
-            assert_eq!((side.stream.held(), side.sent()), (0, vec![]));
+            assert_eq!((side.stream.heap_bytes(), side.sent()), (0, vec![]));
         }
     }
 }
@@ -83,7 +87,7 @@ fn the_first_fragment_above_the_limit_is_refused_even_if_empty() {
             // Control frames in between are not counted as fragments.
             let ping = side.frame(OpCode::Ping, true, b"");
             let _ = side.receive(&ping);
-            assert_eq!(side.stream.status(), Status::Open);
+            assert_eq!(side.stream.state(), State::Open);
             assert_eq!(side.sent(), [(0x8a, vec![])]);
             let one_more = side.frame(OpCode::Continuation, true, payload);
             let _ = side.receive(&one_more);
@@ -99,7 +103,7 @@ fn fragments_whose_sum_exceeds_the_limit_are_refused_at_that_header() {
     for role in ROLES {
         for parts in [&[999, 1][..], &[1, 999], &[400, 300, 300], &[1_000, 0], &[0, 1_000]] {
             for over in [0, 1, 2, 10_000] {
-                let mut side = Side::new(role, Limits { message: LIMIT, ..Limits::default() });
+                let mut side = Side::new(role, Limits::default().message(LIMIT));
                 let (last, before) = parts.split_last().unwrap();
                 for (index, &len) in before.iter().enumerate() {
                     let opcode = if index == 0 { OpCode::Binary } else { OpCode::Continuation };
@@ -118,7 +122,7 @@ fn fragments_whose_sum_exceeds_the_limit_are_refused_at_that_header() {
                     side.check_failed(Fault::MessageTooLong, CloseCode::TOO_BIG);
                 } else {
                     let _ = side.receive(&vec![7; *last]);
-                    assert_eq!((side.stream.status(), &side.messages[..]), (Status::Open, &[LIMIT][..]));
+                    assert_eq!((side.stream.state(), &side.messages[..]), (State::Open, &[LIMIT][..]));
                 }
             }
         }
@@ -134,7 +138,7 @@ fn a_deflate_bomb_ends_with_1009_at_the_limit_whole_and_in_fragments() {
     assert!(zeros.len() * 1000 < 101 * LIMIT, "a bomb of {}", zeros.len());
     for role in ROLES {
         for piece in [zeros.len(), 1000] {
-            let mut side = Side::new(role, Limits { message: LIMIT, ..Limits::default() }).with_deflate();
+            let mut side = Side::new(role, Limits::default().message(LIMIT)).with_deflate();
             let mut pieces = zeros.chunks(piece).peekable();
             let mut opcode = OpCode::Binary;
             while let Some(piece) = pieces.next() {
@@ -148,12 +152,12 @@ fn a_deflate_bomb_ends_with_1009_at_the_limit_whole_and_in_fragments() {
         }
         // One byte less than the excessive length is a valid message.
         for (len, fits) in [(LIMIT, true), (LIMIT + 1, false)] {
-            let mut side = Side::new(role, Limits { message: LIMIT, ..Limits::default() }).with_deflate();
+            let mut side = Side::new(role, Limits::default().message(LIMIT)).with_deflate();
             let mut frame = side.frame(OpCode::Binary, true, &deflated(&vec![0; len]));
             frame[0] |= 0x40;
             let _ = side.receive(&frame);
             assert_eq!(side.messages.len(), usize::from(fits));
-            assert_eq!(side.stream.status() == Status::Open, fits);
+            assert_eq!(side.stream.state() == State::Open, fits);
         }
     }
 }

@@ -23,9 +23,9 @@ mod sockets;
 use std::sync::Arc;
 use websocket_stream::frame::Header;
 use websocket_stream::transport::NonBlockingTransport;
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, CloseCode, Config, Endpoint, Event, Fault, Interest, Limits, OpCode, Ready, Role, Scratch, Status,
+    Cause, CloseCode, Config, Event, Fault, Initiator, Limits, OpCode, Ready, Role, Scratch, State, Wants,
     WebSocketStream,
 };
 
@@ -56,7 +56,7 @@ struct Side {
 impl Side {
     fn new(role: Role, limits: Limits) -> Self {
         let (a, peer) = memory::pair(1 << 20);
-        let config = Arc::new(Config { limits, ..Config::default() });
+        let config = Arc::new(Config::default().limits(limits));
         let stream = WebSocketStream::with_config(a, role, config).unwrap();
         let scratch = Scratch::new();
         Side { role, stream, peer, scratch, messages: vec![], pings: 0, pongs: 0, echo: false, closed: None }
@@ -65,9 +65,9 @@ impl Side {
     /// Returns this end with compression.
     #[cfg(feature = "deflate")]
     fn with_deflate(mut self) -> Self {
-        use websocket_stream::deflate::{Agreed, Context, WindowBits};
+        use websocket_stream::deflate::{Context, DeflateParams, WindowBits};
         let context = Context::new(WindowBits::MAX, false);
-        self.stream = self.stream.with_deflate(Agreed { server: context, client: context });
+        self.stream = self.stream.with_deflate(DeflateParams { server: context, client: context });
         self
     }
 
@@ -82,15 +82,15 @@ impl Side {
     }
 
     /// Receives these bytes from the peer.
-    fn receive(&mut self, bytes: &[u8]) -> Interest {
+    fn receive(&mut self, bytes: &[u8]) -> Wants {
         assert_eq!(self.peer.send(bytes).unwrap(), bytes.len());
         self.drive(Ready::READABLE)
     }
 
-    fn drive(&mut self, ready: Ready) -> Interest {
+    fn drive(&mut self, ready: Ready) -> Wants {
         loop {
             let Self { stream, scratch, messages, pings, pongs, closed, .. } = self;
-            let interest = stream
+            let wants = stream
                 .drive(&mut scratch.at(0), ready, |event, out| {
                     match event {
                         Event::Message(message) if self.echo => return out.send(message),
@@ -103,8 +103,8 @@ impl Side {
                     Ok(())
                 })
                 .unwrap();
-            if !interest.again {
-                return interest;
+            if !wants.again {
+                return wants;
             }
         }
     }
@@ -136,9 +136,9 @@ impl Side {
 
     /// Checks that it failed with this fault, sent this code, and holds no memory.
     fn check_failed(&mut self, fault: Fault, code: CloseCode) {
-        let Status::Finishing(end) = self.stream.status() else { panic!("{:?}", self.stream.status()) };
-        assert_eq!((end.cause, end.code, end.by), (Cause::Fault(fault), code, Endpoint::Local));
+        let State::Draining(end) = self.stream.state() else { panic!("{:?}", self.stream.state()) };
+        assert_eq!((end.cause, end.code, end.by), (Cause::Fault(fault), code, Initiator::Local));
         assert_eq!(self.sent(), [(0x88, code.get().to_be_bytes().to_vec())]);
-        assert_eq!((self.stream.held(), self.stream.partial()), (0, None));
+        assert_eq!((self.stream.heap_bytes(), self.stream.partial()), (0, None));
     }
 }

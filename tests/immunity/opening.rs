@@ -5,7 +5,7 @@ use websocket_stream::handshake::{
     ClientRequest, OriginPolicy, RequestFault, Response, ResponseFault, ServerHandshake,
 };
 use websocket_stream::transport::NonBlockingTransport;
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
     ClientOpening, Config, Event, Limits, OpeningError, Progress, Ready, Scratch, ServerOpening,
 };
@@ -20,7 +20,7 @@ fn request(begins: &str, line: &str) -> String {
 }
 
 fn config(head_bytes: usize) -> Arc<Config> {
-    Arc::new(Config { limits: Limits { head_bytes, ..Limits::default() }, ..Config::default() })
+    Arc::new(Config::default().limits(Limits::default().head_bytes(head_bytes)))
 }
 
 fn read_all(peer: &mut MemoryStream) -> String {
@@ -49,7 +49,7 @@ impl Serving {
         assert_eq!(self.client.send(bytes).unwrap(), bytes.len());
         loop {
             match self.opening.advance(&mut self.scratch.at(0)) {
-                Ok(Progress::Pending(interest)) if interest.again => {}
+                Ok(Progress::Pending(wants)) if wants.again => {}
                 Ok(Progress::Pending(_)) => return None,
                 Ok(Progress::Open) => return Some(Ok(())),
                 Ok(Progress::Decide(request)) => {
@@ -93,7 +93,7 @@ impl Asking {
         let request = ClientRequest::new("localhost", "/").subprotocol("chat").extensions("x-known");
         let mut opening = ClientOpening::with_config(a, request, config).unwrap();
         assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
-        let mut handshake = ServerHandshake::new(Default::default());
+        let mut handshake = ServerHandshake::new(&Limits::default());
         handshake.receive(read_all(&mut server).as_bytes()).unwrap();
         let mut response = Vec::new();
         handshake.answer(&Response::accept(), &mut response).unwrap();
@@ -246,9 +246,9 @@ fn hostile_lists_of_subprotocols_and_extensions_cost_linear_work_and_are_refused
 #[cfg(feature = "deflate")]
 #[test]
 fn invalid_window_bits_are_declined_by_a_server_and_fail_a_client() {
-    use websocket_stream::deflate::{Deflate, Takeover};
-    let full = Deflate { send: Takeover::FULL, receive: Takeover::FULL, ..Deflate::default() };
-    let config = || Arc::new(Config { deflate: Some(full), ..Config::default() });
+    use websocket_stream::deflate::{Deflate, WindowBits};
+    let full = Deflate::default().send_window(WindowBits::MAX).receive_window(WindowBits::MAX);
+    let config = || Arc::new(Config::default().deflate(full));
     for side in ["server_max_window_bits", "client_max_window_bits"] {
         for value in ["0", "7", "16", "99", "08", "", "-8", "256", "4294967304", "8; {side}=8", "9; {side}"] {
             let value = value.replace("{side}", side);
@@ -330,7 +330,7 @@ fn smuggled_bodies_and_repeated_headers_are_refused_and_other_valid_forms_accept
     let bytes = [accepted.as_bytes(), b"\x81\x85\0\0\0\0hello"].concat();
     assert!(matches!(server.receive(&bytes), Some(Ok(()))));
     let mut stream = server.opening.into_stream().unwrap();
-    let echo = stream.drive(&mut server.scratch.at(0), Ready::ALL, |event, out| match event {
+    let echo = stream.drive(&mut server.scratch.at(0), Ready::UNKNOWN, |event, out| match event {
         Event::Message(message) => out.send(message),
         other => panic!("{other:?}"),
     });

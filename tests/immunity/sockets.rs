@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use websocket_stream::frame::{Header, mask};
 use websocket_stream::{
-    Cause, CloseCode, Config, End, Endpoint, Event, Fault, Limits, OpCode, PauseReading, Ready, Role,
+    Cause, CloseCode, Closed, Config, Event, Fault, Initiator, Limits, OpCode, PauseReading, Ready, Role,
     Scratch, WebSocketStream,
 };
 
@@ -72,39 +72,39 @@ impl Peer {
 }
 
 /// Echoes on our end until the connection ends. Returns its end, and the most memory it held.
-fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, usize) {
+fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (Closed, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     other.set_read_timeout(Some(HANG)).unwrap();
     other.set_write_timeout(Some(HANG)).unwrap();
-    let config = Arc::new(Config { limits: limits.clone(), ..Config::default() });
+    let config = Arc::new(Config::default().limits(limits.clone()));
     let socket = listener.accept().unwrap().0;
     let mut stream = WebSocketStream::with_config(socket, role, config).unwrap();
     let mut scratch = Scratch::new();
     let (mut ended, mut held) = (None, 0);
     std::thread::scope(|scope| {
         let peer = scope.spawn(move || peer(Peer(role, BufReader::new(other))));
-        let mut ready = Ready::ALL;
+        let mut ready = Ready::UNKNOWN;
         loop {
             // A reset is reported as an end and as an error.
-            let interest = stream.drive(&mut scratch.at(0), ready, |event, out| match event {
+            let wants = stream.drive(&mut scratch.at(0), ready, |event, out| match event {
                 Event::Message(message) => out.send(message),
-                Event::End(end) => {
+                Event::Closed(end) => {
                     ended = Some(end);
                     Ok(())
                 }
                 _ => Ok(()),
             });
-            held = held.max(stream.held());
-            let Ok(interest) = interest else { break };
-            if interest.over {
+            held = held.max(stream.heap_bytes());
+            let Ok(wants) = wants else { break };
+            if wants.closed {
                 break;
             }
             ready = Ready::READABLE;
-            if !interest.again {
+            if !wants.again {
                 let mut flags = PollFlags::empty();
-                flags.set(PollFlags::IN | PollFlags::RDHUP, interest.readable);
-                flags.set(PollFlags::OUT, interest.writable);
+                flags.set(PollFlags::IN | PollFlags::RDHUP, wants.read);
+                flags.set(PollFlags::OUT, wants.write);
                 let mut polled = [PollFd::new(stream.get_ref(), flags)];
                 assert_ne!(poll(&mut polled, Some(&HANG.try_into().unwrap())).unwrap(), 0, "it hangs");
                 let seen = polled[0].revents();
@@ -115,7 +115,7 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, us
                 };
             }
         }
-        assert_eq!(stream.held(), 0, "nothing is left of the unfinished message");
+        assert_eq!(stream.heap_bytes(), 0, "nothing is left of the unfinished message");
         drop(stream);
         peer.join().unwrap();
     });
@@ -155,7 +155,7 @@ fn over_tcp_a_reset_in_the_middle_of_a_frame_is_one_end_and_leaves_nothing() {
                 peer.write(&frame[..cut]);
                 peer.reset();
             });
-            assert_eq!((end.code, end.by), (CloseCode::ABNORMAL, Endpoint::Neither));
+            assert_eq!((end.code, end.by), (CloseCode::ABNORMAL, Initiator::Transport));
             assert!(matches!(end.cause, Cause::System(_)), "{end:?}");
             assert!(held <= 2 * cut + 512, "{held} for {cut}");
         }
@@ -182,7 +182,7 @@ fn over_tcp_echoes_before_a_fault_are_not_lost_to_a_reset() {
 #[test]
 fn over_tcp_a_peer_that_does_not_read_costs_at_most_the_bound_and_loses_nothing() {
     const MESSAGES: u32 = 3000;
-    let limits = Limits { pause_reading: PauseReading::Above(60 << 10), ..Limits::default() };
+    let limits = Limits::default().pause_reading(PauseReading::Above(60 << 10));
     for role in ROLES {
         let (end, held) = echo(role, &limits, |mut peer| {
             // Sends until nothing more is taken and nothing moves: 30 MB are more than the system buffers.

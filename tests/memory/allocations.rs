@@ -7,9 +7,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use websocket_stream::frame::Header;
 use websocket_stream::protocol::{Connection, Input, Output};
-use websocket_stream::transport::memory;
+use websocket_stream::transport::testing::memory;
 use websocket_stream::{
-    Config, Event, Limits, Message, NonBlockingTransport, OpCode, Ready, Role, Scratch, SendError, Status,
+    Config, Event, Limits, Message, NonBlockingTransport, OpCode, Ready, Role, Scratch, SendError, State,
     WebSocketStream,
 };
 
@@ -18,14 +18,14 @@ type Echo = WebSocketStream<memory::MemoryStream>;
 fn echo(server: &mut Echo, scratch: &mut Scratch) {
     loop {
         let ready = Ready { writable: true, ..Ready::READABLE };
-        let interest = server
+        let wants = server
             .drive(&mut scratch.at(0), ready, |event, out| match event {
                 Event::Message(message) => out.send(message),
                 _ => Ok(()),
             })
             .unwrap();
-        assert!(!interest.over);
-        if !interest.again {
+        assert!(!wants.closed);
+        if !wants.again {
             return;
         }
     }
@@ -51,20 +51,20 @@ fn an_idle_connection_uses_no_heap_after_a_message_of_a_mebibyte() {
     }
     let mut received = 0;
     loop {
-        let interest = client
-            .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+        let wants = client
+            .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
                 if let Event::Message(message) = event {
                     received = message.as_bytes().len();
                 }
                 Ok(())
             })
             .unwrap();
-        if !interest.again {
+        if !wants.again {
             break;
         }
     }
     assert_eq!(received, 1 << 20);
-    assert_eq!((server.held(), client.held()), (0, 0));
+    assert_eq!((server.heap_bytes(), client.heap_bytes()), (0, 0));
 }
 
 thread_local! {
@@ -155,7 +155,7 @@ fn masked(opcode: OpCode, len: usize) -> &'static [u8] {
 /// Echoes the bytes in [`WIRE`]. Returns the address of the message.
 fn echo_once(stream: &mut WebSocketStream<Descriptor>, scratch: &mut Scratch) -> usize {
     let mut lay = 0;
-    let interest = stream
+    let wants = stream
         .drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
             Event::Message(message) => {
                 lay = message.as_bytes().as_ptr().addr();
@@ -164,7 +164,7 @@ fn echo_once(stream: &mut WebSocketStream<Descriptor>, scratch: &mut Scratch) ->
             _ => Ok(()),
         })
         .unwrap();
-    assert!(!interest.again && !interest.writable && !interest.over);
+    assert!(!wants.again && !wants.write && !wants.closed);
     lay
 }
 
@@ -192,7 +192,7 @@ fn an_echo_allocates_nothing_makes_two_calls_and_copies_a_small_payload_once_and
             assert_eq!(lay, seen.received_to + header, "{len}");
             // One copy on send, next to its header, or none.
             assert_eq!(seen.sent_from == lay, in_place, "{len}");
-            assert_eq!(stream.held(), 0);
+            assert_eq!(stream.heap_bytes(), 0);
         }
     }
 }
@@ -221,8 +221,8 @@ fn a_large_message_is_received_directly_into_its_buffer_and_not_through_the_scra
 
 #[test]
 fn a_message_as_long_as_the_limit_is_lent_from_its_receive_buffer() {
-    let limits = Limits { message: 1000, ..Limits::default() };
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let limits = Limits::default().message(1000);
+    let config = Arc::new(Config::default().limits(limits));
     let mut stream = WebSocketStream::with_config(Descriptor(3), Role::Server, config).unwrap();
     let mut scratch = Scratch::new();
     WIRE.set(masked(OpCode::Binary, 1000));
@@ -287,10 +287,10 @@ fn input_unread_after_a_failed_handler_is_held_and_counted() {
     // The scratch is created by the first call.
     let _ = stream.drive(&mut scratch.at(0), Ready::NONE, failed);
     let before = LIVE.get();
-    let interest = stream.drive(&mut scratch.at(0), Ready::READABLE, failed).unwrap();
-    assert_eq!(interest.refused, Some(SendError::Full));
-    assert!(stream.held() > 1008);
-    assert_eq!(stream.held(), LIVE.get() - before);
+    let wants = stream.drive(&mut scratch.at(0), Ready::READABLE, failed).unwrap();
+    assert_eq!(wants.refused, Some(SendError::Full));
+    assert!(stream.heap_bytes() > 1008);
+    assert_eq!(stream.heap_bytes(), LIVE.get() - before);
 }
 
 #[test]
@@ -300,8 +300,8 @@ fn a_call_without_readable_receives_nothing() {
     WIRE.set(masked(OpCode::Binary, 32));
     for ready in [Ready::NONE, Ready::WRITABLE] {
         SEEN.set(Seen::NOTHING);
-        let interest = stream.drive(&mut scratch.at(0), ready, |event, _| panic!("{event:?}")).unwrap();
-        assert!(!interest.again && !interest.over);
+        let wants = stream.drive(&mut scratch.at(0), ready, |event, _| panic!("{event:?}")).unwrap();
+        assert!(!wants.again && !wants.closed);
         assert_eq!(SEEN.get(), Seen::NOTHING);
     }
 }
@@ -325,7 +325,7 @@ fn a_million_idle_connections_that_have_each_echoed_hold_at_most_80_megabytes() 
                 if !part.is_empty() {
                     WIRE.set(part);
                     echo_once(stream, &mut scratch);
-                    assert_eq!(stream.held() > 0, index % 10 == 0 && part.len() == 10);
+                    assert_eq!(stream.heap_bytes() > 0, index % 10 == 0 && part.len() == 10);
                 }
             }
         }
@@ -345,7 +345,7 @@ fn a_frame_that_announces_gigabytes_allocates_none_of_them() {
     b.send(b"\x81\xff\0\0\0\0\x01\0\0\0\0\0\0\0abcd").unwrap();
     echo(&mut server, &mut scratch);
     assert_eq!(server.partial(), Some(&b"abcd"[..]));
-    assert!(server.held() < 512, "{}", server.held());
+    assert!(server.heap_bytes() < 512, "{}", server.heap_bytes());
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn announced_lengths_around_2_63_are_refused_without_an_allocation() {
                 let allocations = ALLOCATIONS.get() - before;
                 // The scratch grows once to the size that its thread needs, and never again.
                 assert!(round == 0 || allocations == 0, "{claim}: {allocations} allocations");
-                assert!(matches!(stream.status(), Status::Finishing(end) if end.code.get() == code));
+                assert!(matches!(stream.state(), State::Draining(end) if end.code.get() == code));
             }
         }
     }
@@ -389,7 +389,7 @@ fn allocations_of_receiving(bytes: &[u8], piece: usize) -> usize {
             })
             .unwrap();
         allocations += ALLOCATIONS.get() - before;
-        assert!(server.held() < (128 << 10) + 2 * server.partial().map_or(0, <[u8]>::len));
+        assert!(server.heap_bytes() < (128 << 10) + 2 * server.partial().map_or(0, <[u8]>::len));
     }
     assert_eq!(messages, 1);
     allocations
@@ -446,7 +446,7 @@ fn a_large_message_gets_a_used_buffer_once_part_of_it_has_arrived() {
     peer.send(b"e").unwrap();
     echo(&mut server, &mut scratch);
     assert_eq!(server.partial(), Some(&b"abcde"[..]));
-    assert!(server.held() < 512, "{}", server.held());
+    assert!(server.heap_bytes() < 512, "{}", server.heap_bytes());
 }
 
 #[test]
@@ -459,14 +459,14 @@ fn a_large_message_in_a_used_buffer_takes_no_bytes_of_the_next_one() {
         assert_eq!(peer.send(&bytes).unwrap(), bytes.len());
         let mut heard = Vec::new();
         while heard.len() < 2 {
-            let interest = server
+            let wants = server
                 .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
                     let Event::Message(message) = event else { panic!("{event:?}") };
                     heard.push(message.as_bytes().len());
                     Ok(())
                 })
                 .unwrap();
-            assert!(interest.again || heard.len() == 2);
+            assert!(wants.again || heard.len() == 2);
         }
         assert_eq!(heard, [len, 100_000]);
     }
@@ -484,14 +484,14 @@ fn a_message_received_directly_into_its_buffer_gets_a_used_one_once_enough_has_a
             peer.send(piece).unwrap();
             loop {
                 let before = ALLOCATIONS.get();
-                let interest = server
+                let wants = server
                     .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
                         messages += usize::from(matches!(event, Event::Message(_)));
                         Ok(())
                     })
                     .unwrap();
                 allocations += ALLOCATIONS.get() - before;
-                if !interest.again {
+                if !wants.again {
                     break;
                 }
             }
@@ -568,14 +568,14 @@ fn the_unsent_rest_of_a_large_message_costs_only_its_length() {
     let mut client = WebSocketStream::client(a).unwrap();
     client.send(&mut Scratch::new().at(0), &[7; 4_100_000][..]).unwrap();
     assert!(client.unsent() > 100_000);
-    assert!(client.held() < 200_000, "{} bytes", client.held());
+    assert!(client.heap_bytes() < 200_000, "{} bytes", client.heap_bytes());
 }
 
 #[test]
 fn a_buffer_that_doubled_beyond_the_bound_is_not_kept() {
     let (a, _peer) = memory::pair(1);
-    let limits = Limits { unsent: 3 << 20, ..Limits::default() };
-    let config = Arc::new(Config { limits, ..Config::default() });
+    let limits = Limits::default().unsent(3 << 20);
+    let config = Arc::new(Config::default().limits(limits));
     let mut client = WebSocketStream::with_config(a, Role::Client, config).unwrap();
     let gathered = client.send_with(&mut Scratch::new().at(0), |out| {
         for size in [1_200_000, 1_200_000, 500_000] {
@@ -584,7 +584,7 @@ fn a_buffer_that_doubled_beyond_the_bound_is_not_kept() {
         Ok(())
     });
     assert!(gathered.is_ok() && client.unsent() > 2_800_000, "{gathered:?}");
-    assert!(client.held() < (3 << 20) + 1024, "{} bytes", client.held());
+    assert!(client.heap_bytes() < (3 << 20) + 1024, "{} bytes", client.heap_bytes());
 }
 
 /// Takes everything and returns nothing.
@@ -675,11 +675,11 @@ fn debug_output_shows_no_payload() {
         let mut server = WebSocketStream::new(a).unwrap();
         let mut scratch = Scratch::new();
         b.send(&bytes).unwrap();
-        let _ = server.drive(&mut scratch.at(0), Ready::ALL, |_, out| {
+        let _ = server.drive(&mut scratch.at(0), Ready::UNKNOWN, |_, out| {
             out.send(&[0xaa; 1 << 20][..])?;
             Err(websocket_stream::SendError::Full)
         });
-        assert!(server.held() > 0);
+        assert!(server.heap_bytes() > 0);
         let shown = format!("{server:?} {scratch:?}");
         assert!(!shown.contains("170, 170"), "{}", &shown[..1000]);
         assert!(shown.len() < 1000, "{}", &shown[..1000]);
@@ -699,7 +699,7 @@ fn connections_never_meet_in_the_scratch() {
             peer.send(&mut scratch.at(0), secret).unwrap();
         }
         let result = catch_unwind(AssertUnwindSafe(|| {
-            first.drive(&mut scratch.at(0), Ready::ALL, |event, out| {
+            first.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| {
                 if let Event::Message(message) = event {
                     out.send(message)?;
                 }
@@ -715,7 +715,7 @@ fn connections_never_meet_in_the_scratch() {
         other.send(&mut scratch.at(0), "hello").unwrap();
         let mut heard = Vec::new();
         let _ = second
-            .drive(&mut scratch.at(0), Ready::ALL, |event, out| {
+            .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| {
                 if let Event::Message(Message::Text(text)) = event {
                     heard.push(text.to_owned());
                     out.send(text)?;
@@ -731,7 +731,7 @@ fn connections_never_meet_in_the_scratch() {
         let mut replies = 0;
         for _ in 0..4 {
             let _ = first
-                .drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
+                .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| match event {
                     Event::Message(message) => out.send(message),
                     _ => Ok(()),
                 })
@@ -742,7 +742,7 @@ fn connections_never_meet_in_the_scratch() {
             }
         }
         assert_eq!(replies, 3);
-        assert_eq!(first.held(), 0);
+        assert_eq!(first.heap_bytes(), 0);
     }
 }
 
@@ -752,8 +752,8 @@ fn connections_that_share_a_scratch_obey_their_own_limits() {
     // One after the other: a configuration may be allocated at the address of the previous one.
     for longest in (1..100).chain((1..100).rev()) {
         let (a, b) = memory::pair(4096);
-        let limits = Limits { message: longest, unsent: Limits::CONTROL_ROOM + longest, ..Limits::default() };
-        let config = Arc::new(Config { limits, ..Config::default() });
+        let limits = Limits::default().message(longest).unsent(Limits::CONTROL_ROOM + longest);
+        let config = Arc::new(Config::default().limits(limits));
         let mut strict = WebSocketStream::with_config(a, Role::Server, config).unwrap();
         let mut peer = WebSocketStream::client(b).unwrap();
         for (len, is_told) in [(longest, true), (longest + 1, false)] {

@@ -1,4 +1,4 @@
-//! Messages delivered in parts (`Config::in_parts`). Concatenated, the parts are the message, wherever the
+//! Messages delivered in parts (`Config::streaming`). Concatenated, the parts are the message, wherever the
 //! bytes were cut, and nothing is buffered.
 
 use crate::counting::{ALLOCATIONS, LIVE, PEAK};
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use websocket_stream::frame::Header;
 use websocket_stream::protocol::{Connection, Input, Output};
 use websocket_stream::stream::Parts;
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, CloseCode, Config, End, Event, Fault, Limits, Message, NonBlockingTransport, OpCode, Part,
-    PauseReading, ReadError, Ready, Role, Scratch, Status, WebSocketStream,
+    Cause, Chunk, CloseCode, Closed, Config, Event, Fault, Limits, Message, NonBlockingTransport, OpCode,
+    PauseReading, ReadError, Ready, Role, Scratch, State, WebSocketStream,
 };
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -18,25 +18,18 @@ const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// The window bits of each direction and whether takeover is used, or `None` without compression.
 type Agreement = Option<(u8, bool)>;
 
-fn config(in_parts: bool, limits: Limits) -> Arc<Config> {
-    Arc::new(Config { in_parts, limits, deflate: policy(), ..Config::default() })
+fn config(streaming: bool, limits: Limits) -> Arc<Config> {
+    let config = Config::default().streaming(streaming).limits(limits);
+    #[cfg(feature = "deflate")]
+    let config = config.deflate(websocket_stream::deflate::Deflate::default().threshold(0));
+    Arc::new(config)
 }
 
 #[cfg(feature = "deflate")]
-fn policy() -> Option<websocket_stream::deflate::Deflate> {
-    Some(websocket_stream::deflate::Deflate { threshold: 0, ..Default::default() })
-}
-
-#[cfg(not(feature = "deflate"))]
-fn policy() -> Option<std::convert::Infallible> {
-    None
-}
-
-#[cfg(feature = "deflate")]
-fn agreed((bits, takeover): (u8, bool)) -> websocket_stream::deflate::Agreed {
-    use websocket_stream::deflate::{Agreed, Context, WindowBits};
+fn agreed((bits, takeover): (u8, bool)) -> websocket_stream::deflate::DeflateParams {
+    use websocket_stream::deflate::{Context, DeflateParams, WindowBits};
     let context = Context::new(WindowBits::new(bits).unwrap(), takeover);
-    Agreed { server: context, client: context }
+    DeflateParams { server: context, client: context }
 }
 
 #[cfg(feature = "deflate")]
@@ -53,7 +46,7 @@ fn connection(role: Role, config: Arc<Config>, _: Agreement) -> Connection {
     Connection::with_config(role, config)
 }
 
-fn in_parts(role: Role) -> Connection {
+fn streaming(role: Role) -> Connection {
     Connection::with_config(role, config(true, Limits::default()))
 }
 
@@ -65,7 +58,7 @@ enum Told {
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(CloseCode),
-    End(End),
+    Closed(Closed),
 }
 
 /// Reassembles messages, and checks that each has one first and one last part.
@@ -84,7 +77,7 @@ impl Listener {
         };
         self.told.push(match event {
             Event::Message(message) => whole(message),
-            Event::Part(part) => {
+            Event::Chunk(part) => {
                 let (payload, first, last) = (part.payload(), part.is_first(), part.is_last());
                 self.parts += 1;
                 assert_eq!(first, self.message.is_none(), "one first part, before all others");
@@ -102,7 +95,7 @@ impl Listener {
             Event::Ping(payload) => Told::Ping(payload.to_owned()),
             Event::Pong(payload) => Told::Pong(payload.to_owned()),
             Event::Close(frame) => Told::Close(frame.code),
-            Event::End(end) => Told::End(end),
+            Event::Closed(end) => Told::Closed(end),
             other => panic!("{other:?}"),
         });
     }
@@ -119,7 +112,7 @@ fn hear<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [u8
             listener.hear(event);
         }
         assert!(input.unread().is_empty());
-        assert_eq!(connection.partial().filter(|_| connection.config().in_parts), None);
+        assert_eq!(connection.partial().filter(|_| connection.config().streaming), None);
     }
     input.end_of_stream();
     while let Some(event) = connection.receive(&mut input, &mut output) {
@@ -173,7 +166,7 @@ impl Arbitrary for Sent {
 /// a Close frame.
 fn wire(sent: &[Sent], role: Role, agreement: Agreement) -> Vec<u8> {
     let peer = if role == Role::Server { Role::Client } else { Role::Server };
-    let limits = Limits { unsent: usize::MAX, ..Limits::default() };
+    let limits = Limits::default().unsent(usize::MAX);
     let mut peer = connection(peer, config(false, limits), agreement);
     let mut output = Output::with_keys(Box::new(|| KEY));
     for Sent { opcode, payload, cuts } in sent {
@@ -209,10 +202,10 @@ fn concatenated_parts_are_the_message_however_it_is_fragmented_compressed_and_cu
         let end = |parts| connection(role, config(parts, Limits::default()), agreement);
         let (whole, answers) = hear(end(false), [&bytes[..]]);
         let (at_once, same_answers) = hear(end(true), [&bytes[..]]);
-        let (in_parts, cut_answers) = hear(end(true), cut(&bytes, cuts));
+        let (streaming, cut_answers) = hear(end(true), cut(&bytes, cuts));
         let messages = sent.iter().filter(|sent| sent.opcode != OpCode::Ping).count();
-        assert!(whole.parts == 0 && in_parts.parts >= messages && at_once.parts >= messages);
-        in_parts.told == whole.told
+        assert!(whole.parts == 0 && streaming.parts >= messages && at_once.parts >= messages);
+        streaming.told == whole.told
             && at_once.told == whole.told
             && answers == same_answers
             && answers == cut_answers
@@ -242,13 +235,13 @@ fn faults_do_not_depend_on_cuts() {
         let end = |parts| connection(role, config(parts, Limits::default()), agreement);
         let cuts = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
         let (at_once, answers) = hear(end(true), [&bytes[..]]);
-        let (in_parts, cut_answers) = hear(end(true), cut(&bytes, cuts));
-        assert_eq!((at_once.told, &answers), (in_parts.told.clone(), &cut_answers));
+        let (streaming, cut_answers) = hear(end(true), cut(&bytes, cuts));
+        assert_eq!((at_once.told, &answers), (streaming.told.clone(), &cut_answers));
         // A compressed message is checked before it is complete; without compression, faults are found as
         // with whole messages.
         agreement.is_some() || {
             let (whole, whole_answers) = hear(end(false), [&bytes[..]]);
-            whole.told == in_parts.told && whole_answers == answers
+            whole.told == streaming.told && whole_answers == answers
         }
     }
     QuickCheck::new()
@@ -296,55 +289,55 @@ fn no_pair_of_cuts_changes_a_conversation() {
 
 /// Returns all parts of bytes that arrive in these pieces: payload, first, last.
 fn parts<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, bool, bool)> {
-    let (mut connection, mut input, mut output) = (in_parts(role), Input::default(), Output::new());
+    let (mut connection, mut input, mut output) = (streaming(role), Input::default(), Output::new());
     let mut parts = Vec::new();
     for piece in pieces {
         input.extend(piece);
         while let Some(event) = connection.receive(&mut input, &mut output) {
-            let Event::Part(part) = event else { panic!("{event:?}") };
+            let Event::Chunk(part) = event else { panic!("{event:?}") };
             parts.push((part.as_bytes().to_vec(), part.is_first(), part.is_last()));
         }
     }
-    assert_eq!(connection.held(), 0);
+    assert_eq!(connection.heap_bytes(), 0);
     parts
 }
 
 #[test]
 fn a_message_that_is_whole_in_the_input_is_one_part_lent_without_a_copy() {
     let bytes = frame(Role::Client, OpCode::Binary, true, &[7; 1000]);
-    let (mut connection, mut output) = (in_parts(Role::Client), Output::new());
+    let (mut connection, mut output) = (streaming(Role::Client), Output::new());
     let mut input = Input::with_capacity(bytes.len());
     let spare = input.spare();
     spare[..bytes.len()].copy_from_slice(&bytes);
     let payload = spare[4..].as_ptr();
     input.filled(bytes.len());
     let before = ALLOCATIONS.get();
-    let Some(Event::Part(part)) = connection.receive(&mut input, &mut output) else { panic!() };
-    assert_eq!(part, Part::new(Message::Binary(&[7; 1000]), true, true));
+    let Some(Event::Chunk(part)) = connection.receive(&mut input, &mut output) else { panic!() };
+    assert_eq!(part, Chunk::new(Message::Binary(&[7; 1000]), true, true));
     assert_eq!((part.opcode(), part.as_bytes().as_ptr()), (OpCode::Binary, payload));
     assert_eq!(connection.receive(&mut input, &mut output), None);
-    assert_eq!((ALLOCATIONS.get(), connection.held()), (before, 0));
+    assert_eq!((ALLOCATIONS.get(), connection.heap_bytes()), (before, 0));
 }
 
 #[test]
 fn a_part_is_delivered_as_it_arrives_and_lent_without_a_copy() {
     let bytes = frame(Role::Server, OpCode::Text, true, "eleven \u{20ac}".as_bytes());
-    let (mut connection, mut output) = (in_parts(Role::Server), Output::new());
+    let (mut connection, mut output) = (streaming(Role::Server), Output::new());
     let mut input = Input::with_capacity(100);
     let mut told = Vec::new();
     for byte in &bytes {
         input.extend(&[*byte]);
-        if let Some(Event::Part(part)) = connection.receive(&mut input, &mut output) {
+        if let Some(Event::Chunk(part)) = connection.receive(&mut input, &mut output) {
             told.push((part.payload().as_text().unwrap().to_owned(), part.is_first(), part.is_last()));
         }
         assert_eq!(connection.receive(&mut input, &mut output), None);
-        assert!(connection.held() < 1024);
+        assert!(connection.heap_bytes() < 1024);
     }
     let expected = ["e", "l", "e", "v", "e", "n", " ", "\u{20ac}"];
     let expected: Vec<_> =
         expected.iter().enumerate().map(|(n, text)| ((*text).to_owned(), n == 0, n == 7)).collect();
     assert_eq!(told, expected);
-    assert_eq!(connection.held(), 0);
+    assert_eq!(connection.heap_bytes(), 0);
 }
 
 #[test]
@@ -396,12 +389,12 @@ fn control_frames_are_delivered_and_answered_between_the_parts() {
         frame(role, OpCode::Close, true, b"\x03\xe8"),
     ]
     .concat();
-    let (mut connection, mut input, mut output) = (in_parts(role), Input::default(), Output::new());
+    let (mut connection, mut input, mut output) = (streaming(role), Input::default(), Output::new());
     input.extend(&bytes);
     let mut told = Vec::new();
     while let Some(event) = connection.receive(&mut input, &mut output) {
         told.push(match event {
-            Event::Part(part) => format!("{:?} {:?}", part.opcode(), part.payload().as_text().unwrap()),
+            Event::Chunk(part) => format!("{:?} {:?}", part.opcode(), part.payload().as_text().unwrap()),
             Event::Ping(_) => "ping".to_owned(),
             Event::Close(_) => "close".to_owned(),
             other => panic!("{other:?}"),
@@ -422,15 +415,15 @@ fn fault_of(mut connection: Connection, bytes: &[u8], step: usize) -> (usize, Op
     for piece in bytes.chunks(step) {
         input.extend(piece);
         while let Some(event) = connection.receive(&mut input, &mut output) {
-            let Event::Part(part) = event else { panic!("{event:?}") };
+            let Event::Chunk(part) = event else { panic!("{event:?}") };
             told += part.as_bytes().len();
         }
     }
-    let fault = match connection.status() {
-        Status::Finishing(End { cause: Cause::Fault(fault), .. }) => Some(fault),
+    let fault = match connection.state() {
+        State::Draining(Closed { cause: Cause::Fault(fault), .. }) => Some(fault),
         _ => None,
     };
-    assert!(fault.is_none() || connection.held() == 0);
+    assert!(fault.is_none() || connection.heap_bytes() == 0);
     (told, fault, output.as_bytes().to_vec())
 }
 
@@ -465,7 +458,7 @@ fn text_that_is_not_utf_8_fails_at_its_byte_after_the_delivered_parts() {
 #[test]
 fn a_message_in_parts_obeys_the_limits() {
     let role = Role::Client;
-    let limits = Limits { message: 10, frame: 8, fragments: 3, ..Limits::default() };
+    let limits = Limits::default().message(10).frame(8).fragments(3);
     let fault = |frames: &[Vec<u8>]| {
         let bytes = frames.concat();
         let at_once = fault(role, limits.clone(), &bytes, bytes.len());
@@ -494,14 +487,14 @@ type Stream = WebSocketStream<MemoryStream>;
 
 fn server(capacity: usize, config: Config) -> (Stream, MemoryStream, Scratch) {
     let (a, peer) = memory::pair(capacity);
-    let config = Arc::new(Config { in_parts: true, ..config });
+    let config = Arc::new(config.streaming(true));
     (WebSocketStream::with_config(a, Role::Server, config).unwrap(), peer, Scratch::new())
 }
 
 #[test]
 fn a_gibibyte_is_received_in_parts_in_constant_memory() {
-    let limits = Limits { message: 1 << 30, frame: 1 << 30, ..Limits::default() };
-    let (mut stream, mut peer, mut scratch) = server(256 << 10, Config { limits, ..Config::default() });
+    let limits = Limits::default().message(1 << 30).frame(1 << 30);
+    let (mut stream, mut peer, mut scratch) = server(256 << 10, Config::default().limits(limits));
     // All of it is announced, and a sixteenth arrives.
     let mut header = frame(Role::Server, OpCode::Binary, true, b"");
     header[1] |= 127;
@@ -510,9 +503,9 @@ fn a_gibibyte_is_received_in_parts_in_constant_memory() {
     let chunk = vec![7; 256 << 10];
     let (mut received, mut first, mut longest) = (0, 0, 0);
     let mut go_on = |stream: &mut Stream, scratch: &mut Scratch| {
-        let interest = stream
+        let wants = stream
             .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
-                let Event::Part(part) = event else { panic!("{event:?}") };
+                let Event::Chunk(part) = event else { panic!("{event:?}") };
                 assert!(!part.is_last());
                 received += part.as_bytes().len();
                 first += usize::from(part.is_first());
@@ -520,8 +513,8 @@ fn a_gibibyte_is_received_in_parts_in_constant_memory() {
                 Ok(())
             })
             .unwrap();
-        assert!(stream.held() < 1024, "{}", stream.held());
-        interest
+        assert!(stream.heap_bytes() < 1024, "{}", stream.heap_bytes());
+        wants
     };
     let _ = go_on(&mut stream, &mut scratch);
     peer.send(&chunk).unwrap();
@@ -539,8 +532,8 @@ fn a_gibibyte_is_received_in_parts_in_constant_memory() {
 
 #[test]
 fn one_call_takes_no_more_than_its_budget_of_parts() {
-    let limits = Limits { call_events: 10, call_bytes: 1000, ..Limits::default() };
-    let (mut stream, mut peer, mut scratch) = server(1 << 20, Config { limits, ..Config::default() });
+    let limits = Limits::default().call_events(10).call_bytes(1000);
+    let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default().limits(limits));
     let mut bytes = frame(Role::Server, OpCode::Binary, false, &[7]);
     for _ in 0..100 {
         bytes.extend(frame(Role::Server, OpCode::Continuation, false, &[7]));
@@ -550,9 +543,9 @@ fn one_call_takes_no_more_than_its_budget_of_parts() {
     let (mut received, mut last, mut calls) = (0, 0, 0);
     while last == 0 {
         let (mut parts, mut bytes) = (0, 0);
-        let interest = stream
+        let wants = stream
             .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
-                let Event::Part(part) = event else { panic!("{event:?}") };
+                let Event::Chunk(part) = event else { panic!("{event:?}") };
                 parts += 1;
                 bytes += part.as_bytes().len();
                 last += usize::from(part.is_last());
@@ -561,29 +554,29 @@ fn one_call_takes_no_more_than_its_budget_of_parts() {
             .unwrap();
         // Bytes that the previous call received but did not deliver are first.
         assert!(parts <= 10 && bytes < 2 * 1000, "{parts} {bytes}");
-        assert_eq!(interest.again, last == 0);
+        assert_eq!(wants.again, last == 0);
         received += bytes;
         calls += 1;
     }
     assert_eq!((received, last), (101 + 5000, 1));
     assert!(calls >= 15, "{calls}");
-    assert_eq!(stream.held(), 0);
+    assert_eq!(stream.heap_bytes(), 0);
 }
 
 #[test]
 fn a_server_that_echoes_parts_pauses_while_its_peer_takes_nothing() {
-    let limits = Limits { pause_reading: PauseReading::Above(10_000), unsent: 100_000, ..Limits::default() };
-    let (mut stream, peer, mut scratch) = server(20_000, Config { limits, ..Config::default() });
+    let limits = Limits::default().pause_reading(PauseReading::Above(10_000)).unsent(100_000);
+    let (mut stream, peer, mut scratch) = server(20_000, Config::default().limits(limits));
     let mut client = WebSocketStream::client(peer).unwrap();
     let payload: Vec<u8> = (0..1_u32 << 20).map(|n| (n / 7).to_le_bytes()[0]).collect();
     client.send(&mut scratch.at(0), &payload).unwrap();
     let echo = |stream: &mut Stream, scratch: &mut Scratch| {
-        let interest = stream.drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
-            Event::Part(part) => out.send_fragment(part.opcode(), part.as_bytes(), part.is_last()),
+        let wants = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| match event {
+            Event::Chunk(part) => out.send_fragment(part.opcode(), part.as_bytes(), part.is_last()),
             _ => Ok(()),
         });
         assert!(stream.unsent() <= 100_000);
-        interest.unwrap()
+        wants.unwrap()
     };
     // While the peer takes nothing, only a bounded part of it is received.
     for _ in 0..100 {
@@ -594,7 +587,7 @@ fn a_server_that_echoes_parts_pauses_while_its_peer_takes_nothing() {
     let mut heard = None;
     for _ in 0..1000 {
         let _ = client
-            .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+            .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
                 if let Event::Message(message) = event {
                     heard = Some(message.as_bytes().to_vec());
                 }
@@ -607,7 +600,7 @@ fn a_server_that_echoes_parts_pauses_while_its_peer_takes_nothing() {
         }
     }
     assert!(heard.is_some_and(|heard| heard == payload));
-    assert_eq!((stream.held(), client.held()), (0, 0));
+    assert_eq!((stream.heap_bytes(), client.heap_bytes()), (0, 0));
 }
 
 #[test]
@@ -621,7 +614,7 @@ fn a_handler_that_refuses_a_part_gets_the_next_one_in_the_next_call() {
     let mut told = Vec::new();
     for _ in 0..4 {
         let _ = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
-            let Event::Part(part) = event else { panic!("{event:?}") };
+            let Event::Chunk(part) = event else { panic!("{event:?}") };
             told.push((part.as_bytes()[0], part.is_first(), part.is_last()));
             Err(websocket_stream::SendError::Full)
         });
@@ -636,11 +629,11 @@ fn a_stream_taken_apart_within_a_message_continues_with_its_next_part() {
     let mut listener = Listener::default();
     for piece in bytes.chunks(3) {
         peer.send(piece).unwrap();
-        let drive = stream.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+        let drive = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
             listener.hear(event);
             Ok(())
         });
-        assert!(!drive.unwrap().over);
+        assert!(!drive.unwrap().closed);
         let Parts { transport, connection, unread, unsent } = stream.into_parts();
         stream = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent }).unwrap();
     }
@@ -674,30 +667,30 @@ fn an_end_within_a_message_follows_the_parts_that_arrived() {
     peer.send(&bytes[..bytes.len() - 1]).unwrap();
     peer.shutdown_write().unwrap();
     let mut told = Vec::new();
-    let interest = stream
-        .drive(&mut scratch.at(0), Ready::ALL, |event, _| {
+    let wants = stream
+        .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
             told.push(match event {
-                Event::Part(part) => format!("{:?} {}", part.as_bytes(), part.is_last()),
-                Event::End(end) => format!("{:?}", end.cause),
+                Event::Chunk(part) => format!("{:?} {}", part.as_bytes(), part.is_last()),
+                Event::Closed(end) => format!("{:?}", end.cause),
                 other => panic!("{other:?}"),
             });
             Ok(())
         })
         .unwrap();
-    assert!(interest.over);
+    assert!(wants.closed);
     assert_eq!(told, ["[97, 98] false", "EndOfStream"]);
-    assert_eq!(stream.held(), 0);
+    assert_eq!(stream.heap_bytes(), 0);
 }
 
 #[cfg(feature = "deflate")]
 mod compressed {
     use super::*;
-    use websocket_stream::deflate::{Deflaters, History, WindowBits};
+    use websocket_stream::deflate::{Deflaters, Window, WindowBits};
 
     const ROLE: Role = Role::Client;
 
     fn deflated(bytes: &[u8]) -> Vec<u8> {
-        let mut history = History::new(WindowBits::MAX);
+        let mut history = Window::new(WindowBits::MAX);
         Deflaters::new().deflate_after(bytes, &mut history, 6).unwrap().to_vec()
     }
 
@@ -713,7 +706,7 @@ mod compressed {
     fn a_bomb_arrives_in_bounded_parts_in_constant_memory() {
         let payload = deflated(&vec![0; 64 << 20]);
         assert!(payload.len() < 70_000);
-        let limits = Limits { message: 64 << 20, ..Limits::default() };
+        let limits = Limits::default().message(64 << 20);
         for (size, step) in [(usize::MAX, usize::MAX), (1000, usize::MAX), (usize::MAX, 7), (1, 1)] {
             let bytes = frames(OpCode::Binary, &payload, size);
             let (mut connection, mut output) = (end(limits.clone()), Output::new());
@@ -724,15 +717,15 @@ mod compressed {
             for piece in bytes.chunks(step.min(bytes.len())) {
                 input.extend(piece);
                 while let Some(event) = connection.receive(&mut input, &mut output) {
-                    let Event::Part(part) = event else { panic!("{event:?}") };
+                    let Event::Chunk(part) = event else { panic!("{event:?}") };
                     assert!(!last && part.is_first() == (received == 0));
                     assert!(part.as_bytes().len() <= 64 << 10);
                     received += part.as_bytes().len();
                     last = part.is_last();
                 }
-                assert!(connection.held() < (48 + 32 + 1) << 10);
+                assert!(connection.heap_bytes() < (48 + 32 + 1) << 10);
             }
-            assert_eq!((received, last, connection.held()), (64 << 20, true, 0));
+            assert_eq!((received, last, connection.heap_bytes()), (64 << 20, true, 0));
             assert!(PEAK.get() - live < 200 << 10, "{}", PEAK.get() - live);
         }
     }
@@ -751,7 +744,7 @@ mod compressed {
             while connection.receive(&mut input, &mut output).is_some() {}
             drop(input);
             // The engine's share is rounded up.
-            let held = connection.held();
+            let held = connection.heap_bytes();
             assert!((LIVE.get() - live..=LIVE.get() - live + 2048).contains(&held), "{held}");
             held
         };
@@ -791,7 +784,7 @@ mod compressed {
     fn the_next_message_can_refer_to_the_whole_window_of_one_in_parts() {
         let text = numbers(10_000);
         let again = &text[text.len() - 30_000..];
-        let mut history = History::new(WindowBits::MAX);
+        let mut history = Window::new(WindowBits::MAX);
         let mut deflate = |text: &str| {
             let payload = Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
             frames(OpCode::Text, &payload, usize::MAX)
@@ -809,7 +802,7 @@ mod compressed {
     #[test]
     fn an_empty_last_fragment_ends_a_compressed_message_or_shows_that_it_was_cut_off() {
         let text = numbers(100);
-        let mut history = History::new(WindowBits::MAX);
+        let mut history = Window::new(WindowBits::MAX);
         let mut deflate =
             || Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
         let (first, again) = (deflate(), deflate());
@@ -821,7 +814,7 @@ mod compressed {
             hear(connection, bytes.iter().map(Vec::as_slice)).0.told
         };
         assert_eq!(run(&first)[..2], [Told::Text(text.clone()), Told::Text(text.clone())]);
-        let Some(Told::End(End { cause, .. })) = run(&first[..first.len() - 3]).pop() else { panic!() };
+        let Some(Told::Closed(Closed { cause, .. })) = run(&first[..first.len() - 3]).pop() else { panic!() };
         assert_eq!(cause, Cause::Fault(Fault::InvalidDeflate));
     }
 
@@ -871,9 +864,9 @@ mod compressed {
         let (mut received, mut calls) = (0, 0);
         loop {
             let before = received;
-            let interest = stream
+            let wants = stream
                 .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
-                    let Event::Part(part) = event else { panic!("{event:?}") };
+                    let Event::Chunk(part) = event else { panic!("{event:?}") };
                     received += part.as_bytes().len();
                     Ok(())
                 })
@@ -881,13 +874,13 @@ mod compressed {
             calls += 1;
             // The last part may exceed the budget.
             assert!(received - before <= Limits::DEFAULT.call_bytes + (64 << 10));
-            assert_eq!(interest.again, received < message.len());
-            assert_eq!(stream.interest().again, interest.again);
-            if !interest.again {
+            assert_eq!(wants.again, received < message.len());
+            assert_eq!(stream.wants().again, wants.again);
+            if !wants.again {
                 break;
             }
         }
-        assert_eq!((received, stream.held()), (message.len(), 0));
+        assert_eq!((received, stream.heap_bytes()), (message.len(), 0));
         assert!(calls >= message.len() / (Limits::DEFAULT.call_bytes + (64 << 10)), "{calls}");
     }
 
@@ -895,7 +888,7 @@ mod compressed {
     fn the_limit_counts_inflated_bytes() {
         let payload = deflated(&[b'a'; 1000]);
         for (message, expected) in [(1000, (1000, None)), (999, (0, Some(Fault::MessageTooLong)))] {
-            let limits = Limits { message, ..Limits::default() };
+            let limits = Limits::default().message(message);
             let bytes = frames(OpCode::Text, &payload, usize::MAX);
             let (told, fault, _) = fault_of(end(limits), &bytes, usize::MAX);
             assert_eq!((told, fault), expected);
@@ -907,7 +900,7 @@ mod compressed {
         for (message, expected) in [(300_000, None), (299_999, Some(Fault::MessageTooLong))] {
             let bytes = frames(OpCode::Binary, &deflated(&vec![7; 300_000]), usize::MAX);
             for step in [1, 20, usize::MAX] {
-                let limits = Limits { message, ..Limits::default() };
+                let limits = Limits::default().message(message);
                 let (told, fault, _) = fault_of(end(limits), &bytes, step);
                 assert_eq!(fault, expected);
                 assert!(told == 300_000 || told < message && fault.is_some(), "{told} of {message}");
@@ -932,7 +925,7 @@ mod compressed {
                 input.extend(piece);
                 came += piece.len();
                 while let Some(event) = connection.receive(&mut input, &mut output) {
-                    let Event::Part(part) = event else { panic!("{event:?}") };
+                    let Event::Chunk(part) = event else { panic!("{event:?}") };
                     told += part.as_bytes().len();
                 }
                 let mut inflater = Inflater::new();
@@ -950,7 +943,7 @@ mod compressed {
         // Each stream ends with a block that has `BFINAL` set, and refers to the streams before it.
         let text = "what was said before is said again, ".repeat(3000);
         let mut payload = Vec::new();
-        let mut history = History::new(WindowBits::MAX);
+        let mut history = Window::new(WindowBits::MAX);
         for _ in 0..3 {
             let piece = Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
             payload.extend(piece);
@@ -968,11 +961,11 @@ mod compressed {
             let bytes = [bytes, frames(OpCode::Text, &again, usize::MAX)].concat();
             for step in [bytes.len(), 100, 1] {
                 let end = |parts| connection(ROLE, config(parts, Limits::default()), Some(agreement));
-                let (in_parts, _) = hear(end(true), bytes.chunks(step));
+                let (streaming, _) = hear(end(true), bytes.chunks(step));
                 let (whole, _) = hear(end(false), bytes.chunks(step));
-                assert!(in_parts.told == whole.told);
-                assert!(in_parts.parts > 5, "{}", in_parts.parts);
-                assert!(in_parts.told[..2] == [Told::Text(text.repeat(3)), Told::Text(text.clone())]);
+                assert!(streaming.told == whole.told);
+                assert!(streaming.parts > 5, "{}", streaming.parts);
+                assert!(streaming.told[..2] == [Told::Text(text.repeat(3)), Told::Text(text.clone())]);
             }
         }
     }
@@ -984,11 +977,11 @@ mod compressed {
         let run = |payload: &[u8], step| {
             let bytes = frames(OpCode::Text, payload, usize::MAX);
             let end = |parts| connection(ROLE, config(parts, Limits::default()), Some((15, false)));
-            let (in_parts, answers) = hear(end(true), bytes.chunks(step));
+            let (streaming, answers) = hear(end(true), bytes.chunks(step));
             let whole = hear(end(false), [&bytes[..]]);
-            assert_eq!((&in_parts.told, &answers), (&whole.0.told, &whole.1));
-            let Some(Told::End(End { cause, .. })) = in_parts.told.last() else { panic!() };
-            (in_parts.message.is_some(), *cause)
+            assert_eq!((&streaming.told, &answers), (&whole.0.told, &whole.1));
+            let Some(Told::Closed(Closed { cause, .. })) = streaming.told.last() else { panic!() };
+            (streaming.message.is_some(), *cause)
         };
         for step in [1, 50, 1 << 20] {
             assert_eq!(run(&payload, step), (false, Cause::EndOfStream));

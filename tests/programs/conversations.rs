@@ -41,9 +41,9 @@ client: Message(Text("Hello"))
 client: Pong([116, 104, 101, 114, 101, 63])
 client: Message(Binary([1, 2, 3]))
 client: Close(CloseFrame { code: CloseCode(1000 (normal closure)), reason: "bye" })
-client: End(End { code: CloseCode(1000 (normal closure)), by: Local, cause: Handshake })
+client: Closed(Closed { code: CloseCode(1000 (normal closure)), by: Local, cause: Handshake })
 client -> server: 0 bytes
-server: End(End { code: CloseCode(1000 (normal closure)), by: Peer, cause: Handshake })
+server: Closed(Closed { code: CloseCode(1000 (normal closure)), by: Peer, cause: Handshake })
 server -> client: 0 bytes
 "#
     );

@@ -12,8 +12,8 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::rc::Rc;
 use std::time::Duration;
 use websocket_stream::handshake::{ClientRequest, Response};
-use websocket_stream::transport::laws::{self, Announced, Law};
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::laws::{self, Announced, Law};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
     ClientOpening, CloseCode, Event, NonBlockingTransport, Progress, Ready, Scratch, ServerOpening,
     WebSocketStream,
@@ -236,14 +236,14 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
         if ready[0] != Ready::NONE && !open[0] {
             match client.advance(&mut scratch.at(0)).unwrap() {
                 Progress::Open => open[0] = true,
-                Progress::Pending(interest) => again[0] = interest.again,
+                Progress::Pending(wants) => again[0] = wants.again,
                 Progress::Decide(_) => unreachable!(),
             }
         }
         if ready[1] != Ready::NONE && !open[1] {
             match server.advance(&mut scratch.at(0)).unwrap() {
                 Progress::Open => open[1] = true,
-                Progress::Pending(interest) => again[1] = interest.again,
+                Progress::Pending(wants) => again[1] = wants.again,
                 Progress::Decide(_) => {
                     server.answer(&Response::accept()).unwrap();
                     again[1] = true;
@@ -259,7 +259,7 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
         let ready = poller.turn(again);
         again = [false; 2];
         if ready[0] != Ready::NONE && !over[0] {
-            let interest = client
+            let wants = client
                 .drive(&mut scratch.at(0), ready[0], |event, out| {
                     if let Event::Message(message) = event {
                         assert!(message.as_bytes() == messages[heard], "a different message was echoed");
@@ -272,16 +272,16 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
                     Ok(())
                 })
                 .unwrap();
-            (again[0], over[0]) = (interest.again, interest.over);
+            (again[0], over[0]) = (wants.again, wants.closed);
         }
         if ready[1] != Ready::NONE && !over[1] {
-            let interest = server
+            let wants = server
                 .drive(&mut scratch.at(0), ready[1], |event, out| match event {
                     Event::Message(message) => out.send(message),
                     _ => Ok(()),
                 })
                 .unwrap();
-            (again[1], over[1]) = (interest.again, interest.over);
+            (again[1], over[1]) = (wants.again, wants.closed);
         }
     }
     assert_eq!(heard, messages.len());
@@ -301,21 +301,21 @@ fn a_conversation_over_mio_continues_with_any_poller() {
 
 /// Checks that a server's stream receives both messages after one readiness event, although its receive stops
 /// early between them.
-fn hears_both<T: NonBlockingTransport + mio::event::Source>(mut socket: T, interest: Interest) {
+fn hears_both<T: NonBlockingTransport + mio::event::Source>(mut socket: T, wants: Interest) {
     let mut poller = Loop::new();
-    poller.poll.registry().register(&mut socket, Token(0), interest).unwrap();
+    poller.poll.registry().register(&mut socket, Token(0), wants).unwrap();
     let mut stream = WebSocketStream::new(socket).unwrap();
     let (mut scratch, mut heard) = (Scratch::new(), Vec::new());
     let mut again = false;
     while heard.len() < 2 {
         let ready = poller.turn([again, false])[0];
-        let interest = stream.drive(&mut scratch.at(0), ready, |event, _| {
+        let wants = stream.drive(&mut scratch.at(0), ready, |event, _| {
             if let Event::Message(message) = event {
                 heard.push(message.as_bytes().to_vec());
             }
             Ok(())
         });
-        again = interest.unwrap().again;
+        again = wants.unwrap().again;
     }
     assert_eq!(heard, [b"a", b"b"]);
 }

@@ -10,11 +10,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
 use tls::Tls;
 use websocket_stream::handshake::{ClientRequest, Response};
-use websocket_stream::transport::laws;
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::laws;
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, ClientOpening, CloseCode, Event, Interest, Limits, NonBlockingTransport, Progress, Ready, Scratch,
-    ServerOpening, WebSocketStream,
+    Cause, ClientOpening, CloseCode, Event, Limits, NonBlockingTransport, Progress, Ready, Scratch,
+    ServerOpening, Wants, WebSocketStream,
 };
 
 /// Returns both ends, before the TLS handshake.
@@ -58,11 +58,11 @@ fn it_is_lawful_over_a_transport_that_takes_a_part_of_a_record() {
     check(|| Ok(memory::pair(9_000)));
 }
 
-/// Waits like a program: only for what the interest asks for.
-fn ready(interest: Interest, transport: &MemoryStream) -> Ready {
+/// Waits like a program: only for what the wants asks for.
+fn ready(wants: Wants, transport: &MemoryStream) -> Ready {
     Ready {
-        readable: interest.again || interest.readable && transport.is_readable(),
-        writable: interest.writable && transport.is_writable(),
+        readable: wants.again || wants.read && transport.is_readable(),
+        writable: wants.write && transport.is_writable(),
         closed: false,
     }
 }
@@ -73,17 +73,17 @@ fn open(capacity: usize, scratch: &mut Scratch) -> Opened {
     let (a, b) = tls(memory::pair(capacity));
     let mut server = ServerOpening::new(a).unwrap();
     let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/")).unwrap();
-    let mut ready_for = [Ready::ALL; 2];
+    let mut ready_for = [Ready::UNKNOWN; 2];
     for _ in 0..1_000_000 {
         let mut open = 0;
         match client.advance(&mut scratch.at(0)).unwrap() {
-            Progress::Pending(interest) => ready_for[0] = ready(interest, client.get_ref().get_ref()),
+            Progress::Pending(wants) => ready_for[0] = ready(wants, client.get_ref().get_ref()),
             Progress::Decide(_) => unreachable!(),
             Progress::Open => open += 1,
         }
         let asked = match server.advance(&mut scratch.at(0)).unwrap() {
-            Progress::Pending(interest) => {
-                ready_for[1] = ready(interest, server.get_ref().get_ref());
+            Progress::Pending(wants) => {
+                ready_for[1] = ready(wants, server.get_ref().get_ref());
                 false
             }
             Progress::Decide(_) => true,
@@ -113,25 +113,25 @@ fn a_conversation_over_it_is_complete_however_few_bytes_move_at_a_time() {
             let _ = client.send(&mut scratch.at(0), &message[..]).unwrap();
         }
         let (mut heard, mut ends) = (Vec::new(), 0);
-        let mut ready_for = [Ready::ALL; 2];
+        let mut ready_for = [Ready::UNKNOWN; 2];
         let mut closed = false;
         for calls in 0.. {
             assert!(calls < 10_000_000, "{capacity}: it hangs");
-            let interest = server.drive(&mut scratch.at(0), ready_for[0], |event, out| match event {
+            let wants = server.drive(&mut scratch.at(0), ready_for[0], |event, out| match event {
                 Event::Message(message) => out.send(message),
-                Event::End(end) => {
+                Event::Closed(end) => {
                     assert!(end.is_clean(), "{end}");
                     ends += 1;
                     Ok(())
                 }
                 _ => Ok(()),
             });
-            let server_wants = interest.unwrap();
+            let server_wants = wants.unwrap();
             ready_for[0] = ready(server_wants, server.get_ref().get_ref());
-            let interest = client.drive(&mut scratch.at(0), ready_for[1], |event, _| {
+            let wants = client.drive(&mut scratch.at(0), ready_for[1], |event, _| {
                 match event {
                     Event::Message(message) => heard.push(message.as_bytes().to_vec()),
-                    Event::End(end) => {
+                    Event::Closed(end) => {
                         assert!(end.is_clean(), "{end}");
                         ends += 1;
                     }
@@ -139,14 +139,14 @@ fn a_conversation_over_it_is_complete_however_few_bytes_move_at_a_time() {
                 }
                 Ok(())
             });
-            let mut client_wants = interest.unwrap();
+            let mut client_wants = wants.unwrap();
             if heard.len() == said.len() && !closed {
                 closed = true;
                 let _ = client.close(&mut scratch.at(0), CloseCode::NORMAL, "").unwrap();
-                client_wants = client.interest();
+                client_wants = client.wants();
             }
             ready_for[1] = ready(client_wants, client.get_ref().get_ref());
-            if server_wants.over && client_wants.over {
+            if server_wants.closed && client_wants.closed {
                 break;
             }
         }
@@ -161,8 +161,8 @@ fn decrypted_bytes_left_by_a_call_are_reported_by_again() {
     let (server, mut client) = open(1 << 20, &mut scratch);
     // One event for each call.
     let mut parts = server.into_parts();
-    let limits = Limits { call_events: 1, ..Limits::default() };
-    let config = websocket_stream::Config { limits, ..Default::default() };
+    let limits = Limits::default().call_events(1);
+    let config = websocket_stream::Config::default().limits(limits);
     parts.connection =
         websocket_stream::protocol::Connection::with_config(websocket_stream::Role::Server, config.into());
     let mut server = WebSocketStream::from_parts(parts).unwrap();
@@ -172,7 +172,7 @@ fn decrypted_bytes_left_by_a_call_are_reported_by_again() {
     let mut heard = Vec::new();
     let mut ready = Ready::READABLE;
     loop {
-        let interest = server
+        let wants = server
             .drive(&mut scratch.at(0), ready, |event, _| {
                 if let Event::Message(message) = event {
                     heard.push(message.as_bytes()[0]);
@@ -180,7 +180,7 @@ fn decrypted_bytes_left_by_a_call_are_reported_by_again() {
                 Ok(())
             })
             .unwrap();
-        if !interest.again {
+        if !wants.again {
             break;
         }
         ready = Ready::READABLE;
@@ -195,8 +195,8 @@ fn a_truncated_stream_ends_with_the_kind_of_its_failure() {
     // Its transport closes without a TLS notification.
     drop(client);
     let mut end = None;
-    let failed = server.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
-        if let Event::End(told) = event {
+    let failed = server.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
+        if let Event::Closed(told) = event {
             end = Some(told);
         }
         Ok(())

@@ -29,7 +29,7 @@ impl Arbitrary for Repetitive {
     }
 }
 
-fn inflate(payload: &[u8], history: Option<&mut History>, limit: usize) -> Result<Vec<u8>, InflateError> {
+fn inflate(payload: &[u8], history: Option<&mut Window>, limit: usize) -> Result<Vec<u8>, InflateError> {
     let mut message = MessageBuffer::new(false, Vec::new());
     Inflater::new().inflate(payload, history, limit, &mut message)?;
     Ok(message.as_bytes().to_vec())
@@ -43,7 +43,7 @@ const ALONE: Context = Context::new(WindowBits::MAX, false);
 fn messages_with_takeover_round_trip_and_refer_no_further_than_agreed() {
     fn prop(messages: Vec<Repetitive>, bits: WindowBits, level: u8) -> bool {
         let mut deflaters = Deflaters::new();
-        let (mut sent, mut history, mut naive) = (History::new(bits), History::new(bits), Naive::default());
+        let (mut sent, mut history, mut naive) = (Window::new(bits), Window::new(bits), Naive::default());
         for Repetitive(message) in messages.iter().take(20) {
             let Some(payload) = deflaters.deflate_after(message, &mut sent, level) else {
                 // It was sent uncompressed, and is not part of the history.
@@ -54,7 +54,7 @@ fn messages_with_takeover_round_trip_and_refer_no_further_than_agreed() {
             assert!(naive.farthest <= bits.size(), "{} with {bits:?}", naive.farthest);
             assert_eq!(inflate(payload, Some(&mut history), LIMIT).as_ref(), Ok(message));
         }
-        history.held() <= bits.size().max(512) && sent.held() == history.held()
+        history.heap_bytes() <= bits.size().max(512) && sent.heap_bytes() == history.heap_bytes()
     }
     QuickCheck::new().tests(100).quickcheck(prop as fn(Vec<Repetitive>, WindowBits, u8) -> bool);
 }
@@ -63,8 +63,8 @@ fn messages_with_takeover_round_trip_and_refer_no_further_than_agreed() {
 fn fragments_inflate_to_one_message_within_their_maximum_size() {
     fn prop(messages: Vec<Vec<Repetitive>>, bits: WindowBits, level: u8, takeover: bool, noise: u8) {
         let mut deflaters = Deflaters::new();
-        let (mut history, mut naive) = (History::new(bits), Naive::default());
-        let mut sent = History::new(bits);
+        let (mut history, mut naive) = (Window::new(bits), Naive::default());
+        let mut sent = Window::new(bits);
         for pieces in messages.iter().take(4) {
             let pieces = &pieces[..pieces.len().min(8)];
             let (mut payload, mut message) = (Vec::new(), Vec::new());
@@ -91,7 +91,7 @@ fn fragments_inflate_to_one_message_within_their_maximum_size() {
             assert!(naive.farthest <= bits.size(), "{} with {bits:?}", naive.farthest);
             assert_eq!(inflate(&payload, Some(&mut history), LIMIT), Ok(message));
             if !takeover {
-                (sent, history, naive) = (History::new(bits), History::new(bits), Naive::default());
+                (sent, history, naive) = (Window::new(bits), Window::new(bits), Naive::default());
             }
         }
     }
@@ -118,7 +118,7 @@ fn a_fragment_that_would_grow_is_sent_in_stored_blocks() {
     let piece: Vec<u8> = noisy(3 * 0xFFFF + 1, 1).iter().map(|byte| byte | 0x80).collect();
     let text = b"which can be compressed, which can be compressed";
     for fin in [false, true] {
-        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
+        let (mut deflaters, mut sent) = (Deflaters::new(), Window::new(WindowBits::MAX));
         let mut payload = deflaters.deflate_first(text, &mut sent, 1).unwrap().to_vec();
         let stored = deflaters.deflate_next(&piece, fin, &mut sent, 1);
         assert_eq!(stored.len(), piece.len() + 4 * 5 + usize::from(fin));
@@ -147,7 +147,7 @@ fn a_message_is_sent_compressed_only_if_it_gets_smaller() {
     let mut deflaters = Deflaters::new();
     for (len, repeated) in (0..40).flat_map(|len| (0..40).map(move |repeated| (len, repeated))) {
         let message = [noisy(len, 1), vec![b'a'; repeated]].concat();
-        let mut sent = [History::new(WindowBits::MAX), History::new(WindowBits::MAX)];
+        let mut sent = [Window::new(WindowBits::MAX), Window::new(WindowBits::MAX)];
         assert!(deflaters.deflate(&message, ALONE, 6).is_none_or(|made| made.len() < message.len()));
         let [whole, first] = &mut sent;
         assert!(deflaters.deflate_after(&message, whole, 6).is_none_or(|made| made.len() < message.len()));
@@ -197,7 +197,7 @@ fn corrupted_payloads_have_the_outcome_of_the_naive_inflater() {
 fn the_examples_of_the_rfc_inflate() {
     // Section 7.2.3.1, and 7.2.3.2 with takeover: the second message refers to the first.
     let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
-    let mut history = History::new(WindowBits::MAX);
+    let mut history = Window::new(WindowBits::MAX);
     assert_eq!(inflate(&first, Some(&mut history), LIMIT).unwrap(), b"Hello");
     assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], Some(&mut history), LIMIT).unwrap(), b"Hello");
     assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], None, LIMIT), Err(InflateError::Corrupt));
@@ -218,7 +218,7 @@ fn a_message_continues_after_a_final_block_and_still_refers_to_earlier_bytes() {
     let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
     let message = [&last[..], &last, &again].concat();
-    let mut history = History::new(WindowBits::MAX);
+    let mut history = Window::new(WindowBits::MAX);
     assert_eq!(inflate(&message, Some(&mut history), LIMIT).unwrap(), b"HelloHelloHello");
     assert_eq!(inflate(&again, Some(&mut history), LIMIT).unwrap(), b"Hello");
     // The final 0x00 may be missing, but not the end of the block itself.
@@ -288,7 +288,7 @@ fn the_first_error_is_returned_whatever_the_room_in_the_buffer() {
 fn inflate_pieces<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     text: bool,
-    history: Option<&mut History>,
+    history: Option<&mut Window>,
     limit: usize,
 ) -> (Result<Vec<u8>, InflateError>, Result<Vec<u8>, InflateError>) {
     let mut inflater = Inflater::new();
@@ -317,8 +317,8 @@ fn a_message_has_one_outcome_after_each_prefix_wherever_it_is_split() {
         cuts: Vec<usize>,
     ) {
         let level = if dynamic { 6 } else { 1 };
-        let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
-        let mut history = History::new(WindowBits::MAX);
+        let (mut deflaters, mut sent) = (Deflaters::new(), Window::new(WindowBits::MAX));
+        let mut history = Window::new(WindowBits::MAX);
         if let Some(payload) = deflaters.deflate_after(&messages.0.0, &mut sent, level) {
             assert!(inflate(payload, Some(&mut history), LIMIT).is_ok());
         }
@@ -332,8 +332,8 @@ fn a_message_has_one_outcome_after_each_prefix_wherever_it_is_split() {
         let limit = limit.map_or(LIMIT, usize::from);
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (payload.len() + 1)).collect();
         cuts.sort_unstable();
-        let again = |history: &History| {
-            let mut copy = History::new(WindowBits::MAX);
+        let again = |history: &Window| {
+            let mut copy = Window::new(WindowBits::MAX);
             let (first, second) = history.as_slices();
             copy.push(&[first, second].concat());
             copy
@@ -374,7 +374,7 @@ fn a_message_that_would_grow_is_not_added_to_the_history() {
     let text = b"to be sent compressed, and once more compressed";
     let noise = noisy(300, 1);
     let mut deflaters = Deflaters::new();
-    let (mut sent, mut history) = (History::new(WindowBits::MAX), History::new(WindowBits::MAX));
+    let (mut sent, mut history) = (Window::new(WindowBits::MAX), Window::new(WindowBits::MAX));
     for message in [&text[..], &noise, &noise, &text.repeat(2), &noise, &text.repeat(3)] {
         match deflaters.deflate_after(message, &mut sent, 6) {
             Some(payload) => assert_eq!(inflate(payload, Some(&mut history), LIMIT).unwrap(), message),
@@ -413,8 +413,8 @@ fn many_messages_that_would_grow_do_not_panic() {
 
 #[test]
 fn a_history_holds_the_last_bytes_and_no_more_than_its_window() {
-    let mut history = History::new(WindowBits::new(10).unwrap());
-    assert_eq!(history.held(), 0);
+    let mut history = Window::new(WindowBits::new(10).unwrap());
+    assert_eq!(history.heap_bytes(), 0);
     let mut all = Vec::new();
     for len in [1usize, 100, 3, 900, 5, 5000, 1024, 1, 0, 1023] {
         let message: Vec<u8> = (0..len).map(|at| u8::try_from((at * len) % 251).unwrap()).collect();
@@ -422,6 +422,10 @@ fn a_history_holds_the_last_bytes_and_no_more_than_its_window() {
         all.extend(message);
         let (first, second) = history.as_slices();
         assert_eq!([first, second].concat(), all[all.len().saturating_sub(1024)..]);
-        assert!(history.held() <= 1024.min(all.len().next_power_of_two().max(8)), "{}", history.held());
+        assert!(
+            history.heap_bytes() <= 1024.min(all.len().next_power_of_two().max(8)),
+            "{}",
+            history.heap_bytes()
+        );
     }
 }

@@ -14,16 +14,10 @@ impl Arbitrary for WindowBits {
     }
 }
 
-impl Arbitrary for Takeover {
-    fn arbitrary(g: &mut Gen) -> Self {
-        if bool::arbitrary(g) { Takeover::No } else { Takeover::UpTo(Arbitrary::arbitrary(g)) }
-    }
-}
-
 impl Arbitrary for Deflate {
     fn arbitrary(g: &mut Gen) -> Self {
-        let (send, receive) = Arbitrary::arbitrary(g);
-        Deflate { send, receive, level: 1 + u8::arbitrary(g) % 9, ..Deflate::default() }
+        let (send, receive): (Option<WindowBits>, Option<WindowBits>) = Arbitrary::arbitrary(g);
+        Deflate::default().send_window(send).receive_window(receive).level(1 + u8::arbitrary(g) % 9)
     }
 }
 
@@ -47,7 +41,8 @@ fn accept(policy: Deflate, offers: &str) -> Option<String> {
     policy.accept(split(offers)).map(|answer| answer.to_string())
 }
 
-const FULL: Deflate = Deflate { send: Takeover::FULL, receive: Takeover::FULL, ..Deflate::DEFAULT };
+const FULL: Deflate =
+    Deflate { send_window: Some(WindowBits::MAX), receive_window: Some(WindowBits::MAX), ..Deflate::DEFAULT };
 
 #[test]
 fn a_server_with_takeover_answers_with_what_is_requested() {
@@ -118,7 +113,7 @@ fn a_server_declines_an_illegal_offer_and_accepts_the_next() {
 
 #[test]
 fn a_server_that_bounds_the_clients_window_asks_others_for_no_takeover() {
-    let policy = Deflate { receive: Takeover::UpTo(bits(11)), ..FULL };
+    let policy = FULL.receive_window(Some(bits(11)));
     for (offer, answer) in [
         ("permessage-deflate", "permessage-deflate; client_no_context_takeover"),
         ("permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=11"),
@@ -127,7 +122,7 @@ fn a_server_that_bounds_the_clients_window_asks_others_for_no_takeover() {
     ] {
         assert_eq!(accept(policy, offer).as_deref(), Some(answer), "{offer}");
     }
-    let policy = Deflate { send: Takeover::UpTo(bits(11)), ..FULL };
+    let policy = FULL.send_window(Some(bits(11)));
     for (offer, answer) in [
         ("permessage-deflate", "permessage-deflate; server_max_window_bits=11"),
         ("permessage-deflate; server_max_window_bits=9", "permessage-deflate; server_max_window_bits=9"),
@@ -139,14 +134,14 @@ fn a_server_that_bounds_the_clients_window_asks_others_for_no_takeover() {
 
 #[test]
 fn a_client_offers_its_settings_and_an_alternative() {
-    let bounded = Deflate { send: Takeover::UpTo(bits(10)), receive: Takeover::UpTo(bits(12)), ..FULL };
+    let bounded = FULL.send_window(Some(bits(10))).receive_window(Some(bits(12)));
     assert_eq!(FULL.offer(), "permessage-deflate; client_max_window_bits");
     assert_eq!(
         bounded.offer(),
         "permessage-deflate; server_max_window_bits=12; client_max_window_bits=10, \
          permessage-deflate; server_no_context_takeover; client_max_window_bits=10"
     );
-    let agreed = |server: (u8, bool), client: (u8, bool)| Agreed {
+    let agreed = |server: (u8, bool), client: (u8, bool)| DeflateParams {
         server: Context::new(bits(server.0), server.1),
         client: Context::new(bits(client.0), client.1),
     };
@@ -180,23 +175,23 @@ fn a_client_offers_its_settings_and_an_alternative() {
 
 #[test]
 fn any_server_and_client_negotiate_parameters_within_both_settings() {
-    fn within(context: Context, policy: Takeover) -> bool {
+    fn within(context: Context, policy: Option<WindowBits>) -> bool {
         match policy {
-            Takeover::No => !context.takeover(),
-            Takeover::UpTo(most) => !context.takeover() || context.bits() <= most,
+            None => !context.takeover(),
+            Some(most) => !context.takeover() || context.bits() <= most,
         }
     }
     fn prop(client: Deflate, server: Deflate) -> bool {
         let offer = client.offer();
         let answer = server.accept(split(&offer)).unwrap();
-        let Agreed { server: from_server, client: from_client } = answer.agreed();
+        let DeflateParams { server: from_server, client: from_client } = answer.params();
         let text = answer.to_string();
         let agreed = client.confirm(split(&text).remove(0)).unwrap();
         // A client may use less than the answer allows, never more.
-        within(from_server, server.send)
-            && within(from_server, client.receive)
-            && within(from_client, server.receive)
-            && within(agreed.client, client.send)
+        within(from_server, server.send_window)
+            && within(from_server, client.receive_window)
+            && within(from_client, server.receive_window)
+            && within(agreed.client, client.send_window)
             && agreed.server == from_server
             && agreed.client.takeover() <= from_client.takeover()
             && agreed.client.bits() <= from_client.bits()
@@ -219,7 +214,7 @@ fn a_window_has_from_256_bytes_to_32_kib() {
 
 #[test]
 fn negotiated_parameters_fit_in_two_bytes() {
-    assert_eq!(size_of::<Option<Agreed>>(), 2);
+    assert_eq!(size_of::<Option<DeflateParams>>(), 2);
     for bits in (8..=15).map(bits) {
         for takeover in [false, true] {
             let context = Context::new(bits, takeover);

@@ -1,9 +1,9 @@
 //! What compression keeps between messages: the negotiated parameters, and windows of earlier messages.
 #![forbid(unsafe_code)]
 
-use crate::deflate::{Agreed, Context, Deflaters, History, WindowBits};
+use crate::deflate::{Context, DeflateParams, Deflaters, Window, WindowBits};
 use crate::protocol::Role;
-use crate::protocol::millis::Stamp;
+use crate::protocol::millis32::Millis32;
 use alloc::boxed::Box;
 use core::num::NonZeroU8;
 
@@ -17,12 +17,12 @@ pub(in crate::protocol) struct Contexts(Option<Box<Windows>>);
 /// The last bytes of earlier messages, and the state of a fragmented message that is being sent.
 #[derive(Debug, Default)]
 pub(super) struct Windows {
-    pub(super) sent: Option<History>,
+    pub(super) sent: Option<Window>,
     /// When `sent` last grew. If the time was not known then, the next time that is known.
-    pub(super) sent_at: Option<Stamp>,
+    pub(super) sent_at: Option<Millis32>,
     /// The fragmented message that is being sent is compressed.
     pub(super) fragmenting: bool,
-    pub(super) received: Option<History>,
+    pub(super) received: Option<Window>,
 }
 
 /// The thread's compressors, taken from the [`Output`](crate::protocol::Output) while a message is
@@ -31,12 +31,6 @@ pub(super) struct Windows {
 pub(crate) struct Compressor(pub(super) Box<Deflaters>);
 
 impl Compressor {
-    /// Compresses a message alone, so that any number of connections can send it.
-    #[cfg(feature = "std")]
-    pub(crate) fn deflate(&mut self, message: &[u8], context: Context, level: u8) -> Option<&[u8]> {
-        self.0.deflate(message, context, level)
-    }
-
     /// Frees a result buffer that a large message has grown.
     pub(in crate::protocol) fn trim(&mut self) {
         self.0.trim();
@@ -53,7 +47,7 @@ impl Directions {
     /// The number of ways to send: with and without takeover, for each of eight windows.
     const SENDING: u8 = 16;
 
-    pub(super) fn new(role: Role, agreed: Agreed) -> Self {
+    pub(super) fn new(role: Role, agreed: DeflateParams) -> Self {
         let (own, peers) = match role {
             Role::Server => (agreed.server, agreed.client),
             Role::Client => (agreed.client, agreed.server),
@@ -120,8 +114,8 @@ impl Contexts {
     }
 
     /// Returns the heap bytes it holds.
-    pub(in crate::protocol) fn held(&self) -> usize {
-        let held = |history: &Option<History>| history.as_ref().map_or(0, History::held);
+    pub(in crate::protocol) fn heap_bytes(&self) -> usize {
+        let held = |history: &Option<Window>| history.as_ref().map_or(0, Window::heap_bytes);
         self.get().map_or(0, |windows| size_of::<Windows>() + held(&windows.sent) + held(&windows.received))
     }
 }
@@ -139,8 +133,8 @@ mod tests {
         {
             let (own, peers) = (Context::new(bits(index), takeover), Context::new(bits(other), others));
             for (role, agreed) in [
-                (Role::Server, Agreed { server: own, client: peers }),
-                (Role::Client, Agreed { server: peers, client: own }),
+                (Role::Server, DeflateParams { server: own, client: peers }),
+                (Role::Client, DeflateParams { server: peers, client: own }),
             ] {
                 let directions = Directions::new(role, agreed);
                 assert_eq!(directions.sending(), own);

@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::contexts::{Contexts, Directions};
-use crate::deflate::{History, InflateError, Inflater, WindowBits};
+use crate::deflate::{InflateError, Inflater, Window, WindowBits};
 use crate::frame::utf8::{CutCharacter, MessageBuffer};
 use crate::frame::{Header, mask};
 use crate::protocol::Fault;
@@ -98,9 +98,9 @@ struct Earlier<'a> {
 }
 
 impl Earlier<'_> {
-    fn history(&mut self) -> Option<&mut History> {
+    fn history(&mut self) -> Option<&mut Window> {
         let bits = self.window?;
-        Some(self.contexts.get_or_insert().received.get_or_insert_with(|| History::new(bits)))
+        Some(self.contexts.get_or_insert().received.get_or_insert_with(|| Window::new(bits)))
     }
 }
 
@@ -226,11 +226,11 @@ impl Inflating {
     }
 
     /// Returns the heap bytes it holds.
-    pub(in crate::protocol) fn held(&self) -> usize {
+    pub(in crate::protocol) fn heap_bytes(&self) -> usize {
         match &self.state {
             State::Collecting(payload) => payload.capacity(),
             State::Running { inflater, message } => {
-                size_of::<Inflater>() + inflater.held() + message.capacity()
+                size_of::<Inflater>() + inflater.heap_bytes() + message.capacity()
             }
         }
     }
@@ -276,13 +276,13 @@ pub(in crate::protocol) struct StreamInflating {
     /// Bytes of the message that were delivered.
     delivered: usize,
     /// The last bytes that were delivered, to which later ones may refer.
-    window: History,
+    window: Window,
     cut: CutCharacter,
 }
 
 impl StreamInflating {
     pub(in crate::protocol) fn new(is_text: bool) -> Self {
-        let window = History::new(WindowBits::MAX);
+        let window = Window::new(WindowBits::MAX);
         Self { is_text, inflater: None, delivered: 0, window, cut: CutCharacter::default() }
     }
 
@@ -364,9 +364,10 @@ impl StreamInflating {
     }
 
     /// Returns the heap bytes it holds.
-    pub(in crate::protocol) fn held(&self) -> usize {
-        let inflater = self.inflater.as_ref().map_or(0, |inflater| size_of::<Inflater>() + inflater.held());
-        size_of::<Self>() + inflater + self.window.held()
+    pub(in crate::protocol) fn heap_bytes(&self) -> usize {
+        let inflater =
+            self.inflater.as_ref().map_or(0, |inflater| size_of::<Inflater>() + inflater.heap_bytes());
+        size_of::<Self>() + inflater + self.window.heap_bytes()
     }
 }
 

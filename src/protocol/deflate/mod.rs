@@ -20,8 +20,10 @@ pub(super) use contexts::{Contexts, Directions, extension_bits};
 #[cfg(feature = "deflate")]
 pub(super) use inflate::{Inflating, Inflation, SpareInflater, StreamInflating, inflate_whole};
 #[cfg(not(feature = "deflate"))]
-pub(crate) use off::Compressor;
+pub(crate) use off::{Compressor, Standalone};
 #[cfg(not(feature = "deflate"))]
 pub(super) use off::{
     Contexts, Directions, Inflating, Inflation, SpareInflater, StreamInflating, extension_bits, inflate_whole,
 };
+#[cfg(feature = "deflate")]
+pub(crate) use send::Standalone;

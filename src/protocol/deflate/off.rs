@@ -13,7 +13,7 @@ use core::marker::PhantomData;
 pub(in crate::protocol) enum Directions {}
 
 #[derive(Debug, Default)]
-pub(in crate::protocol) struct Contexts;
+pub(in crate::protocol) struct Contexts {}
 
 impl Contexts {
     #[inline]
@@ -23,7 +23,7 @@ impl Contexts {
 
     pub(in crate::protocol) fn clear(&mut self) {}
 
-    pub(in crate::protocol) fn held(&self) -> usize {
+    pub(in crate::protocol) fn heap_bytes(&self) -> usize {
         0
     }
 }
@@ -35,7 +35,7 @@ pub(in crate::protocol) fn extension_bits(_: Option<Directions>) -> u8 {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::protocol) struct SpareInflater;
+pub(in crate::protocol) struct SpareInflater {}
 
 impl SpareInflater {
     #[inline]
@@ -100,7 +100,7 @@ impl Inflating {
         Err(NOT_NEGOTIATED)
     }
 
-    pub(in crate::protocol) fn held(&self) -> usize {
+    pub(in crate::protocol) fn heap_bytes(&self) -> usize {
         0
     }
 }
@@ -125,15 +125,25 @@ impl StreamInflating {
 
     pub(in crate::protocol) fn finish(self, _: &mut Inflation<'_>) {}
 
-    pub(in crate::protocol) fn held(&self) -> usize {
+    pub(in crate::protocol) fn heap_bytes(&self) -> usize {
         0
     }
 }
 
 /// Stands in for the compressors.
 #[derive(Debug, Default)]
-pub(crate) struct Compressor;
+pub(crate) struct Compressor {}
 
 impl Compressor {
     pub(in crate::protocol) fn trim(&mut self) {}
+}
+
+/// A message that was compressed by itself: there is none.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Standalone {}
+
+impl Standalone {
+    pub(crate) fn payload(&self) -> &[u8] {
+        match *self {}
+    }
 }

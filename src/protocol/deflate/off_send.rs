@@ -2,17 +2,17 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unused_self, reason = "the interface is that of the feature")]
 
-use super::off::Compressor;
+use super::off::{Compressor, Standalone};
 use crate::frame::OpCode;
-use crate::protocol::send::Planned;
+use crate::protocol::send::FrameHead;
 use crate::protocol::{Connection, Output, SendError};
 
 impl Connection {
-    pub(in crate::protocol) fn park_deadline(&self, _: u64) -> Option<u64> {
+    pub(in crate::protocol) fn send_window_deadline(&self, _: u64) -> Option<u64> {
         None
     }
 
-    pub(in crate::protocol) fn park_if_due(&mut self, _: u64) {}
+    pub(in crate::protocol) fn drop_send_window_if_due(&mut self, _: u64) {}
 
     #[inline]
     pub(crate) fn compresses(&self, _: usize) -> bool {
@@ -47,7 +47,21 @@ impl Connection {
         payload: &'m [u8],
         _: &'m mut Compressor,
         output: &mut Output,
-    ) -> (Planned, &'m [u8]) {
-        (self.planned(opcode, fin, payload.len(), output), payload)
+    ) -> (FrameHead, &'m [u8]) {
+        (self.frame_head(opcode, fin, payload.len(), output), payload)
+    }
+
+    pub(crate) fn can_send_standalone(&self, message: &Standalone) -> bool {
+        match *message {}
+    }
+
+    pub(crate) fn standalone_head(
+        &mut self,
+        _: OpCode,
+        _: &[u8],
+        message: &Standalone,
+        _: &mut Output,
+    ) -> FrameHead {
+        match *message {}
     }
 }

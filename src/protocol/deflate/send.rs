@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 use super::contexts::{COMPRESSED, Compressor, Directions};
-use crate::deflate::{Agreed, Deflate, Deflaters, History, WindowBits};
+use crate::config::millis;
+use crate::deflate::{Context, Deflate, DeflateParams, Deflaters, Window, WindowBits};
 use crate::frame::OpCode;
-use crate::protocol::millis::Stamp;
-use crate::protocol::send::Planned;
+use crate::protocol::millis32::Millis32;
+use crate::protocol::send::FrameHead;
 use crate::protocol::{Connection, Output, SendError};
+use alloc::boxed::Box;
 
 impl Connection {
     /// Enables compression with the parameters that the opening handshake negotiated.
@@ -18,8 +20,8 @@ impl Connection {
     /// use websocket_stream::protocol::{Connection, Event, Input, Message, Output, Role};
     ///
     /// let answer = Deflate::default().accept([[("client_max_window_bits", None)]]).ok_or("declined")?;
-    /// let mut server = Connection::new(Role::Server).with_deflate(answer.agreed());
-    /// let mut client = Connection::new(Role::Client).with_deflate(answer.agreed());
+    /// let mut server = Connection::new(Role::Server).with_deflate(answer.params());
+    /// let mut client = Connection::new(Role::Client).with_deflate(answer.params());
     ///
     /// let text = "over and ".repeat(100);
     /// let mut output = Output::new();
@@ -33,7 +35,7 @@ impl Connection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn with_deflate(mut self, agreed: Agreed) -> Self {
+    pub fn with_deflate(mut self, agreed: DeflateParams) -> Self {
         self.directions = Some(Directions::new(self.role, agreed));
         self
     }
@@ -46,26 +48,26 @@ impl Connection {
     /// Drops the window of sent messages, so that the next message is compressed alone.
     ///
     /// The window of received messages is kept, because the peer may refer to it.
-    pub fn park(&mut self) {
+    pub fn drop_send_window(&mut self) {
         self.contexts.drop_sent();
     }
 
     /// Returns when to drop the window of sent messages.
     #[inline]
-    pub(in crate::protocol) fn park_deadline(&self, now: u64) -> Option<u64> {
+    pub(in crate::protocol) fn send_window_deadline(&self, now: u64) -> Option<u64> {
         let contexts = self.contexts.get()?;
         contexts.sent.as_ref()?;
         let age = contexts.sent_at.map_or(0, |stamp| stamp.age(now));
-        Some(now.saturating_add(u64::from(self.policy().idle?.saturating_sub(age))))
+        Some(now.saturating_add(u64::from(millis(self.policy().drop_window_after)?.saturating_sub(age))))
     }
 
     /// Drops the window of sent messages if it is time.
     #[inline]
-    pub(in crate::protocol) fn park_if_due(&mut self, now: u64) {
+    pub(in crate::protocol) fn drop_send_window_if_due(&mut self, now: u64) {
         if let Some(contexts) = self.contexts.get_mut() {
-            contexts.sent_at.get_or_insert(Stamp::at(now));
-            if self.park_deadline(now).is_some_and(|at| at <= now) {
-                self.park();
+            contexts.sent_at.get_or_insert(Millis32::at(now));
+            if self.send_window_deadline(now).is_some_and(|at| at <= now) {
+                self.drop_send_window();
             }
         }
     }
@@ -121,8 +123,8 @@ impl Connection {
         self.admit(self.data_bound(), opcode, fin, most, output)
             .map_err(|error| self.refusal(error, most))?;
         let mut compressor = output.take_compressor();
-        let (planned, payload) = self.compress(opcode, fin, payload, &mut compressor, output);
-        output.push(&planned.header, payload, planned.key);
+        let (head, payload) = self.compress(opcode, fin, payload, &mut compressor, output);
+        output.push(&head.header, payload, head.key);
         output.put_compressor(compressor);
         Ok(())
     }
@@ -138,37 +140,37 @@ impl Connection {
         payload: &'m [u8],
         compressor: &'m mut Compressor,
         output: &mut Output,
-    ) -> (Planned, &'m [u8]) {
+    ) -> (FrameHead, &'m [u8]) {
         // "set the "Per-Message Compressed" bit of the first fragment" (section 6.1), and no other.
         let rsv = if opcode == OpCode::Continuation { 0 } else { COMPRESSED };
         let compressed = self.deflated(opcode, fin, payload, &mut compressor.0, output.now());
         let (rsv, payload) = compressed.map_or((0, payload), |compressed| (rsv, compressed));
-        let planned = self.planned_extended(rsv, opcode, fin, payload.len(), output);
-        output.last_compressed_frame = planned.header.len() + payload.len();
-        (planned, payload)
+        let head = self.frame_head_extended(rsv, opcode, fin, payload.len(), output);
+        output.last_compressed_frame = head.header.len() + payload.len();
+        (head, payload)
     }
 
-    /// Returns whether the peer's window is large enough for a message compressed with a window of this size.
-    pub(crate) fn can_send_within(&self, bits: WindowBits) -> bool {
-        self.directions.is_some_and(|directions| directions.sending().bits() >= bits)
+    /// Returns whether the peer's window is large enough for a standalone message.
+    pub(crate) fn can_send_standalone(&self, message: &Standalone) -> bool {
+        self.directions.is_some_and(|directions| directions.sending().bits() >= message.bits)
     }
 
-    /// Builds the frame of an admitted message that was compressed alone, to `len` bytes.
+    /// Builds the head of an admitted standalone message, whose uncompressed payload is `payload`.
     ///
     /// The frame must then be sent, so that the windows of both ends match.
-    pub(crate) fn plan_prepared(
+    pub(crate) fn standalone_head(
         &mut self,
         opcode: OpCode,
-        message: &[u8],
-        len: usize,
+        payload: &[u8],
+        message: &Standalone,
         output: &mut Output,
-    ) -> Planned {
+    ) -> FrameHead {
         // The peer adds the message to its window. If this end has a window of sent messages, it must contain
         // the message too.
         if let Some(sent) = self.contexts.get_mut().and_then(|contexts| contexts.sent.as_mut()) {
-            sent.push(message);
+            sent.push(payload);
         }
-        self.planned_extended(COMPRESSED, opcode, true, len, output)
+        self.frame_head_extended(COMPRESSED, opcode, true, message.payload.len(), output)
     }
 
     fn deflated<'d>(
@@ -185,18 +187,46 @@ impl Connection {
             return deflaters.deflate(payload, own, level);
         }
         let contexts = self.contexts.get_or_insert();
-        let history = contexts.sent.get_or_insert_with(|| History::new(own.bits()));
+        let history = contexts.sent.get_or_insert_with(|| Window::new(own.bits()));
         let compressed = match opcode {
             OpCode::Continuation => Some(deflaters.deflate_next(payload, fin, history, level)),
             _ if fin => deflaters.deflate_after(payload, history, level),
             _ => deflaters.deflate_first(payload, history, level),
         };
-        contexts.sent_at = now.map(Stamp::at);
+        contexts.sent_at = now.map(Millis32::at);
         contexts.fragmenting = compressed.is_some() && !fin;
         // Without takeover, a window is only needed for the fragments of one message.
-        if !(own.takeover() || contexts.fragmenting) || history.held() == 0 {
-            self.park();
+        if !(own.takeover() || contexts.fragmenting) || history.heap_bytes() == 0 {
+            self.drop_send_window();
         }
         compressed
+    }
+}
+
+/// A message that was compressed by itself, for any number of connections.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Standalone {
+    payload: Box<[u8]>,
+    /// The window that it needs.
+    bits: WindowBits,
+}
+
+impl Standalone {
+    /// Compresses a payload; `None` if it is below the threshold or would grow.
+    #[cfg(feature = "std")]
+    pub(crate) fn new(payload: &[u8], policy: &Deflate, output: &mut Output) -> Option<Self> {
+        if payload.len() < policy.threshold {
+            return None;
+        }
+        let bits = WindowBits::of(payload.len());
+        let mut compressor = output.take_compressor();
+        let compressed = compressor.0.deflate(payload, Context::new(bits, false), policy.level);
+        let standalone = compressed.map(|payload| Self { payload: payload.into(), bits });
+        output.put_compressor(compressor);
+        standalone
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.payload
     }
 }

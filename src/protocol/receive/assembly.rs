@@ -96,11 +96,11 @@ impl Assembly {
     }
 
     /// Returns the heap bytes it holds.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         match &self.sink {
             Sink::Plain(buffer) => buffer.capacity(),
-            Sink::Inflating(message) => message.held(),
-            Sink::Streaming(message) => message.held(),
+            Sink::Inflating(message) => message.heap_bytes(),
+            Sink::Streaming(message) => message.heap_bytes(),
         }
     }
 }

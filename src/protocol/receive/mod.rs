@@ -38,7 +38,7 @@ pub(super) struct Receiver {
 }
 
 /// A frame or a message that is unfinished.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Pending {
     frame: Frame,
     /// The message whose fragments are being received.
@@ -201,9 +201,9 @@ impl Receiver {
     }
 
     /// Returns the heap bytes it holds.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| {
-            let message = pending.message.as_ref().map_or(0, |message| message.held());
+            let message = pending.message.as_ref().map_or(0, |message| message.heap_bytes());
             size_of::<Pending>() + message
         })
     }
@@ -240,12 +240,6 @@ impl Receiver {
     /// Drops what is unfinished.
     pub(super) fn clear(&mut self) {
         self.pending = None;
-    }
-}
-
-impl Default for Pending {
-    fn default() -> Self {
-        Self { frame: Frame::default(), message: None }
     }
 }
 
@@ -332,7 +326,9 @@ fn take_complete(
     let Header { fin, rsv, opcode, mask: key, .. } = header;
     let len = FramePayload::new(header).remaining();
     let is_control = opcode.is_control();
-    if !is_control && !(fin && (rsv != 0) != context.streaming) || len > bytes.len() - size {
+    let is_compressed = rsv != 0;
+    let is_taken = is_control || fin && is_compressed != context.streaming;
+    if !is_taken || len > bytes.len() - size {
         return Ok(None);
     }
     let is_text = opcode == OpCode::Text;

@@ -90,10 +90,10 @@ impl Streaming {
     }
 
     /// Returns the heap bytes it holds.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         match &self.source {
             Source::Plain(_) => 0,
-            Source::Compressed(inflating) => inflating.held(),
+            Source::Compressed(inflating) => inflating.heap_bytes(),
         }
     }
 }

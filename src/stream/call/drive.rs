@@ -12,11 +12,11 @@
 
 use super::receive::{Budget, Refill};
 use super::{CallGuard, Stopped};
-use crate::protocol::{End, Event, SystemError};
+use crate::protocol::{Closed, Event, SystemError};
 use crate::stream::outgoing::flush_gathered;
 use crate::stream::scratch::CallLimits;
 use crate::stream::state::{Incoming, StreamState};
-use crate::stream::{Interest, Outgoing, Ready};
+use crate::stream::{Outgoing, Ready, Wants};
 use crate::transport::NonBlockingTransport;
 use std::{io, mem};
 
@@ -27,7 +27,7 @@ struct CallState {
     /// All that was received is handed out, except for the start of a frame.
     used_up: bool,
     /// An end that the handler has not received yet.
-    pending_end: Option<End>,
+    pending_end: Option<Closed>,
     phase: Phase,
 }
 
@@ -47,7 +47,7 @@ enum Phase {
 /// What [`run`](CallGuard::run) does after a step.
 enum Action {
     HandOut,
-    Return(Interest),
+    Return(Wants),
     /// The transport failed, and the handler has received the end.
     Fail(io::Error),
 }
@@ -82,7 +82,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         mut self,
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
-    ) -> Result<Interest, Stopped<E>> {
+    ) -> Result<Wants, Stopped<E>> {
         // An ordinary call has none.
         let mut state = None;
         let mut budget;
@@ -104,7 +104,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                     HandedOut::Clean if state.is_none() && !budget.more && self.finish_ordinary() => {
                         // Nothing is left to keep or to clean: skip the guard's way out.
                         mem::forget(self);
-                        return Ok(Interest::TO_RECEIVE);
+                        return Ok(Wants::TO_RECEIVE);
                     }
                     HandedOut::Refused(error) => {
                         self.refused(budget);
@@ -123,7 +123,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             budget = left;
             match action {
                 Action::HandOut => hands_out = true,
-                Action::Return(interest) => return Ok(interest),
+                Action::Return(wants) => return Ok(wants),
                 Action::Fail(error) => return Err(Stopped::System(error)),
             }
         }
@@ -168,10 +168,9 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             } else if let Some(event) = out.connection.receive_rest(input, out.output) {
                 event
             } else if let Some(end) = state.as_mut().and_then(|state| state.pending_end.take()) {
-                Event::End(end)
+                Event::Closed(end)
             } else {
                 // An unfinished message may have been inflated, too.
-                #[cfg(feature = "deflate")]
                 budget.count_inflated(input.take_inflated());
                 break HandedOut::All;
             };
@@ -179,7 +178,6 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                 break HandedOut::Refused(error);
             }
             given += 1;
-            #[cfg(feature = "deflate")]
             budget.count_inflated(input.take_inflated());
             if input.is_clean() && out.connection.is_quiet() {
                 break HandedOut::Clean;
@@ -319,7 +317,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             Phase::Receiving | Phase::Sending { .. } => {
                 state.phase = Phase::Failed;
                 state.spent = false;
-                *budget = self.budget_beside_unsent(Ready::ALL);
+                *budget = self.budget_beside_unsent(Ready::UNKNOWN);
                 return None;
             }
             Phase::Failed => {
@@ -328,11 +326,11 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                     return Some(Action::Return(self.conclude(true)));
                 }
                 // After a closing handshake or a fault, nobody needs to know that the peer is gone.
-                let report = self.stream.connection.goes_on();
+                let report = self.stream.connection.can_receive();
                 state.phase = Phase::Over { report };
                 budget.more = false;
                 let error = self.failed.as_ref().map_or(SystemError::from_errno(0), SystemError::from);
-                if let Some(Event::End(end)) = self.stream.connection.transport_failed(error) {
+                if let Some(Event::Closed(end)) = self.stream.connection.transport_failed(error) {
                     state.pending_end = Some(end);
                     return None;
                 }

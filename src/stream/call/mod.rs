@@ -16,7 +16,7 @@ mod send;
 
 use super::state::StreamState;
 use super::{Outgoing, Scratch, Turn};
-use crate::protocol::{Input, Stamp, SystemError, UnreadBytes};
+use crate::protocol::{Input, Millis32, RecvBuffer, SystemError};
 use crate::transport::NonBlockingTransport;
 use std::io;
 
@@ -101,7 +101,7 @@ impl<T> CallGuard<'_, T> {
         }
         // Until the end is reported, each call fails like the one in which the transport failed.
         if let Some(failure) = stream.backlog.as_ref().and_then(|backlog| backlog.failure)
-            && stream.connection.goes_on()
+            && stream.connection.can_receive()
         {
             self.failed = Some(failure.into());
         }
@@ -124,7 +124,7 @@ impl<T> CallGuard<'_, T> {
         let StreamState { connection, broken, backlog, .. } = &mut *self.stream;
         let unread = self.scratch.input.unread();
         if !unread.is_empty() {
-            let unread = UnreadBytes::new(unread);
+            let unread = RecvBuffer::new(unread);
             backlog.get_or_insert_default().unread = unread;
         }
         self.scratch.input.reset();
@@ -133,7 +133,7 @@ impl<T> CallGuard<'_, T> {
         if !*broken && (!output.as_bytes().is_empty() || pong.is_some()) {
             let unsent = &mut backlog.get_or_insert_default().unsent;
             if unsent.is_empty() {
-                unsent.since = output.now().map(Stamp::at);
+                unsent.since = output.now().map(Millis32::at);
             }
             let bound = connection.config().limits.unsent_bound();
             match unsent.is_empty().then(|| output.take_bytes(bound)).flatten() {
@@ -155,11 +155,11 @@ impl<T> CallGuard<'_, T> {
         let StreamState { connection, broken, backlog, .. } = &mut *self.stream;
         if let Some(error) = &self.failed {
             *broken = true;
-            if connection.goes_on() {
+            if connection.can_receive() {
                 backlog.get_or_insert_default().failure.get_or_insert(SystemError::from(error));
             }
         }
-        if !connection.goes_on()
+        if !connection.can_receive()
             && let Some(backlog) = backlog
         {
             backlog.failure = None;
@@ -182,7 +182,7 @@ impl<T> CallGuard<'_, T> {
             self.own_unread = false;
             self.scratch.input.swap_bytes(&mut backlog.unread);
             if backlog.unread.as_bytes().is_empty() {
-                backlog.unread = UnreadBytes::default();
+                backlog.unread = RecvBuffer::default();
             }
         }
     }

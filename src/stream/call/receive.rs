@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::CallGuard;
-use crate::protocol::Status;
+use crate::protocol::State;
 use crate::stream::state::Incoming;
-use crate::transport::{NonBlockingTransport, Received, recv_checked};
+use crate::transport::{NonBlockingTransport, RecvOutcome, recv_checked};
 use std::io;
 
 /// The rest of a payload is received straight into its message if this many bytes of it have arrived,
@@ -26,7 +26,6 @@ pub(super) struct Budget {
     pub(super) gather: usize,
 }
 
-#[cfg(feature = "deflate")]
 impl Budget {
     /// Counts inflated bytes like received ones: inflating is work, too.
     #[inline]
@@ -52,7 +51,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     /// Receives once, after all of the input has been used.
     pub(super) fn refill(&mut self, budget: &mut Budget) -> Refill {
         let failed = self.has_failed();
-        if self.stream.ended() || (failed && !self.stream.connection.goes_on()) {
+        if self.stream.ended() || (failed && !self.stream.connection.can_receive()) {
             return Refill::Drained;
         }
         if budget.bytes == 0 {
@@ -62,7 +61,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         if let Some(room) = self.stream.connection.direct_room(DIRECT_RECEIVE, &mut self.scratch.input) {
             let len = room.len().min(budget.bytes);
             let received = recv_checked(&mut self.stream.transport, &mut room[..len]);
-            if let Ok(Received::Bytes(n)) = received {
+            if let Ok(RecvOutcome::Bytes(n)) = received {
                 self.stream.connection.direct_filled(n, &mut self.scratch.output);
             }
             return self.received(received, len, budget);
@@ -76,7 +75,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         let (room, start, end) = self.scratch.input.spare_and_end();
         let len = room.len().min(budget.bytes);
         let received = recv_checked(&mut self.stream.transport, &mut room[..len]);
-        if let Ok(Received::Bytes(n)) = received {
+        if let Ok(RecvOutcome::Bytes(n)) = received {
             *end = start + n;
         }
         self.received(received, len, budget)
@@ -84,9 +83,9 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 
     /// Evaluates the result of a system call that had space for `room` bytes.
     #[inline(always)]
-    fn received(&mut self, received: io::Result<Received>, room: usize, budget: &mut Budget) -> Refill {
-        let Ok(Received::Bytes(n)) = received else { return self.received_none(received) };
-        self.stream.connection.heard(self.scratch.output.now());
+    fn received(&mut self, received: io::Result<RecvOutcome>, room: usize, budget: &mut Budget) -> Refill {
+        let Ok(RecvOutcome::Bytes(n)) = received else { return self.received_none(received) };
+        self.stream.connection.on_bytes_received(self.scratch.output.now());
         budget.bytes -= n;
         // A short read has drained the socket, except for the end of the stream.
         budget.more =
@@ -95,12 +94,12 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     }
 
     #[cold]
-    fn received_none(&mut self, received: io::Result<Received>) -> Refill {
+    fn received_none(&mut self, received: io::Result<RecvOutcome>) -> Refill {
         let failed = self.has_failed();
         let incoming = &mut self.stream.incoming;
         match received {
-            Ok(Received::Bytes(_) | Received::WouldBlock) => *incoming = Incoming::Announced,
-            Ok(Received::End) => {
+            Ok(RecvOutcome::Bytes(_) | RecvOutcome::WouldBlock) => *incoming = Incoming::Announced,
+            Ok(RecvOutcome::End) => {
                 *incoming = Incoming::Ended;
                 // If the transport has failed, the failure is the end that is reported.
                 if !failed {
@@ -120,7 +119,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     fn is_too_full(&self) -> bool {
         let pause = self.scratch.limits.pause(self.stream.connection.role());
         pause.is_some_and(|pause| self.scratch.output.len() > pause)
-            && self.stream.connection.status() == Status::Open
+            && self.stream.connection.state() == State::Open
     }
 
     /// Stops receiving if too many bytes are unsent, and reports whether it has. Once fewer are unsent,
@@ -138,7 +137,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             self.stream.receive_to_the_end();
         } else if self.stream.paused {
             // Nothing of the peer was received while the stream was paused.
-            self.stream.connection.excuse_silence(&self.scratch.output);
+            self.stream.connection.restart_idle_timer(&self.scratch.output);
         }
         self.stream.paused = paused;
         paused

@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use super::CallGuard;
-use crate::protocol::{End, Event, SendError, Stamp, Status};
+use crate::protocol::{Closed, Event, Millis32, SendError, State};
 use crate::stream::outgoing::{flush_gathered, send_gathered};
-use crate::stream::{Error, Interest, Sent};
+use crate::stream::{Error, Sent, Wants};
 use crate::transport::{NonBlockingTransport, flush_checked, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
 
@@ -75,7 +75,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             };
             backlog.unsent.consume(taken);
             if taken > 0 {
-                backlog.unsent.since = self.scratch.output.now().map(Stamp::at);
+                backlog.unsent.since = self.scratch.output.now().map(Millis32::at);
             }
             self.scratch.output.set_backlog(backlog.unsent.len());
         }
@@ -100,9 +100,9 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 
     /// Ends a call, and reports what the stream wants now.
     #[inline]
-    pub(super) fn conclude(&mut self, again: bool) -> Interest {
+    pub(super) fn conclude(&mut self, again: bool) -> Wants {
         self.half_close();
-        self.stream.interest_with(self.needs_flush(), again)
+        self.stream.wants_with(self.needs_flush(), again)
     }
 
     /// Shuts down the sending direction once the last frame is sent, and then waits for the peer's end
@@ -114,7 +114,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     #[inline]
     fn half_close(&mut self) {
         let connection = &self.stream.connection;
-        if !connection.goes_on()
+        if !connection.can_receive()
             && !connection.waits_for_the_servers_end(&self.scratch.output)
             && !self.stream.broken
             && !self.stream.shut
@@ -131,18 +131,18 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
     /// Does what is due by now, and returns an end that has come due.
     #[inline]
-    pub(super) fn on_deadline(&mut self) -> Option<End> {
+    pub(super) fn on_deadline(&mut self) -> Option<Closed> {
         if self.stream.backlog.is_some() {
             self.on_unsent_deadline();
         }
         // The end was reported before: only the last bytes are left, in the backlog or the transport.
-        if matches!(self.stream.connection.status(), Status::Over(_))
+        if matches!(self.stream.connection.state(), State::Closed(_))
             && self.needs_flush()
             && self.stream.connection.linger_is_due(&self.scratch.output)
         {
             self.abandon();
         }
-        let Event::End(end) = self.stream.connection.on_deadline(&mut self.scratch.output)? else {
+        let Event::Closed(end) = self.stream.connection.on_deadline(&mut self.scratch.output)? else {
             return None;
         };
         // Timed out: discard unsent bytes.
@@ -158,9 +158,9 @@ impl<T> CallGuard<'_, T> {
         if let Some(backlog) = &mut self.stream.backlog
             && !backlog.unsent.is_empty()
         {
-            backlog.unsent.since = backlog.unsent.since.or(self.scratch.output.now().map(Stamp::at));
+            backlog.unsent.since = backlog.unsent.since.or(self.scratch.output.now().map(Millis32::at));
             if self.stream.paused {
-                self.stream.connection.excuse_silence_since(backlog.unsent.since, &self.scratch.output);
+                self.stream.connection.restart_idle_timer_at(backlog.unsent.since, &self.scratch.output);
             }
             self.stream.connection.on_unsent_deadline(backlog.unsent.since, &mut self.scratch.output);
         }

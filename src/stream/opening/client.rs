@@ -1,14 +1,12 @@
 //! The client's end of an opening handshake on a transport.
 #![forbid(unsafe_code)]
 
+use super::deflate;
 use super::outcome::{OpeningError, Progress};
-#[cfg(feature = "deflate")]
-use super::wire::deflate_params;
-use super::wire::{RECEIVE_BYTES, Wire, head_limits, shared_methods};
-use crate::handshake::Received as Head;
-use crate::handshake::{ClientHandshake, ClientRequest, ReceivedResponse, ResponseFault};
+use super::wire::{RECEIVE_BYTES, Wire, shared_methods};
+use crate::handshake::{ClientHandshake, ClientRequest, HeadStatus, ReceivedResponse, ResponseFault};
 use crate::protocol::{Config, Role, SharedConfig};
-use crate::stream::{Interest, Turn};
+use crate::stream::{Turn, Wants};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
@@ -25,7 +23,7 @@ use std::sync::Arc;
 ///
 /// ```
 /// use websocket_stream::handshake::{ClientRequest, ResponseFault};
-/// use websocket_stream::transport::memory;
+/// use websocket_stream::transport::testing::memory;
 /// use websocket_stream::{ClientOpening, NonBlockingTransport, OpeningError, Ready, Scratch};
 ///
 /// let (a, mut server) = memory::pair(4096);
@@ -74,12 +72,8 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     }
 
     fn open(transport: T, request: ClientRequest, config: SharedConfig) -> io::Result<Self> {
-        #[cfg(feature = "deflate")]
-        let request = match &config.get().deflate {
-            Some(policy) => request.more_extensions(&policy.offer()),
-            None => request,
-        };
-        let handshake = ClientHandshake::new(request, rand::random(), head_limits(&config.get().limits))
+        let request = deflate::offer(request, config.get());
+        let handshake = ClientHandshake::new(request, rand::random(), &config.get().limits)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut wire = Wire::new(transport, Role::Client, config)?;
         handshake.write_request(&mut wire.out);
@@ -99,7 +93,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
             return Ok(Progress::Open);
         }
         match self.respond() {
-            Ok(Some(interest)) => Ok(Progress::Pending(interest)),
+            Ok(Some(wants)) => Ok(Progress::Pending(wants)),
             Ok(None) => Ok(Progress::Open),
             Err(error) => Err(self.wire.fail(error)),
         }
@@ -107,7 +101,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
 
     /// Sends the request and receives the response. Returns what to wait for, or `None` if the connection
     /// is open.
-    fn respond(&mut self) -> Result<Option<Interest>, OpeningError> {
+    fn respond(&mut self) -> Result<Option<Wants>, OpeningError> {
         // A server may refuse before all of the request is sent, and then reset the connection: the
         // refusal has arrived though sending fails.
         let mut failed = self.wire.flush().err();
@@ -134,9 +128,9 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     fn answered(&mut self, bytes: &[u8]) -> Result<bool, ResponseFault> {
         let received = self.handshake.receive(bytes);
         match received {
-            Ok(Head::Partial) => return Ok(false),
+            Ok(HeadStatus::Partial) => return Ok(false),
             // The body of a refusal begins behind its head.
-            Ok(Head::Complete { used }) | Err(ResponseFault::Refused { used, .. }) => {
+            Ok(HeadStatus::Complete { used }) | Err(ResponseFault::Refused { used, .. }) => {
                 self.wire.unread.extend_from_slice(&bytes[used..]);
             }
             Err(_) => {}
@@ -145,30 +139,8 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         if !self.wire.is_given() {
             return Err(ResponseFault::Early);
         }
-        #[cfg(feature = "deflate")]
-        {
-            self.wire.agreed = self.confirm_deflate()?;
-        }
+        self.wire.negotiated = deflate::confirm(&self.handshake, self.wire.config.get())?;
         Ok(true)
-    }
-
-    /// Checks what the server has agreed on.
-    #[cfg(feature = "deflate")]
-    fn confirm_deflate(&self) -> Result<Option<crate::deflate::Agreed>, ResponseFault> {
-        use crate::deflate::InvalidAnswer;
-
-        let Some(policy) = self.wire.config.get().deflate else { return Ok(None) };
-        let mut answers = self.handshake.extensions().into_iter().flat_map(deflate_params);
-        let Some(answer) = answers.next() else { return Ok(None) };
-        if answers.next().is_some() {
-            return Err(ResponseFault::Extensions);
-        }
-        match policy.confirm(answer) {
-            Ok(agreed) => Ok(Some(agreed)),
-            Err(InvalidAnswer::Params) => Err(ResponseFault::ExtensionParams),
-            Err(InvalidAnswer::ContextTakeover) => Err(ResponseFault::ContextTakeover),
-            Err(InvalidAnswer::WindowBits) => Err(ResponseFault::WindowBits),
-        }
     }
 
     /// Returns the subprotocol that the server chose.

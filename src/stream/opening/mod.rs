@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod deflate;
 mod outcome;
 mod server;
 mod wire;

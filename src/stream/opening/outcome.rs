@@ -3,14 +3,14 @@
 
 use crate::handshake::{Request, RequestFault, ResponseFault};
 use crate::protocol::SystemError;
-use crate::stream::Interest;
+use crate::stream::Wants;
 use std::{fmt, io};
 
 /// Reports how far an opening is.
 #[derive(Debug)]
 pub enum Progress<'a> {
     /// Wait for this, and for [`next_deadline`](super::ServerOpening::next_deadline).
-    Pending(Interest),
+    Pending(Wants),
     /// A request has arrived, for a WebSocket or for a page.
     ///
     /// [`answer`](super::ServerOpening::answer) it, now or later, and advance again. Until then the opening
@@ -36,8 +36,8 @@ pub enum OpeningError {
     },
     /// The peer ended the stream in the middle of the handshake.
     EndOfStream,
-    /// The handshake took longer than [`Deadlines::handshake`](crate::Deadlines::handshake).
-    Deadline,
+    /// The handshake took longer than [`Timeouts::opening`](crate::Timeouts::opening).
+    Timeout,
     /// The system refused a call on the transport.
     System(io::Error),
 }
@@ -65,7 +65,7 @@ impl OpeningError {
                 matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
             }
             Self::Request(_) | Self::Response(_) | Self::Answered { .. } => false,
-            Self::EndOfStream | Self::Deadline => true,
+            Self::EndOfStream | Self::Timeout => true,
             Self::System(error) => {
                 !matches!(error.kind(), InvalidData | InvalidInput | PermissionDenied | Unsupported)
             }
@@ -79,7 +79,7 @@ impl OpeningError {
             Self::Response(fault) => Self::Response(fault.repeated()),
             Self::Answered { status } => Self::Answered { status: *status },
             Self::EndOfStream => Self::EndOfStream,
-            Self::Deadline => Self::Deadline,
+            Self::Timeout => Self::Timeout,
             Self::System(error) => Self::System(SystemError::from(error).into()),
         }
     }
@@ -100,7 +100,7 @@ impl fmt::Display for OpeningError {
                 write!(f, "the request was answered with status {status} and no WebSocket")
             }
             Self::EndOfStream => f.write_str("the peer ended the stream in the opening handshake"),
-            Self::Deadline => f.write_str("the opening handshake took too long"),
+            Self::Timeout => f.write_str("the opening handshake took too long"),
             Self::System(error) => write!(f, "the transport failed in the opening handshake: {error}"),
         }
     }
@@ -112,7 +112,7 @@ impl std::error::Error for OpeningError {
             Self::Request(fault) => Some(fault),
             Self::Response(fault) => Some(fault),
             Self::System(error) => Some(error),
-            Self::Answered { .. } | Self::EndOfStream | Self::Deadline => None,
+            Self::Answered { .. } | Self::EndOfStream | Self::Timeout => None,
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The server's end of an opening handshake on a transport.
 #![forbid(unsafe_code)]
 
+use super::deflate;
 use super::outcome::{OpeningError, Progress};
-#[cfg(feature = "deflate")]
-use super::wire::deflate_params;
-use super::wire::{RECEIVE_BYTES, Wire, head_limits, shared_methods};
-use crate::handshake::Received as Head;
-use crate::handshake::{Request, RequestFault, Response, ResponseError, ServerHandshake, Verdict};
+use super::wire::{RECEIVE_BYTES, Wire, shared_methods};
+use crate::handshake::{
+    HeadStatus, Request, RequestFault, Response, ResponseError, ServerHandshake, Verdict,
+};
 use crate::protocol::{Config, Role, SharedConfig};
-use crate::stream::{Interest, Turn};
+use crate::stream::{Turn, Wants};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 ///
 /// ```
 /// use websocket_stream::handshake::Response;
-/// use websocket_stream::transport::memory;
+/// use websocket_stream::transport::testing::memory;
 /// use websocket_stream::{ClientOpening, Progress, Ready, Scratch, ServerOpening};
 /// use websocket_stream::handshake::ClientRequest;
 ///
@@ -54,7 +54,7 @@ use std::sync::Arc;
 ///     }
 /// }
 /// # use websocket_stream::{NonBlockingTransport, Progress, Ready, Scratch, ServerOpening};
-/// # let (a, mut peer) = websocket_stream::transport::memory::pair(4096);
+/// # let (a, mut peer) = websocket_stream::transport::testing::memory::pair(4096);
 /// # let (mut scratch, mut opening) = (Scratch::new(), ServerOpening::new(a)?);
 /// # peer.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")?;
 /// # let Progress::Decide(request) = opening.advance(&mut scratch.at(0))? else { panic!() };
@@ -98,7 +98,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     }
 
     fn open(transport: T, config: SharedConfig) -> io::Result<Self> {
-        let handshake = ServerHandshake::new(head_limits(&config.get().limits));
+        let handshake = ServerHandshake::new(&config.get().limits);
         let wire = Wire::new(transport, Role::Server, config)?;
         Ok(Self { wire, handshake })
     }
@@ -115,7 +115,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             return Ok(Progress::Open);
         }
         match self.respond() {
-            Ok(Some(interest)) => Ok(Progress::Pending(interest)),
+            Ok(Some(wants)) => Ok(Progress::Pending(wants)),
             Ok(None) if self.wire.open => Ok(Progress::Open),
             Ok(None) => Ok(match self.handshake.request() {
                 Some(request) => Progress::Decide(request),
@@ -127,7 +127,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
 
     /// Receives the request and sends the answer. Returns what to wait for, or `None` if the connection is
     /// open or the request waits for its answer.
-    fn respond(&mut self) -> Result<Option<Interest>, OpeningError> {
+    fn respond(&mut self) -> Result<Option<Wants>, OpeningError> {
         if self.handshake.verdict().is_none() {
             // The transport may have bytes of its own to send, as in a TLS handshake.
             self.wire.flush()?;
@@ -139,14 +139,14 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
                 return Ok(Some(self.wire.pending_received()?));
             }
             match self.handshake.receive(&buffer[..n]) {
-                Ok(Head::Partial) => {}
-                Ok(Head::Complete { used }) => self.wire.unread.extend_from_slice(&buffer[used..n]),
+                Ok(HeadStatus::Partial) => {}
+                Ok(HeadStatus::Complete { used }) => self.wire.unread.extend_from_slice(&buffer[used..n]),
                 Err(fault) => self.handshake.refuse(fault, &mut self.wire.out),
             }
         }
         if let Some(error) = self.refusal() {
             return match self.wire.linger() {
-                Ok(Some(interest)) => Ok(Some(interest)),
+                Ok(Some(wants)) => Ok(Some(wants)),
                 Ok(None) | Err(_) => Err(error),
             };
         }
@@ -196,24 +196,14 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     }
 
     fn write_answer(&mut self, response: &Response) -> Result<(), ResponseError> {
-        #[cfg(feature = "deflate")]
-        if let Some(answer) = self.deflate_answer(response) {
-            let response = response.clone().extensions(&answer.to_string());
+        let request = self.handshake.request();
+        let accepted = request.and_then(|request| deflate::accept(response, request, self.wire.config.get()));
+        if let Some((response, negotiated)) = accepted {
             self.handshake.answer(&response, &mut self.wire.out)?;
-            self.wire.agreed = Some(answer.agreed());
+            self.wire.negotiated = negotiated;
             return Ok(());
         }
         self.handshake.answer(response, &mut self.wire.out)
-    }
-
-    /// What an accepting response agrees on.
-    #[cfg(feature = "deflate")]
-    fn deflate_answer(&self, response: &Response) -> Option<crate::deflate::Answer> {
-        let policy = self.wire.config.get().deflate?;
-        if !response.is_accept() || response.chosen_extensions().is_some() {
-            return None;
-        }
-        policy.accept(deflate_params(self.handshake.request()?.extensions()))
     }
 }
 

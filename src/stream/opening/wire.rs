@@ -1,14 +1,12 @@
 //! What both ends' openings share: a transport, a deadline, and bytes in both directions.
 #![forbid(unsafe_code)]
 
+use super::deflate::Negotiated;
 use super::outcome::{OpeningError, OpeningParts};
-use crate::Limits;
-use crate::handshake::HeadLimits;
-#[cfg(feature = "deflate")]
-use crate::handshake::{Extensions, Params};
-use crate::protocol::{Role, SharedConfig};
-use crate::stream::{Interest, WebSocketStream};
-use crate::transport::{NonBlockingTransport, Received, flush_checked, recv_checked, send_checked};
+use crate::config::millis;
+use crate::protocol::{Connection, Role, SharedConfig};
+use crate::stream::{Wants, WebSocketStream};
+use crate::transport::{NonBlockingTransport, RecvOutcome, flush_checked, recv_checked, send_checked};
 use std::io;
 
 /// The bytes received in one call of an opening: a whole head of a usual size.
@@ -33,21 +31,9 @@ pub(super) struct Wire<T> {
     ended: bool,
     /// This end has shut down its sending direction.
     shut: bool,
-    #[cfg(feature = "deflate")]
-    pub(super) agreed: Option<crate::deflate::Agreed>,
+    pub(super) negotiated: Negotiated,
     /// The handshake is done.
     pub(super) open: bool,
-}
-
-pub(super) fn head_limits(limits: &Limits) -> HeadLimits {
-    HeadLimits { bytes: limits.head_bytes, headers: limits.head_headers }
-}
-
-/// The parameters of each permessage-deflate in a list.
-#[cfg(feature = "deflate")]
-pub(super) fn deflate_params(extensions: Extensions<'_>) -> impl Iterator<Item = Params<'_>> {
-    let deflate = extensions.filter(|extension| extension.name == crate::deflate::NAME);
-    deflate.map(|extension| extension.params())
 }
 
 impl<T: NonBlockingTransport> Wire<T> {
@@ -65,8 +51,7 @@ impl<T: NonBlockingTransport> Wire<T> {
             failure: None,
             ended: false,
             shut: false,
-            #[cfg(feature = "deflate")]
-            agreed: None,
+            negotiated: Negotiated::default(),
             open: false,
         })
     }
@@ -76,7 +61,7 @@ impl<T: NonBlockingTransport> Wire<T> {
         if self.open || self.failure.is_some() {
             return None;
         }
-        let handshake = self.config.get().deadlines.handshake?;
+        let handshake = millis(self.config.get().timeouts.opening)?;
         Some(self.began.map_or(now, |began| began.saturating_add(handshake.into())))
     }
 
@@ -88,7 +73,7 @@ impl<T: NonBlockingTransport> Wire<T> {
         let Some(now) = now else { return Ok(()) };
         self.began.get_or_insert(now);
         match self.deadline(now) {
-            Some(deadline) if now >= deadline => Err(OpeningError::Deadline),
+            Some(deadline) if now >= deadline => Err(OpeningError::Timeout),
             _ => Ok(()),
         }
     }
@@ -118,9 +103,9 @@ impl<T: NonBlockingTransport> Wire<T> {
     /// Receives once; 0 bytes if nothing is there.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, OpeningError> {
         match recv_checked(&mut self.transport, buffer)? {
-            Received::Bytes(n) => Ok(n),
-            Received::WouldBlock => Ok(0),
-            Received::End => {
+            RecvOutcome::Bytes(n) => Ok(n),
+            RecvOutcome::WouldBlock => Ok(0),
+            RecvOutcome::End => {
                 self.ended = true;
                 Err(OpeningError::EndOfStream)
             }
@@ -130,7 +115,7 @@ impl<T: NonBlockingTransport> Wire<T> {
     /// Closes the connection after a refusal: sends everything, shuts down the sending direction, and
     /// drains the input, so that no reset overtakes the refusal. Returns what to wait for, or `None` when
     /// done.
-    pub(super) fn linger(&mut self) -> io::Result<Option<Interest>> {
+    pub(super) fn linger(&mut self) -> io::Result<Option<Wants>> {
         if !self.flush()? {
             return Ok(Some(self.pending(false)));
         }
@@ -142,9 +127,9 @@ impl<T: NonBlockingTransport> Wire<T> {
         // Bounded, so that a flooding peer does not occupy the thread.
         for _ in 0..16 {
             match recv_checked(&mut self.transport, &mut buffer)? {
-                Received::Bytes(_) => {}
-                Received::WouldBlock => return Ok(Some(self.pending(false))),
-                Received::End => return Ok(None),
+                RecvOutcome::Bytes(_) => {}
+                RecvOutcome::WouldBlock => return Ok(Some(self.pending(false))),
+                RecvOutcome::End => return Ok(None),
             }
         }
         Ok(Some(self.pending(true)))
@@ -152,16 +137,16 @@ impl<T: NonBlockingTransport> Wire<T> {
 
     /// What to wait for after everything was received. Sends first what the transport answers on its own,
     /// as in a TLS handshake: no poller announces room that is there already.
-    pub(super) fn pending_received(&mut self) -> io::Result<Interest> {
+    pub(super) fn pending_received(&mut self) -> io::Result<Wants> {
         if self.transport.wants_write() {
             self.flush()?;
         }
         Ok(self.pending(false))
     }
 
-    pub(super) fn pending(&self, again: bool) -> Interest {
-        let writable = !self.is_given() || self.transport.wants_write();
-        Interest { readable: !self.ended, writable, again, over: false, refused: None }
+    pub(super) fn pending(&self, again: bool) -> Wants {
+        let write = !self.is_given() || self.transport.wants_write();
+        Wants { read: !self.ended, write, again, closed: false, refused: None }
     }
 
     /// Takes the wire apart; `unused` are bytes that the handshake received and did not use.
@@ -171,13 +156,8 @@ impl<T: NonBlockingTransport> Wire<T> {
     }
 
     pub(super) fn into_stream(self) -> WebSocketStream<T> {
-        let Self { transport, role, config, .. } = self;
-        let stream = WebSocketStream::from_opening(transport, role, config, &self.unread);
-        #[cfg(feature = "deflate")]
-        if let Some(agreed) = self.agreed {
-            return stream.with_deflate(agreed);
-        }
-        stream
+        let connection = self.negotiated.apply_to(Connection::from_shared(self.role, self.config));
+        WebSocketStream::from_opening(self.transport, connection, &self.unread)
     }
 }
 

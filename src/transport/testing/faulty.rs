@@ -2,7 +2,8 @@
 //!
 //! ```
 //! use std::io::ErrorKind;
-//! use websocket_stream::transport::{NonBlockingTransport, faulty::{Faulty, Weather}, memory};
+//! use websocket_stream::transport::NonBlockingTransport;
+//! use websocket_stream::transport::testing::{faulty::{Faulty, Weather}, memory};
 //!
 //! let (a, mut b) = memory::pair(1 << 10);
 //! let mut a = Faulty::new(a, 42).weather(Weather { short: 256, ..Weather::CALM });
@@ -60,7 +61,7 @@ pub struct Faulty<T> {
     inner: Option<T>,
     random: StdRng,
     weather: Weather,
-    /// The planned disaster, and the number of calls before it.
+    /// The head disaster, and the number of calls before it.
     coming: Option<(u32, Disaster)>,
     happened: Option<Disaster>,
     /// The end of the stream was received, and is permanent.
@@ -228,10 +229,8 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Faulty<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::{
-        laws::{self, Law},
-        memory,
-    };
+    use crate::transport::testing::laws::{self, Law};
+    use crate::transport::testing::memory;
 
     fn kind(outcome: io::Result<usize>) -> Result<usize, ErrorKind> {
         outcome.map_err(|error| error.kind())

@@ -1,11 +1,11 @@
-//! A bounded in-memory connection for tests, with planned faults and call counts.
+//! A bounded in-memory connection for tests, with head faults and call counts.
 //!
 //! An idle pair is one allocation of about 200 bytes. Buffers use memory only while bytes are in transit, and
 //! limits and plans only once they are set.
 //!
 //! ```
 //! use std::io::ErrorKind;
-//! use websocket_stream::transport::{NonBlockingTransport, memory};
+//! use websocket_stream::transport::{NonBlockingTransport, testing::memory};
 //!
 //! let (mut client, mut server) = memory::pair(4);
 //! server.plan_recv([Ok(1), Err(ErrorKind::WouldBlock)]); // then without limits
@@ -127,7 +127,7 @@ impl MemoryStream {
         self.tune(|tuning| tuning.send.limit = limit);
     }
 
-    /// Plans the next calls of `recv`, one step each, after those already planned.
+    /// Plans the next calls of `recv`, one step each, after those already head.
     ///
     /// `Ok(n)` returns at most `n` bytes in place of the limit; 0 means `WouldBlock`. `Err(kind)` fails with
     /// this kind. Calls with an empty buffer and calls after the end of the stream use no step.

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use std::io::ErrorKind;
-//! use websocket_stream::transport::{NonBlockingTransport, scripted::{Scripted, Step}};
+//! use websocket_stream::transport::{NonBlockingTransport, testing::scripted::{Scripted, Step}};
 //!
 //! let mut transport = Scripted::new([
 //!     Step::Give(b"ping".to_vec()),

@@ -19,11 +19,11 @@ pub fn serve(listener: &TcpListener) -> io::Result<()> {
             let seen = epoll.seen(index);
             match connections.get_mut(seen.key) {
                 Some(Connection::Open(stream)) => {
-                    let interest = stream.drive(&mut scratch.at(0), ready(seen), |event, out| match event {
+                    let wants = stream.drive(&mut scratch.at(0), ready(seen), |event, out| match event {
                         Event::Message(message) => out.send(message),
                         _ => Ok(()),
                     });
-                    if interest.map_or(true, |interest| interest.over) {
+                    if wants.map_or(true, |wants| wants.closed) {
                         connections[seen.key] = Connection::Gone;
                     }
                 }

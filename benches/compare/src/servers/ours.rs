@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Delivery, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, SendError,
+    Config, Delivery, Event, IfFull, Wants, Message, PreparedMessage, Progress, Ready, Scratch, SendError,
     ServerOpening, WebSocketStream,
 };
 
@@ -94,14 +94,14 @@ struct Server {
 /// Returns `None` for the default.
 #[cfg(feature = "deflate")]
 fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
-    use websocket_stream::deflate::{Deflate, Takeover};
+    use websocket_stream::deflate::{Deflate, WindowBits};
     let takeover = match compression {
         Compression::Off => return Ok(None),
-        Compression::Alone => Takeover::No,
-        Compression::Takeover => Takeover::FULL,
+        Compression::Alone => None,
+        Compression::Takeover => Some(WindowBits::MAX),
     };
-    let deflate = Deflate { send: takeover, receive: takeover, ..Deflate::default() };
-    Ok(Some(Arc::new(Config { deflate: Some(deflate), ..Config::default() })))
+    let deflate = Deflate::default().send_window(takeover).receive_window(takeover);
+    Ok(Some(Arc::new(Config::default().deflate(deflate))))
 }
 
 /// Without the feature, there is nothing to configure.
@@ -129,15 +129,15 @@ impl Server {
     #[inline]
     fn advance(&mut self, epoll: &Epoll, seen: Seen, now: u64) {
         let Some(entry) = self.connections.get_mut(seen.key) else { return };
-        let interest = match &mut entry.connection {
+        let wants = match &mut entry.connection {
             Connection::Open(stream) => {
                 drive(stream, &mut self.scratch, now, ready(seen), self.mode, &mut self.said)
             }
             connection => open(connection, &mut self.scratch, now),
         };
-        match interest {
-            Some(interest) if entry.watch(epoll, seen.key, interest.writable).is_ok() => {
-                if interest.again {
+        match wants {
+            Some(wants) if entry.watch(epoll, seen.key, wants.write).is_ok() => {
+                if wants.again {
                     self.again.push_back(seen.key);
                 }
             }
@@ -149,7 +149,7 @@ impl Server {
     }
 
     fn broadcast(&mut self, epoll: &Epoll, now: u64) {
-        let message = Prepared::new(Message::Binary(&self.said));
+        let message = PreparedMessage::new(Message::Binary(&self.said));
         for (key, entry) in &mut self.connections {
             if let Connection::Open(stream) = &mut entry.connection {
                 // A failed connection reports its end when it is driven.
@@ -175,9 +175,9 @@ fn drive(
     ready: Ready,
     mode: Mode,
     said: &mut Vec<u8>,
-) -> Option<Interest> {
+) -> Option<Wants> {
     let mut turn = scratch.at(now);
-    let interest = match mode {
+    let wants = match mode {
         Mode::Echo => stream.drive(&mut turn, ready, |event, out| match event {
             Event::Message(message) => out.send(message),
             _ => Ok(()),
@@ -189,27 +189,27 @@ fn drive(
             Ok::<_, SendError>(())
         }),
     };
-    match interest {
-        Ok(interest) if !interest.over => Some(interest),
+    match wants {
+        Ok(wants) if !wants.closed => Some(wants),
         _ => None,
     }
 }
 
 #[cold]
-pub(super) fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64) -> Option<Interest> {
+pub(super) fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64) -> Option<Wants> {
     let Connection::Opening(opening) = connection else { return None };
     match opening.advance(&mut scratch.at(now)).ok()? {
         Progress::Decide(_) => opening.answer(&Response::accept()).ok()?,
-        Progress::Pending(interest) => return Some(interest),
+        Progress::Pending(wants) => return Some(wants),
         Progress::Open => {}
     }
-    if let Progress::Pending(interest) = opening.advance(&mut scratch.at(now)).ok()? {
-        return Some(interest);
+    if let Progress::Pending(wants) = opening.advance(&mut scratch.at(now)).ok()? {
+        return Some(wants);
     }
     let Connection::Opening(opening) = std::mem::replace(connection, Connection::Gone) else { return None };
     let stream = opening.into_stream().ok()?;
     // Bytes after the head are read in the next turn.
-    let interest = stream.interest();
+    let wants = stream.wants();
     *connection = Connection::Open(stream);
-    Some(interest)
+    Some(wants)
 }

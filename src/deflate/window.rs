@@ -8,12 +8,12 @@ use alloc::collections::VecDeque;
 ///
 /// It holds at most one window, and no more bytes than were sent or received.
 #[derive(Debug)]
-pub struct History {
+pub struct Window {
     bytes: VecDeque<u8>,
     bits: WindowBits,
 }
 
-impl History {
+impl Window {
     /// Creates an empty history, which uses no heap memory.
     pub const fn new(bits: WindowBits) -> Self {
         Self { bytes: VecDeque::new(), bits }
@@ -56,7 +56,7 @@ impl History {
     }
 
     /// Returns the heap bytes in use.
-    pub fn held(&self) -> usize {
+    pub fn heap_bytes(&self) -> usize {
         self.bytes.capacity()
     }
 }

@@ -1,38 +1,39 @@
 //! Time as an argument: every deadline, its default and its off switch, with a clock set by the tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::protocol::{Connection, Input, Output, Role};
-use websocket_stream::transport::memory::{self, MemoryStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, ClientOpening, CloseCode, Config, Deadline, Deadlines, End, Endpoint, Event, Fault, Interest,
-    Limits, NonBlockingTransport, OpCode, OpeningError, PauseReading, Progress, Ready, Scratch,
-    ServerOpening, Status, WebSocketStream,
+    Cause, ClientOpening, CloseCode, Closed, Config, Event, Fault, Initiator, Limits, NonBlockingTransport,
+    OpCode, OpeningError, PauseReading, Progress, Ready, Scratch, ServerOpening, State, Timeout, Timeouts,
+    Wants, WebSocketStream,
 };
 
-const OFF: Deadlines = Deadlines { handshake: None, ping: None, silence: None, close: None, unsent: None };
+const OFF: Timeouts = Timeouts::OFF;
 
 /// A stream, its peer's transport, and the end that it reported.
 struct Side {
     stream: WebSocketStream<MemoryStream>,
     peer: MemoryStream,
     scratch: Scratch,
-    end: Option<End>,
+    end: Option<Closed>,
 }
 
-fn side(role: Role, deadlines: Deadlines, capacity: usize) -> Side {
+fn side(role: Role, timeouts: Timeouts, capacity: usize) -> Side {
     let (a, peer) = memory::pair(capacity);
-    let config = Arc::new(Config { deadlines, ..Config::default() });
+    let config = Arc::new(Config::default().timeouts(timeouts));
     let stream = WebSocketStream::with_config(a, role, config).unwrap();
     let scratch = Scratch::with_keys(Box::new(|| [0; 4]));
     Side { stream, peer, scratch, end: None }
 }
 
 impl Side {
-    fn drive(&mut self, now: u64, ready: Ready) -> Interest {
+    fn drive(&mut self, now: u64, ready: Ready) -> Wants {
         let end = &mut self.end;
         let told = |event: Event<'_>, _: &mut websocket_stream::Outgoing<'_>| {
-            if let Event::End(told) = event {
+            if let Event::Closed(told) = event {
                 assert_eq!(end.replace(told), None, "an end is reported once");
             }
             Ok(())
@@ -75,8 +76,8 @@ const ROLES: [Role; 2] = [Role::Server, Role::Client];
 #[test]
 fn a_silent_peer_is_pinged_once_and_then_disconnected() {
     for role in ROLES {
-        let deadlines = Deadlines { ping: Some(30_000), silence: Some(45_000), ..OFF };
-        let mut side = side(role, deadlines, 4096);
+        let timeouts = OFF.ping_interval(Duration::from_millis(30_000)).idle(Duration::from_millis(45_000));
+        let mut side = side(role, timeouts, 4096);
         // Silence counts from the first call, whatever the clock's value.
         let start = 7_000_000;
         assert_eq!(side.stream.next_deadline(start), Some(start));
@@ -87,11 +88,11 @@ fn a_silent_peer_is_pinged_once_and_then_disconnected() {
         let _ = side.drive(start + 30_000, Ready::NONE);
         assert_eq!(side.sent(), ping(role));
         assert_eq!(side.stream.next_deadline(start + 30_000), Some(start + 45_000));
-        assert!(!side.drive(start + 44_999, Ready::NONE).over);
+        assert!(!side.drive(start + 44_999, Ready::NONE).closed);
         assert_eq!(side.sent(), b"", "one ping for one silence");
-        assert!(side.drive(start + 45_000, Ready::NONE).over);
-        let cause = Cause::Deadline(Deadline::Silence);
-        assert_eq!(side.end, Some(End { code: CloseCode::ABNORMAL, by: Endpoint::Local, cause }));
+        assert!(side.drive(start + 45_000, Ready::NONE).closed);
+        let cause = Cause::Timeout(Timeout::Idle);
+        assert_eq!(side.end, Some(Closed { code: CloseCode::ABNORMAL, by: Initiator::Local, cause }));
         assert_eq!(side.stream.next_deadline(start + 45_000), None);
     }
 }
@@ -100,17 +101,19 @@ fn a_silent_peer_is_pinged_once_and_then_disconnected() {
 fn a_late_loop_still_pings_a_peer_before_disconnecting_it() {
     for role in ROLES {
         // Like after a suspension of the whole machine.
-        let mut late = side(role, Deadlines { ping: Some(120), silence: Some(180), ..OFF }, 4096);
-        let _ = late.drive(1_000, Ready::ALL);
-        assert!(!late.drive(301_000, Ready::NONE).over);
+        let mut late =
+            side(role, OFF.ping_interval(Duration::from_millis(120)).idle(Duration::from_millis(180)), 4096);
+        let _ = late.drive(1_000, Ready::UNKNOWN);
+        assert!(!late.drive(301_000, Ready::NONE).closed);
         assert_eq!(late.sent(), ping(role));
         assert_eq!(late.stream.next_deadline(301_000), Some(301_060));
-        assert!(!late.drive(301_059, Ready::NONE).over);
-        assert!(late.drive(301_060, Ready::NONE).over);
+        assert!(!late.drive(301_059, Ready::NONE).closed);
+        assert!(late.drive(301_060, Ready::NONE).closed);
         // If the ping would be due at the same time or later, the connection does not wait for it.
-        let mut other = side(role, Deadlines { ping: Some(180), silence: Some(180), ..OFF }, 4096);
-        let _ = other.drive(1_000, Ready::ALL);
-        assert!(other.drive(301_000, Ready::NONE).over);
+        let mut other =
+            side(role, OFF.ping_interval(Duration::from_millis(180)).idle(Duration::from_millis(180)), 4096);
+        let _ = other.drive(1_000, Ready::UNKNOWN);
+        assert!(other.drive(301_000, Ready::NONE).closed);
         assert_eq!(other.sent(), b"");
     }
 }
@@ -118,14 +121,14 @@ fn a_late_loop_still_pings_a_peer_before_disconnecting_it() {
 #[test]
 fn a_timer_renewed_only_when_it_expires_is_never_late_for_ping_or_silence() {
     for role in ROLES {
-        let deadlines = Deadlines { ping: Some(20_000), silence: Some(60_000), ..OFF };
-        let mut side = side(role, deadlines, 4096);
-        let _ = side.drive(1_000, Ready::ALL);
+        let timeouts = OFF.ping_interval(Duration::from_millis(20_000)).idle(Duration::from_millis(60_000));
+        let mut side = side(role, timeouts, 4096);
+        let _ = side.drive(1_000, Ready::UNKNOWN);
         let (mut pings, mut heard) = (Vec::new(), 0);
         let mut timer = side.stream.next_deadline(1_000);
         while let Some(now) = timer {
             assert!(now <= 1_000_000);
-            let over = side.drive(now, Ready::NONE).over;
+            let over = side.drive(now, Ready::NONE).closed;
             timer = side.stream.next_deadline(now).filter(|_| !over);
             assert!(timer.is_none_or(|at| at > now), "the timer would expire again at once");
             if side.sent() == ping(role) {
@@ -141,7 +144,7 @@ fn a_timer_renewed_only_when_it_expires_is_never_late_for_ping_or_silence() {
             }
         }
         assert_eq!(pings, [21_000, 41_050, 61_100, 81_150]);
-        assert_eq!(side.end.unwrap().cause, Cause::Deadline(Deadline::Silence));
+        assert_eq!(side.end.unwrap().cause, Cause::Timeout(Timeout::Idle));
     }
 }
 
@@ -149,26 +152,25 @@ fn a_timer_renewed_only_when_it_expires_is_never_late_for_ping_or_silence() {
 fn any_received_byte_counts_as_activity() {
     for role in ROLES {
         for bytes in &from_peer(role)[..2] {
-            let deadlines = Deadlines { ping: Some(100), silence: Some(150), ..OFF };
-            let mut side = side(role, deadlines, 4096);
-            let _ = side.drive(1000, Ready::ALL);
+            let timeouts = OFF.ping_interval(Duration::from_millis(100)).idle(Duration::from_millis(150));
+            let mut side = side(role, timeouts, 4096);
+            let _ = side.drive(1000, Ready::UNKNOWN);
             let _ = side.drive(1100, Ready::NONE);
             assert_eq!(side.sent(), ping(role));
             side.peer.send(bytes).unwrap();
-            assert!(!side.drive(1149, Ready::READABLE).over);
+            assert!(!side.drive(1149, Ready::READABLE).closed);
             assert_eq!(side.stream.next_deadline(1149), Some(1249));
             let _ = side.drive(1249, Ready::NONE);
             assert_eq!(side.sent(), ping(role), "a new silence has its own ping");
-            assert!(side.drive(1299, Ready::NONE).over);
+            assert!(side.drive(1299, Ready::NONE).closed);
         }
     }
 }
 
 #[test]
 fn without_a_socket_received_bytes_count_as_activity_and_an_empty_call_does_not() {
-    let deadlines = Deadlines { silence: Some(5_000), ..OFF };
-    let mut server =
-        Connection::with_config(Role::Server, Arc::new(Config { deadlines, ..Config::default() }));
+    let timeouts = OFF.idle(Duration::from_millis(5_000));
+    let mut server = Connection::with_config(Role::Server, Arc::new(Config::default().timeouts(timeouts)));
     let (mut input, mut output) = (Input::default(), Output::with_keys(Box::new(|| [0; 4])));
     output.set_now(1_000);
     assert_eq!(server.on_deadline(&mut output), None);
@@ -182,19 +184,23 @@ fn without_a_socket_received_bytes_count_as_activity_and_an_empty_call_does_not(
     output.set_now(7_999);
     assert_eq!(server.on_deadline(&mut output), None);
     output.set_now(8_000);
-    let cause = Cause::Deadline(Deadline::Silence);
-    let end = End { code: CloseCode::ABNORMAL, by: Endpoint::Local, cause };
-    assert_eq!(server.on_deadline(&mut output), Some(Event::End(end)));
+    let cause = Cause::Timeout(Timeout::Idle);
+    let end = Closed { code: CloseCode::ABNORMAL, by: Initiator::Local, cause };
+    assert_eq!(server.on_deadline(&mut output), Some(Event::Closed(end)));
 }
 
 #[test]
 fn bytes_that_arrived_before_a_late_call_count_as_activity() {
     for role in ROLES {
-        let mut side = side(role, Deadlines { ping: Some(1_000), silence: Some(3_000), ..OFF }, 4096);
-        let _ = side.drive(1_000, Ready::ALL);
+        let mut side = side(
+            role,
+            OFF.ping_interval(Duration::from_millis(1_000)).idle(Duration::from_millis(3_000)),
+            4096,
+        );
+        let _ = side.drive(1_000, Ready::UNKNOWN);
         side.peer.send(from_peer(role)[0]).unwrap();
         // A call for the deadline only, by a loop that has not polled yet.
-        assert!(!side.drive(60_000, Ready::NONE).over);
+        assert!(!side.drive(60_000, Ready::NONE).closed);
         assert_eq!(side.stream.next_deadline(60_000), Some(61_000));
     }
 }
@@ -203,41 +209,41 @@ fn bytes_that_arrived_before_a_late_call_count_as_activity() {
 fn a_deadline_that_is_off_never_passes_and_needs_no_call() {
     for role in ROLES {
         let mut side = side(role, OFF, 8);
-        let _ = side.drive(0, Ready::ALL);
+        let _ = side.drive(0, Ready::UNKNOWN);
         side.stream.send(&mut side.scratch.at(0), &[7; 100][..]).unwrap();
         assert!(side.stream.unsent() > 0);
         for now in [1, 1 << 20, (1 << 31) - 1] {
             assert_eq!(side.stream.next_deadline(now), None);
-            assert!(!side.drive(now, Ready::NONE).over);
+            assert!(!side.drive(now, Ready::NONE).closed);
         }
         side.stream.close(&mut side.scratch.at(0), CloseCode::NORMAL, "").unwrap();
         assert_eq!(side.stream.next_deadline(1 << 30), None);
-        assert!(!side.drive(1 << 30, Ready::NONE).over);
+        assert!(!side.drive(1 << 30, Ready::NONE).closed);
         assert_eq!(side.end, None);
     }
 }
 
 #[test]
 fn the_defaults_are_as_documented() {
-    let Deadlines { handshake, ping, silence, close, unsent } = Deadlines::default();
-    assert_eq!((handshake, close), (Some(10_000), Some(5_000)));
-    assert_eq!((ping, silence, unsent), (None, None, None));
+    let Timeouts { opening, ping_interval, idle, close, write, .. } = Timeouts::default();
+    assert_eq!((opening, close), (Some(Duration::from_secs(10)), Some(Duration::from_secs(5))));
+    assert_eq!((ping_interval, idle, write), (None, None, None));
 }
 
 #[test]
 fn a_peer_that_does_not_answer_a_close_frame_is_dropped_after_the_close_deadline() {
     for role in ROLES {
-        let mut side = side(role, Deadlines { close: Some(5_000), ..OFF }, 4096);
-        let _ = side.drive(100, Ready::ALL);
+        let mut side = side(role, OFF.close(Duration::from_millis(5_000)), 4096);
+        let _ = side.drive(100, Ready::UNKNOWN);
         side.stream.close(&mut side.scratch.at(1_000), CloseCode::NORMAL, "").unwrap();
         // Bytes received meanwhile are read, but do not extend the deadline.
         side.peer.send(from_peer(role)[0]).unwrap();
-        assert!(!side.drive(4_000, Ready::READABLE).over);
+        assert!(!side.drive(4_000, Ready::READABLE).closed);
         assert_eq!(side.stream.next_deadline(4_000), Some(6_000));
-        assert!(!side.drive(5_999, Ready::NONE).over);
-        assert!(side.drive(6_000, Ready::NONE).over);
-        let cause = Cause::Deadline(Deadline::Close);
-        assert_eq!(side.end, Some(End { code: CloseCode::ABNORMAL, by: Endpoint::Local, cause }));
+        assert!(!side.drive(5_999, Ready::NONE).closed);
+        assert!(side.drive(6_000, Ready::NONE).closed);
+        let cause = Cause::Timeout(Timeout::Close);
+        assert_eq!(side.end, Some(Closed { code: CloseCode::ABNORMAL, by: Initiator::Local, cause }));
     }
 }
 
@@ -246,20 +252,20 @@ fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
     for role in ROLES {
         // 0: it sends a Close frame; 1: it breaks the protocol; 2: it only ends its stream.
         for way in 0..3 {
-            let mut side = side(role, Deadlines { close: Some(5_000), ..OFF }, 8);
+            let mut side = side(role, OFF.close(Duration::from_millis(5_000)), 8);
             side.stream.send(&mut side.scratch.at(0), &[7; 100][..]).unwrap();
             match way {
                 0 => drop(side.peer.send(from_peer(role)[2]).unwrap()),
                 1 => drop(side.peer.send(b"\xff").unwrap()),
                 _ => side.peer.shutdown_write().unwrap(),
             }
-            let interest = side.drive(1_000, Ready { closed: way == 2, ..Ready::READABLE });
-            assert!(interest.writable && !interest.over);
+            let wants = side.drive(1_000, Ready { closed: way == 2, ..Ready::READABLE });
+            assert!(wants.write && !wants.closed);
             assert_eq!(side.stream.next_deadline(2_000), Some(6_000));
-            assert!(side.drive(5_999, Ready::NONE).writable);
-            let interest = side.drive(6_000, Ready::NONE);
-            assert!(interest.over && !interest.writable, "{role:?} {way}");
-            assert_eq!((side.stream.unsent(), side.stream.held()), (0, 0));
+            assert!(side.drive(5_999, Ready::NONE).write);
+            let wants = side.drive(6_000, Ready::NONE);
+            assert!(wants.closed && !wants.write, "{role:?} {way}");
+            assert_eq!((side.stream.unsent(), side.stream.heap_bytes()), (0, 0));
             assert_eq!(side.stream.next_deadline(6_000), None);
             // The peer received part of a frame. No clean end of stream may follow it.
             assert_eq!(side.sent().len(), 8);
@@ -277,7 +283,7 @@ fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
 #[test]
 fn the_end_of_the_stream_starts_the_close_deadline_unless_a_close_frame_did() {
     for (role, closes) in ROLES.into_iter().flat_map(|role| [(role, false), (role, true)]) {
-        let mut side = side(role, Deadlines { close: Some(5_000), ..OFF }, 8);
+        let mut side = side(role, OFF.close(Duration::from_millis(5_000)), 8);
         side.peer.send(from_peer(role)[0]).unwrap();
         let _ = side.drive(1_000, Ready::READABLE);
         side.stream.send(&mut side.scratch.at(2_000), &[7; 100][..]).unwrap();
@@ -285,13 +291,13 @@ fn the_end_of_the_stream_starts_the_close_deadline_unless_a_close_frame_did() {
             side.stream.close(&mut side.scratch.at(2_000), CloseCode::NORMAL, "").unwrap();
         }
         side.peer.shutdown_write().unwrap();
-        let interest = side.drive(4_000, Ready { closed: true, ..Ready::READABLE });
+        let wants = side.drive(4_000, Ready { closed: true, ..Ready::READABLE });
         assert_eq!(side.end.unwrap().cause, Cause::EndOfStream);
-        assert!(interest.writable && !interest.over);
+        assert!(wants.write && !wants.closed);
         let last = if closes { 7_000 } else { 9_000 };
         assert_eq!(side.stream.next_deadline(4_000), Some(last), "{role:?} {closes}");
-        assert!(!side.drive(last - 1, Ready::NONE).over);
-        assert!(side.drive(last, Ready::NONE).over);
+        assert!(!side.drive(last - 1, Ready::NONE).closed);
+        assert!(side.drive(last, Ready::NONE).closed);
     }
 }
 
@@ -329,31 +335,29 @@ impl NonBlockingTransport for Holding {
 fn a_peer_that_ends_and_takes_no_buffered_bytes_does_not_keep_the_connection() {
     for role in ROLES {
         let (a, mut peer) = memory::pair(4096);
-        let config = Config {
-            deadlines: Deadlines { close: Some(5_000), unsent: Some(1), ..OFF },
-            ..Config::default()
-        };
+        let config = Config::default()
+            .timeouts(OFF.close(Duration::from_millis(5_000)).write(Duration::from_millis(1)));
         let mut stream = WebSocketStream::with_config(Holding(a, 0), role, Arc::new(config)).unwrap();
         let (mut scratch, mut ends) = (Scratch::new(), 0);
         let mut drive = |stream: &mut WebSocketStream<_>, now, ready| {
             let counts = |event: Event<'_>, _: &mut websocket_stream::Outgoing<'_>| {
-                ends += usize::from(matches!(event, Event::End(_)));
+                ends += usize::from(matches!(event, Event::Closed(_)));
                 Ok(())
             };
-            let interest = stream.drive(&mut scratch.at(now), ready, counts).unwrap();
-            assert_eq!(interest, stream.interest());
-            (interest, ends)
+            let wants = stream.drive(&mut scratch.at(now), ready, counts).unwrap();
+            assert_eq!(wants, stream.wants());
+            (wants, ends)
         };
         stream.send(&mut Scratch::new().at(0), "hello").unwrap();
-        assert!(drive(&mut stream, 500, Ready::ALL).0.writable);
+        assert!(drive(&mut stream, 500, Ready::UNKNOWN).0.write);
         assert_eq!(stream.next_deadline(500), None, "bytes taken by the transport are not unsent");
         peer.shutdown_write().unwrap();
-        let (interest, ends) = drive(&mut stream, 1_000, Ready::ALL);
-        assert!(interest.writable && !interest.over && ends == 1);
+        let (wants, ends) = drive(&mut stream, 1_000, Ready::UNKNOWN);
+        assert!(wants.write && !wants.closed && ends == 1);
         assert_eq!(stream.next_deadline(2_000), Some(6_000));
-        assert!(!drive(&mut stream, 5_999, Ready::NONE).0.over);
-        let (interest, ends) = drive(&mut stream, 6_000, Ready::NONE);
-        assert!(interest.over && !interest.writable && ends == 1);
+        assert!(!drive(&mut stream, 5_999, Ready::NONE).0.closed);
+        let (wants, ends) = drive(&mut stream, 6_000, Ready::NONE);
+        assert!(wants.closed && !wants.write && ends == 1);
         assert_eq!(stream.next_deadline(6_000), None);
     }
 }
@@ -361,9 +365,9 @@ fn a_peer_that_ends_and_takes_no_buffered_bytes_does_not_keep_the_connection() {
 #[test]
 fn a_peer_that_takes_nothing_is_closed_with_1008_after_the_accepted_messages() {
     for role in ROLES {
-        let deadlines = Deadlines { unsent: Some(60_000), close: Some(5_000), ..OFF };
-        let mut side = side(role, deadlines, 64);
-        let _ = side.drive(1_000, Ready::ALL);
+        let timeouts = OFF.write(Duration::from_millis(60_000)).close(Duration::from_millis(5_000));
+        let mut side = side(role, timeouts, 64);
+        let _ = side.drive(1_000, Ready::UNKNOWN);
         assert_eq!(side.stream.next_deadline(1_000), None, "nothing is unsent");
         side.stream.send(&mut side.scratch.at(2_000), &[7; 100][..]).unwrap();
         assert_eq!(side.stream.next_deadline(3_000), Some(62_000));
@@ -373,11 +377,11 @@ fn a_peer_that_takes_nothing_is_closed_with_1008_after_the_accepted_messages() {
         let _ = side.drive(50_000, Ready::WRITABLE);
         assert_eq!(side.stream.next_deadline(50_000), Some(110_000));
         let _ = side.drive(109_999, Ready::WRITABLE);
-        assert_eq!(side.stream.status(), Status::Open);
+        assert_eq!(side.stream.state(), State::Open);
         let _ = side.drive(110_000, Ready::WRITABLE);
-        let Status::Finishing(end) = side.stream.status() else { panic!("{:?}", side.stream.status()) };
-        let cause = Cause::Deadline(Deadline::Unsent);
-        assert_eq!(end, End { code: CloseCode::POLICY_VIOLATION, by: Endpoint::Local, cause });
+        let State::Draining(end) = side.stream.state() else { panic!("{:?}", side.stream.state()) };
+        let cause = Cause::Timeout(Timeout::Write);
+        assert_eq!(end, Closed { code: CloseCode::POLICY_VIOLATION, by: Initiator::Local, cause });
         assert_eq!(side.stream.next_deadline(110_000), Some(115_000));
         // A peer that reads in the end receives all messages, and the reason for the close.
         let mut heard = taken;
@@ -389,7 +393,7 @@ fn a_peer_that_takes_nothing_is_closed_with_1008_after_the_accepted_messages() {
         assert_eq!(heard[heard.len() - closing.len()..], closing);
         assert_eq!(heard.len(), 100 + if role == Role::Server { 2 } else { 6 } + closing.len());
         // A peer that never reads is dropped.
-        assert!(side.drive(115_000, Ready::NONE).over);
+        assert!(side.drive(115_000, Ready::NONE).closed);
         assert_eq!(side.end, Some(end));
     }
 }
@@ -411,7 +415,7 @@ fn an_opening_handshake_has_a_fixed_deadline_however_slowly_its_bytes_arrive() {
     }
     assert!(matches!(server.advance(&mut scratch.at(10_999)), Ok(Progress::Pending(_))));
     let late = server.advance(&mut scratch.at(11_000));
-    assert!(matches!(late, Err(OpeningError::Deadline)));
+    assert!(matches!(late, Err(OpeningError::Timeout)));
 
     // A client stops waiting for the answer.
     let (a, _peer) = memory::pair(4096);
@@ -419,11 +423,11 @@ fn an_opening_handshake_has_a_fixed_deadline_however_slowly_its_bytes_arrive() {
     assert!(matches!(client.advance(&mut scratch.at(1_000)), Ok(Progress::Pending(_))));
     assert_eq!(client.next_deadline(2_000), Some(11_000));
     let late = client.advance(&mut scratch.at(11_000));
-    assert!(matches!(late, Err(OpeningError::Deadline)));
+    assert!(matches!(late, Err(OpeningError::Timeout)));
 
     // With the deadline off.
     let (a, _peer) = memory::pair(4096);
-    let config = Arc::new(Config { deadlines: OFF, ..Config::default() });
+    let config = Arc::new(Config::default().timeouts(OFF));
     let mut server = ServerOpening::with_config(a, config).unwrap();
     assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     assert_eq!(server.next_deadline(1 << 40), None);
@@ -450,10 +454,10 @@ fn a_completed_opening_never_times_out() {
 
 #[test]
 fn a_stream_does_not_inherit_the_time_spent_in_its_opening() {
-    let deadlines = Deadlines { silence: Some(100), ..Deadlines::default() };
+    let timeouts = Timeouts::default().idle(Duration::from_millis(100));
     let (a, b) = memory::pair(4096);
     let mut scratch = Scratch::new();
-    let config = Arc::new(Config { deadlines, ..Config::default() });
+    let config = Arc::new(Config::default().timeouts(timeouts));
     let mut server = ServerOpening::with_config(a, config).unwrap();
     let mut client = ClientOpening::new(b, ClientRequest::new("a", "/")).unwrap();
     assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
@@ -462,9 +466,9 @@ fn a_stream_does_not_inherit_the_time_spent_in_its_opening() {
     assert!(matches!(server.advance(&mut scratch.at(9_000)), Ok(Progress::Open)));
     let mut stream = server.into_stream().unwrap();
     assert_eq!(stream.next_deadline(9_000), Some(9_000));
-    assert!(!stream.drive(&mut scratch.at(9_000), Ready::ALL, |_, _| Ok(())).unwrap().over);
-    assert!(!stream.drive(&mut scratch.at(9_099), Ready::ALL, |_, _| Ok(())).unwrap().over);
-    assert!(stream.drive(&mut scratch.at(9_100), Ready::ALL, |_, _| Ok(())).unwrap().over);
+    assert!(!stream.drive(&mut scratch.at(9_000), Ready::UNKNOWN, |_, _| Ok(())).unwrap().closed);
+    assert!(!stream.drive(&mut scratch.at(9_099), Ready::UNKNOWN, |_, _| Ok(())).unwrap().closed);
+    assert!(stream.drive(&mut scratch.at(9_100), Ready::UNKNOWN, |_, _| Ok(())).unwrap().closed);
 }
 
 #[test]
@@ -472,73 +476,76 @@ fn deadlines_pass_on_time_when_the_stamp_wraps_around() {
     // A stamp has 32 bits of the milliseconds: 49 days.
     let wrap = 1u64 << 32;
     for start in [wrap - 1, wrap - 50, wrap + 1, 3 * wrap - 20] {
-        let deadlines = Deadlines { ping: Some(60), silence: Some(100), ..OFF };
-        let mut side = side(Role::Server, deadlines, 4096);
-        let _ = side.drive(start, Ready::ALL);
+        let timeouts = OFF.ping_interval(Duration::from_millis(60)).idle(Duration::from_millis(100));
+        let mut side = side(Role::Server, timeouts, 4096);
+        let _ = side.drive(start, Ready::UNKNOWN);
         assert_eq!(side.stream.next_deadline(start + 10), Some(start + 60));
         let _ = side.drive(start + 59, Ready::NONE);
         assert_eq!(side.sent(), b"");
         let _ = side.drive(start + 60, Ready::NONE);
         assert_eq!(side.sent(), ping(Role::Server));
-        assert!(!side.drive(start + 99, Ready::NONE).over);
-        assert!(side.drive(start + 100, Ready::NONE).over);
+        assert!(!side.drive(start + 99, Ready::NONE).closed);
+        assert!(side.drive(start + 100, Ready::NONE).closed);
     }
 }
 
 #[test]
 fn a_clock_that_steps_back_ends_no_connection() {
-    let mut side = side(Role::Server, Deadlines { silence: Some(100), ..OFF }, 4096);
-    let _ = side.drive(5_000, Ready::ALL);
-    assert!(!side.drive(4_000, Ready::NONE).over);
+    let mut side = side(Role::Server, OFF.idle(Duration::from_millis(100)), 4096);
+    let _ = side.drive(5_000, Ready::UNKNOWN);
+    assert!(!side.drive(4_000, Ready::NONE).closed);
     assert_eq!(side.stream.next_deadline(4_000), Some(4_100));
-    assert!(side.drive(5_100, Ready::NONE).over);
+    assert!(side.drive(5_100, Ready::NONE).closed);
     // The longest deadline that can be distinguished from a step back: 24 days.
     let longest = u32::MAX / 2;
-    let mut side = self::side(Role::Server, Deadlines { silence: Some(longest), ..OFF }, 4096);
-    let _ = side.drive(5_000, Ready::ALL);
-    assert!(!side.drive(4_999 + u64::from(longest), Ready::NONE).over);
-    assert!(side.drive(5_000 + u64::from(longest), Ready::NONE).over);
+    let mut side = self::side(Role::Server, OFF.idle(Duration::from_millis(longest.into())), 4096);
+    let _ = side.drive(5_000, Ready::UNKNOWN);
+    assert!(!side.drive(4_999 + u64::from(longest), Ready::NONE).closed);
+    assert!(side.drive(5_000 + u64::from(longest), Ready::NONE).closed);
 }
 
 #[test]
 fn activity_in_read_and_write_counts_from_the_next_call_with_a_time() {
-    let deadlines = Deadlines { silence: Some(100), close: Some(50), unsent: Some(30), ..OFF };
+    let timeouts = OFF
+        .idle(Duration::from_millis(100))
+        .close(Duration::from_millis(50))
+        .write(Duration::from_millis(30));
     // These calls precede the first known time.
-    let mut one = side(Role::Server, deadlines.clone(), 16);
+    let mut one = side(Role::Server, timeouts.clone(), 16);
     assert!(one.stream.read().is_err());
     one.stream.write(websocket_stream::OpCode::Binary, &[7; 100]).unwrap();
     assert_eq!(one.stream.next_deadline(70_000), Some(70_000));
-    assert!(!one.drive(70_000, Ready::NONE).over);
+    assert!(!one.drive(70_000, Ready::NONE).closed);
     assert_eq!(one.stream.next_deadline(70_010), Some(70_030));
     // Bytes that they receive count as activity, whenever they arrived.
-    let mut one = side(Role::Server, deadlines.clone(), 4096);
-    let _ = one.drive(1_000, Ready::ALL);
+    let mut one = side(Role::Server, timeouts.clone(), 4096);
+    let _ = one.drive(1_000, Ready::UNKNOWN);
     one.peer.send(from_peer(Role::Server)[0]).unwrap();
     one.stream.read().unwrap();
-    assert!(!one.drive(9_000, Ready::NONE).over);
-    assert!(one.drive(9_100, Ready::NONE).over);
+    assert!(!one.drive(9_000, Ready::NONE).closed);
+    assert!(one.drive(9_100, Ready::NONE).closed);
     // A closing handshake that they begin has its full deadline.
-    let mut one = side(Role::Server, deadlines.clone(), 4096);
-    let _ = one.drive(1_000, Ready::ALL);
+    let mut one = side(Role::Server, timeouts.clone(), 4096);
+    let _ = one.drive(1_000, Ready::UNKNOWN);
     one.stream.write(websocket_stream::OpCode::Close, b"").unwrap();
-    assert!(!one.drive(2_000, Ready::NONE).over);
-    assert!(one.drive(2_050, Ready::NONE).over);
+    assert!(!one.drive(2_000, Ready::NONE).closed);
+    assert!(one.drive(2_050, Ready::NONE).closed);
     // So do the last unsent bytes, after they receive the end of the stream.
-    let mut one = side(Role::Server, deadlines, 4096);
+    let mut one = side(Role::Server, timeouts, 4096);
     one.stream.get_ref().limit_send(0);
     one.stream.write(websocket_stream::OpCode::Text, b"never taken").unwrap();
     one.peer.shutdown_write().unwrap();
     assert!(one.stream.read().is_err());
-    assert!(!one.drive(2_000, Ready::NONE).over);
-    assert!(!one.drive(2_049, Ready::NONE).over);
-    assert!(one.drive(2_050, Ready::NONE).over);
+    assert!(!one.drive(2_000, Ready::NONE).closed);
+    assert!(!one.drive(2_049, Ready::NONE).closed);
+    assert!(one.drive(2_050, Ready::NONE).closed);
 }
 
 /// A server's end that has paused, because its peer's transport takes only 20 bytes.
 fn paused() -> (Side, MemoryStream) {
-    let deadlines = Deadlines { silence: Some(100), ..OFF };
-    let limits = Limits { pause_reading: PauseReading::Above(10), ..Limits::default() };
-    let config = Arc::new(Config { limits, deadlines, ..Config::default() });
+    let timeouts = OFF.idle(Duration::from_millis(100));
+    let limits = Limits::default().pause_reading(PauseReading::Above(10));
+    let config = Arc::new(Config::default().limits(limits).timeouts(timeouts));
     let (a, mut peer) = memory::pair(20);
     let stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
     let (_, unused) = memory::pair(0);
@@ -552,22 +559,22 @@ fn paused() -> (Side, MemoryStream) {
 fn while_reading_is_paused_a_peer_is_silent_only_if_it_takes_nothing() {
     let (mut side, mut peer) = paused();
     for now in [0, 90, 180, 270, 360] {
-        let interest = side.drive(now, Ready::ALL);
-        assert!(interest.writable && !interest.readable && !interest.over);
+        let wants = side.drive(now, Ready::UNKNOWN);
+        assert!(wants.write && !wants.read && !wants.closed);
         assert_eq!(peer.recv(&mut [0]).unwrap(), 1);
     }
     let last = side.stream.next_deadline(360).unwrap();
     assert!((360..=460).contains(&last), "{last}");
-    assert!(!side.drive(459, Ready::NONE).over);
-    assert!(side.drive(460, Ready::NONE).over);
-    assert_eq!(side.end.unwrap().cause, Cause::Deadline(Deadline::Silence));
+    assert!(!side.drive(459, Ready::NONE).closed);
+    assert!(side.drive(460, Ready::NONE).closed);
+    assert_eq!(side.end.unwrap().cause, Cause::Timeout(Timeout::Idle));
 }
 
 #[test]
 fn after_a_pause_the_peers_input_is_read_before_silence_is_judged() {
     let (mut side, mut peer) = paused();
-    assert!(!side.drive(0, Ready::READABLE).over);
-    assert!(!side.drive(99, Ready::READABLE).over);
+    assert!(!side.drive(0, Ready::READABLE).closed);
+    assert!(!side.drive(99, Ready::READABLE).closed);
     for now in [100, 110, 120, 130, 140, 150] {
         let mut buffer = [0; 100];
         while let Ok(1..) = peer.recv(&mut buffer) {}
@@ -577,7 +584,7 @@ fn after_a_pause_the_peers_input_is_read_before_silence_is_judged() {
     assert_eq!(peer.calls().sent, 6);
     let last = side.stream.next_deadline(150).unwrap();
     assert!((200..=250).contains(&last), "{last}");
-    assert!(side.drive(last, Ready::NONE).over);
+    assert!(side.drive(last, Ready::NONE).closed);
 }
 
 /// A loop's step without a time, before it asks for its next deadline.
@@ -585,20 +592,21 @@ type Begin = fn(&mut Side);
 
 #[test]
 fn a_loop_that_asks_each_round_gets_every_deadline_even_if_no_call_had_a_time_before() {
-    let deadlines = Deadlines { silence: Some(30), close: Some(10), unsent: Some(20), ..OFF };
+    let timeouts =
+        OFF.idle(Duration::from_millis(30)).close(Duration::from_millis(10)).write(Duration::from_millis(20));
     let begins: [(Begin, Cause, u64); 4] = [
-        (|_| (), Cause::Deadline(Deadline::Silence), 30),
+        (|_| (), Cause::Timeout(Timeout::Idle), 30),
         (
             |side| {
                 side.peer.send(b"\x89\x80\0\0\0\0").unwrap();
                 side.stream.read().unwrap();
             },
-            Cause::Deadline(Deadline::Silence),
+            Cause::Timeout(Timeout::Idle),
             30,
         ),
         (
             |side| _ = side.stream.write(OpCode::Close, b"\x03\xe8").unwrap(),
-            Cause::Deadline(Deadline::Close),
+            Cause::Timeout(Timeout::Close),
             10,
         ),
         (
@@ -606,12 +614,12 @@ fn a_loop_that_asks_each_round_gets_every_deadline_even_if_no_call_had_a_time_be
                 side.stream.get_ref().limit_send(0);
                 side.stream.write(OpCode::Text, b"never taken").unwrap();
             },
-            Cause::Deadline(Deadline::Unsent),
+            Cause::Timeout(Timeout::Write),
             20 + 10,
         ),
     ];
     for (begin, cause, after) in begins {
-        let mut side = side(Role::Server, deadlines.clone(), 4096);
+        let mut side = side(Role::Server, timeouts.clone(), 4096);
         begin(&mut side);
         let mut ended = None;
         for now in 1_000..1_100 {

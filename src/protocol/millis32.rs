@@ -3,18 +3,18 @@
 
 use core::num::NonZeroU32;
 
-/// A point in time, in milliseconds modulo 2^32 (49 days; deadlines are shorter).
+/// A point in time, in milliseconds modulo 2^32 (49 days; timeouts are shorter).
 ///
 /// A connection keeps one: the last sign of life while it is open, and the start of the close deadline
 /// afterwards. If the time was not known then, the connection keeps the next time that is known.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stamp(NonZeroU32);
+pub(crate) struct Millis32(NonZeroU32);
 
-impl Stamp {
+impl Millis32 {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a stamp is modulo 2^32")]
     pub(crate) fn at(now: u64) -> Self {
-        // 0 becomes 1, so that `Option<Stamp>` has four bytes too.
+        // 0 becomes 1, so that `Option<Millis32>` has four bytes too.
         Self(NonZeroU32::new(now as u32).unwrap_or(NonZeroU32::MIN))
     }
 
