@@ -10,6 +10,7 @@ mod deflate;
 mod differential;
 mod endings;
 mod fairness;
+mod floors;
 mod guarantees;
 mod handshake;
 mod messages;
