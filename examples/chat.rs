@@ -8,6 +8,10 @@
 //! it misses messages and is told how many, and one that takes nothing for long is sent away. Nobody
 //! waits for it.
 
+#[path = "common/interests.rs"]
+mod interests;
+
+use interests::INTERESTS;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
@@ -22,13 +26,6 @@ use websocket_stream::{
 };
 
 const LISTENER: Token = Token(usize::MAX);
-
-/// What a member's socket is announced for, urgent data included if the system has a word for it: a receive
-/// stops short at it.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// After how many milliseconds it is tried again to accept, where the system could not.
 const RETRY: u64 = 1000;
