@@ -229,7 +229,7 @@ impl Tree {
                 for (target, whole) in self.resolve(at, &import.path, false, 8) {
                     if import.name == "*" && whole {
                         for name in self.names(&target).intersection(&module.words) {
-                            for (target, _) in self.resolve(&target, &[name.clone()], true, 8) {
+                            for (target, _) in self.resolve(&target, std::slice::from_ref(name), true, 8) {
                                 add(module, &self.modules[&target].file, import.line, name);
                             }
                         }
