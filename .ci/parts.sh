@@ -1,5 +1,5 @@
 # Sourced by run and full: the parts that they are made of, each a function, and how they are run.
-# shellcheck shell=bash disable=SC2317 # the parts are called by name
+# shellcheck shell=bash disable=SC2030,SC2031,SC2317 # the parts are called by name, in shells of their own
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
@@ -8,8 +8,9 @@ exec </dev/null
 # half of the disk.
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/websocket-stream
-readonly cache
+# shellcheck source-path=SCRIPTDIR source=../tests/support/cargo_tool.sh
+source tests/support/cargo_tool.sh
+
 notes=()
 rows=()
 
@@ -100,6 +101,7 @@ package() {
     step cargo package --allow-dirty --no-verify
     rm -rf "$directory"
     mkdir -p "$directory"
+    # shellcheck disable=SC2012 # the names are cargo's
     tar -xzf "$(ls -t target/package/websocket-stream-*.crate | head -n 1)" -C "$directory" --strip-components=1
     step env CARGO_TARGET_DIR="$PWD/target" \
         cargo test --no-run --all-features --manifest-path "$directory/Cargo.toml"
@@ -165,12 +167,7 @@ fuzz() {
         step cargo test --all-features --test fuzz_bodies
         return
     fi
-    if ! cargo fuzz --version >/dev/null 2>&1; then
-        PATH=$cache/cargo-fuzz/bin:$PATH
-        if ! cargo fuzz --version >/dev/null 2>&1; then
-            step cargo install --locked --root "$cache/cargo-fuzz" cargo-fuzz
-        fi
-    fi
+    step cargo_tool fuzz
     for target in $(cargo +nightly fuzz list); do
         corpus=$(mktemp -d)
         step cargo +nightly fuzz run "$target" "$corpus" -- -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0
@@ -222,7 +219,7 @@ run_part() {
     wait "$!" || status=$?
     local line
     while IFS= read -r line; do
-        [[ -z $line ]] || notes+=("$line")
+        [[ -z $line ]] || notes+=("$part: $line")
     done <"$noted_file"
     if ((status)); then
         outcome=FAILED
