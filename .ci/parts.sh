@@ -39,6 +39,19 @@ lints() {
     step cargo fmt --check --manifest-path fuzz/Cargo.toml
 }
 
+# The shell scripts: what begins with a line for a shell, or with one for shellcheck.
+scripts() {
+    local files
+    if ! command -v shellcheck >/dev/null; then
+        note "shellcheck is not here: the shell scripts were not checked"
+        return
+    fi
+    mapfile -t files < <(
+        grep -rlE --exclude-dir={target,reports} '^#!.*[ /](ba)?sh$|^# shellcheck shell=' .ci tests benches
+    )
+    step shellcheck --external-sources "${files[@]}"
+}
+
 feature_names() {
     cargo metadata --no-deps --format-version 1 |
         python3 -c 'import json, sys; print(*json.load(sys.stdin)["packages"][0]["features"])'
