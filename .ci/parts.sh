@@ -121,6 +121,20 @@ package() {
     rm -rf "$directory"
 }
 
+# Licences, sources and known vulnerabilities of everything that is depended on.
+dependencies() {
+    local manifest checks=(advisories licenses bans sources)
+    step cargo_tool deny
+    if ! step cargo deny --config .ci/deny.toml fetch db; then
+        note "the advisory database could not be fetched: no dependency was looked up in it"
+        checks=(licenses bans sources)
+    fi
+    for manifest in Cargo.toml fuzz/Cargo.toml benches/*/Cargo.toml; do
+        step cargo deny --locked --manifest-path "$manifest" --config "$PWD/.ci/deny.toml" \
+            check --hide-inclusion-graph --allow license-exception-not-encountered "${checks[@]}"
+    done
+}
+
 interop() { step tests/interop/run; }
 
 syscalls() {
