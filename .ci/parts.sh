@@ -135,6 +135,14 @@ dependencies() {
     done
 }
 
+public_api() {
+    if has_toolchain nightly; then
+        step tests/public_api
+    else
+        note "no nightly Rust is here: the public API was not compared with its snapshot"
+    fi
+}
+
 interop() { step tests/interop/run; }
 
 syscalls() {
