@@ -121,6 +121,24 @@ package() {
     rm -rf "$directory"
 }
 
+# The oldest dependencies that Cargo.toml allows are enough for the library and its own tests.
+minimal() {
+    local copy=target/minimal-versions
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    cp -R src tests benches examples README.md "$copy"
+    rm -rf "$copy/benches/compare"
+    # First without what only tests need, which would ask for newer ones than a user gets.
+    awk '/^\[/ { skip = /dev-dependencies|^\[\[|^\[profile/ } !skip' Cargo.toml >"$copy/Cargo.toml"
+    step env RUSTC_BOOTSTRAP=1 cargo generate-lockfile -Z direct-minimal-versions --manifest-path "$copy/Cargo.toml"
+    local -x CARGO_TARGET_DIR=$PWD/target
+    step cargo tree --depth 1 --all-features --locked --manifest-path "$copy/Cargo.toml"
+    step cargo check --lib --all-features --locked --manifest-path "$copy/Cargo.toml"
+    cp Cargo.toml "$copy"
+    step cargo test --lib --all-features --manifest-path "$copy/Cargo.toml"
+    rm -rf "$copy"
+}
+
 # Licences, sources and known vulnerabilities of everything that is depended on.
 dependencies() {
     local manifest checks=(advisories licenses bans sources)
