@@ -1,11 +1,11 @@
-# Sourced by run and full: the parts that they are made of, each a function, and how they are run.
+# The parts of run and full, each a function, and the code that runs them. Sourced by both.
 # shellcheck shell=bash disable=SC2030,SC2031,SC2317 # the parts are called by name, in shells of their own
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
-# What is built once, from nothing, needs no state to build it again, and of debug information only the lines: less than
-# half of the disk.
+# A single clean build needs no incremental state, and only line tables as debug information: less than half of
+# the disk space.
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 
 # shellcheck source-path=SCRIPTDIR source=../tests/support/cargo_tool.sh
@@ -19,7 +19,7 @@ step() {
     "$@"
 }
 
-# What could not be checked here is said at once, and again at the end.
+# Reports a check that could not be run: now, and again at the end.
 note() {
     printf '\n!! %s\n' "$*"
     notes+=("$*")
@@ -31,7 +31,8 @@ tests() { step cargo test; }
 
 lints() {
     step cargo fmt --check
-    # The lints that Cargo.toml asks for are among them: no newer library than the minimum Rust version has.
+    # Includes the lints in Cargo.toml, which detect standard library items newer than the minimum Rust
+    # version.
     step cargo clippy --all-targets --all-features -- -D warnings
     step cargo clippy --all-targets -- -D warnings
     step cargo clippy --no-default-features --lib -- -D warnings
@@ -57,7 +58,7 @@ feature_names() {
         python3 -c 'import json, sys; print(*json.load(sys.stdin)["packages"][0]["features"])'
 }
 
-# Links lead somewhere whatever is switched on: a page that is not there is a broken one.
+# Links must resolve with any features: a missing page is a broken link.
 docs() {
     local features
     for features in "" $(feature_names) mio,deflate; do
@@ -65,7 +66,7 @@ docs() {
     done
 }
 
-# Each feature alone, none, and all of them.
+# Each feature alone, no features, and all features.
 features() {
     local feature
     step cargo test --all-features
@@ -76,14 +77,14 @@ features() {
     step cargo build --release --examples --all-features
 }
 
-# mio's poller that announces a socket again only after a call that would block, as on Windows.
+# With mio's poller that reports a socket again only after a call that would block, as on Windows.
 poller() {
     local -x RUSTFLAGS='--cfg mio_unsupported_force_poll_poll' CARGO_TARGET_DIR=$PWD/target/poll
     step cargo build --features mio --examples
     step cargo test --features mio --test programs
 }
 
-# The pure floors on machines without an operating system, of 32 and of 64 bits.
+# The layers without I/O on targets without an operating system, of 32 and of 64 bits.
 bare() {
     local target
     for target in thumbv7em-none-eabi aarch64-unknown-none; do
@@ -92,7 +93,7 @@ bare() {
         elif has_toolchain nightly && [[ -d $(rustc +nightly --print sysroot)/lib/rustlib/src/rust ]]; then
             step cargo +nightly build --no-default-features --lib --target "$target" -Z build-std=core,alloc
         else
-            note "no core for $target is here: the build without an operating system was not tried"
+            note "no core library for $target: the build without an operating system was skipped"
         fi
     done
 }
@@ -103,11 +104,11 @@ msrv() {
     if has_toolchain "$version"; then
         step cargo "+$version" check --all-features
     else
-        note "Rust $version is not here: only clippy's incompatible_msrv looked for what is newer"
+        note "Rust $version is not installed: only clippy's incompatible_msrv checked for newer items"
     fi
 }
 
-# What is packed can be built on its own, with its tests. (Only the fuzz targets are a package of their own.)
+# The package must build on its own, with its tests. (Only the fuzz targets are a separate package.)
 package() {
     local directory=target/package-check
     step cargo package --list --allow-dirty
@@ -167,7 +168,7 @@ syscalls() {
     if command -v strace >/dev/null; then
         step tests/syscalls
     else
-        note "strace is not here: the calls of an echo were not counted"
+        note "strace is not installed: the system calls of an echo were not counted"
     fi
 }
 
@@ -175,7 +176,7 @@ overload() {
     if [[ $(uname) == Linux ]]; then
         step tests/overload/run
     else
-        note "the overload of the echo server was not tried: it looks into /proc"
+        note "the overload test needs /proc and was skipped"
     fi
 }
 
@@ -183,7 +184,7 @@ soak() {
     if [[ $(uname) == Linux ]]; then
         step tests/soak/run --deflate=15
     else
-        note "what stays after a soak was not measured: it looks into /proc"
+        note "the soak test needs /proc and was skipped"
     fi
 }
 
@@ -193,7 +194,7 @@ autobahn() { autobahn_cases; }
 # All 517 cases of the Autobahn test suite, strictly.
 autobahn_all() { autobahn_cases --deflate; }
 
-# Both roles at once: what takes long is the test suite's own interpreter, one processor for each.
+# Both roles at once: the test suite's interpreter takes most of the time, one processor for each role.
 autobahn_cases() {
     local role failed=0
     local -A running=()
@@ -216,7 +217,7 @@ autobahn_cases() {
 fuzz() {
     local target corpus
     if ! has_toolchain nightly; then
-        note "no nightly Rust is here: the fuzz targets were not run, only their bodies as tests"
+        note "no nightly Rust: the bodies of the fuzz targets were run as tests, without fuzzing"
         step cargo test --all-features --test fuzz_bodies
         return
     fi
@@ -228,7 +229,7 @@ fuzz() {
     done
 }
 
-# The packages of their own that measure.
+# The separate packages for benchmarks.
 benches() {
     local manifest
     step cargo bench --all-features --no-run
@@ -241,12 +242,12 @@ benches() {
     done
 }
 
-# Memory errors that the tests alone do not show.
+# Memory errors that the tests do not detect by themselves.
 memcheck() {
     if command -v valgrind >/dev/null; then
         step tests/sanitize memcheck
     else
-        note "valgrind is not here: the echo server was not run under memcheck"
+        note "valgrind is not installed: the echo server was not run under memcheck"
     fi
 }
 
@@ -254,16 +255,16 @@ address() {
     if has_toolchain nightly; then
         step tests/sanitize address
     else
-        note "no nightly Rust is here: the tests were not run under AddressSanitizer"
+        note "no nightly Rust: the tests were not run under AddressSanitizer"
     fi
 }
 
-# Runs a part, and keeps what became of it in `status` and for the table. Not to be called in a condition: `set -e` would
-# not count in the part.
+# Runs a part, and keeps its result in `status` and for the table. Do not call it in a condition, which would
+# disable `set -e` in the part.
 run_part() {
     local part=$1 began=$SECONDS noted=${#notes[@]} outcome=passed
     status=0
-    # A shell of its own; what it notes comes back in a file.
+    # In a subshell; its notes are passed back in a file.
     (
         notes=()
         trap 'printf "%s\n" "${notes[@]}" >"$noted_file"' EXIT
@@ -283,7 +284,7 @@ run_part() {
     printf '\n== %s\n' "${rows[-1]}"
 }
 
-# The table, and what could not be checked here.
+# Prints the table, and the checks that could not be run.
 report() {
     printf '\n'
     printf '%s\n' "${rows[@]}"

@@ -1,7 +1,7 @@
-//! The codec alone: headers, masking, UTF-8, and a whole echo in memory.
+//! The codec by itself: headers, masking, UTF-8, and a whole echo in memory.
 //!
-//! Beside masking stands the copying of the same bytes, beside unmasking text the judging of it alone:
-//! what memory and the best validator allow on this machine.
+//! Masking is compared with a copy of the bytes, and unmasking text with validation alone: the limits that
+//! memory and the best validator set on this machine.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -24,8 +24,8 @@ fn header(c: &mut Criterion) {
     }
 }
 
-/// Buffers that are used in turn, as a server uses the bytes that it receives: each was last written to
-/// so long ago that no load waits for a store. All of them fit the first-level cache, where one does.
+/// Buffers used in rotation, like a server's received bytes: each was last written long enough ago that no
+/// load waits for a store. All of them fit into the first-level cache, if one buffer does.
 struct Ring {
     bytes: Vec<u8>,
     next: usize,
@@ -37,7 +37,7 @@ struct Ring {
 impl Ring {
     const LINE: usize = 64;
 
-    /// Buffers of `len` bytes, each `misaligned` bytes behind a multiple of a cache line.
+    /// Makes buffers of `len` bytes, each `misaligned` bytes after a multiple of a cache line.
     fn new(len: usize, misaligned: usize) -> Self {
         let stride = (len + misaligned).next_multiple_of(Self::LINE);
         let count = (12 << 10) / stride;
@@ -91,7 +91,7 @@ fn text(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new(format!("validate {name}"), len), |b| {
                 b.iter(|| utf8::validate(black_box(&bytes)).is_ok());
             });
-            // A key of zeros: what is unmasked stays text from one round to the next.
+            // A key of zeros, so that unmasked text stays text from one round to the next.
             let key = black_box([0; 4]);
             group.bench_function(BenchmarkId::new(format!("unmask and validate {name}"), len), |b| {
                 b.iter(|| utf8::unmask_and_validate(black_box(&mut bytes), key).is_ok());

@@ -1,5 +1,5 @@
-//! A client for the Autobahn test suite's fuzzing server: it runs every case and echoes whatever it
-//! is sent.
+//! A client for the Autobahn test suite's fuzzing server: runs every case and echoes each message it
+//! receives.
 //!
 //! ```text
 //! cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 AGENT [--deflate[=BITS]]
@@ -60,10 +60,10 @@ fn run(url: &str, agent: &str, config: Arc<Config>) -> Result<(), Box<dyn Error>
         }
         false
     })?;
-    let count = count.ok_or("the server told no number of cases")??;
+    let count = count.ok_or("the server reported no number of cases")??;
 
     for case in 1..=count {
-        // A case may end in any way; the server judges it.
+        // A case may end in any way; the server judges the result.
         if let Err(error) = client.session(&format!("/runCase?case={case}&agent={agent}"), |_| true) {
             eprintln!("case {case}: {error}");
         }
@@ -89,7 +89,7 @@ impl<'h> Client<'h> {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// One connection from its opening to its end. Messages for which `echo` says so are sent back.
+    /// Runs one connection from its opening to its end. Echoes the messages for which `echo` returns true.
     fn session(
         &mut self,
         target: &str,
@@ -113,7 +113,7 @@ impl<'h> Client<'h> {
                 _ => Ok(()),
             });
             let interest = match driven {
-                // The server resets connections whose closing handshake is made.
+                // The server resets connections after the closing handshake.
                 Err(_) if clean => return Ok(()),
                 driven => driven?,
             };
@@ -138,7 +138,7 @@ impl<'h> Client<'h> {
                 Progress::Pending(interest) => {
                     waiter.wait(interest, opening.next_deadline(now), now)?;
                 }
-                // A client decides nothing.
+                // A client has no request to decide.
                 Progress::Open | Progress::Decide(_) => return Ok(opening.into_stream()?),
             }
         }
@@ -158,7 +158,7 @@ impl Waiter {
         Ok(Self { poll, events: Events::with_capacity(4) })
     }
 
-    /// Until something is ready or the deadline has come.
+    /// Waits until something is ready or the deadline has passed.
     fn wait(&mut self, interest: Interest, deadline: Option<u64>, now: u64) -> io::Result<Ready> {
         if interest.again {
             return Ok(Ready::READABLE);

@@ -1,12 +1,12 @@
-//! A chat room: what one says, all hear.
+//! A chat room: each member receives what any member sends.
 //!
 //! ```text
 //! cargo run --features mio --example chat [ADDRESS]
 //! ```
 //!
-//! Each message is encoded once and shared. What a member does not take waits for it, up to a bound; then
-//! it misses messages and is told how many, and one that takes nothing for long is sent away. Nobody
-//! waits for it.
+//! Each message is encoded once and shared. If a member does not take its messages, they are queued up to a
+//! bound; beyond it, the member misses messages and receives a note with their number. A member that takes
+//! nothing for a long time is disconnected. Nobody waits for a slow member.
 
 #[path = "common/interests.rs"]
 mod interests;
@@ -21,20 +21,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Deadlines, Event, IfFull, Limits, Prepared, Progress, Ready, Scratch, Sent, ServerOpening,
+    Config, Deadlines, Delivery, Event, IfFull, Limits, Prepared, Progress, Ready, Scratch, ServerOpening,
     WebSocketStream,
 };
 
 const LISTENER: Token = Token(usize::MAX);
 
-/// After how many milliseconds it is tried again to accept, where the system could not.
+/// Milliseconds until the next attempt to accept, after the system could not.
 const RETRY: u64 = 1000;
 
-/// One who is connected: in the opening handshake, or in the room.
+/// A connected peer: in the opening handshake, or in the room.
 struct Member {
     opening: Option<ServerOpening<TcpStream>>,
     stream: Option<WebSocketStream<TcpStream>>,
-    /// How many messages it was too slow for, since it was last told.
+    /// Messages missed since the last note.
     missed: u64,
 }
 
@@ -43,11 +43,11 @@ struct Room {
     members: Slab<Member>,
     config: Arc<Config>,
     scratch: Scratch,
-    /// What was said in this round.
+    /// The messages of this round.
     said: Vec<Prepared>,
-    /// Who wants another turn though no poller says so.
+    /// Members that want another turn although no poller reports them.
     again: Vec<usize>,
-    /// When to accept, where that is not left to the poller.
+    /// When to accept, if that does not wait for the poller.
     accept_at: Option<u64>,
     start: Instant,
 }
@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let due = room.members.iter().filter(|(_, member)| member.deadline(now).is_some_and(|at| at <= now));
         turns.extend(due.map(|(index, _)| (index, Ready::NONE)));
         for (index, ready) in turns {
-            // An error is one member's, and its end.
+            // An error concerns one member, and ends it.
             if room.turn(index, ready).unwrap_or(true) {
                 room.members.remove(index);
             }
@@ -110,7 +110,7 @@ impl Room {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// With very many members, a `Wheel` keeps their deadlines.
+    /// With many members, use a `Wheel` for their deadlines.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let now = self.now();
         let deadlines = self.members.iter().filter_map(|(_, member)| member.deadline(now));
@@ -122,10 +122,10 @@ impl Room {
         }
     }
 
-    /// Lets in those who wait, and says when to try again.
+    /// Accepts waiting connections. Returns when to try again.
     fn accept(&mut self, listener: &TcpListener) -> Option<u64> {
         loop {
-            // An error of one socket is that one's only.
+            // An error of one socket concerns only that socket.
             let error = match listener.accept() {
                 Ok((socket, _)) => match self.admit(socket) {
                     Ok(()) => continue,
@@ -133,7 +133,7 @@ impl Room {
                 },
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => error,
-                // Out of descriptors, most likely. The poller does not tell again of those who wait.
+                // Probably out of descriptors. The poller does not report the waiting connections again.
                 Err(error) => {
                     eprintln!("chat: {error}");
                     return Some(self.now() + RETRY);
@@ -151,7 +151,7 @@ impl Room {
         Ok(())
     }
 
-    /// Does what there is to do for one member. Tells whether it is gone.
+    /// Does one member's work. Returns whether the member is gone.
     fn turn(&mut self, index: usize, ready: Ready) -> Result<bool, Box<dyn Error>> {
         let now = self.now();
         let Some(member) = self.members.get_mut(index) else { return Ok(false) };
@@ -176,22 +176,22 @@ impl Room {
         })?;
         if member.missed > 0 && stream.unsent() == 0 {
             let note = format!("(you missed {} messages)", std::mem::take(&mut member.missed));
-            // One that is closing has no use for it.
+            // A closing member refuses it.
             let _ = stream.send(&mut self.scratch.at(now), &note);
         }
         self.again.extend(interest.again.then_some(index));
         Ok(interest.over)
     }
 
-    /// Sends all that was said to all.
+    /// Sends this round's messages to all members.
     fn tell(&mut self) {
         let now = self.now();
         let said = std::mem::take(&mut self.said);
         for (index, member) in &mut self.members {
             let Some(stream) = &mut member.stream else { continue };
             for message in &said {
-                // An error is told again by its next turn, as its end.
-                if let Ok(Sent::Dropped) =
+                // An error is reported again, as the end, in the member's next turn.
+                if let Ok(Delivery::Dropped) =
                     stream.send_prepared(&mut self.scratch.at(now), message, IfFull::Drop)
                 {
                     member.missed += 1;

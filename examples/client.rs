@@ -1,4 +1,4 @@
-//! A client on the terminal: lines are sent as text, messages are printed, Ctrl-D closes.
+//! A client for the terminal: sends lines as text, prints messages, closes at Ctrl-D.
 //!
 //! ```text
 //! cargo run --example client -- [--deflate[=BITS]] ws://HOST[:PORT]/PATH?QUERY
@@ -63,7 +63,7 @@ fn run() -> Result<End, Box<dyn Error>> {
     Client::connect(&url.ok_or(USAGE)?, config)?.run()
 }
 
-/// A connected socket and what to ask for on it.
+/// Returns a connected socket and the request to send on it.
 fn dial(url: &str) -> Result<(Socket, ClientRequest), Box<dyn Error>> {
     // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on
     // these URIs" (RFC 6455, section 3).
@@ -78,7 +78,7 @@ fn dial(url: &str) -> Result<(Socket, ClientRequest), Box<dyn Error>> {
     let rest = url.strip_prefix("ws://").ok_or(USAGE)?;
     let (host, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-    // The colons of an IPv6 address lie in brackets.
+    // The colons of an IPv6 address are inside brackets.
     let has_port = host.rfind(':') > host.rfind(']');
     let address = if has_port { host.to_owned() } else { format!("{host}:80") };
     let stream = TcpStream::connect(address)?;
@@ -110,7 +110,7 @@ impl Client {
         Ok(Self { stream: opening.into_stream()?, poll, events, scratch, start, lines })
     }
 
-    /// Until the connection has ended.
+    /// Runs until the connection has ended.
     fn run(&mut self) -> Result<End, Box<dyn Error>> {
         let mut ready = Ready::NONE;
         let mut ended = None;
@@ -128,14 +128,14 @@ impl Client {
                 Ok::<(), Box<dyn Error>>(())
             });
             let interest = match (driven, ended) {
-                // The end says more than the system's error behind it.
+                // The end has more information than the system error behind it.
                 (Err(_), Some(end)) => return Ok(end),
                 (driven, _) => driven?,
             };
             if let (true, Some(end)) = (interest.over, ended) {
                 return Ok(end);
             }
-            // Lines wait while the server does not take what it was sent.
+            // Lines wait while the server does not take the bytes already sent.
             let read = self.lines.ready && self.stream.unsent() == 0;
             if read {
                 self.lines.read(&self.poll, &mut self.stream, &mut self.scratch, now)?;
@@ -159,8 +159,8 @@ impl Client {
     }
 }
 
-/// The standard input, in lines. It stays blocking, since others may share it: it is read once for
-/// each time that it is ready.
+/// The standard input, line by line. It stays blocking, because other processes may share it, so it is read
+/// once for each readiness event.
 struct Lines {
     file: File,
     unfinished: Vec<u8>,
@@ -175,14 +175,14 @@ impl Lines {
         let fd = file.as_raw_fd();
         let polled = match poll.registry().register(&mut SourceFd(&fd), STDIN, mio::Interest::READABLE) {
             Ok(()) => true,
-            // Files and /dev/null are always ready; epoll does not take them (EPERM).
+            // Files and /dev/null are always ready; epoll does not accept them (EPERM).
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => false,
             Err(error) => return Err(error),
         };
         Ok(Self { file, unfinished: Vec::new(), polled, ready: !polled, ended: false })
     }
 
-    /// Reads once and sends the lines; at the end of the input, begins to close.
+    /// Reads once and sends the lines. At the end of the input, begins to close.
     fn read(
         &mut self,
         poll: &Poll,
@@ -211,12 +211,12 @@ impl Lines {
             send(stream, scratch, now, &self.unfinished);
         }
         (self.ended, self.ready) = (true, false);
-        // One that is closing already goes on so.
+        // If it is already closing, it continues to.
         let _ = stream.close(&mut scratch.at(now), CloseCode::NORMAL, "");
         Ok(())
     }
 
-    /// Asks the poller, which is edge-triggered, whether there is more.
+    /// Asks the edge-triggered poller whether there is more.
     fn rearm(&mut self, poll: &Poll) -> io::Result<()> {
         self.ready = !self.polled;
         if self.polled {

@@ -1,17 +1,17 @@
-//! The protocol alone: two connections, and bytes carried between them by hand.
+//! The protocol alone: two connections, whose bytes the program carries from one to the other.
 //!
 //! ```text
 //! cargo run --example sans_io
 //! ```
 //!
-//! This is the way for io_uring, for streams inside HTTP/2, and for fuzzers: whoever has bytes gives
-//! them in, and takes bytes out.
+//! Use the protocol this way with io_uring, for streams inside HTTP/2, and in fuzzers: pass received bytes
+//! in, and take bytes to send out.
 
 use std::error::Error;
 use websocket_stream::CloseCode;
 use websocket_stream::protocol::{Connection, Event, Input, Message, Output, Role, SendError, Status};
 
-/// One end: its connection, what it has received and what it has to send.
+/// One end: its connection, the bytes it received and the bytes it has to send.
 struct End {
     name: &'static str,
     connection: Connection,
@@ -24,7 +24,7 @@ impl End {
         Self { name, connection: Connection::new(role), input: Input::default(), output: Output::new() }
     }
 
-    /// Tells every event; the server's end sends each message back while it is borrowed.
+    /// Prints every event; the server's end echoes each message while it is borrowed.
     fn receive(&mut self) -> Result<(), SendError> {
         while let Some(event) = self.connection.receive(&mut self.input, &mut self.output) {
             println!("{}: {event:?}", self.name);
@@ -35,7 +35,7 @@ impl End {
         Ok(())
     }
 
-    /// Carries its bytes to the other end, and the end of its stream behind the last one.
+    /// Carries its bytes to the other end, followed by the end of its stream.
     fn carry_to(&mut self, other: &mut End) {
         let bytes = self.output.as_bytes();
         println!("{} -> {}: {} bytes", self.name, other.name, bytes.len());
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     client.connection.send(Message::Text("Hello"), &mut client.output)?;
     client.connection.ping(b"there?", &mut client.output)?;
     client.connection.send(Message::Binary(&[1, 2, 3]), &mut client.output)?;
-    // The last that this end sends. The echoes still arrive.
+    // The last frame from this end. The echoes still arrive.
     client.connection.close(CloseCode::NORMAL, "bye", &mut client.output)?;
 
     while !(is_over(&client) && is_over(&server)) {

@@ -4,7 +4,7 @@
 //! cargo run --example unix_pair
 //! ```
 //!
-//! Nothing waits here: what one end has written is there when the other one reads.
+//! Nothing blocks here: the bytes that one end writes are available when the other end reads.
 
 use std::error::Error;
 use std::os::unix::net::UnixStream;
@@ -15,14 +15,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut server = WebSocketStream::new(a)?;
     let mut client = WebSocketStream::client(b)?;
 
-    // Nothing is there yet, and the call does not wait for it.
+    // No data has arrived yet, and the call does not wait for it.
     assert!(matches!(server.read(), Err(ReadError::NoData)));
 
     client.write(OpCode::Text, b"Hello")?;
     client.write(OpCode::Binary, &[1, 2, 3])?;
     client.write(OpCode::Ping, b"there?")?;
     read_all("server", &mut server, |stream, opcode, payload| {
-        // Each message goes back; the ping is already answered.
+        // Echoes each message; pings are answered automatically.
         if !opcode.is_control() {
             stream.write(opcode, payload)?;
         }
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     read_all("client", &mut client, |_, _, _| Ok(()))?;
 
-    // The closing handshake: a Close frame there and one back, then the end of the stream.
+    // The closing handshake: a Close frame in each direction, then the end of the stream.
     client.write(OpCode::Close, &[&CloseCode::NORMAL.get().to_be_bytes()[..], b"bye"].concat())?;
     read_all("server", &mut server, |_, _, _| Ok(()))?;
     read_all("client", &mut client, |_, _, _| Ok(()))?;
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 type Stream = WebSocketStream<UnixStream>;
 
-/// Reads until nothing is there.
+/// Reads until no data is left.
 fn read_all(
     name: &str,
     stream: &mut Stream,

@@ -99,8 +99,9 @@ pub use protocol::{
 };
 #[cfg(feature = "std")]
 pub use stream::{
-    ClientOpening, Error, IfFull, Interest, NotOpen, OpeningError, Outgoing, Prepared, Progress, ReadError,
-    ReadResult, Ready, Scratch, Sent, ServerOpening, Turn, WebSocketStream, WriteError, WriteResult,
+    ClientOpening, Delivery, Error, IfFull, Interest, NotOpen, OpeningError, Outgoing, Prepared, Progress,
+    ReadError, ReadResult, Ready, Scratch, Sent, ServerOpening, Turn, WebSocketStream, WriteError,
+    WriteResult,
 };
 #[cfg(feature = "std")]
 pub use transport::NonBlockingTransport;

@@ -1,5 +1,5 @@
-//! Both ends of a WebSocket in memory, for tests of handlers: opened by a real handshake, and driven as an event
-//! loop drives them.
+//! In-memory WebSocket pairs for tests of handlers: opened by a real handshake, and driven as an event loop
+//! would drive them.
 //!
 //! ```
 //! use websocket_stream::{Event, Scratch, testing};
@@ -28,8 +28,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`MemoryStream`] plans short calls and failures, [`faulty`](crate::transport::faulty) makes bad weather, and a
-//! deadline passes in a call with a later time.
+//! [`MemoryStream`] can plan short calls and failures, [`faulty`](crate::transport::faulty) adds random
+//! faults, and a call with a later time lets a deadline pass.
 #![forbid(unsafe_code)]
 
 use crate::handshake::{ClientRequest, Response};
@@ -41,29 +41,30 @@ use crate::{
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-/// One end of a WebSocket in memory.
+/// One end of an in-memory WebSocket.
 pub type MemoryWebSocket = WebSocketStream<MemoryStream>;
 
-/// Rounds after which two ends that always have something to do are given up.
+/// The number of rounds after which [`pump`] gives up.
 const MOST_ROUNDS: usize = 100_000;
 
-/// Opens a WebSocket in memory and returns the server's end, then the client's.
+/// Opens an in-memory WebSocket, and returns the server's end and the client's.
 ///
-/// The transport holds at most `capacity` bytes in each direction that its receiver has not taken.
+/// The transport buffers at most `capacity` bytes in each direction.
 ///
 /// # Errors
 ///
-/// [`OpeningError::EndOfStream`] if `capacity` is 0: nothing goes through.
+/// [`OpeningError::EndOfStream`] if `capacity` is 0, because no bytes can be sent.
 pub fn open_pair(capacity: usize) -> Result<(MemoryWebSocket, MemoryWebSocket), OpeningError> {
     open_pair_with(capacity, Arc::default(), Arc::default())
 }
 
-/// Opens a WebSocket in memory with the configurations of the server and of the client, and returns the
-/// server's end, then the client's. If both have `deflate`, compression is agreed on.
+/// Opens an in-memory WebSocket with these configurations, and returns the server's end and the client's.
+///
+/// If both have `deflate`, compression is negotiated.
 ///
 /// # Errors
 ///
-/// As [`open_pair`]; another [`OpeningError`] if the two do not come together within their limits.
+/// See [`open_pair`]; another [`OpeningError`] if the two cannot agree within their limits.
 pub fn open_pair_with(
     capacity: usize,
     server: Arc<Config>,
@@ -95,14 +96,14 @@ pub fn open_pair_with(
     }
 }
 
-/// Drives both ends, each for what is ready on its transport, until neither has anything to do.
+/// Drives each end for what is ready on its transport, until neither has anything to do.
 ///
-/// An end that is over is not driven any more; drop it, and the other end notices in the next call.
+/// An end whose connection is over is no longer driven. Drop it, and the other end notices in the next call.
 ///
 /// # Errors
 ///
-/// The first failure of a transport, as [`drive`](WebSocketStream::drive) returns it; `TimedOut` after 100,000
-/// rounds, such as of two handlers that answer each other for ever.
+/// The first failure of a transport, as [`drive`](WebSocketStream::drive) returns it. `TimedOut` after
+/// 100,000 rounds, for example if two handlers reply to each other forever.
 pub fn pump(
     turn: &mut Turn<'_>,
     server: &mut MemoryWebSocket,
@@ -125,7 +126,7 @@ pub fn pump(
     Err(ErrorKind::TimedOut.into())
 }
 
-/// What a level-triggered poller would call an end for, or the end itself asks for.
+/// Returns the readiness for which a level-triggered poller, or the end itself, would ask to be driven.
 fn ready(stream: &MemoryWebSocket) -> Ready {
     let Interest { readable, writable, again, over, .. } = stream.interest();
     if over && !again {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_is_pumped_to_its_clean_end_whatever_goes_through_at_a_time() {
+    fn a_conversation_is_pumped_to_its_clean_end_whatever_the_capacity() {
         for capacity in [1, 7, 4096] {
             let mut scratch = Scratch::new();
             let (mut server, mut client) = open_pair(capacity).unwrap();
@@ -176,12 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn an_opening_through_which_nothing_goes_is_an_error() {
+    fn opening_fails_if_the_transport_has_no_capacity() {
         assert!(matches!(open_pair(0), Err(OpeningError::EndOfStream)));
     }
 
     #[test]
-    fn handlers_that_answer_each_other_for_ever_are_given_up() {
+    fn pump_gives_up_on_handlers_that_reply_to_each_other_forever() {
         let mut scratch = Scratch::new();
         let (mut server, mut client) = open_pair(4096).unwrap();
         client.send(&mut scratch.at(0), "ball").unwrap();
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_an_error_and_its_end_an_event() {
+    fn a_transport_failure_is_returned_as_an_error_and_reported_as_an_end() {
         let mut scratch = Scratch::new();
         let (mut server, mut client) = open_pair(4096).unwrap();
         server.get_ref().plan_recv([Err(ErrorKind::ConnectionReset)]);
@@ -211,7 +212,7 @@ mod tests {
 
     #[cfg(feature = "deflate")]
     #[test]
-    fn compression_is_agreed_on_if_both_have_it() {
+    fn compression_is_negotiated_if_both_ends_have_it() {
         let with =
             || Arc::new(Config { deflate: Some(crate::deflate::Deflate::default()), ..Config::default() });
         let (server, client) = open_pair_with(64, with(), with()).unwrap();

@@ -1,47 +1,48 @@
-//! Coarse deadlines for very many connections: a timer wheel that owns no clock and no timers, only
-//! eight bytes for each connection.
+//! Coarse deadlines for many connections: a timer wheel without a clock or timers, with eight bytes per
+//! connection.
 #![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
 
-/// Slots of a wheel, one for each tick of a round. Entries lie in the 255 behind the current tick's.
+/// The slots of a wheel, one per tick of a turn. Entries are in the 255 slots after the current one.
 const SLOTS: usize = 256;
 
-/// How many ticks ahead an entry can lie.
+/// The maximum number of ticks that an entry can be ahead.
 const REACH: u64 = SLOTS as u64 - 1;
 
-/// The list of entries that are due, behind those of the slots.
+/// The list of entries that are due, after the lists of the slots.
 const DUE: usize = SLOTS;
 
-/// The list of entries that were set for a time that had passed: they are due when the tick changes.
+/// The list of entries that were set for a time that had passed. They become due when the tick changes.
 const PASSED: usize = SLOTS + 1;
 
-/// All lists.
+/// The number of lists.
 const LISTS: usize = SLOTS + 2;
 
-/// Bits of a place in a list.
+/// The number of bits in an index of a place.
 const PLACE_BITS: u32 = 27;
 const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 
-/// Finds the connections whose deadlines may have passed, among very many.
+/// A timer wheel: finds the connections whose deadlines may have passed.
 ///
-/// Its entries are keys of the caller's own, small numbers such as a slab's, with at most one entry
-/// for each key. They fall into slots of `tick` milliseconds, 256 of them: setting, moving and
-/// removing one takes a few instructions, whatever the number of entries, and what does not fall due
-/// is never looked at.
+/// Entries are the caller's keys, small numbers such as slab indices, at most one entry per key. They are
+/// stored in 256 slots of `tick` milliseconds. Setting, moving and removing an entry takes a few
+/// instructions, whatever the number of entries, and entries that are not due are never visited.
 ///
-/// **It is coarse**: an entry fires up to a tick late, never early. One that lies further ahead than
-/// the wheel reaches (255 ticks) fires when the wheel has gone round. **It is lazy**: an entry can only
-/// be brought forward. A deadline that moves on with every byte that arrives need not be set again:
-/// when the entry fires, ask [`next_deadline`](crate::protocol::Connection::next_deadline), do what is
-/// due, and set the deadline that it returns.
+/// **It is coarse**: an entry fires up to one tick late, never early. An entry beyond the wheel's reach (255
+/// ticks) fires after a full turn.
 ///
-/// **It survives wrong times.** After a time far ahead, all entries fire. When the time goes back, the
-/// entries keep their times, but for two kinds: one set for a time that had passed fires at once, and
-/// one beyond the wheel's reach when the wheel has gone round. Nothing fires twice without being set
-/// again, so that fetching ends at every time, [`u64::MAX`] included.
+/// **It is lazy**: an entry can only be moved to an earlier time. A deadline that every received byte
+/// postpones need not be set again. When the entry fires, call
+/// [`next_deadline`](crate::protocol::Connection::next_deadline), handle what is due, and set the deadline
+/// that it returns.
 ///
-/// Eight bytes for each key up to the largest one that was used, and 2 KiB for itself.
+/// **It survives wrong times.** If time jumps far ahead, all entries fire. If time goes back, entries keep
+/// their times, with two exceptions: an entry set for a time that had passed fires at once, and an entry that
+/// is now beyond the wheel's reach fires after a full turn. No entry fires twice without being set again, so
+/// a loop over [`expired`](Self::expired) ends at any time, including [`u64::MAX`].
+///
+/// The wheel uses eight bytes for each key up to the largest key set, and 2 KiB besides.
 ///
 /// ```
 /// use websocket_stream::Wheel;
@@ -57,16 +58,16 @@ const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 #[derive(Debug, Clone)]
 pub struct Wheel {
     tick: u64,
-    /// The tick of the last time given. No entry lies in its slot.
+    /// The tick of the last `now`. No entry is in its slot.
     current: u64,
-    /// A ring for each list: first the places of the lists themselves, then those of the keys.
+    /// The links of circular lists: first those of the list heads, then those of the keys.
     places: Vec<Place>,
-    /// A bit for each slot that has entries.
+    /// One bit for each slot that has entries.
     occupied: [u64; SLOTS / 64],
 }
 
-/// The neighbours of a place in its ring, and the list in which an entry is. A place that stands alone
-/// is its own neighbour.
+/// The neighbours of a place in its circular list, and the list of an entry. An unlinked place is its own
+/// neighbour.
 #[derive(Debug, Clone, Copy)]
 struct Place(u64);
 
@@ -88,26 +89,28 @@ impl Place {
     }
 }
 
-/// The slot of a tick.
+/// Returns the slot of a tick.
 fn slot(tick: u64) -> usize {
     usize::try_from(tick % SLOTS as u64).unwrap_or(0)
 }
 
 impl Wheel {
-    /// The largest key: no machine holds so many connections.
+    /// The largest key. No machine has this many connections.
     pub const MAX_KEY: usize = (1 << PLACE_BITS) - 1 - LISTS;
 
-    /// A wheel with ticks of this many milliseconds; 0 counts as 1. A second is fine enough for what
-    /// connections wait for.
+    /// Creates a wheel with ticks of this many milliseconds; 0 counts as 1.
+    ///
+    /// One second is precise enough for the deadlines of connections.
     pub fn new(tick: u32) -> Self {
         let places = (0..LISTS).map(|list| Place::new(list, list, list)).collect();
         Self { tick: tick.max(1).into(), current: 0, places, occupied: [0; SLOTS / 64] }
     }
 
-    /// Sets when a key is to fire, in the caller's milliseconds. A key that is set for earlier, or for
-    /// the same tick, stays so. A time that has passed fires at the next tick.
+    /// Sets the time at which a key fires, in the caller's milliseconds.
     ///
-    /// Returns whether the key is set: one above [`MAX_KEY`](Self::MAX_KEY) never is.
+    /// A key that is already set for an earlier time, or for the same tick, is left unchanged. A time that
+    /// has passed fires at the next tick. Returns whether the key is set: a key above
+    /// [`MAX_KEY`](Self::MAX_KEY) never is.
     #[inline]
     pub fn set(&mut self, key: usize, at: u64) -> bool {
         if key > Self::MAX_KEY {
@@ -115,7 +118,7 @@ impl Wheel {
         }
         let ahead = at.div_ceil(self.tick).saturating_sub(self.current).min(REACH);
         let list = match ahead {
-            // Never due at once: a caller that sets what has just fired would not come to an end.
+            // Not due at once: a caller that sets what has just fired would loop forever.
             0 => PASSED,
             _ => slot(self.current.wrapping_add(ahead)),
         };
@@ -136,7 +139,7 @@ impl Wheel {
         true
     }
 
-    /// Forgets a key, such as one whose connection is gone.
+    /// Removes a key, such as one whose connection is closed.
     #[inline]
     pub fn remove(&mut self, key: usize) {
         let place = LISTS.saturating_add(key);
@@ -145,10 +148,10 @@ impl Wheel {
         }
     }
 
-    /// Returns the next key that has fired by now, which is no longer set; call it until `None`.
+    /// Returns and removes a key that has fired by `now`. Call it until it returns `None`.
     pub fn expired(&mut self, now: u64) -> Option<usize> {
         let tick = match now {
-            // No later time will come for what lies within the last tick.
+            // There is no later time at which an entry within the last tick could fire.
             u64::MAX => self.last_tick(),
             _ => now / self.tick,
         };
@@ -163,8 +166,9 @@ impl Wheel {
         Some(first - LISTS)
     }
 
-    /// When [`expired`](Self::expired) next wants to be called, in the caller's milliseconds. `None`
-    /// if nothing is set, or if no later time exists.
+    /// Returns when to call [`expired`](Self::expired) next, in the caller's milliseconds.
+    ///
+    /// Returns `None` if no key is set, or if the time would be above [`u64::MAX`].
     #[inline]
     pub fn next(&self) -> Option<u64> {
         let is_empty = |list: usize| self.places[list].behind() == list;
@@ -177,12 +181,12 @@ impl Wheel {
         Some(tick.saturating_mul(self.tick))
     }
 
-    /// The tick of the largest time.
+    /// Returns the tick of the largest time.
     const fn last_tick(&self) -> u64 {
         u64::MAX.div_ceil(self.tick)
     }
 
-    /// Goes to another tick, ahead or back.
+    /// Moves to another tick, ahead or back.
     fn turn(&mut self, tick: u64) {
         self.move_all(PASSED, DUE);
         if tick > self.current {
@@ -190,7 +194,7 @@ impl Wheel {
                 self.move_all(slot(self.current.wrapping_add(ahead)), DUE);
             }
         } else {
-            // Entries at the far end are beyond reach now: a round ahead, their slots are those from here on.
+            // Entries at the far end are now beyond reach: the slots from here on are theirs, one turn ahead.
             for ahead in 0..(self.current - tick).min(REACH) {
                 self.move_all(slot(tick.wrapping_add(ahead)), slot(tick.wrapping_add(REACH)));
             }
@@ -198,11 +202,11 @@ impl Wheel {
         self.current = tick;
     }
 
-    /// How many ticks ahead the first slot is that has entries.
+    /// Returns how many ticks ahead the first slot with entries is.
     fn first_occupied(&self) -> Option<u64> {
         let start = slot(self.current);
         let (word, bit) = (start / 64, start % 64);
-        // The words from the start's on, the start's own again at the end, for its lower bits.
+        // Starts with the word of the start, and ends with it again, for its lower bits.
         for step in 0..=self.occupied.len() {
             let index = (word + step) % self.occupied.len();
             let mask = match step {
@@ -218,7 +222,7 @@ impl Wheel {
         None
     }
 
-    /// Moves the entries of a list to the end of another one.
+    /// Moves the entries of a list to the end of another list.
     fn move_all(&mut self, from: usize, to: usize) {
         loop {
             let first = self.places[from].behind();
@@ -232,7 +236,7 @@ impl Wheel {
 
     fn link(&mut self, place: usize, list: usize) {
         if place >= self.places.len() {
-            // A place that stands alone.
+            // Unlinked places.
             self.places.extend((self.places.len()..=place).map(|alone| Place::new(alone, alone, 0)));
         }
         let last = self.places[list].before();
@@ -277,7 +281,7 @@ mod tests {
         Set(usize, u64),
         Remove(usize),
         Pass(u64),
-        /// A wrong time, or the right one again.
+        /// A wrong time, or a return to the right one.
         Jump(u64),
     }
 
@@ -297,8 +301,8 @@ mod tests {
         }
     }
 
-    /// A caller whose deadlines move both ways, told to the wheel as the documentation says: each key
-    /// whose deadline has passed is found within a tick, and none before.
+    /// A caller whose deadlines move both ways, and who uses the wheel as documented. Each key whose deadline
+    /// has passed is found within a tick, and none before.
     #[test]
     fn every_deadline_is_found_within_a_tick_and_none_before() {
         fn prop(tick: u8, start: u32, steps: Vec<Step>) {
@@ -323,7 +327,7 @@ mod tests {
                 let mut calls = 0;
                 while let Some(key) = wheel.expired(now) {
                     calls += 1;
-                    assert!(calls <= 3 * 40, "an entry fires a few times at the most");
+                    assert!(calls <= 3 * 40, "an entry fires a few times at most");
                     // A key fires only while it has a deadline.
                     let at = deadlines[&key];
                     if at <= now {
@@ -334,7 +338,7 @@ mod tests {
                 }
                 let late = |at: &u64| at.div_ceil(tick) * tick + tick <= now;
                 assert!(!deadlines.values().any(late), "{deadlines:?} at {now}");
-                // It wants to be called while there is anything, and in time for it.
+                // The next call is due while there are deadlines, and in time for them.
                 assert_eq!(wheel.next().is_none(), deadlines.is_empty());
                 if let (Some(next), Some(first)) = (wheel.next(), deadlines.values().min()) {
                     assert!(
@@ -366,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_due_is_never_looked_at() {
+    fn entries_that_are_not_due_never_fire() {
         let mut wheel = Wheel::new(1000);
         for key in 0..100_000 {
             wheel.set(key, 60_000 + key as u64 % 100_000);
@@ -379,10 +383,10 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_sets_what_has_passed_comes_to_an_end() {
+    fn a_loop_that_sets_passed_times_ends() {
         let mut wheel = Wheel::new(10);
         wheel.set(1, 5);
-        // It was asleep for longer than the wheel goes round.
+        // The caller was asleep for longer than a turn of the wheel.
         let mut calls = 0;
         while let Some(key) = wheel.expired(1_000_000) {
             wheel.set(key, 5);
@@ -393,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_largest_time_a_loop_that_sets_what_has_passed_comes_to_an_end() {
+    fn at_the_largest_time_a_loop_that_sets_passed_times_ends() {
         for tick in [0, 1, 2, 10, 1000, u32::MAX] {
             for at in [0, 5, u64::MAX - 1, u64::MAX] {
                 let mut wheel = Wheel::new(tick);
@@ -408,23 +412,23 @@ mod tests {
                     assert_eq!(
                         (calls, wheel.next()),
                         (u32::from(round == 0), None),
-                        "no time comes after it"
+                        "there is no later time"
                     );
                 }
-                // It was a wrong time: what is set is found when the right one comes.
+                // It was a wrong time: the entry is found once the time is right again.
                 assert_eq!(wheel.expired(7_000), Some(1));
             }
         }
     }
 
     #[test]
-    fn after_a_wrong_time_far_ahead_entries_fire_at_their_right_time() {
+    fn after_a_wrong_time_far_ahead_entries_fire_at_the_right_time() {
         for wrong in [500_000, 1 << 40, u64::MAX - 1, u64::MAX] {
             let mut wheel = Wheel::new(1000);
             assert_eq!(wheel.expired(100_000), None);
             wheel.set(1, 130_000);
             assert_eq!(wheel.expired(wrong), Some(1));
-            // What the caller sets while it is wrong, and what it sets afterwards.
+            // Set while the time is wrong, and again afterwards.
             wheel.set(1, 130_000);
             if let Some(later) = wrong.checked_add(60_000) {
                 wheel.set(2, later);
@@ -439,7 +443,7 @@ mod tests {
             assert_eq!(wheel.expired(121_000), Some(3));
             assert_eq!(wheel.expired(129_999), None);
             assert_eq!(wheel.expired(130_000), Some(1));
-            // The other one is found when the wheel has gone round.
+            // The other entry is found after a full turn.
             let other = (wrong < u64::MAX - 60_000).then_some(2);
             assert_eq!(wheel.next(), other.map(|_| 101_000 + 255_000));
             assert_eq!(wheel.expired(356_000), other);
@@ -447,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_back_makes_nothing_fire_early() {
+    fn no_entry_fires_early_after_time_goes_back() {
         let mut wheel = Wheel::new(1000);
         assert_eq!(wheel.expired(100_000), None);
         wheel.set(1, 101_000);
@@ -458,12 +462,12 @@ mod tests {
         assert_eq!(wheel.expired(101_000), Some(1));
         assert_eq!(wheel.expired(101_000), None);
         assert_eq!(wheel.expired(254_999), None);
-        // At 0 it lay further ahead than a wheel reaches.
+        // At time 0 it was beyond the wheel's reach.
         assert_eq!(wheel.expired(255_000), Some(2));
     }
 
     #[test]
-    fn an_entry_that_is_due_is_not_put_off_while_the_others_are_fetched() {
+    fn a_due_entry_is_not_postponed_while_others_are_fetched() {
         let mut wheel = Wheel::new(10);
         wheel.set(1, 5);
         wheel.set(2, 7);
@@ -473,7 +477,7 @@ mod tests {
         assert_eq!(wheel.next(), None);
     }
 
-    /// The wheel as its documentation has it: a map that is searched.
+    /// A reference model of the wheel: a map that is searched.
     #[derive(Default)]
     struct Naive {
         tick: u64,
@@ -484,7 +488,7 @@ mod tests {
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
     enum At {
         Due,
-        /// Set for a time that had passed: due when another tick comes.
+        /// Set for a time that had passed: due at the next tick.
         Passed,
         Tick(u128),
     }
@@ -535,11 +539,11 @@ mod tests {
     enum Act {
         Set(usize, u64),
         Remove(usize),
-        /// A time, and how many are fetched at the most.
+        /// A time, and the maximum number of keys to fetch.
         Expired(u64, usize),
     }
 
-    /// Times near each other, near both ends, and anywhere.
+    /// Returns times near each other, near both ends, and anywhere.
     fn any_time(g: &mut Gen) -> u64 {
         let near = u64::from(u16::arbitrary(g));
         match u8::arbitrary(g) % 8 {
@@ -564,7 +568,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_times_are_told_the_wheel_does_what_a_search_does() {
+    fn the_wheel_agrees_with_a_search_whatever_the_times() {
         fn prop(tick: u16, acts: Vec<Act>) {
             let tick = u32::from(tick) % [3, 300, 5_000][usize::from(tick % 3)];
             let mut wheel = Wheel::new(tick);

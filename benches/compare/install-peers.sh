@@ -1,5 +1,5 @@
 #!/bin/sh
-# install-peers.sh: installs the peers that are no crates: bun and ws from npm, into target/peers, and Boost
+# install-peers.sh: installs the peers that are not crates: bun and ws from npm, into target/peers, and Boost
 # (for Beast) from Debian's packages, for the whole machine.
 set -eu
 cd "$(dirname "$0")"

@@ -1,9 +1,9 @@
 #!/bin/sh
-# profile.sh [SERVER] [WORKLOAD]: where a server's instructions go, function by function.
+# profile.sh [SERVER] [WORKLOAD]: counts a server's instructions, function by function.
 #
 #   ./profile.sh                  ours, 64 connections, 32 B, 32 in flight
 #   ./profile.sh ours 32x1
-#   ./profile.sh ours 32x1 --auto=yes      line by line (what is behind goes to callgrind_annotate)
+#   ./profile.sh ours 32x1 --auto=yes      line by line (further arguments are passed to callgrind_annotate)
 set -eu
 cd "$(dirname "$0")"
 server=${1:-ours} workload=${2:-32x32}

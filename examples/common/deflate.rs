@@ -1,10 +1,11 @@
-//! The option `--deflate[=BITS]`: messages are compressed where the peer agrees, each alone, or with
-//! BITS (8 to 15) within a window of 2^BITS bytes over earlier ones, in either direction.
+//! The option `--deflate[=BITS]`: compresses messages if the peer agrees. Each message is compressed on its
+//! own; with BITS (8 to 15), it may refer to earlier ones within a window of 2^BITS bytes, in both
+//! directions.
 
 use std::sync::Arc;
 use websocket_stream::Config;
 
-/// The configuration that the option asks for, with what stands behind its `=`.
+/// Returns the configuration for the option, given the value after its `=`.
 #[cfg(feature = "deflate")]
 pub(crate) fn config(bits: Option<&str>) -> Result<Arc<Config>, String> {
     use websocket_stream::deflate::{Deflate, Takeover, WindowBits};
@@ -19,7 +20,7 @@ pub(crate) fn config(bits: Option<&str>) -> Result<Arc<Config>, String> {
     Ok(Arc::new(Config { deflate: Some(deflate), ..Config::default() }))
 }
 
-/// The same without the feature.
+/// Without the feature, reports that it is missing.
 #[cfg(not(feature = "deflate"))]
 pub(crate) fn config(_bits: Option<&str>) -> Result<Arc<Config>, String> {
     Err("--deflate: this was built without the feature `deflate`".into())

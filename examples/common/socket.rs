@@ -1,7 +1,7 @@
-//! The sockets: mio's, of TCP or Unix, with the library's own system calls.
+//! The sockets: mio's, TCP or Unix, with the library's own system calls.
 //!
-//! With the feature `mio` mio's sockets are transports themselves. The examples that use this file do without,
-//! so that they need no feature.
+//! With the feature `mio`, mio's sockets are transports themselves. The examples with this file do not use
+//! it, so that they need no feature.
 
 mod interests;
 
@@ -27,8 +27,9 @@ impl Socket {
         }
     }
 
-    /// Makes a call that moves bytes. Some of mio's pollers announce a socket again only after a call that
-    /// would block, which nobody makes after one that moved less than all: they are shown one.
+    /// Makes a call that moves bytes. Some of mio's pollers report a socket again only after a call that
+    /// would block. The library makes no such call after one that moved fewer bytes than requested, so this
+    /// function makes one.
     fn moved(
         &self,
         most: usize,

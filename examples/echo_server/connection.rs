@@ -9,10 +9,10 @@ use websocket_stream::{
 };
 
 pub(crate) enum Connection {
-    /// Boxed: few are opening, many are open.
+    /// Boxed: few connections are opening, many are open.
     Opening(Box<ServerOpening<Socket>>),
     Open(WebSocketStream<Socket>),
-    /// Only for the moment in which one becomes the other.
+    /// Only during the change from one state to the other.
     Gone,
 }
 
@@ -21,8 +21,8 @@ impl Connection {
         Ok(Self::Opening(Box::new(ServerOpening::with_config(socket, config)?)))
     }
 
-    /// Does what there is to do, and says what to wait for. `None`: it was closed. An error says why it
-    /// ended otherwise; it can be dropped, too.
+    /// Does the connection's work and returns what to wait for, or `None` if it was closed. An error is the
+    /// reason of any other end; the connection can then be dropped, too.
     pub(crate) fn advance(
         &mut self,
         scratch: &mut Scratch,
@@ -34,7 +34,7 @@ impl Connection {
                 match opening.advance(&mut scratch.at(now))? {
                     Progress::Pending(interest) => return Ok(Some(interest)),
                     Progress::Open => break,
-                    // Pages of any site may have their own words back.
+                    // Any site may have its own messages echoed.
                     Progress::Decide(request) => {
                         let response = OriginPolicy::Any.answer(&request);
                         opening.answer(&response)?;
@@ -57,15 +57,15 @@ impl Connection {
         }
     }
 
-    /// Begins to close it, and says what to wait for. `None`: there is nothing.
+    /// Begins to close and returns what to wait for, or `None` if nothing is open.
     pub(crate) fn go_away(&mut self, scratch: &mut Scratch, now: u64) -> Option<Interest> {
         let Self::Open(stream) = self else { return None };
-        // One that is closing already goes on so.
+        // If it is already closing, it continues to.
         let _ = stream.close(&mut scratch.at(now), CloseCode::GOING_AWAY, "");
         Some(stream.interest())
     }
 
-    /// When it wants to be called though nothing is ready.
+    /// When to call it although nothing is ready.
     pub(crate) fn next_deadline(&self, now: u64) -> Option<u64> {
         match self {
             Self::Opening(opening) => opening.next_deadline(now),

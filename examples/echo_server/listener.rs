@@ -1,4 +1,4 @@
-//! Where connections come from: a TCP address or the path of a Unix socket.
+//! The source of connections: a TCP address or the path of a Unix socket.
 
 use crate::socket::Socket;
 use mio::event::Source;
@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// How many connections may wait to be accepted; the system may allow fewer.
+/// Connections that may wait to be accepted; the system may allow fewer.
 const WAITING: i32 = 4096;
 
 pub(crate) enum Listener {
@@ -31,7 +31,7 @@ impl Listener {
         Ok(Self::Unix(listener, path.to_owned()))
     }
 
-    /// The next connection that waits.
+    /// Accepts the next waiting connection.
     pub(crate) fn accept(&self) -> io::Result<Socket> {
         match self {
             Self::Tcp(listener) => listener.accept().map(|(stream, _)| Socket::Tcp(stream)),
@@ -39,7 +39,7 @@ impl Listener {
         }
     }
 
-    /// What to register with a poller.
+    /// Returns the source to register with a poller.
     pub(crate) fn source(&mut self) -> &mut dyn Source {
         match self {
             Self::Tcp(listener) => listener,
@@ -48,8 +48,8 @@ impl Listener {
     }
 }
 
-/// Lets more connections wait to be accepted than std does: where thousands come at once, TCP makes
-/// those for whom there is no place wait for seconds before they may try again.
+/// Makes the accept queue longer than std does. If thousands of connections arrive at once, those that do not
+/// fit must wait for seconds before TCP tries again.
 fn queue(listener: &impl AsFd) -> io::Result<()> {
     Ok(rustix::net::listen(listener, WAITING)?)
 }
@@ -76,7 +76,7 @@ impl fmt::Display for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Self::Unix(_, path) = self {
-            // Someone may have removed it before.
+            // It may have been removed already.
             let _ = std::fs::remove_file(path);
         }
     }

@@ -1,13 +1,13 @@
-//! An echo server: one thread, one scratch, thousands of connections, an event loop of its own.
+//! An echo server: one thread, one scratch, thousands of connections, its own event loop.
 //!
 //! ```text
 //! cargo run --release --example echo_server -- [--verbose] [ADDR] [--unix PATH]
 //! cargo run --release --features deflate --example echo_server -- --deflate[=BITS] [ADDR] [--unix PATH]
 //! ```
 //!
-//! Every text and binary message comes back. SIGINT and SIGTERM close every connection with 1001
-//! (going away) and end the server when they are closed. `--verbose` tells of each connection that ends
-//! otherwise than by a closing handshake.
+//! It echoes every text and binary message. SIGINT and SIGTERM close every connection with 1001 (going away),
+//! and stop the server when all are closed. With `--verbose`, it prints each connection that ends without a
+//! closing handshake.
 
 mod connection;
 #[path = "../common/deflate.rs"]
@@ -64,7 +64,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     };
     let listening = format!("listening on {listener}");
     let mut server = server::Server::new(listener, config, verbose)?;
-    // Whoever reads it may already send a signal.
+    // A reader of this line may send a signal at once.
     println!("{listening}");
     server.run()?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The event loop: mio tells what is ready, edge-triggered; the connections lie in a slab.
+//! The event loop: mio reports readiness, edge-triggered; the connections are in a slab.
 
 use crate::connection::Connection;
 use crate::listener::Listener;
@@ -15,15 +15,15 @@ use websocket_stream::{Config, Deadlines, Ready, Scratch, Wheel};
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 
-/// How finely deadlines are looked at, and how often it is tried again to accept, in milliseconds.
+/// Milliseconds between two checks of the deadlines, and between two attempts to accept.
 const TICK: u32 = 1000;
 
-/// How many connections are accepted in one round: those that are open have their turn between.
+/// Connections accepted in one round; between rounds, the open ones have their turn.
 const ACCEPTED: usize = 256;
 
-/// The configuration, with what suits a server that only answers.
+/// Returns the configuration, adjusted for a server that only answers.
 fn suited(config: &Config) -> Config {
-    // Peers that are gone without a word, and those that take nothing for half a minute, are let go.
+    // Disconnects peers that are silent or take nothing for half a minute.
     let deadlines = Deadlines {
         ping: Some(120_000),
         silence: Some(180_000),
@@ -36,13 +36,13 @@ fn suited(config: &Config) -> Config {
 pub(crate) struct Server {
     poll: Poll,
     listener: Option<Listener>,
-    /// When to accept: now, where the poller has told of connections that wait; later, where the
-    /// system could not give them.
+    /// When to accept: now, if the poller reported waiting connections; later, if the system could not accept
+    /// them.
     accept_at: Option<u64>,
     connections: Slab<Connection>,
-    /// When each of them wants to be called though nothing is ready.
+    /// When to call each connection although nothing is ready.
     wheel: Wheel,
-    /// Those that said "again", and what they are called with in the next round.
+    /// Connections that asked for another turn, and the readiness for their next call.
     again: HashMap<usize, Ready>,
     config: Arc<Config>,
     scratch: Scratch,
@@ -50,7 +50,7 @@ pub(crate) struct Server {
     /// The time of this round, in milliseconds.
     now: u64,
     stop: Arc<AtomicBool>,
-    /// Tells of connections that end otherwise than by a closing handshake.
+    /// Whether to print connections that end without a closing handshake.
     verbose: bool,
 }
 
@@ -78,7 +78,7 @@ impl Server {
         })
     }
 
-    /// Serves until a signal has stopped it and every connection is closed.
+    /// Serves until a signal stops it and every connection is closed.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         while self.listener.is_some() || !self.connections.is_empty() {
@@ -87,8 +87,8 @@ impl Server {
                 other => other?,
             }
             self.now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            // Each has one call a round, those that said "again" behind the others, and hears in it what
-            // the poller tells of it now.
+            // Each connection has one call in each round, with the poller's latest readiness; those that
+            // asked for another turn come after the others.
             let mut turns = std::mem::take(&mut self.again);
             for event in &events {
                 match event.token() {
@@ -124,7 +124,7 @@ impl Server {
         Ok(())
     }
 
-    /// How long to wait: until a deadline may have passed, or it is time to accept.
+    /// Returns how long to wait: until a deadline may have passed, or it is time to accept.
     fn wait(&self) -> Option<Duration> {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
@@ -133,21 +133,22 @@ impl Server {
         Some(Duration::from_millis(next.saturating_sub(self.now)))
     }
 
-    /// Accepts those who wait, and says when to accept again.
+    /// Accepts waiting connections. Returns when to accept again.
     fn accept(&mut self) -> Option<u64> {
         for _ in 0..ACCEPTED {
             match self.listener.as_ref()?.accept() {
                 Ok(socket) => match self.register(socket) {
-                    // The time for its opening handshake begins.
+                    // The deadline of its opening handshake starts now.
                     Ok(key) => self.advance(key, Ready::READABLE),
                     Err(error) => self.tell(&error),
                 },
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return None,
-                    // Only this one connection's.
+                    // Concerns only this connection.
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
-                    // Out of descriptors or memory, most likely. The poller does not tell again of
-                    // those who wait: they are taken when a connection is gone, or after a while.
+                    // Probably out of descriptors or memory. The poller does not report the waiting
+                    // connections again: they are accepted when another connection is dropped, or after a
+                    // while.
                     _ => {
                         self.tell(&error);
                         return Some(self.now + u64::from(TICK));
@@ -155,7 +156,7 @@ impl Server {
                 },
             }
         }
-        // There may be more of them.
+        // More of them may be waiting.
         Some(self.now)
     }
 
@@ -193,10 +194,10 @@ impl Server {
     }
 
     fn remove(&mut self, key: usize) {
-        // Dropping it closes its descriptor, which takes it out of the poll.
+        // Dropping it closes its descriptor, which also removes it from the poll.
         drop(self.connections.remove(key));
         self.wheel.remove(key);
-        // One who waits can have the descriptor.
+        // A waiting connection can have the descriptor.
         self.accept_at = self.accept_at.map(|_| self.now);
     }
 
@@ -227,14 +228,14 @@ fn watch_signals(stop: &Arc<AtomicBool>, waker: Arc<Waker>) -> io::Result<()> {
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for _ in &mut signals {
             stop.store(true, Ordering::Relaxed);
-            // A loop that cannot be woken is over.
+            // The loop has ended if it cannot be woken.
             let _ = waker.wake();
         }
     })?;
     Ok(())
 }
 
-/// Raises the limit of open files to what the system allows.
+/// Raises the limit of open files to the maximum that the system allows.
 fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

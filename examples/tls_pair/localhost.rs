@@ -1,4 +1,4 @@
-//! A certificate for `localhost` that signs itself: nobody trusts it but who has it here.
+//! A self-signed certificate for `localhost`, trusted only by the client below.
 
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 const CERTIFICATE: &[u8] = include_bytes!("localhost.cert.der");
 const KEY: &[u8] = include_bytes!("localhost.key.der");
 
-/// A client's connection, which knows the certificate.
+/// Returns a client's connection, which trusts the certificate.
 pub(crate) fn client() -> Result<ClientConnection, rustls::Error> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(CERTIFICATE))?;
@@ -16,13 +16,13 @@ pub(crate) fn client() -> Result<ClientConnection, rustls::Error> {
     ClientConnection::new(Arc::new(config), name)
 }
 
-/// A server's connection.
+/// Returns a server's connection.
 pub(crate) fn server() -> Result<ServerConnection, rustls::Error> {
     let key = PrivatePkcs8KeyDer::from(KEY).into();
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![CertificateDer::from(CERTIFICATE)], key)?;
-    // What a client leaves unread when it goes would reset the connection.
+    // Input that a client leaves unread when it closes would reset the connection.
     config.send_tls13_tickets = 0;
     ServerConnection::new(Arc::new(config))
 }

@@ -4,8 +4,8 @@
 //! cargo run --example tls_pair
 //! ```
 //!
-//! A program has sockets and a poller here. TLS changes nothing for it: `Interest` says what to wait for,
-//! also where that is TLS's own business, and `again` tells of what is decrypted and waits inside.
+//! A real program has sockets and a poller here. With TLS, nothing changes for it: `Interest` reports what to
+//! wait for, including TLS's own records, and `again` reports decrypted bytes that are still to be read.
 
 mod localhost;
 mod tls;
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     client.send(&mut scratch.at(0), "Hello")?;
     client.send(&mut scratch.at(0), &[7; 100_000])?;
     client.close(&mut scratch.at(0), CloseCode::NORMAL, "bye")?;
-    // Each gets its turn until both are over.
+    // Each end has its turn until both are over.
     let (mut ready, mut over) = ([Ready::ALL; 2], [false; 2]);
     while over != [true; 2] {
         for (index, stream) in [&mut server, &mut client].into_iter().enumerate() {
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Makes TLS's handshake and then the WebSocket's, of both ends.
+/// Makes the handshakes of TLS and then of the WebSocket, on both ends.
 fn open(
     mut server: ServerOpening<Tls<UnixStream>>,
     mut client: ClientOpening<Tls<UnixStream>>,

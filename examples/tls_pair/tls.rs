@@ -1,41 +1,41 @@
-//! TLS over any transport, by rustls, as a transport that keeps the laws of [`NonBlockingTransport`].
+//! TLS over any transport, by rustls, as a transport that obeys the laws of [`NonBlockingTransport`].
 //!
-//! Copy it, and give it your configuration: the library has no TLS of its own, so that you choose which.
+//! Copy this file, and pass in your configuration: TLS is not built into the library, so that you can choose.
 
 use rustls::Connection;
 use std::io::{self, ErrorKind, Read, Write};
 use websocket_stream::NonBlockingTransport;
 
-/// The most plaintext that waits inside to be encrypted, and ciphertext to be sent: room for the opening
-/// handshake's request, which waits for that of TLS.
+/// The limit of plaintext that waits to be encrypted, and of ciphertext to be sent: room for the opening
+/// request, which waits for the TLS handshake.
 const BUFFERED: usize = 64 << 10;
 
 /// A TLS connection on a transport.
 pub(crate) struct Tls<T> {
     socket: T,
     tls: Connection,
-    /// So many bytes are decrypted and not yet handed out.
+    /// Bytes that are decrypted but not yet returned.
     decrypted: usize,
-    /// The peer has ended its direction, and that is not yet handed out.
+    /// Whether the peer has ended its direction, and that is not yet returned.
     end_waits: bool,
-    /// What failed behind bytes that were handed out first.
+    /// An error that follows bytes which were returned first.
     failed: Option<io::Error>,
     shutdown: Shutdown,
 }
 
-/// How far this end's direction is ended.
+/// The progress of ending this end's direction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shutdown {
     Open,
-    /// The peer is still to be told.
+    /// The peer is still to be notified.
     Asked,
-    /// That it is told is still to be sent.
+    /// The notification is still to be sent.
     Told,
     Done,
 }
 
 impl<T: NonBlockingTransport> Tls<T> {
-    /// A client's or a server's connection on a transport.
+    /// Makes a client's or a server's connection on a transport.
     pub(crate) fn new(socket: T, tls: impl Into<Connection>) -> Self {
         let mut tls = tls.into();
         tls.set_buffer_limit(Some(BUFFERED));
@@ -49,12 +49,12 @@ impl<T: NonBlockingTransport> Tls<T> {
         &self.socket
     }
 
-    /// Receives until `buffer` is full or the socket is empty. A caller waits for the next readiness
-    /// after less than all (law 11), so nothing may be left in the socket then.
+    /// Receives until `buffer` is full or the socket is empty. After fewer bytes than requested, the caller
+    /// waits for the next readiness event (law 11), so nothing may be left in the socket then.
     fn receive(&mut self, buffer: &mut [u8], filled: &mut usize) -> io::Result<()> {
         loop {
             match self.tls.reader().read(&mut buffer[*filled..]) {
-                // The peer has said that it has ended its direction.
+                // The peer has announced the end of its direction.
                 Ok(0) => return Ok(()),
                 Ok(n) => {
                     *filled += n;
@@ -65,12 +65,12 @@ impl<T: NonBlockingTransport> Tls<T> {
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // It ended without saying so: perhaps somebody else cut the rest off.
+                // The stream ended without an announcement: a third party may have cut it off.
                 Err(error) => return Err(error),
             }
             self.tls.read_tls(&mut Records(&mut self.socket))?;
             let state = self.tls.process_new_packets();
-            // What answers by itself, be it the alert that tells the peer its fault.
+            // Automatic answers, including the alert that reports a fault to the peer.
             self.send_records()?;
             let state = state.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
             self.decrypted = state.plaintext_bytes_to_read();
@@ -78,7 +78,7 @@ impl<T: NonBlockingTransport> Tls<T> {
         }
     }
 
-    /// Sends what is encrypted, as much as the socket takes.
+    /// Sends encrypted bytes, as many as the socket takes.
     fn send_records(&mut self) -> io::Result<()> {
         if self.shutdown == Shutdown::Asked && !self.tls.is_handshaking() {
             self.tls.send_close_notify();
@@ -121,7 +121,7 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Tls<T> {
             Ok(()) => {}
             Err(error) if filled == 0 => return Err(error),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            // No readiness will announce it again.
+            // No readiness event will announce it again.
             Err(error) => self.failed = Some(error),
         }
         Ok(filled)
@@ -133,7 +133,7 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Tls<T> {
         }
         let mut taken = 0;
         while taken < bytes.len() {
-            // What is encrypted makes room by being sent.
+            // Sending encrypted bytes makes room.
             let n = self.tls.writer().write(&bytes[taken..])?;
             self.send_records()?;
             match n {
@@ -150,7 +150,7 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Tls<T> {
             self.shutdown = Shutdown::Asked;
         }
         match self.send_records() {
-            // There is nobody left to tell.
+            // There is nobody left to notify.
             Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                 Ok(())
             }
@@ -177,7 +177,7 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Tls<T> {
     }
 }
 
-/// The transport below as rustls wants it.
+/// The transport below, in the form that rustls expects.
 struct Records<'a, T>(&'a mut T);
 
 impl<T: NonBlockingTransport> Read for Records<'_, T> {

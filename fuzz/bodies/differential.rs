@@ -1,15 +1,15 @@
-//! Any bytes, to us and to tungstenite, in both roles: the same messages, and the same verdict.
+//! Any bytes, to us and to tungstenite, in both roles: equal messages, and equal results.
 //!
-//! The known differences, in which this library is the stricter or the earlier one:
+//! The known differences; in each, this library is stricter or earlier:
 //!
-//! * A length in more bytes than it needs is accepted there ("the minimal number of bytes MUST be
-//!   used to encode the length", section 5.2). In a control frame its first two bytes already say
-//!   that it is too long.
-//! * A close code that may not be sent is told there as a Close frame with 1002 of the peer's own
-//!   (section 7.4); here it is a fault of the peer's. 1014 is such a code there; here it is the "Bad
-//!   Gateway" of the registry that the section founds, and heard.
-//! * What a header, or the first invalid byte of a text, forbids is judged here when it comes, there
-//!   once the whole frame has come: there an unfinished frame is no fault yet.
+//! * tungstenite accepts a length in more bytes than necessary ("the minimal number of bytes MUST be used to
+//!   encode the length", section 5.2). In a control frame, the first two bytes already show that such a length
+//!   is too long.
+//! * tungstenite reports a close code that must not be sent as a Close frame of the peer with 1002 (section
+//!   7.4); here, it is a fault of the peer. tungstenite treats 1014 as such a code; here, it is "Bad Gateway"
+//!   from the registry that the section establishes, and is delivered.
+//! * A fault in a header, or at the first invalid byte of a text, is found here when the byte arrives, and by
+//!   tungstenite when the whole frame has arrived: for tungstenite, an unfinished frame is not a fault yet.
 
 use super::reference::Said;
 use std::io::{self, Read, Write};
@@ -75,7 +75,7 @@ enum Verdict {
     Wrong,
 }
 
-/// Gives the bytes, takes every answer.
+/// Returns the bytes, and accepts every answer.
 struct Stream<'a>(&'a [u8]);
 
 impl Read for Stream<'_> {

@@ -1,5 +1,5 @@
-//! Any bytes as a list of extensions: accepted if and only if it follows the grammar, and what is
-//! found in it, written again, is found again.
+//! Any bytes as a list of extensions: accepted if and only if the list follows the grammar; its contents,
+//! encoded again, parse to equal contents.
 
 use websocket_stream::handshake::Extensions;
 
@@ -25,7 +25,7 @@ pub(crate) fn body(bytes: &[u8]) {
             list.push_str(name);
             if let Some(value) = value {
                 // "the value after quoted-string unescaping MUST conform to the 'token' ABNF"
-                // (RFC 6455, section 9.1); it comes with its backslashes.
+                // (RFC 6455, section 9.1); the value still has its backslashes.
                 assert!(is_token(&value.replace('\\', "")));
                 list.push_str("=\"");
                 list.push_str(value);
@@ -44,7 +44,7 @@ pub(crate) fn body(bytes: &[u8]) {
     assert_eq!(found, again);
 }
 
-/// RFC 9110, section 5.6.2.
+/// A token as in RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {
     let sign = |byte| b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || sign(byte))

@@ -1,7 +1,8 @@
-//! Any bytes as the head that either end receives, whole and byte by byte: the same verdict.
+//! Any bytes as the head that either end receives, whole and byte by byte: the results are equal.
 
 use websocket_stream::handshake::{
-    ClientHandshake, ClientRequest, HeadLimits, OriginPolicy, Received, Response, ServerHandshake,
+    ClientHandshake, ClientRequest, HeadLimits, OriginPolicy, Received, Response, ResponseError,
+    ServerHandshake,
 };
 
 pub(crate) fn body(bytes: &[u8]) {
@@ -17,22 +18,25 @@ fn server(bytes: &[u8], limits: HeadLimits) {
     let last = feed(bytes, |byte| pieces.receive(byte));
     assert_eq!(verdict.is_ok_and(|received| received != Received::Partial), last == Ok(true));
     assert_eq!(verdict.is_err(), last.is_err());
-    // The request of a faulty handshake can be looked at too, but not accepted.
+    // The request of a faulty handshake can be inspected too, but not accepted.
     if last != Ok(true) {
         return;
     }
     if let Some(request) = whole.request() {
         let _ = (request.path(), request.query(), request.origin(), request.subprotocols().count());
         let query = request.query().unwrap_or_default().len();
-        // A character that replaces a wrong byte has three.
+        // The replacement character for an invalid byte has three bytes.
         assert!(
             request.query_pairs().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= 3 * query
         );
         assert!(OriginPolicy::Any.allows(&request));
         let _ = OriginPolicy::List(&["https://localhost"]).allows(&request);
+        let is_upgrade = request.is_upgrade();
         let mut out = Vec::new();
-        whole.answer(&Response::accept(), &mut out).expect("an acceptance can always be sent");
-        assert!(out.ends_with(b"\r\n\r\n"));
+        let accepted = whole.answer(&Response::accept(), &mut out);
+        let expected = if is_upgrade { Ok(()) } else { Err(ResponseError::NotAnUpgrade) };
+        assert_eq!(accepted, expected, "only an upgrade can be accepted, and always");
+        assert_eq!(out.ends_with(b"\r\n\r\n"), is_upgrade);
     }
 }
 
@@ -47,14 +51,14 @@ fn client(bytes: &[u8], limits: HeadLimits) {
     let last = feed(bytes, |byte| pieces.receive(byte));
     assert_eq!(verdict.is_ok_and(|received| received != Received::Partial), last == Ok(true));
     assert_eq!(verdict.is_err(), last.is_err());
-    // A refusal's header lines may have been folded.
+    // A refusal may have folded header lines.
     if let Some(response) = whole.response() {
         let mut values = response.headers().map(|(_, value)| value);
         assert!(!values.any(|value| value.contains(&b'\r') || value.contains(&b'\n')));
     }
 }
 
-/// Feeds byte by byte until the head is whole or faulty; whether it became whole.
+/// Feeds byte by byte until the head is complete or faulty. Returns whether it is complete.
 fn feed<E>(bytes: &[u8], mut receive: impl FnMut(&[u8]) -> Result<Received, E>) -> Result<bool, E> {
     for byte in bytes.chunks(1) {
         if let Received::Complete { .. } = receive(byte)? {

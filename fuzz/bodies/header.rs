@@ -1,4 +1,4 @@
-//! Any bytes: what decodes encodes to the same bytes, and no prefix of it decodes to something else.
+//! Any bytes: a decoded header encodes to equal bytes, and no prefix of it decodes to another header.
 
 use websocket_stream::frame::{Decoded, Header};
 

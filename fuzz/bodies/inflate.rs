@@ -1,5 +1,5 @@
-//! Any bytes as a compressed message, with and without earlier ones, whole and in fragments: the same
-//! message or the same fault, never more than the limit, and what came out compresses and comes back.
+//! Any bytes as a compressed message, with and without earlier ones, whole and in fragments: equal messages
+//! or equal faults, never more bytes than the limit, and the output survives compressing and inflating again.
 
 use std::sync::Arc;
 use websocket_stream::deflate::{Agreed, Context, Deflate, WindowBits};
@@ -15,7 +15,7 @@ pub(crate) fn body(bytes: &[u8]) {
     let context = Context::new(bits, choice & 8 != 0);
     let agreed = Agreed { server: context, client: context };
     let opcode = if choice & 16 == 0 { OpCode::Binary } else { OpCode::Text };
-    // Two messages, of which the second may refer to the first.
+    // Two messages, the second of which may refer to the first.
     let (first, second) = rest.split_at(rest.len() * usize::from(choice >> 5) / 8);
     let whole = receive(agreed, opcode, &[first, second], usize::MAX);
     let pieces = receive(agreed, opcode, &[first, second], usize::from(*piece) + 1);
@@ -44,7 +44,7 @@ fn output() -> Output {
     Output::with_keys(Box::new(|| [1, 2, 3, 4]))
 }
 
-/// The messages that came of these payloads, and what became of the connection.
+/// Returns the messages in these payloads, and the connection's status.
 fn receive(agreed: Agreed, opcode: OpCode, payloads: &[&[u8]], piece: usize) -> (Vec<Vec<u8>>, Status) {
     let mut connection = end(Role::Client, agreed);
     let (mut input, mut output) = (Input::default(), output());

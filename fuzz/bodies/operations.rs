@@ -1,6 +1,6 @@
-//! Any operations on a stream, over a transport with any faults: what it hears is what the peer said,
-//! what it writes is what it accepted (both read naively), with and without compression, whatever its
-//! transport takes, gives, refuses or breaks; then it ends, once.
+//! Any operations on a stream, over a transport with any faults. The stream receives what the peer sent, and
+//! writes what it accepted (both are decoded by a naive reference), with and without compression, whatever
+//! its transport takes, returns, refuses or breaks. Then it ends, once.
 
 use super::reference::{CHUNK, Compression, Rules, Said, Stop, Together, read};
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ pub(crate) fn body(bytes: &[u8]) {
     world.finish();
 }
 
-/// The input, a byte at a time, and zeros behind it.
+/// The input, byte by byte, followed by zeros.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -35,7 +35,7 @@ impl Bytes<'_> {
         first
     }
 
-    /// A length: mostly small, sometimes past what a header, a buffer or a limit holds.
+    /// Returns a length: usually small, sometimes beyond the size of a header, a buffer or a limit.
     fn length(&mut self) -> usize {
         let byte = usize::from(self.next());
         match byte {
@@ -47,27 +47,28 @@ impl Bytes<'_> {
     }
 }
 
-/// What the peer and the system do, and what was done to them.
+/// What the peer and the system do, and what they received.
 #[derive(Default)]
 struct Wire {
-    /// Sent by the peer and not received.
+    /// Bytes sent by the peer and not yet received.
     coming: VecDeque<u8>,
     received: Vec<u8>,
     taken: Vec<u8>,
-    /// The peer has ended its direction.
+    /// Whether the peer has ended its direction.
     ends: bool,
-    /// What the next calls meet: 0 to refuse, 255 to break, else the most bytes that move, in powers.
+    /// The results of the next calls: 0 would block, 254 is interrupted, 255 breaks the transport, and any
+    /// other value limits the bytes that move.
     moods: VecDeque<u8>,
     broken: bool,
     told_end: bool,
-    /// A `recv` said that it is broken.
+    /// Whether a `recv` reported that the transport is broken.
     told_broken: bool,
     shut: bool,
     refused: bool,
 }
 
 impl Wire {
-    /// How many bytes may move.
+    /// Returns the number of bytes that may move.
     fn mood(&mut self) -> io::Result<usize> {
         match self.moods.pop_front() {
             None => Ok(usize::MAX),
@@ -90,7 +91,7 @@ impl NonBlockingTransport for Wire {
 
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         assert!(!buffer.is_empty() && !self.told_end && !self.told_broken);
-        // After a failed send it may be asked what the peer had said, and fails once more.
+        // After a failed send, the stream may receive what the peer sent before; then it fails once more.
         let most = if self.broken { Err(ErrorKind::ConnectionReset.into()) } else { self.mood() };
         self.told_broken = self.broken;
         let most = most?.min(buffer.len()).min(self.coming.len());
@@ -106,9 +107,9 @@ impl NonBlockingTransport for Wire {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        assert!(!self.broken, "sent on what is broken");
+        assert!(!self.broken, "sent on a broken transport");
         assert!(!self.shut, "sent after the end of its direction");
-        assert!(!self.refused, "sent again what was refused in the same call");
+        assert!(!self.refused, "sent again after a refusal in this call");
         let most = match self.mood() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.refused = true;
@@ -121,7 +122,7 @@ impl NonBlockingTransport for Wire {
         Ok(most)
     }
 
-    /// One call, not one for each piece: where the second one failed, nobody would be told yet.
+    /// One call, not one for each piece: if the second one failed, the error could not be reported yet.
     fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &**piece).collect();
         self.send(&pieces.concat())
@@ -138,15 +139,15 @@ struct World {
     scratch: Scratch,
     role: Role,
     now: u64,
-    /// Makes payloads that differ.
+    /// The number of payloads made, which makes them distinct.
     made: u8,
-    /// How many bytes of payload there may still be.
+    /// The payload bytes still allowed.
     left: usize,
     accepted: Vec<Said>,
     heard: Vec<Said>,
-    /// The message that is heard in parts.
+    /// The message being received in parts.
     together: Together,
-    /// The fragments so far of a message that is being sent: its opcode is the first one's.
+    /// The fragments so far of a message being sent, with the opcode of the first one.
     fragments: Option<Said>,
     end: Option<End>,
     interest: Interest,
@@ -154,11 +155,11 @@ struct World {
     compression: Option<Compression>,
     #[cfg(feature = "deflate")]
     peer: Peer,
-    /// How much there was when all of it was checked.
+    /// How much there was at the last full check.
     checked: usize,
 }
 
-/// Whatever the time is when it begins.
+/// An arbitrary start time.
 const START: u64 = 1 << 40;
 const UNSENT: usize = Limits::CONTROL_ROOM + 6000;
 
@@ -257,7 +258,7 @@ impl World {
                 let mut payload = self.payload(usize::from(input.next() % 130));
                 let pong = input.next() & 1 == 1;
                 if pong {
-                    // No ping of a peer has this payload, so that no answer is taken for it.
+                    // No ping of the peer has this payload, so no answer is mistaken for it.
                     payload.extend(b"unasked-for");
                 }
                 self.send(|out, accepted| {
@@ -298,7 +299,7 @@ impl World {
         }
     }
 
-    /// A frame that is sound but for its first byte, perhaps.
+    /// Adds a frame that is valid, except possibly for its first byte.
     fn peer_frame(&mut self, input: &mut Bytes<'_>) {
         let first = input.next();
         let len = input.length();
@@ -341,7 +342,7 @@ impl World {
         self.drive_with(ready, whims);
     }
 
-    /// Whims: 0 only listens, 1 echoes, 2 fails at every event, 3 echoes and fails at every message.
+    /// Whims: 0 only receives, 1 echoes, 2 fails at every event, 3 echoes and fails at every message.
     fn drive_with(&mut self, ready: Ready, whims: u8) {
         let World { stream, accepted, heard, together, end, fragments, .. } = self;
         let told = end.is_some();
@@ -394,7 +395,6 @@ impl World {
         match result {
             Ok(Sent::Written) => assert_eq!(self.stream.unsent(), 0),
             Ok(Sent::Queued(n)) => assert_eq!(self.stream.unsent(), n),
-            Ok(other) => panic!("{other:?}"),
             Err(Error::System(_)) => assert!(self.stream.get_ref().broken),
             Err(Error::Send(SendError::Closed)) => assert_ne!(self.stream.status(), Status::Open),
             Err(_) => {}
@@ -430,10 +430,10 @@ impl World {
         self.fragments = fragments;
     }
 
-    /// The original's `read` and `write`.
+    /// Uses the original `read` and `write`.
     fn original(&mut self, input: &mut Bytes<'_>) {
         if input.next() & 1 == 0 {
-            // It does not tell which part is the last.
+            // `read` does not report which part is the last.
             if self.stream.config().in_parts {
                 return self.drive_with(Ready::ALL, 0);
             }
@@ -477,7 +477,7 @@ impl World {
         }
     }
 
-    /// Checks all whenever an eighth has come to it, so that the work is linear.
+    /// Checks everything each time an eighth has been added, so that the total work is linear.
     fn check_sometimes(&mut self) {
         assert!(self.stream.unsent() <= self.stream.config().limits.unsent);
         let wire = self.stream.get_ref();
@@ -491,11 +491,11 @@ impl World {
     fn check(&self) {
         let wire = self.stream.get_ref();
         let (said, _) = read(&wire.received, self.rules());
-        assert!(said.starts_with(&self.heard), "heard {:?} of {said:?}", self.heard);
+        assert!(said.starts_with(&self.heard), "received {:?} of {said:?}", self.heard);
 
         let (written, stop) =
             read(&wire.taken, Rules::without_limits(self.role == Role::Client, self.compression));
-        assert!(!matches!(stop, Stop::Wrong(_)), "it writes what may not be: {stop:?}");
+        assert!(!matches!(stop, Stop::Wrong(_)), "invalid output: {stop:?}");
         let mut pings = self.heard.iter().filter_map(|said| match said {
             Said::Ping(payload) => Some(payload),
             _ => None,
@@ -508,10 +508,10 @@ impl World {
             }
             match said {
                 Said::Pong(payload) => {
-                    assert!(pings.any(|ping| ping == payload), "a pong to nothing: {payload:?}");
+                    assert!(pings.any(|ping| ping == payload), "an unsolicited pong: {payload:?}");
                 }
                 Said::Ping(payload) => assert!(self.keepalive && payload.is_empty()),
-                // An answer, or a fault told: the last thing, behind all that was accepted.
+                // An answer, or a reported fault: the last frame, after everything that was accepted.
                 Said::Close(_, reason) => {
                     assert!(reason.is_empty() && accepted.as_slice().is_empty(), "{:?}", accepted.as_slice());
                 }
@@ -520,7 +520,8 @@ impl World {
         }
     }
 
-    /// Fair weather from now on; the peer ends its direction: so must the connection.
+    /// From now on the transport has no faults, and the peer ends its direction, so the connection must end
+    /// too.
     fn finish(mut self) {
         let wire = self.stream.get_mut();
         wire.moods.clear();
@@ -538,12 +539,12 @@ impl World {
             self.check_sometimes();
         }
         self.check();
-        let end = self.end.expect("over, and no end was told");
+        let end = self.end.expect("over, but no end was reported");
         assert_eq!(self.stream.status(), Status::Over(end));
         let wire = self.stream.get_ref();
         let (said, stop) = read(&wire.received, self.rules());
         match end.cause {
-            // It may have given up before the peer's last words.
+            // It may have ended before the peer's last frames arrived.
             Cause::Deadline(_) => {}
             Cause::System(_) => assert!(wire.broken),
             cause => {
@@ -557,13 +558,13 @@ impl World {
                 }
             }
         }
-        // Where no time has passed, nothing was given up.
+        // If no time has passed, no deadline can have passed.
         if !wire.broken && self.now == START {
             assert_eq!(self.stream.unsent(), 0);
             let (written, _) =
                 read(&wire.taken, Rules::without_limits(self.role == Role::Client, self.compression));
             let missing = self.accepted.iter().filter(|said| !written.contains(said)).count();
-            assert_eq!(missing, 0, "accepted, and never written");
+            assert_eq!(missing, 0, "accepted, but never written");
         }
     }
 }
@@ -616,13 +617,13 @@ fn stream(role: Role, config: Config, _: Option<Compression>) -> WebSocketStream
     WebSocketStream::with_config(Wire::default(), role, Arc::new(config)).unwrap()
 }
 
-/// What the peer needs to compress what it says.
+/// The state that the peer needs to compress.
 #[cfg(feature = "deflate")]
 struct Peer {
     deflaters: Deflaters,
     takeover: bool,
     sent: History,
-    /// A compressed message of its is unfinished.
+    /// Whether a compressed message of the peer is unfinished.
     fragmenting: bool,
 }
 
@@ -634,8 +635,8 @@ impl Peer {
         Self { deflaters: Deflaters::new(), takeover: window.is_some(), sent, fragmenting: false }
     }
 
-    /// The payload of a frame, compressed if its first byte says so and it gets smaller; if not, it may
-    /// be what no compressor makes.
+    /// Returns the payload of a frame: compressed if its first byte says so and it gets smaller; otherwise
+    /// possibly bytes that no compressor makes.
     fn compressed(&mut self, first: u8, payload: Vec<u8>) -> Vec<u8> {
         let fin = first & 128 != 0;
         let made = match first & 0x7F {

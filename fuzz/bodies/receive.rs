@@ -1,7 +1,7 @@
-//! Any bytes, in both roles, under limits, whole or told in parts, and in pieces drawn from the input: what
-//! is heard, answered and judged is what a naive reading of RFC 6455 says, with and without compression, wherever the bytes
-//! are cut; and nothing but a window is held when nothing is unfinished.
-//! Compressed messages of more than a chunk are judged before they are whole.
+//! Any bytes, in both roles, under limits, whole or delivered in parts, and in pieces drawn from the input.
+//! Events, answers and result equal those of a naive reading of RFC 6455, with and without compression,
+//! wherever the bytes are cut; and only a window is held when nothing is unfinished. Compressed messages
+//! longer than a chunk are checked before they are whole.
 
 use super::reference::{CHUNK, Compression, Rules, Said, Stop, Together, read};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub(crate) fn body(bytes: &[u8]) {
 
     let heard = hear(end(), rules, [stream]);
     heard.check(stream, rules);
-    // Two sizes in turn, one of them often a single byte.
+    // Two alternating sizes, one of which is often a single byte.
     let sizes = [usize::from(first >> 4) + 1, usize::from(small) + 1];
     let mut rest = stream;
     let mut turn = 0;
@@ -55,7 +55,7 @@ pub(crate) fn body(bytes: &[u8]) {
     assert_eq!(heard, hear(end(), rules, pieces));
 }
 
-/// What came of a stream.
+/// The result of reading a stream.
 #[derive(Debug, PartialEq)]
 struct Heard {
     said: Vec<Said>,
@@ -84,7 +84,7 @@ fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<
     let mut together = Together::default();
     let takeover = rules.compression.is_some_and(|compression| compression.window.is_some());
     let window = if takeover { 33 << 10 } else { 0 };
-    // What was compressed has become at most a message; in parts, it has an inflater and a window.
+    // Compressed input has become at most one message; in parts, there are an inflater and a window.
     let unfinished = match rules.compression {
         Some(_) if connection.config().in_parts => (48 + 32 + 1) << 10,
         None if connection.config().in_parts => 1 << 10,
@@ -136,7 +136,7 @@ impl Heard {
             (Cause::Handshake, Stop::Closed) => {
                 let close = said.last().expect("the Close frame");
                 assert!(matches!(close, Said::Close(code, _) if *code == self.code.get()));
-                // The answer gives code and reason back.
+                // The answer repeats the code and reason.
                 answers.push(close.clone());
             }
             (Cause::Fault(fault), Stop::Wrong(_) | Stop::More { in_header: true }) => {

@@ -1,6 +1,6 @@
-//! RFC 6455 read naively: the whole stream at once, by copying, with no thought of speed. What the
-//! library hears and writes is compared with what this reads. Only the inflating of a whole message is
-//! the library's; that has a target and a naive counterpart of its own.
+//! A naive reading of RFC 6455: the whole stream at once, by copying, with no regard for speed. The library's
+//! events and output are compared with it. Only whole messages are inflated by the library itself; inflating
+//! has a fuzz target and a naive reference of its own.
 
 #[cfg(feature = "deflate")]
 use websocket_stream::deflate::{History, InflateError, Inflater, WindowBits};
@@ -8,7 +8,7 @@ use websocket_stream::deflate::{History, InflateError, Inflater, WindowBits};
 use websocket_stream::frame::utf8::MessageBuffer;
 use websocket_stream::{Message, Part};
 
-/// What a peer says.
+/// What a peer sends.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Said {
     Text(String),
@@ -18,12 +18,12 @@ pub(crate) enum Said {
     Close(u16, String),
 }
 
-/// Puts the parts of a message together.
+/// Joins the parts of a message.
 #[derive(Debug, Default)]
 pub(crate) struct Together(Option<(bool, Vec<u8>)>);
 
 impl Together {
-    /// The message, with its last part.
+    /// Adds a part. Returns the message after its last part.
     pub(crate) fn hear(&mut self, part: Part<'_>) -> Option<Said> {
         let payload = part.payload();
         assert_eq!(part.is_first(), self.0.is_none(), "one first part, before all others");
@@ -40,19 +40,19 @@ impl Together {
     }
 }
 
-/// Where the reading stopped.
+/// Why the reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Stop {
-    /// Behind a Close frame.
+    /// After a Close frame.
     Closed,
-    /// At what may not be, to be told with this close code.
+    /// At a violation, reported with this close code.
     Wrong(u16),
-    /// At the end of the bytes. In the middle of an extended length or a key it may show already that
-    /// the header is wrong.
+    /// At the end of the bytes. In the middle of an extended length or a key, the header may already be
+    /// invalid.
     More { in_header: bool },
 }
 
-/// Whose bytes they are, and what is too much.
+/// The sender of the bytes, and the limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) from_client: bool,
@@ -62,16 +62,16 @@ pub(crate) struct Rules {
     pub(crate) compression: Option<Compression>,
 }
 
-/// What was agreed on for these bytes: how far they may refer back, if further than their own message.
+/// The agreed compression of these bytes: how far they may refer back, if beyond their own message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Compression {
     pub(crate) window: Option<u8>,
-    /// From so many bytes on, a message is inflated before it is whole.
+    /// The number of bytes from which a message is inflated before it is whole.
     #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "nothing is inflated"))]
     pub(crate) chunk: usize,
 }
 
-/// Where messages are not told in parts.
+/// The chunk for messages that are not delivered in parts.
 pub(crate) const CHUNK: usize = 32 << 10;
 
 impl Rules {
@@ -80,7 +80,7 @@ impl Rules {
     }
 }
 
-/// Inflates whole messages, each of which may refer to those before it.
+/// Inflates whole messages, each of which may refer to earlier ones.
 #[cfg(feature = "deflate")]
 struct Inflation {
     history: Option<History>,
@@ -103,7 +103,7 @@ impl Inflation {
         Ok(message.as_bytes().to_vec())
     }
 
-    /// Judges what has come of a message that is not whole.
+    /// Checks the received bytes of a message that is not whole.
     fn judge_part(&self, payload: &[u8], text: bool) -> Result<(), Stop> {
         if payload.len() < self.chunk {
             return Ok(());
@@ -118,7 +118,7 @@ fn stop(error: InflateError) -> Stop {
     Stop::Wrong(if error == InflateError::TooLong { 1009 } else { 1007 })
 }
 
-/// Without the feature nothing is agreed on.
+/// Without the feature, nothing is negotiated.
 #[cfg(not(feature = "deflate"))]
 struct Inflation;
 
@@ -145,7 +145,7 @@ struct Unfinished {
     fragments: u32,
 }
 
-/// Reads all of it.
+/// Reads all of the bytes.
 pub(crate) fn read(bytes: &[u8], rules: Rules) -> (Vec<Said>, Stop) {
     let mut said = Vec::new();
     let stop = read_into(bytes, rules, &mut said);
@@ -164,7 +164,7 @@ fn read_into(mut rest: &[u8], rules: Rules, said: &mut Vec<Said>) -> Stop {
         let [first, second, tail @ ..] = rest else { return Stop::More { in_header: false } };
         let (fin, opcode, masked, len7) = (first & 128 != 0, first & 15, second & 128 != 0, second & 127);
         let control = opcode >= 8;
-        // RFC 7692, section 6: the bit of a message's first frame.
+        // RFC 7692, section 6: the bit in a message's first frame.
         let compressed = first & 0x70 == 0x40 && rules.compression.is_some() && matches!(opcode, 1 | 2);
         let wrong = !matches!(opcode, 0..=2 | 8..=10)
             || first & 0x70 != 0 && !compressed

@@ -1,4 +1,4 @@
-//! Messages to compressed payloads (RFC 7692, section 7.2.1).
+//! Compresses messages (RFC 7692, section 7.2.1).
 #![forbid(unsafe_code)]
 
 use super::{Context, History, WindowBits};
@@ -7,50 +7,52 @@ use alloc::vec::Vec;
 use core::fmt;
 use zlib_rs::{Deflate as Engine, DeflateConfig, DeflateFlush};
 
-/// The end of every message, which is left out: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from
-/// the tail end."
+/// The end of every message, which is not sent: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail
+/// end."
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// How many symbols are gathered before a block is written, as a power of two less 6: 4,096. More
-/// hardly compress better.
+/// The number of symbols gathered before a block is written, as a power of two less 6: 4,096. A larger number
+/// hardly improves compression.
 const MEMORY_LEVEL: u8 = 6;
 
-/// zlib refers to nothing that is nearer to the window's end: room for the longest match and a bit.
+/// The bytes at the far end of a window that zlib never refers to: room for its longest match, and some more.
 const MARGIN: usize = 262;
 
-/// How much of earlier messages a message may refer to, beside as much as it is long: what it refers to
-/// is looked through first, and what is further back makes the message hardly smaller (1% of 512 bytes
-/// of JSON, 2% of 8 KiB).
+/// How far back a message may refer, besides its own length.
+///
+/// Priming with history takes time, and older history hardly makes messages smaller (by 1% for 512 bytes of
+/// JSON, 2% for 8 KiB).
 const REACH: usize = 12 << 10;
 
-/// The most bytes of a block with no compression, and what is written before them.
+/// The maximum size of a stored block, and the size of its header.
 const STORED: usize = 0xFFFF;
 const STORED_HEADER: usize = 5;
 
-/// A result buffer that is larger is given back after its use.
+/// A larger result buffer is freed after use.
 const KEPT: usize = 1 << 20;
 
-/// The compressors of a thread, for the messages of all its connections, and the room for what they
-/// make. Nothing of one message stays for the next: what that may refer to is given with it.
+/// The compressors of a thread, for all its connections, and the buffer for their output.
+///
+/// Nothing is kept from one message to the next: the history is passed with each message.
 #[derive(Default)]
 pub struct Deflaters {
-    /// By window bits from 9. Made when they are needed; mostly only the last one is.
+    /// Indexed by window bits, starting at 9. Created on first use; usually only the last one is.
     compressors: [Option<Box<Compressor>>; 7],
     result: Vec<u8>,
 }
 
-/// A compressor for a window of one size.
+/// A compressor for one window size.
 struct Compressor {
     engine: Engine,
     bits: WindowBits,
     level: u8,
 }
 
-/// What a run has written.
+/// The outcome of a run.
 struct Made {
-    /// The bytes, the [`TAIL`] among them.
+    /// The number of bytes written, including [`TAIL`].
     len: usize,
-    /// That is all of it.
+    /// Whether this is the complete output.
     whole: bool,
 }
 
@@ -65,7 +67,7 @@ impl Compressor {
         Self { engine: Engine::new_with_config(config), bits, level }
     }
 
-    /// Begins anew, behind these bytes.
+    /// Starts again, with these bytes as history.
     fn begin(&mut self, level: u8, before: [&[u8]; 2]) {
         self.engine.reset();
         if level != self.level {
@@ -88,7 +90,7 @@ impl Compressor {
         let len = usize::try_from(self.engine.total_out() - made).unwrap_or(usize::MAX);
         let whole = status.is_ok() && took == input.len() && len < result.len();
         if !whole {
-            // zlib-rs 0.6.8 is not fit for use when it is reset with output that had no room.
+            // zlib-rs 0.6.8 must not be reset after its output ran out of room.
             *self = Self::new(self.bits, self.level);
         }
         Made { len, whole }
@@ -96,27 +98,32 @@ impl Compressor {
 }
 
 impl Deflaters {
-    /// None yet.
+    /// Creates a set without compressors.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Compresses a message that stands alone, with a level from 1 to 9 (others are taken for the
-    /// nearest). `None` means that it would not get smaller, and is to be sent as it is.
+    /// Compresses a message without reference to others.
+    ///
+    /// `level` is from 1 to 9; other values count as the nearest of these. Returns `None` if the message
+    /// would not get smaller and should be sent uncompressed.
     pub fn deflate(&mut self, message: &[u8], context: Context, level: u8) -> Option<&[u8]> {
         self.shrink(message, context.bits(), None, level)
     }
 
-    /// Compresses a message that may refer to those before it, and adds it to them; but for `None`,
-    /// which leaves them as they were.
+    /// Compresses a message that may refer to `history`, and adds it to `history`.
+    ///
+    /// Returns `None`, and leaves `history` unchanged, if the message would not get smaller.
     pub fn deflate_after(&mut self, message: &[u8], history: &mut History, level: u8) -> Option<&[u8]> {
         let payload = self.shrink(message, history.bits(), Some(history), level)?;
         history.push(message);
         Some(payload)
     }
 
-    /// Compresses the first fragment of a message, and adds it to what the next may refer to; but for
-    /// `None`: it would not get smaller, and the whole message is to be sent as it is.
+    /// Compresses the first fragment of a message, and adds it to `history`.
+    ///
+    /// Returns `None`, and leaves `history` unchanged, if the fragment would not get smaller. The whole
+    /// message should then be sent uncompressed.
     pub fn deflate_first(&mut self, piece: &[u8], history: &mut History, level: u8) -> Option<&[u8]> {
         let Made { len, whole } = self.run(piece, history.bits(), Some(history), level)?;
         if !whole || len >= piece.len() {
@@ -126,8 +133,10 @@ impl Deflaters {
         self.result.get(..len)
     }
 
-    /// Compresses a further fragment of a message whose first one was, `fin` for the last; to at most
-    /// [`most_of_fragment`](Self::most_of_fragment) bytes.
+    /// Compresses a further fragment of a message whose first fragment was compressed; `fin` marks the last
+    /// one.
+    ///
+    /// The result has at most [`most_of_fragment`](Self::most_of_fragment) bytes.
     pub fn deflate_next(&mut self, piece: &[u8], fin: bool, history: &mut History, level: u8) -> &[u8] {
         let made = match piece {
             [] => None,
@@ -146,13 +155,13 @@ impl Deflaters {
         &self.result[..len]
     }
 
-    /// What a fragment of so many bytes becomes at most.
+    /// Returns the maximum compressed size of a fragment of `len` bytes.
     pub const fn most_of_fragment(len: usize) -> usize {
         len + (len / STORED + 1) * STORED_HEADER + 1
     }
 
-    /// Blocks with no compression (RFC 1951, section 3.2.4); at a message's end, what is left of an
-    /// empty one without its tail.
+    /// Writes stored blocks (RFC 1951, section 3.2.4) and, at the end of a message, an empty block without
+    /// its tail.
     fn store(&mut self, piece: &[u8], fin: bool) -> usize {
         self.result.clear();
         for block in piece.chunks(STORED) {
@@ -178,18 +187,18 @@ impl Deflaters {
         (whole && payload.len() < message.len()).then_some(payload)
     }
 
-    /// Compresses `input` into the result.
+    /// Compresses `input` into the result buffer.
     fn run(&mut self, input: &[u8], bits: WindowBits, before: Option<&History>, level: u8) -> Option<Made> {
-        // "The zlib library doesn't support 8 bits" (RFC 7692, section 7.1.2.1); but with 9 it refers
-        // at most 512 - 262 bytes back, which a window of 256 has.
+        // "The zlib library doesn't support 8 bits" (RFC 7692, section 7.1.2.1). With 9 bits it refers at
+        // most 512 - 262 bytes back, which is within a window of 256.
         let engine_bits = bits.max(WindowBits::NINE);
         let reach = (engine_bits.size() - MARGIN).min(REACH.saturating_add(input.len()));
         let before = before.map_or([&[][..]; 2], |history| history.last(reach));
-        // Nothing refers back further than all is long.
+        // If history and input fit in the agreed window, no reference can reach beyond it.
         let fits = before[0].len() + before[1].len() + input.len() <= bits.size();
         let engine_bits = if fits { WindowBits::MAX } else { engine_bits };
         let level = level.clamp(1, 9);
-        // Level 1 writes up to nine bits for each byte; the others write 5 bytes more for some thousands.
+        // Level 1 writes up to 9 bits for each byte; the others add 5 bytes per few thousand.
         let room = input.len() + input.len() / 8 + 64;
         if self.result.len() < room {
             self.result.resize(room, 0);
@@ -200,7 +209,7 @@ impl Deflaters {
         Some(compressor.compress(input, &mut self.result))
     }
 
-    /// Gives back what a large message has grown.
+    /// Frees a result buffer that a large message has grown.
     pub fn trim(&mut self) {
         if self.result.len() > KEPT {
             self.result = Vec::new();

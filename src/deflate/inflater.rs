@@ -1,4 +1,4 @@
-//! Compressed payloads to messages (RFC 7692, section 7.2.2).
+//! Inflates messages (RFC 7692, section 7.2.2).
 #![forbid(unsafe_code)]
 
 use super::History;
@@ -6,25 +6,24 @@ use crate::frame::utf8::MessageBuffer;
 use core::{fmt, slice};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-/// What a sender leaves out at the end of a message, and an empty last block behind it, which shows
-/// that the message was whole.
+/// The bytes that a sender removes from the end of a message, then an empty final block. Reaching that
+/// block's end shows that the message is complete.
 const TAIL: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x01, 0x00, 0x00, 0xFF, 0xFF];
 
-/// How many streams a message may be made of (blocks with `BFINAL` set end one). Each costs as much as a
-/// window, whatever is in it.
+/// The maximum number of streams in a message (a block with `BFINAL` set ends a stream). Each costs as much
+/// time as a window, whatever its content.
 const MAX_STREAMS: usize = 1024;
 
-/// The heap bytes of zlib-rs's engine: its window, its tables and the rest, rounded up.
+/// The heap bytes of the engine of zlib-rs (window, tables and more), rounded up.
 const ENGINE: usize = 48 << 10;
 
-/// Room for the first piece of a message, in bytes; it grows by doubling.
+/// The first size of a message buffer in bytes; it grows by doubling.
 const FIRST_ROOM: usize = 4 << 10;
 
-/// Inflates messages, of any number of connections: nothing stays in it from one to the next.
+/// Inflates the messages of any number of connections: it keeps nothing from one message to the next.
 ///
-/// A message that comes in pieces is [begun](Self::begin), [fed](Self::feed) with each of them, and
-/// [finished](Self::finish). Where it is cut changes nothing: what becomes of it, and what is wrong with
-/// what has come, is the same.
+/// A message that arrives in pieces is [begun](Self::begin), [fed](Self::feed) piece by piece, and
+/// [finished](Self::finish). The split has no effect on the result, nor on which error is returned.
 ///
 /// ```
 /// use websocket_stream::deflate::Inflater;
@@ -42,62 +41,61 @@ const FIRST_ROOM: usize = 4 << 10;
 /// ```
 pub struct Inflater {
     engine: Inflate,
-    /// A stream has begun and not ended.
+    /// Whether a stream has begun and not ended.
     open: bool,
-    /// How many the message has begun.
+    /// The number of streams that the message has begun.
     streams: usize,
 }
 
-/// Why a payload was not inflated.
+/// The reason why a payload could not be inflated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InflateError {
-    /// It is not what a compressor makes, or not all of it.
+    /// The payload is not valid DEFLATE data, or is incomplete.
     Corrupt,
     /// The message is longer than the limit.
     TooLong,
-    /// The message is text and not UTF-8.
+    /// The message is text, but not UTF-8.
     NotUtf8,
 }
 
 impl fmt::Display for InflateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Corrupt => "the compressed data is corrupt",
-            Self::TooLong => "the inflated message is over the limit",
-            Self::NotUtf8 => "the inflated text is not UTF-8",
+            Self::Corrupt => "corrupt compressed data",
+            Self::TooLong => "inflated message over the limit",
+            Self::NotUtf8 => "inflated text that is not UTF-8",
         })
     }
 }
 
 impl core::error::Error for InflateError {}
 
-/// How far a stretch of input went.
+/// How far a run inflated its input.
 enum Ran {
-    /// To its end.
+    /// To the end of the input.
     Through,
-    /// To the end of a block with `BFINAL` set, behind so many bytes.
+    /// To the end of a final block (`BFINAL`), after this many bytes.
     ToEnd(usize),
-    /// As far as the message was to become now, by so many bytes.
+    /// Until the message was as long as requested, after this many bytes.
     Full(usize),
 }
 
 impl Inflater {
-    /// An inflater for any window.
+    /// Creates an inflater for any window.
     pub fn new() -> Self {
         Self { engine: Inflate::new(false, 15), open: false, streams: 0 }
     }
 
-    /// Inflates the whole payload of a message into an empty buffer, as far as `limit` bytes, and
-    /// judges text as it comes. Where the peer's messages refer to earlier ones, `history` has those,
-    /// and gets this one.
+    /// Inflates the whole payload of a message into an empty buffer.
     ///
-    /// At most one byte more than the limit is written, and the buffer is at most twice as large as
-    /// what is in it, or as it was.
+    /// Text is validated as it is inflated. `history` contains the earlier messages that this one may refer
+    /// to, and this one is added to it. At most one byte more than `limit` is written. The buffer grows by
+    /// doubling.
     ///
     /// # Errors
     ///
-    /// [`InflateError`], as soon as it shows. History and buffer are of no use then.
+    /// [`InflateError`], as soon as the payload shows it. History and buffer are unusable afterwards.
     pub fn inflate(
         &mut self,
         payload: &[u8],
@@ -110,18 +108,19 @@ impl Inflater {
         self.finish(history, limit, message)
     }
 
-    /// Begins a message; of the one before it, nothing is left.
+    /// Begins a message, and discards the state of the one before it.
     pub fn begin(&mut self) {
         self.open = false;
         self.streams = 0;
     }
 
-    /// Inflates the next piece of the message's payload; the buffer has what the others became. All
-    /// else is as with [`inflate`](Self::inflate).
+    /// Inflates the next piece of the payload, and appends to `message`.
+    ///
+    /// For the other arguments see [`inflate`](Self::inflate).
     ///
     /// # Errors
     ///
-    /// [`InflateError`], as soon as it shows. The message cannot go on then.
+    /// [`InflateError`], as soon as the payload shows it. The message cannot be continued afterwards.
     pub fn feed(
         &mut self,
         piece: &[u8],
@@ -132,10 +131,11 @@ impl Inflater {
         self.feed_until(usize::MAX, piece, [history, None], limit, message).map(drop)
     }
 
-    /// The same for a message that is lent in parts, of which `message` is the one that becomes now, and
-    /// `told` has the end of those before. It stops where there are `most` bytes in the part, or a few
-    /// more, and gives how many of the piece it used: all of them only where nothing is left behind that
-    /// they become.
+    /// Inflates the next piece of a message that is delivered in parts.
+    ///
+    /// `message` is the current part, and `told` contains the end of the earlier ones. Inflating stops once
+    /// the part has `most` bytes, or a few more. Returns how many bytes of the piece were consumed: all of
+    /// them only if all of their output has been written.
     pub(crate) fn feed_part(
         &mut self,
         most: usize,
@@ -149,12 +149,12 @@ impl Inflater {
         if message.len() >= most {
             return Ok(used);
         }
-        // Nothing is left behind of those before it, and a byte becomes a few kilobytes at the most.
+        // The output of the bytes before has been written, and one byte inflates to a few kilobytes at most.
         self.feed_until(usize::MAX, slice::from_ref(last), [history, told], limit, message)?;
         Ok(piece.len())
     }
 
-    /// Inflates up to where the message has `most` bytes, and gives how many of the piece it used.
+    /// Inflates until the message has `most` bytes, and returns how many bytes of the piece were consumed.
     fn feed_until(
         &mut self,
         most: usize,
@@ -177,11 +177,11 @@ impl Inflater {
         Ok(used)
     }
 
-    /// Ends the message, and adds it to the history.
+    /// Ends the message, and adds it to `history`.
     ///
     /// # Errors
     ///
-    /// [`InflateError`], where the message is not whole.
+    /// [`InflateError`] if the message is incomplete.
     pub fn finish(
         &mut self,
         history: Option<&mut History>,
@@ -195,19 +195,18 @@ impl Inflater {
         Ok(())
     }
 
-    /// The same for a message that is lent in parts, with the last one of them; what later messages may
-    /// refer to is for the caller to add.
+    /// Ends a message that is delivered in parts, with its last part. The caller adds it to the history.
     pub(crate) fn finish_part(
         &mut self,
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
-        // A last block may have been the end (section 7.2.3.4).
+        // If the stream is closed, a final block was the end (section 7.2.3.4).
         if self.open {
             let before = message.len();
-            // A last block whose own tail was left out ends with it.
+            // 4 if the sender removed the tail of a final block, 9 at the end of `TAIL`.
             let ended = matches!(self.run(&TAIL, usize::MAX, limit, message)?, Ran::ToEnd(4 | 9));
-            // What the tail makes would be the rest of a block that was cut off.
+            // Output from the tail would be the rest of a block that was cut off.
             if !ended || message.len() != before {
                 return Err(InflateError::Corrupt);
             }
@@ -215,12 +214,12 @@ impl Inflater {
         if message.is_complete() { Ok(()) } else { Err(InflateError::NotUtf8) }
     }
 
-    /// The heap bytes it holds, about.
+    /// Returns the approximate heap bytes in use.
     pub const fn held(&self) -> usize {
         ENGINE
     }
 
-    /// Begins a stream that may refer to earlier messages and to the beginning of this one.
+    /// Begins a stream that may refer to earlier messages and to the start of this one.
     fn open(&mut self, earlier: [Option<&History>; 2], message: &[u8]) -> Result<(), InflateError> {
         if self.streams == MAX_STREAMS {
             return Err(InflateError::Corrupt);
@@ -237,7 +236,7 @@ impl Inflater {
         Ok(())
     }
 
-    /// Inflates a stretch of input.
+    /// Inflates a run of input.
     fn run(
         &mut self,
         input: &[u8],
@@ -250,7 +249,7 @@ impl Inflater {
             if message.len() >= most {
                 return Ok(Ran::Full(used));
             }
-            // One byte more shows that there is more.
+            // One byte over the limit shows that the message is too long.
             let left = limit.saturating_add(1).saturating_sub(message.len());
             if message.spare().is_empty() {
                 message.grow(left.min(message.len().max(FIRST_ROOM)));
@@ -260,11 +259,11 @@ impl Inflater {
             let status =
                 self.engine.decompress(&input[used..], &mut message.spare()[..room], InflateFlush::SyncFlush);
             let (took, made) = (self.engine.total_in() - took, self.engine.total_out() - made);
-            // Neither is more than was given.
+            // Neither exceeds the lengths passed.
             let (took, made) =
                 (usize::try_from(took).unwrap_or(usize::MAX), usize::try_from(made).unwrap_or(usize::MAX));
             used += took;
-            // What came before what is corrupt is judged first, however much room there was.
+            // Output before corrupt data is validated first, so that the error does not depend on the room.
             message.commit(made, None, 0).map_err(|_| InflateError::NotUtf8)?;
             if message.len() > limit {
                 return Err(InflateError::TooLong);

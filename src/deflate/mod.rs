@@ -1,18 +1,16 @@
-//! Floor 1, below the protocol: messages compressed each by itself, permessage-deflate (RFC 7692).
-//! Feature `deflate`.
+//! Floor 1, below the protocol: permessage-deflate (RFC 7692), which compresses each message. Feature
+//! `deflate`.
 //!
-//! A [`Deflate`] in the [`Config`](crate::Config) switches it on, and says what is offered, accepted
-//! and done; by default nothing is. This room is what lies below: the negotiation
-//! ([`Deflate::offer`], [`accept`](Deflate::accept), [`confirm`](Deflate::confirm)) and the two
-//! directions of the codec ([`Deflaters`], [`Inflater`]), without I/O. The compression itself is
-//! zlib-rs's.
+//! A [`Deflate`] in the [`Config`](crate::Config) turns compression on, and sets what is offered, accepted
+//! and used; it is off by default. This module contains the negotiation ([`Deflate::offer`],
+//! [`accept`](Deflate::accept), [`confirm`](Deflate::confirm)) and the two directions of the codec
+//! ([`Deflaters`], [`Inflater`]), without I/O. The compression itself is done by zlib-rs.
 //!
-//! # What it costs
+//! # Memory
 //!
-//! Compressors and decompressors belong to the thread: up to 0.3 MiB for each size of window in use,
-//! whatever the number of connections. A connection owns only what it must remember, from the first message
-//! on that makes it so: the last bytes of what it sent with takeover, and of what it received, as many as there were and
-//! at most a window.
+//! Compressors and decompressors belong to the thread: up to 0.3 MiB for each window size in use, whatever
+//! the number of connections. A connection only stores the history of each direction with context takeover,
+//! from its first message on: the last bytes sent or received, at most one window.
 //!
 //! | window bits | sending with takeover, at most | receiving with takeover, at most | parked |
 //! | --- | --- | --- | --- |
@@ -25,23 +23,23 @@
 //! | 14 | 16 KiB | 16 KiB | 16 KiB |
 //! | 15 | 32 KiB | 32 KiB | 32 KiB |
 //!
-//! Active, a connection has both windows, and 88 bytes beside them (48 on 32-bit targets). Parked, on request
-//! or after [`Deflate::idle`], only the receiving one is left: the peer may still refer to it.
+//! An active connection has both windows, and 88 bytes besides (48 on 32-bit targets). A parked connection,
+//! on request or after [`Deflate::idle`], has only the receiving window, which the peer may still refer to.
 //!
-//! A message of which 32 KiB have come, compressed, and which is not whole, is inflated as it comes: until
-//! its end, the connection then has a decompressor of its own, 48 KiB, and what the message has become. Less
-//! than that is kept as it came.
+//! An incomplete message is kept compressed until 32 KiB of it have arrived. From then on it is inflated as
+//! it arrives. Until it ends, the connection has a decompressor of its own, 48 KiB, and the message inflated
+//! so far.
 //!
-//! So a compressor that was another connection's first looks through what a message may refer to:
-//! of 32 KiB, at most 12 KiB and as much as the message is long. With many connections that costs less
-//! than to have compressors of their own (200 KiB and more each) come back into the processor's cache.
+//! A shared compressor must first be primed with the history of the connection: at most 12 KiB plus the
+//! length of the message. With many connections, this costs less than loading compressors of their own (200
+//! KiB and more each) into the processor's cache again.
 //!
 //! # Laws
 //!
-//! 1. What is inflated is bounded while it is inflated, by [`Limits::message`](crate::Limits::message):
-//!    at most one byte more is made. What of an unfinished message is not inflated is at most a chunk, 32 KiB.
-//! 2. A message that was not sent compressed leaves no trace in what later messages refer to.
-//! 3. No message refers to one of another connection.
+//! 1. Inflating is bounded by [`Limits::message`](crate::Limits::message) while it happens: at most one byte
+//!    over the limit is written. At most one chunk (32 KiB) of an unfinished message is kept compressed.
+//! 2. A message that was sent uncompressed does not become part of the history.
+//! 3. No message refers to a message of another connection.
 //!
 //! ```
 //! use websocket_stream::deflate::{Context, Deflaters, Inflater, WindowBits};

@@ -1,4 +1,4 @@
-//! What two ends agree on (RFC 7692, section 7.1).
+//! The negotiation of parameters (RFC 7692, section 7.1).
 //!
 //! ```text
 //! client:  Deflate::offer ----- Sec-WebSocket-Extensions ----> Deflate::accept  :server
@@ -16,7 +16,7 @@ use core::num::NonZeroU8;
 /// The extension's registered name.
 pub const NAME: &str = "permessage-deflate";
 
-/// What is agreed on, for both directions.
+/// The negotiated parameters for both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Agreed {
     /// How the server compresses.
@@ -25,61 +25,58 @@ pub struct Agreed {
     pub client: Context,
 }
 
-/// What one end's messages may refer to.
+/// How far back the messages of one end may refer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Context(NonZeroU8);
 
-/// A server's answer to an offer that it accepts; displayed, it is the value of
-/// `Sec-WebSocket-Extensions`.
+/// A server's answer to an offer that it accepts. Displays as the value of `Sec-WebSocket-Extensions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Answer {
     agreed: Agreed,
-    /// The offer asked for a window of the server's, so that the answer has to name it.
+    /// The offer requested a server window, so the answer must include one.
     names_server_window: bool,
 }
 
-/// Why a server's answer does not follow from the client's offer: "the client MUST _Fail the WebSocket
+/// The reason why a server's answer does not match the client's offer: "the client MUST _Fail the WebSocket
 /// Connection_" (RFC 7692, section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidAnswer {
-    /// A parameter is unknown or doubled, or has an illegal value.
+    /// A parameter is unknown, duplicated, or has an illegal value.
     Params,
-    /// `server_no_context_takeover` is missing, which was asked for.
+    /// `server_no_context_takeover` was requested and is missing.
     ///
-    /// Tornado answers so. [`Takeover::FULL`] in [`Deflate::receive`] does not ask for it.
+    /// Tornado responds in this way. [`Takeover::FULL`] in [`Deflate::receive`] does not request it.
     ContextTakeover,
-    /// `server_max_window_bits` is missing or larger than was asked for, and `server_no_context_takeover`,
-    /// which was asked for instead, is missing too.
+    /// `server_max_window_bits` is missing or larger than requested, and the alternative that was also
+    /// offered, `server_no_context_takeover`, is missing too.
     WindowBits,
 }
 
 impl fmt::Display for InvalidAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Params => "an illegal parameter of permessage-deflate in the server's answer",
-            Self::ContextTakeover => {
-                "no server_no_context_takeover in the server's answer, which was asked for"
-            }
-            Self::WindowBits => "no server_max_window_bits in the server's answer as small as was asked for",
+            Self::Params => "illegal permessage-deflate parameter in the server's answer",
+            Self::ContextTakeover => "missing server_no_context_takeover in the server's answer",
+            Self::WindowBits => "missing or too large server_max_window_bits in the server's answer",
         })
     }
 }
 
 impl core::error::Error for InvalidAnswer {}
 
-/// The bit beside the window bits that says that messages may refer to those before them.
+/// The flag beside the window bits: messages may refer to earlier ones.
 const TAKEOVER: u8 = 0x80;
 
 impl Context {
-    /// Messages that refer to at most so much, of earlier messages too or only of themselves.
+    /// Creates a context with this window; `takeover` allows references to earlier messages.
     pub const fn new(bits: WindowBits, takeover: bool) -> Self {
         let takeover = if takeover { TAKEOVER } else { 0 };
-        // A window's bits are not zero.
+        // A window's bits are never zero.
         Self(NonZeroU8::MIN.saturating_add(bits.get() - 1 + takeover))
     }
 
-    /// How far back they refer at the most.
+    /// Returns how far back messages may refer, at most.
     pub const fn bits(self) -> WindowBits {
         match WindowBits::new(self.0.get() & !TAKEOVER) {
             Some(bits) => bits,
@@ -87,7 +84,7 @@ impl Context {
         }
     }
 
-    /// Whether they may refer to earlier messages.
+    /// Returns whether messages may refer to earlier ones.
     pub const fn takeover(self) -> bool {
         self.0.get() & TAKEOVER != 0
     }
@@ -106,18 +103,18 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The parameters of an offer or an answer, in their legal form.
+/// The parameters of an offer or an answer, if they are legal.
 #[derive(Debug, Clone, Copy, Default)]
 struct Params {
     server_alone: bool,
     client_alone: bool,
     server_bits: Option<WindowBits>,
-    /// Without a value, where that is said.
+    /// `Some(None)` if the parameter has no value.
     client_bits: Option<Option<WindowBits>>,
 }
 
 impl Params {
-    /// Reads parameters; nothing where one is unknown, doubled, or has a value that it may not have.
+    /// Reads parameters. Returns `None` if one is unknown, duplicated or has an illegal value.
     fn read<'a>(params: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Option<Self> {
         let mut read = Self::default();
         for (name, value) in params {
@@ -145,10 +142,10 @@ fn smaller(a: Option<WindowBits>, b: Option<WindowBits>) -> WindowBits {
 }
 
 impl Deflate {
-    /// The value of `Sec-WebSocket-Extensions` with which a client asks for this.
+    /// Returns the `Sec-WebSocket-Extensions` value that a client sends.
     ///
-    /// Where the server's window is to be bounded, a second offer asks for none at all, for servers
-    /// that cannot bound it.
+    /// If the server's window is to be bounded, a second offer requests no context takeover, for servers that
+    /// cannot bound their window.
     pub fn offer(&self) -> String {
         let client = match self.send {
             Takeover::No => String::from("; client_no_context_takeover; client_max_window_bits"),
@@ -165,16 +162,16 @@ impl Deflate {
         }
     }
 
-    /// A server's choice among the offers of a client: the first that it can accept. Each offer is
-    /// the parameters of one `permessage-deflate`, in order, with their values.
+    /// Chooses, as a server, the first offer that it can accept.
     ///
-    /// "A server MUST decline an extension negotiation offer for this extension" that has unknown or
-    /// doubled parameters, or illegal values (RFC 7692, section 7.1).
+    /// Each offer consists of the parameters of one `permessage-deflate`, in order, with their values. "A
+    /// server MUST decline an extension negotiation offer for this extension" that has unknown or duplicate
+    /// parameters, or illegal values (RFC 7692, section 7.1).
     ///
     /// ```
     /// use websocket_stream::deflate::Deflate;
     ///
-    /// // What browsers offer.
+    /// // The offer that browsers send.
     /// let offer = [("client_max_window_bits", None)];
     /// let answer = Deflate::default().accept([offer]).ok_or("declined")?;
     /// assert_eq!(
@@ -195,10 +192,10 @@ impl Deflate {
             smaller(self.send.bits(), offer.server_bits),
             self.send != Takeover::No && !offer.server_alone,
         );
-        // Only a client that offers it can be asked for a smaller window: "If a received extension
-        // negotiation offer doesn't have the "client_max_window_bits" extension parameter, the
-        // corresponding extension negotiation response to the offer MUST NOT include" it. One that
-        // does not is asked to keep none.
+        // A smaller window can only be requested from a client that offers this parameter: "If a received
+        // extension negotiation offer doesn't have the "client_max_window_bits" extension parameter, the
+        // corresponding extension negotiation response to the offer MUST NOT include" it. Other clients are
+        // asked for no context takeover.
         let bound = self.receive.bits().is_some_and(|bits| bits < WindowBits::MAX);
         let takeover =
             self.receive != Takeover::No && !offer.client_alone && (offer.client_bits.is_some() || !bound);
@@ -212,17 +209,17 @@ impl Deflate {
         }
     }
 
-    /// What a client has agreed on with a server that answers its [`offer`](Self::offer) so.
+    /// Returns the parameters that a server's answer to [`offer`](Self::offer) negotiates.
     ///
     /// # Errors
     ///
-    /// [`InvalidAnswer`] for parameters that are illegal, or if one that was asked for is missing.
+    /// [`InvalidAnswer`] if a parameter is illegal, or a requested one is missing.
     pub fn confirm<'a>(
         &self,
         answer: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     ) -> Result<Agreed, InvalidAnswer> {
         let answer = Params::read(answer).ok_or(InvalidAnswer::Params)?;
-        // In an answer it has a value.
+        // In an answer, the parameter must have a value.
         let client_bits = match answer.client_bits {
             Some(None) => return Err(InvalidAnswer::Params),
             Some(bits) => bits,
@@ -249,7 +246,7 @@ impl Deflate {
 }
 
 impl Answer {
-    /// What is agreed on once the answer is sent.
+    /// Returns the parameters that apply once the answer is sent.
     pub const fn agreed(&self) -> Agreed {
         self.agreed
     }

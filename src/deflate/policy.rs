@@ -1,16 +1,16 @@
-//! What a caller wants of compression.
+//! The compression settings of a caller.
 #![forbid(unsafe_code)]
 
-/// Whether and how messages are compressed: what this end offers, accepts and does.
+/// Compression settings: what this end offers, accepts and does.
 ///
 /// ```
 /// use websocket_stream::deflate::{Deflate, Takeover, WindowBits};
 ///
-/// // For 100,000 connections: nothing is kept between two messages.
+/// // For 100,000 connections: no history is kept between messages.
 /// let many = Deflate::default();
 /// assert_eq!((many.send, many.receive), (Takeover::No, Takeover::No));
 ///
-/// // For a few that repeat themselves: either end may refer to its last 4 KiB.
+/// // For a few connections with repetitive messages: each end may refer to its last 4 KiB.
 /// let bits = WindowBits::new(12).ok_or("12 is from 8 to 15")?;
 /// let few = Deflate { send: Takeover::UpTo(bits), receive: Takeover::UpTo(bits), ..Deflate::default() };
 /// # let _ = few;
@@ -20,18 +20,19 @@
 /// # Peers that keep their context
 ///
 /// By default, a server asks its clients for `client_no_context_takeover`. Some do not comply: Tornado,
-/// Mojolicious and old Safaris go on to refer to earlier messages. The second message of such a client
-/// cannot be inflated, and the connection ends with 1007
+/// Mojolicious and old versions of Safari still refer to earlier messages. The second message of such a
+/// client cannot be inflated, and the connection ends with 1007
 /// ([`Fault::InvalidDeflate`](crate::Fault::InvalidDeflate)).
 ///
-/// Only `receive: Takeover::FULL`, a window of 15 bits, serves these peers, for it asks nothing of them. A
-/// smaller window does not: a client that does not offer `client_max_window_bits`, as old Safaris do not,
+/// Only `receive: Takeover::FULL`, a window of 15 bits, works with these peers, because it requests nothing.
+/// A smaller window does not: a client that does not offer `client_max_window_bits`, such as an old Safari,
 /// cannot be asked for one, and is asked for `client_no_context_takeover` instead.
-/// A client can meet such a server, too: Tornado answers without the `server_no_context_takeover` that it is
-/// asked for, and the opening fails with
+///
+/// A client can meet such a server too. Tornado responds without the `server_no_context_takeover` that was
+/// requested, and the opening handshake fails with
 /// [`ResponseFault::ContextTakeover`](crate::handshake::ResponseFault::ContextTakeover).
 ///
-/// [`FULL`](Takeover::FULL) holds up to 32 KiB for each connection that receives compressed messages.
+/// [`FULL`](Takeover::FULL) uses up to 32 KiB for each connection that receives compressed messages.
 ///
 /// ```
 /// use websocket_stream::deflate::{Deflate, Takeover, WindowBits};
@@ -47,37 +48,38 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Deflate {
-    /// What this end remembers of the messages that it sends. Not at all: each is compressed alone.
+    /// Context takeover for the messages that this end sends. `No` by default: each is compressed alone.
     pub send: Takeover,
-    /// What the peer may have this end remember of the messages that it receives. Nothing, which some
-    /// [peers](Self#peers-that-keep-their-context) do not observe.
+    /// Context takeover for the messages that this end receives. `No` by default, which some
+    /// [peers](Self#peers-that-keep-their-context) ignore.
     pub receive: Takeover,
-    /// How hard to try, from 1 (fast) to 9 (small). 5, which comes within 3% of the size that 6 gives.
+    /// The compression level, from 1 (fast) to 9 (small). 5 by default, within 3% of the size at level 6.
     pub level: u8,
-    /// The bytes of the smallest message that is worth compressing; those below are sent as they are.
-    /// 128, below which little is won but where the peer's window already has it.
+    /// The minimum size of a message to compress, in bytes; 128 by default. Smaller messages rarely shrink,
+    /// unless the peer's window already contains them.
     pub threshold: usize,
-    /// Milliseconds in which nothing is compressed, after which a connection gives back its memory for
-    /// compressing with takeover; its next message is compressed alone. 60,000.
+    /// Milliseconds without compressing after which a connection frees its sending window; its next message
+    /// is compressed alone. 60,000 by default.
     pub idle: Option<u32>,
 }
 
-/// Whether one end's messages may refer to those before them ("context takeover", RFC 7692, section
-/// 7.1.1). What that costs stands in the [module](super).
+/// Whether messages may refer to earlier ones ("context takeover", RFC 7692, section 7.1.1).
+///
+/// The [module](super) lists the memory that this needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Takeover {
-    /// Each message stands alone.
+    /// Each message is compressed alone.
     No,
-    /// They may, within a window of at most this size.
+    /// Messages may refer to earlier ones, within a window of at most this size.
     UpTo(WindowBits),
 }
 
-/// The size of a window as a power of two: from 8 (256 bytes) to 15 (32 KiB).
+/// The size of a window as a power of two, from 8 (256 bytes) to 15 (32 KiB).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WindowBits(u8);
 
 impl Deflate {
-    /// The defaults that the fields name.
+    /// The defaults that the fields document.
     pub const DEFAULT: Self =
         Self { send: Takeover::No, receive: Takeover::No, level: 5, threshold: 128, idle: Some(60_000) };
 }
@@ -89,10 +91,10 @@ impl Default for Deflate {
 }
 
 impl Takeover {
-    /// The largest window that there is.
+    /// The largest window.
     pub const FULL: Self = Self::UpTo(WindowBits::MAX);
 
-    /// The window, where there is one.
+    /// Returns the window, if there is one.
     pub(super) const fn bits(self) -> Option<WindowBits> {
         match self {
             Self::No => None,
@@ -104,28 +106,28 @@ impl Takeover {
 impl WindowBits {
     /// 256 bytes.
     pub const MIN: Self = Self(8);
-    /// 32 KiB: the most, and what holds where nothing else is agreed on.
+    /// 32 KiB: the maximum, and the value if nothing else is negotiated.
     pub const MAX: Self = Self(15);
 
-    /// 512 bytes: the least that zlib can compress within.
+    /// 512 bytes: the smallest window that zlib can compress with.
     pub(super) const NINE: Self = Self(9);
 
-    /// From 8 to 15; nothing for another number.
+    /// Returns the window bits for a number from 8 to 15, or `None` for other numbers.
     pub const fn new(bits: u8) -> Option<Self> {
         if bits >= Self::MIN.0 && bits <= Self::MAX.0 { Some(Self(bits)) } else { None }
     }
 
-    /// The smallest window that has so many bytes, or the largest one.
+    /// Returns the smallest window of at least `len` bytes, or the largest window.
     pub(crate) fn of(len: usize) -> Self {
         (Self::MIN.0..Self::MAX.0).map(Self).find(|bits| bits.size() >= len).unwrap_or(Self::MAX)
     }
 
-    /// The power of two.
+    /// Returns the power of two.
     pub const fn get(self) -> u8 {
         self.0
     }
 
-    /// The window's size in bytes.
+    /// Returns the window's size in bytes.
     pub const fn size(self) -> usize {
         1 << self.0
     }

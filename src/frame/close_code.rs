@@ -1,80 +1,80 @@
-//! Why a connection ends: the two bytes that open a Close frame's payload (RFC 6455, section 7.4).
+//! Close codes: the two bytes that open a Close frame's payload (RFC 6455, section 7.4).
 #![forbid(unsafe_code)]
 
 use core::fmt;
 
-/// Why a connection ends: a close code of RFC 6455, section 7.4.
+/// The reason a connection ends: a close code (RFC 6455, section 7.4).
 ///
-/// Any `u16` can be held, because a peer may send any; [`is_sendable`](Self::is_sendable) tells
-/// those that may appear in a Close frame from those that only ever appear locally.
+/// Any `u16` is accepted, because a peer may send any. [`is_sendable`](Self::is_sendable) distinguishes the
+/// codes that may appear in a Close frame from those that are only reported locally.
 ///
 /// ```
 /// use websocket_stream::CloseCode;
 ///
 /// assert!(CloseCode::NORMAL.is_sendable());
 /// assert!(CloseCode::new(4000).is_sendable());
-/// assert!(!CloseCode::ABNORMAL.is_sendable()); // what an end of stream without Close is called
+/// assert!(!CloseCode::ABNORMAL.is_sendable()); // reported if the stream ends without a Close frame
 /// assert_eq!(CloseCode::TOO_BIG.to_string(), "1009 (message too big)");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// 1000: the purpose of the connection is fulfilled.
+    /// 1000: the connection has fulfilled its purpose.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: a server goes down, or a browser leaves the page.
+    /// 1001: a server is going down, or a browser has left the page.
     pub const GOING_AWAY: Self = Self(1001);
-    /// 1002: the peer broke the protocol.
+    /// 1002: the peer violated the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a kind of data that this endpoint does not take.
+    /// 1003: this endpoint does not accept this kind of data.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
     /// 1005, never sent: a Close frame without a code arrived.
     pub const NO_STATUS: Self = Self(1005);
     /// 1006, never sent: the connection ended without a Close frame.
     pub const ABNORMAL: Self = Self(1006);
-    /// 1007: the payload does not fit its type; text that is not UTF-8, say.
+    /// 1007: the payload does not match its type, for example text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
-    /// 1008: the message breaks this endpoint's policy.
+    /// 1008: the message violates this endpoint's policy.
     pub const POLICY_VIOLATION: Self = Self(1008);
-    /// 1009: the message is larger than this endpoint takes.
+    /// 1009: the message is larger than this endpoint accepts.
     pub const TOO_BIG: Self = Self(1009);
-    /// 1010: the client wanted an extension that the server did not agree to.
+    /// 1010: the server did not agree to an extension that the client requires.
     pub const MANDATORY_EXTENSION: Self = Self(1010);
-    /// 1011: the endpoint failed for a reason of its own.
+    /// 1011: the endpoint failed because of an internal error.
     pub const INTERNAL_ERROR: Self = Self(1011);
-    /// 1012: the service restarts.
+    /// 1012: the service is restarting.
     pub const SERVICE_RESTART: Self = Self(1012);
-    /// 1013: too much load; come back later.
+    /// 1013: the service is overloaded; try again later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// 1014: a gateway got a bad answer from its upstream.
+    /// 1014: a gateway received an invalid response from its upstream.
     pub const BAD_GATEWAY: Self = Self(1014);
     /// 1015, never sent: the TLS handshake failed.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// The close code with this number. Any number is accepted; see [`is_sendable`](Self::is_sendable).
+    /// Creates a close code. Any number is accepted; see [`is_sendable`](Self::is_sendable).
     #[inline]
     pub const fn new(code: u16) -> Self {
         Self(code)
     }
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     #[inline]
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// Whether this code may appear in a Close frame, in either direction.
+    /// Returns whether this code may appear in a Close frame, in either direction.
     ///
-    /// Those are the defined codes except 1004 (reserved), 1005, 1006 and 1015 (which "MUST NOT be
-    /// set as a status code in a Close control frame", RFC 6455, section 7.4.1), 1012 to 1014
-    /// (registered later with IANA), 3000 to 3999 (registered by libraries and applications) and
-    /// 4000 to 4999 (private use).
+    /// The sendable codes are 1000 to 1003, 1007 to 1011, 1012 to 1014 (registered later with IANA), 3000 to
+    /// 3999 (registered by libraries and applications) and 4000 to 4999 (private use). 1004 is reserved;
+    /// 1005, 1006 and 1015 "MUST NOT be set as a status code in a Close control frame" (RFC 6455, section
+    /// 7.4.1).
     #[inline]
     pub const fn is_sendable(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// What the number means, in a few words.
+    /// Describes the code in a few words.
     pub const fn meaning(self) -> &'static str {
         match self.0 {
             1000 => "normal closure",
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_the_codes_the_registry_allows_may_be_sent() {
+    fn exactly_the_codes_that_the_registry_allows_are_sendable() {
         for code in 0..=u16::MAX {
             let defined = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
             let allowed = defined.contains(&code) || (3000..5000).contains(&code);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_code_has_the_number_and_the_meaning_that_the_registry_gives_it() {
+    fn each_code_has_the_number_and_meaning_given_in_the_registry() {
         let registry = [
             (CloseCode::NORMAL, 1000, "normal closure"),
             (CloseCode::GOING_AWAY, 1001, "going away"),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_its_number_there_and_back() {
+    fn a_code_converts_to_its_number_and_back() {
         for code in 0..=u16::MAX {
             assert_eq!(u16::from(CloseCode::from(code)), code);
         }

@@ -1,4 +1,4 @@
-//! The 2 to 14 bytes before a payload (RFC 6455, section 5.2), decoded and encoded.
+//! Decodes and encodes the 2 to 14 bytes before a payload (RFC 6455, section 5.2).
 //!
 //! ```text
 //!  0        1        2 .. 3 or 2 .. 9      then
@@ -8,24 +8,24 @@
 //!   4 bits   7 bits   0, 2 or 8 bytes      0 or 4 bytes
 //! ```
 //!
-//! Decoding reads what the bytes say and refuses only what has no meaning in any state of any
-//! endpoint: a reserved opcode, a length that is not written in its shortest form, or one with its
-//! top bit set. Whether a header may appear here and now is judged by the protocol.
+//! Decoding rejects only what is invalid in every state of every endpoint: a reserved opcode, a length not in
+//! its shortest form, or a length with its top bit set. The protocol decides whether a header is allowed in
+//! the current state.
 #![forbid(unsafe_code)]
 
 use super::OpCode;
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 use core::fmt;
 
-/// The most bytes a header takes: two, eight of length, four of masking key.
+/// The maximum size of a header: 2 bytes, 8 of extended length, 4 of masking key.
 pub const MAX_HEADER_SIZE: usize = 14;
 
-/// Length value of the second byte that announces a 16-bit length.
+/// The 7-bit length that announces a 16-bit extended length.
 const LEN_16: u8 = 126;
-/// Length value of the second byte that announces a 64-bit length.
+/// The 7-bit length that announces a 64-bit extended length.
 const LEN_64: u8 = 127;
 
-/// A frame's header: everything but its payload.
+/// A frame's header: everything except its payload.
 ///
 /// ```
 /// use websocket_stream::frame::{Decoded, Header};
@@ -44,45 +44,45 @@ const LEN_64: u8 = 127;
 pub struct Header {
     /// Whether this is the last frame of its message.
     pub fin: bool,
-    /// The three reserved bits, RSV1 as 4, RSV2 as 2, RSV3 as 1. Zero unless an extension that was
-    /// agreed on gives them a meaning.
+    /// The three reserved bits: RSV1 is 4, RSV2 is 2, RSV3 is 1. Zero unless a negotiated extension defines
+    /// them.
     pub rsv: u8,
-    /// What the frame carries.
+    /// The type of the frame.
     pub opcode: OpCode,
-    /// The masking key, where the payload is masked. Clients mask, servers do not.
+    /// The masking key, if the payload is masked. Clients mask, servers do not.
     pub mask: Option<[u8; 4]>,
     /// The payload's length in bytes, less than 2^63.
     pub len: u64,
 }
 
-/// What [`Header::decode`] found.
+/// The result of [`Header::decode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoded {
-    /// The header is whole and takes the first `size` bytes.
+    /// The header is complete and occupies the first `size` bytes.
     Complete {
         /// The header.
         header: Header,
-        /// Its size in bytes, 2 to 14. The payload begins behind it.
+        /// The header's size in bytes, 2 to 14. The payload follows.
         size: usize,
     },
-    /// The header goes on behind the bytes that are there.
+    /// The header is incomplete: more bytes are needed.
     Partial {
-        /// The least that the header can turn out to be, as soon as its first two bytes are there:
-        /// its length is the smallest that they allow, its key is zero. What forbids this header
-        /// forbids every one that can still come of it.
+        /// The smallest header that these bytes can become, once the first two are present: its length is the
+        /// smallest that they allow and its key is zero. If a rule rejects this header, it rejects every
+        /// header that these bytes can become.
         least: Option<Header>,
-        /// How many bytes the header needs at least, in all.
+        /// The minimum total size of the header in bytes.
         needed: usize,
     },
 }
 
-/// Bytes that are no header in any state of any endpoint.
+/// Bytes that are not a valid header in any state of any endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HeaderError {
-    /// One of the ten opcodes that RFC 6455 reserves.
+    /// One of the ten opcodes reserved by RFC 6455.
     ReservedOpcode,
-    /// A length in more bytes than it needs: "the minimal number of bytes MUST be used to encode
-    /// the length" (section 5.2).
+    /// A length in more bytes than needed: "the minimal number of bytes MUST be used to encode the length"
+    /// (section 5.2).
     LengthNotMinimal,
     /// A 64-bit length with its top bit set: "the most significant bit MUST be 0" (section 5.2).
     LengthTopBit,
@@ -91,9 +91,9 @@ pub enum HeaderError {
 impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ReservedOpcode => "the frame has a reserved opcode",
-            Self::LengthNotMinimal => "the payload length is not in its shortest form",
-            Self::LengthTopBit => "the payload length has its top bit set",
+            Self::ReservedOpcode => "reserved opcode",
+            Self::LengthNotMinimal => "payload length not in its shortest form",
+            Self::LengthTopBit => "payload length with its top bit set",
         })
     }
 }
@@ -101,21 +101,21 @@ impl fmt::Display for HeaderError {
 impl core::error::Error for HeaderError {}
 
 impl Header {
-    /// The header of a whole, unmasked frame.
+    /// Creates the header of an unfragmented, unmasked frame.
     #[inline]
     pub const fn new(opcode: OpCode, len: u64) -> Self {
         Self { fin: true, rsv: 0, opcode, mask: None, len }
     }
 
-    /// Reads a header from the start of `bytes`.
+    /// Decodes a header from the start of `bytes`.
     ///
     /// # Errors
     ///
-    /// [`HeaderError`], as soon as the bytes that show it are there.
+    /// [`HeaderError`], as soon as the bytes present show the fault.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Decoded, HeaderError> {
         match bytes.first_chunk() {
-            // The way of almost every frame: its header cannot go on behind these bytes.
+            // Almost every frame takes this path: no header is longer than these bytes.
             Some(start) => {
                 let (header, size) = Self::decode_whole(start)?;
                 Ok(Decoded::Complete { header, size })
@@ -124,7 +124,7 @@ impl Header {
         }
     }
 
-    /// Reads a header, however long it is, and its size.
+    /// Decodes a header of any size, and returns its size too.
     #[inline(always)]
     fn decode_whole(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<(Self, usize), HeaderError> {
         let &[first, ..] = bytes;
@@ -134,7 +134,7 @@ impl Header {
         Ok((Self { fin: first & 0x80 != 0, rsv: (first >> 4) & 0x07, opcode, mask, len }, size))
     }
 
-    /// Reads a header from bytes that end before the longest one would.
+    /// Decodes a header from fewer bytes than the longest header has.
     fn decode_short(bytes: &[u8]) -> Result<Decoded, HeaderError> {
         let mut start = [0; MAX_HEADER_SIZE];
         let there = bytes.len().min(MAX_HEADER_SIZE);
@@ -145,7 +145,7 @@ impl Header {
             }
             return Ok(Decoded::Partial { least: None, needed: 2 });
         }
-        // A length that is not there yet is the least that its form allows.
+        // Until a length has arrived, assume the smallest that its form allows.
         match start[1] & 0x7F {
             LEN_16 if there < 4 => BigEndian::write_u16(&mut start[2..], u16::from(LEN_16)),
             LEN_64 if there < 10 => BigEndian::write_u64(&mut start[2..], u64::from(u16::MAX) + 1),
@@ -159,7 +159,7 @@ impl Header {
         Ok(Decoded::Partial { least: Some(least), needed: size })
     }
 
-    /// Writes the header, its length in the shortest form.
+    /// Encodes the header, with its length in the shortest form.
     ///
     /// A length of 2^63 or more has no encoding; its top bit is cleared.
     #[inline(always)]
@@ -167,8 +167,8 @@ impl Header {
         let first = u8::from(self.fin) << 7 | (self.rsv & 0x07) << 4 | self.opcode.bits();
         let (masked, key_size) = if self.mask.is_some() { (0x80, 4_u8) } else { (0, 0) };
         let key = u128::from(u32::from_le_bytes(self.mask.unwrap_or_default()));
-        // All of it is put together in one number, from its lowest byte on: the length in network
-        // order is that number turned round, and the key follows it.
+        // The header is built in one number, lowest byte first: the first two bytes, the length
+        // (byte-swapped, so that it is in network order), then the key.
         let encoded = |len7: u8, rest: u128, size: u8| {
             let start = u128::from(u16::from_le_bytes([first, masked | len7]));
             let size = u128::from(size + key_size) << (8 * EncodedHeader::SIZE_AT);
@@ -184,33 +184,34 @@ impl Header {
     }
 }
 
-/// What the second byte of a header says, and those that follow from it.
+/// The fields that follow from a header's second byte.
 #[derive(Clone, Copy)]
 pub(crate) struct Extent {
     /// The payload's length.
     pub(crate) len: u64,
     pub(crate) masked: bool,
-    /// The masking key as a number, its first byte the lowest; without meaning where not masked.
+    /// The masking key as a little-endian number; meaningless if the frame is not masked.
     pub(crate) key: u32,
-    /// The bytes of the header.
+    /// The size of the header in bytes.
     pub(crate) size: usize,
 }
 
 impl Extent {
-    /// Reads it from a header, behind which there may be anything.
+    /// Reads the fields from the start of a header; any bytes may follow the header.
     #[inline(always)]
     pub(crate) fn of(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<Self, HeaderError> {
         Self::without_mask_bit(bytes, bytes[1] & 0x80)
     }
 
-    /// The same, where the payload is masked or not as it should be: for a short one, one comparison
-    /// tells both.
+    /// Reads the fields of a header whose mask bit should be `masked`. For a short payload, one comparison
+    /// checks both the length and the mask bit.
     #[inline(always)]
     pub(crate) fn of_expected(bytes: &[u8; MAX_HEADER_SIZE], masked: bool) -> Option<Self> {
         Self::without_mask_bit(bytes, u8::from(masked) << 7).ok()
     }
 
-    /// Takes this mask bit off; where the header has the other one, what is left is no length.
+    /// Toggles this mask bit. If the header has the other one, the top bit is then set, which is not a valid
+    /// length.
     #[inline(always)]
     fn without_mask_bit(bytes: &[u8; MAX_HEADER_SIZE], bit: u8) -> Result<Self, HeaderError> {
         let (len, extended, key) = match bytes[1] ^ bit {
@@ -222,7 +223,7 @@ impl Extent {
         Ok(Self { len, masked: bit != 0, key, size: 2 + extended + usize::from(bit >> 5) })
     }
 
-    /// A length, the bytes that it takes, and the key behind it.
+    /// Returns a 16-bit length, the bytes that it occupies, and the key after it.
     #[inline]
     fn of_16_bits(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<(u64, usize, u32), HeaderError> {
         let len = BigEndian::read_u16(&bytes[2..]);
@@ -233,7 +234,7 @@ impl Extent {
         Ok((u64::from(len), 2, LittleEndian::read_u32(&bytes[4..])))
     }
 
-    /// The same.
+    /// Returns a 64-bit length, the bytes that it occupies, and the key after it.
     #[inline]
     fn of_64_bits(bytes: &[u8; MAX_HEADER_SIZE]) -> Result<(u64, usize, u32), HeaderError> {
         let len = BigEndian::read_u64(&bytes[2..]);
@@ -248,28 +249,28 @@ impl Extent {
     }
 }
 
-/// A header as it goes on the wire. Dereferences to its 2 to 14 bytes.
+/// An encoded header. Dereferences to its 2 to 14 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodedHeader {
-    /// The header, zeros, and in the last byte the header's size: it moves as one word.
+    /// The header, zeros, and the header's size in the last byte, so that all of it moves as one word.
     bytes: [u8; 16],
 }
 
 impl EncodedHeader {
-    /// Where its size stands.
+    /// The index of the size.
     const SIZE_AT: usize = 15;
 
-    /// All of its bytes, of which only the first [`len`](Self::len) go on the wire: for a copy of
-    /// one size.
+    /// Returns all 16 bytes, of which only the first [`len`](Self::len) go on the wire, for a copy of fixed
+    /// size.
     #[inline]
     pub(crate) const fn to_array(self) -> [u8; 16] {
         self.bytes
     }
 
-    /// The bytes that go on the wire.
+    /// Returns the number of bytes that go on the wire.
     #[inline]
     pub(crate) const fn len(&self) -> usize {
-        // As one number, for the same reason.
+        // Read as one number, so that the header stays in a register.
         (u128::from_le_bytes(self.bytes) >> (8 * Self::SIZE_AT)) as usize
     }
 }
@@ -298,7 +299,7 @@ mod tests {
     impl Arbitrary for Header {
         fn arbitrary(g: &mut Gen) -> Self {
             let opcodes = [0x0, 0x1, 0x2, 0x8, 0x9, 0xA].map(|bits| OpCode::from_bits(bits).unwrap());
-            // Each of the three forms, and the lengths around their borders, as often as any length.
+            // Each of the three forms, and the lengths around their borders, in equal shares.
             let borders = [0, 1, 125, 126, 127, 0xFFFF, 0x1_0000, 0x1_0001, (1 << 63) - 1];
             let len = match u8::arbitrary(g) % 4 {
                 0 => *g.choose(&borders).unwrap(),
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_of_a_header_is_partial_and_never_promises_more_than_comes() {
+    fn every_prefix_of_a_header_is_partial_and_needs_no_more_than_the_header() {
         fn prop(header: Header) -> bool {
             let bytes = header.encode();
             (0..bytes.len()).all(|end| match Header::decode(&bytes[..end]) {

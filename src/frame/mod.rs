@@ -1,7 +1,7 @@
 //! Floor 0: frames as bytes. Headers, opcodes, close codes, masking and UTF-8.
 //!
-//! Everything here is a pure function of its arguments, or a small state machine fed with bytes. It
-//! knows no endpoint's role, no socket, no clock and no random numbers.
+//! Everything here is a pure function of its arguments, or a small state machine that is fed bytes. Nothing
+//! here depends on an endpoint's role, a socket, a clock or random numbers.
 
 mod close_code;
 mod header;

@@ -1,10 +1,10 @@
-//! What a frame is: the four opcode bits of its first byte (RFC 6455, section 5.2).
+//! Opcodes: the four bits of a frame's first byte that name its type (RFC 6455, section 5.2).
 #![forbid(unsafe_code)]
 
-/// What a frame carries: the opcode of RFC 6455, section 5.2.
+/// The type of a frame: its opcode (RFC 6455, section 5.2).
 ///
-/// The ten values that the RFC reserves have no variant: a frame that carries one of them fails to
-/// decode, with [`HeaderError::ReservedOpcode`](super::HeaderError::ReservedOpcode).
+/// The ten values that the RFC reserves have no variant. A frame that carries one of them fails to decode,
+/// with [`HeaderError::ReservedOpcode`](super::HeaderError::ReservedOpcode).
 ///
 /// ```
 /// use websocket_stream::OpCode;
@@ -16,22 +16,22 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum OpCode {
-    /// A further fragment of the message begun by an earlier frame.
+    /// A further fragment of a message that an earlier frame began.
     Continuation = 0x0,
     /// A text message, or its first fragment. The payload is UTF-8.
     Text = 0x1,
     /// A binary message, or its first fragment.
     Binary = 0x2,
-    /// The closing handshake: a close code and a reason, or nothing.
+    /// The closing handshake: a close code and a reason, or an empty payload.
     Close = 0x8,
-    /// A question whether the peer still answers.
+    /// A request for a pong, to check that the peer still responds.
     Ping = 0x9,
-    /// The answer to a ping, or a heartbeat nobody asked for.
+    /// The reply to a ping, or an unsolicited heartbeat.
     Pong = 0xA,
 }
 
 impl OpCode {
-    /// The opcode with these four bits, or `None` where the RFC reserves them.
+    /// Returns the opcode with these four bits, or `None` if the RFC reserves them.
     #[inline]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
@@ -45,13 +45,13 @@ impl OpCode {
         })
     }
 
-    /// The four bits on the wire, in the low half of the byte.
+    /// Returns the four bits on the wire, in the low half of the byte.
     #[inline]
     pub const fn bits(self) -> u8 {
         self as u8
     }
 
-    /// Whether this is a control frame: Close, Ping or Pong (RFC 6455, section 5.5).
+    /// Returns whether this is a control frame: Close, Ping or Pong (RFC 6455, section 5.5).
     #[inline]
     pub const fn is_control(self) -> bool {
         self.bits() & 0x8 != 0
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sixteen_values_are_six_opcodes_and_ten_reserved_ones() {
+    fn the_sixteen_values_are_six_opcodes_and_ten_reserved_values() {
         let known: Vec<u8> = (0..16).filter(|&bits| OpCode::from_bits(bits).is_some()).collect();
         assert_eq!(known, [0x0, 0x1, 0x2, 0x8, 0x9, 0xA]);
         for bits in known {

@@ -1,11 +1,12 @@
-//! The `host [ ":" port ]` of a URI (RFC 3986, section 3.2), which is also what stands in `Host`.
+//! The `host [ ":" port ]` of a URI (RFC 3986, section 3.2), which is also the value of `Host`.
 #![forbid(unsafe_code)]
 
 use super::uri::{is_made_of, is_sub_delim, is_unreserved};
 use core::net::Ipv6Addr;
 
-/// The host and the port, if the text is an authority: not empty, without user information, a valid
-/// name or address, and a valid port.
+/// Splits an authority into its host and port.
+///
+/// Returns `None` if the text is empty, has user information, or has an invalid name, address or port.
 pub(super) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     let host_end = match authority.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
@@ -14,8 +15,8 @@ pub(super) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = authority.split_at(host_end);
     let is_host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => is_address(address),
-        // "reg-name = *( unreserved / pct-encoded / sub-delims )", and an http URI's is not empty (RFC 9110,
-        // section 4.2.1). An IPv4 address has the form of a name.
+        // "reg-name = *( unreserved / pct-encoded / sub-delims )". The host of an http URI is not empty (RFC
+        // 9110, section 4.2.1). An IPv4 address has the form of a name.
         None => !host.is_empty() && is_made_of(host, |byte| is_unreserved(byte) || is_sub_delim(byte)),
     };
     if !is_host {
@@ -24,7 +25,7 @@ pub(super) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => None,
         None => return None,
-        // "port = *DIGIT" (RFC 3986, section 3.2.3): it may be left out behind its colon.
+        // "port = *DIGIT" (RFC 3986, section 3.2.3): it may be missing after its colon.
         Some("") => None,
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
         Some(_) => return None,
@@ -32,8 +33,8 @@ pub(super) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     Some((host, port))
 }
 
-/// Whether text is what brackets may enclose: "IP-literal = "[" ( IPv6address / IPvFuture  ) "]"". A zone
-/// is not part of it: "This syntax does not support IPv6 scoped addressing zone identifiers".
+/// Returns whether brackets may enclose the text: "IP-literal = "[" ( IPv6address / IPvFuture  ) "]"". A zone
+/// is not allowed: "This syntax does not support IPv6 scoped addressing zone identifiers".
 fn is_address(text: &str) -> bool {
     match text.strip_prefix(['v', 'V']) {
         // "IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )".
@@ -48,8 +49,8 @@ fn is_address(text: &str) -> bool {
     }
 }
 
-/// The parts of an authority before and behind the zone of its address; without a zone, all of it and
-/// nothing. A zone has the form of RFC 6874, `%25eth0`, or the one that addresses are displayed in, `%eth0`.
+/// Splits an authority into the parts before and after the zone of its address. Without a zone, the second
+/// part is empty. A zone has the form of RFC 6874, `%25eth0`, or that of displayed addresses, `%eth0`.
 pub(super) fn without_zone(authority: &str) -> (&str, &str) {
     let parts = || {
         let (address, rest) = authority.split_once('%')?;
@@ -66,7 +67,7 @@ mod tests {
     use super::split;
 
     #[test]
-    fn names_and_addresses_with_and_without_a_port_are_authorities() {
+    fn names_and_addresses_with_and_without_a_port_are_split() {
         assert_eq!(split("example.com"), Some(("example.com", None)));
         assert_eq!(split("example.com:8080"), Some(("example.com", Some(8080))));
         assert_eq!(split("example.com:"), Some(("example.com", None)));
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_none() {
+    fn other_texts_are_not_authorities() {
         for wrong in [
             "",
             ":",

@@ -1,4 +1,4 @@
-//! A client's side of the opening handshake (RFC 6455, section 4.1).
+//! The client side of the opening handshake (RFC 6455, section 4.1).
 #![forbid(unsafe_code)]
 
 use super::client_request::{ClientRequest, RequestError};
@@ -9,10 +9,10 @@ use super::list::Elements;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Makes the bytes of a client's request, and takes the server's response to it.
+/// Writes a client's request, and parses the server's response.
 ///
-/// Send what [`write_request`](Self::write_request) writes, then give what arrives
-/// ([`receive`](Self::receive)) until the response is complete: the connection is open then.
+/// Send the bytes from [`write_request`](Self::write_request), then pass what arrives to
+/// [`receive`](Self::receive) until the response is complete. The connection is then open.
 ///
 /// ```
 /// use websocket_stream::handshake::{ClientHandshake, ClientRequest, HeadLimits, ResponseFault};
@@ -36,39 +36,40 @@ pub struct ClientHandshake {
 }
 
 enum State {
-    /// The head of the final response is not whole.
+    /// The head of the final response is incomplete.
     Receiving(Collector),
-    /// The server has opened the connection.
+    /// The server accepted the connection.
     Open(ResponseHead),
-    /// It has not. The response is there if its head could be parsed.
+    /// The server did not. The response is kept if its head could be parsed.
     Failed { fault: ResponseFault, response: Option<ResponseHead> },
 }
 
 impl ClientHandshake {
-    /// A handshake that has sent and received nothing.
+    /// Creates a handshake that has not sent or received anything.
     ///
     /// "The nonce MUST be selected randomly for each connection" (RFC 6455, section 4.1, item 7).
     ///
     /// # Errors
     ///
-    /// [`RequestError`] where something in the request may not be sent.
+    /// [`RequestError`] if part of the request is invalid.
     pub fn new(request: ClientRequest, nonce: [u8; 16], limits: HeadLimits) -> Result<Self, RequestError> {
         request.check()?;
         Ok(Self { request, key: encode_nonce(&nonce), state: State::Receiving(Collector::new(limits)) })
     }
 
-    /// Appends the request to `out`, the same each time.
+    /// Appends the request to `out`. Each call appends the same bytes.
     pub fn write_request(&self, out: &mut Vec<u8>) {
         self.request.write(&self.key, out);
     }
 
-    /// Takes bytes of the response, up to its end. Once it is complete, takes none.
+    /// Consumes bytes of the response, up to its end. Once the response is complete, no more bytes are
+    /// consumed.
     ///
-    /// Interim responses (100 to 199, but 101) are passed over, within the same limits.
+    /// Interim responses (100 to 199, except 101) are skipped, and count towards the limits.
     ///
     /// # Errors
     ///
-    /// [`ResponseFault`], as soon as it shows; it stays, and later calls repeat it.
+    /// [`ResponseFault`], as soon as the bytes show it. Later calls repeat it.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Received, ResponseFault> {
         let collector = match &mut self.state {
             State::Receiving(collector) => collector,
@@ -96,7 +97,7 @@ impl ClientHandshake {
         }
     }
 
-    /// The bytes that it took of a response that is not whole.
+    /// Returns the bytes consumed so far of an incomplete response.
     #[cfg(feature = "std")]
     pub(crate) fn into_unused(self) -> Vec<u8> {
         match self.state {
@@ -105,8 +106,10 @@ impl ClientHandshake {
         }
     }
 
-    /// The response, once it is complete. A failed one too, if it is HTTP at all, so that a redirect
-    /// can be followed or a challenge answered.
+    /// Returns the response, once it is complete.
+    ///
+    /// A refusal is also returned if it is valid HTTP, so that a redirect can be followed or a challenge
+    /// answered.
     pub fn response(&self) -> Option<ReceivedResponse<'_>> {
         match &self.state {
             State::Receiving(_) => None,
@@ -116,7 +119,7 @@ impl ClientHandshake {
         .map(ReceivedResponse)
     }
 
-    /// The subprotocol that the server has chosen, when the connection is open.
+    /// Returns the subprotocol that the server chose, if the connection is open.
     pub fn subprotocol(&self) -> Option<&str> {
         let State::Open(response) = &self.state else {
             return None;
@@ -124,7 +127,7 @@ impl ClientHandshake {
         response.head.values("Sec-WebSocket-Protocol").next().and_then(|name| str::from_utf8(name).ok())
     }
 
-    /// The extensions that the server has chosen, when the connection is open; all were offered.
+    /// Returns the extensions that the server chose, if the connection is open. All of them were offered.
     pub fn extensions(&self) -> Option<Extensions<'_>> {
         let State::Open(response) = &self.state else {
             return None;
@@ -133,7 +136,7 @@ impl ClientHandshake {
     }
 }
 
-/// Without the headers, which may hold secrets.
+/// Omits the headers, which may hold secrets.
 impl fmt::Debug for ClientHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state: &dyn fmt::Debug = match &self.state {
@@ -145,8 +148,8 @@ impl fmt::Debug for ClientHandshake {
     }
 }
 
-/// Collects heads up to that of the final response: "a client MUST be able to parse one or more 1xx
-/// responses received prior to a final response" (RFC 9110, section 15.2).
+/// Collects heads up to the final response: "a client MUST be able to parse one or more 1xx responses
+/// received prior to a final response" (RFC 9110, section 15.2).
 fn final_response(
     collector: &mut Collector,
     bytes: &[u8],
@@ -164,7 +167,7 @@ fn final_response(
     }
 }
 
-/// Judges a response, by the items of section 4.1.
+/// Checks a response against the items of section 4.1.
 fn check(
     response: &ResponseHead,
     request: &ClientRequest,
@@ -207,9 +210,9 @@ fn check(
     )
 }
 
-/// A server's response, lent by [`ClientHandshake::response`].
+/// A server's response, borrowed from [`ClientHandshake::response`].
 ///
-/// Every look-up reads each header once at most. Names are compared without regard to case.
+/// Each lookup reads every header at most once. Names are case-insensitive.
 #[derive(Clone, Copy)]
 pub struct ReceivedResponse<'a>(&'a ResponseHead);
 
@@ -218,85 +221,85 @@ impl<'a> ReceivedResponse<'a> {
         &self.0.head
     }
 
-    /// The status code: 101 where the connection is open.
+    /// Returns the status code; 101 means that the connection is open.
     pub const fn status(&self) -> u16 {
         self.0.status
     }
 
-    /// What stands behind the status code; often nothing.
+    /// Returns the reason phrase after the status code, which is often empty.
     pub fn reason(&self) -> &'a str {
         self.head().text(self.0.reason)
     }
 
-    /// The value of the first header line of this name.
+    /// Returns the value of the first header line with this name.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The values of all header lines of this name, in order.
+    /// Returns the values of all header lines with this name, in order.
     pub fn values(&self, name: &'a str) -> Values<'a> {
         self.head().values(name)
     }
 
-    /// All header lines, in order.
+    /// Returns all header lines, in order.
     pub fn headers(&self) -> Headers<'a> {
         self.head().headers()
     }
 }
 
-/// Without the headers, which may hold secrets.
+/// Omits the headers, which may hold secrets.
 impl fmt::Debug for ReceivedResponse<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceivedResponse").field("status", &self.status()).finish_non_exhaustive()
     }
 }
 
-/// Why a server's response opens no connection.
+/// The reason why a server's response does not open the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResponseFault {
-    /// The server answers with another status than 101: it wants the client to go elsewhere, or to
-    /// say who it is, or it does not want it at all. That is no fault of the server's;
-    /// [`response`](ClientHandshake::response) lends what it says.
+    /// The server responded with a status other than 101: a redirect, a challenge or a refusal.
+    ///
+    /// The server is not at fault. [`response`](ClientHandshake::response) returns its response.
     Refused {
         /// The status code.
         status: u16,
-        /// How many of the bytes given last are the response's head: its body begins behind them. 0
-        /// where the fault is repeated.
+        /// How many of the bytes passed last belong to the head of the response; its body follows them. 0 if
+        /// the fault is repeated.
         used: usize,
     },
-    /// The server accepts a request of which not all was sent. Only a stream can tell.
+    /// The server accepted the request before all of it was sent. Only a stream can detect this.
     Early,
     /// The bytes are not an HTTP response, or a header line of a 101 is folded.
     Malformed,
-    /// The head, with those of interim responses, passes one of the [`HeadLimits`].
+    /// The heads of this and any interim responses exceed one of the [`HeadLimits`].
     TooLarge,
-    /// The version is a version of HTTP other than HTTP/1.1. A refusal may be HTTP/1.0.
+    /// The version is a version of HTTP other than HTTP/1.1. A refusal may also be HTTP/1.0.
     HttpVersion,
     /// `Upgrade` is not `websocket`.
     Upgrade,
     /// `Connection` does not contain `Upgrade`.
     Connection,
-    /// `Sec-WebSocket-Accept` does not answer the key that was sent.
+    /// `Sec-WebSocket-Accept` does not match the key that was sent.
     Accept,
-    /// The server has chosen an extension that was not offered, or one twice.
+    /// The server chose an extension that was not offered, or chose one twice.
     Extensions,
-    /// The server has chosen an illegal parameter of an extension.
+    /// The server chose an illegal parameter of an extension.
     ExtensionParams,
-    /// The server's `permessage-deflate` lacks `server_no_context_takeover`, which was asked for.
+    /// The server's `permessage-deflate` lacks `server_no_context_takeover`, which was requested.
     ///
-    /// Tornado answers so. `receive: Takeover::FULL` in `deflate::Deflate` does not ask for it.
+    /// Tornado responds in this way. `receive: Takeover::FULL` in `deflate::Deflate` does not request it.
     ContextTakeover,
-    /// The server's `permessage-deflate` lacks a `server_max_window_bits` as small as was asked for.
+    /// The server's `permessage-deflate` lacks a `server_max_window_bits` as small as requested.
     WindowBits,
     /// `Sec-WebSocket-Extensions` does not follow its grammar.
     MalformedExtensions,
-    /// The server has chosen a subprotocol that was not offered, or more than one.
+    /// The server chose a subprotocol that was not offered, or more than one.
     Subprotocol,
 }
 
 impl ResponseFault {
-    /// The fault for a call that took no bytes.
+    /// Returns the fault for a call that consumes no bytes.
     pub(crate) const fn repeated(self) -> Self {
         match self {
             Self::Refused { status, .. } => Self::Refused { status, used: 0 },
@@ -319,21 +322,21 @@ impl fmt::Display for ResponseFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Refused { status, .. } => {
-                return write!(f, "the server answered the opening handshake with status {status}");
+                return write!(f, "opening handshake refused with status {status}");
             }
-            Self::Early => "the server has accepted the opening handshake before all of it was sent",
-            Self::Malformed => "the server's response is not well-formed HTTP",
-            Self::TooLarge => "the head of the server's response is too large",
-            Self::HttpVersion => "the server's response is not HTTP/1.1",
-            Self::Upgrade => "the server's response has no Upgrade: websocket",
-            Self::Connection => "the server's response has no Connection: Upgrade",
-            Self::Accept => "the server's Sec-WebSocket-Accept does not answer the key that was sent",
-            Self::Extensions => "the server has chosen an extension that was not offered, or one twice",
-            Self::ExtensionParams => "the server has chosen an illegal parameter of an extension",
-            Self::ContextTakeover => "the server's permessage-deflate lacks server_no_context_takeover",
-            Self::WindowBits => "the server's permessage-deflate lacks a small enough server_max_window_bits",
-            Self::MalformedExtensions => "the server's Sec-WebSocket-Extensions header is malformed",
-            Self::Subprotocol => "the server has not chosen one of the subprotocols that were offered",
+            Self::Early => "response before the whole request was sent",
+            Self::Malformed => "malformed HTTP response",
+            Self::TooLarge => "response head over the limits",
+            Self::HttpVersion => "response that is not HTTP/1.1",
+            Self::Upgrade => "response without Upgrade: websocket",
+            Self::Connection => "response without Connection: Upgrade",
+            Self::Accept => "Sec-WebSocket-Accept that does not match the key",
+            Self::Extensions => "extension in the response that was not offered, or was chosen twice",
+            Self::ExtensionParams => "illegal extension parameter in the response",
+            Self::ContextTakeover => "missing server_no_context_takeover in the response",
+            Self::WindowBits => "missing or too large server_max_window_bits in the response",
+            Self::MalformedExtensions => "malformed Sec-WebSocket-Extensions header in the response",
+            Self::Subprotocol => "subprotocol in the response that was not offered, or more than one",
         })
     }
 }

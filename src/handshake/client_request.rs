@@ -14,8 +14,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use core::fmt;
 
-/// What a client asks for. What it may not ask is refused by
-/// [`ClientHandshake::new`](super::ClientHandshake::new), before anything is sent.
+/// The request of a client.
+///
+/// [`ClientHandshake::new`](super::ClientHandshake::new) rejects an invalid request before anything is sent.
 ///
 /// ```
 /// use websocket_stream::handshake::ClientRequest;
@@ -32,25 +33,27 @@ pub struct ClientRequest {
     host: String,
     path: String,
     origin: Option<String>,
-    /// The offered names, with commas between them.
+    /// The offered names, separated by commas.
     subprotocols: String,
     extensions: Option<String>,
     fields: Fields,
-    /// The first thing that is wrong beside the headers.
+    /// The first fault outside the headers.
     fault: Option<RequestError>,
 }
 
 impl ClientRequest {
-    /// Asks a host, such as `example.com`, `example.com:8080` or `[::1]:8080`, for a path with or
-    /// without a query, such as `/chat?room=1`. An empty path is `/`.
+    /// Creates a request to a host for a path, with or without a query.
     ///
-    /// Neither is encoded here: a host name that is not ASCII must be given in its ASCII form
-    /// (Punycode), and characters that may not stand in a path or a query (RFC 3986, sections 3.3 and 3.4)
-    /// percent-encoded. Leave the port out if it is the scheme's own: 80, with TLS 443.
+    /// The host is a name or address with an optional port, such as `example.com`, `example.com:8080` or
+    /// `[::1]:8080`. A path with a query is, for example, `/chat?room=1`; an empty path means `/`.
     ///
-    /// The zone of an IPv6 address, as in `[fe80::1%eth0]`, is left out: it means nothing to the server.
+    /// Neither is encoded here. Pass a host name that is not ASCII in its ASCII form (Punycode), and
+    /// percent-encode characters that are not allowed in a path or query (RFC 3986, sections 3.3 and 3.4).
+    /// Omit the port if it is the scheme's default: 80, or 443 with TLS.
+    ///
+    /// The zone of an IPv6 address, as in `[fe80::1%eth0]`, is removed: it has no meaning for the server.
     pub fn new(host: &str, path: &str) -> Self {
-        // The resource name begins with a slash "if the path component is empty" (section 3).
+        // The resource name has a slash "if the path component is empty" (section 3).
         let slash = if path.is_empty() || path.starts_with('?') { "/" } else { "" };
         // "an HTTP client, proxy, or other intermediary MUST remove any ZoneID attached to an outgoing URI, as
         // it has only local significance" (RFC 6874, section 4).
@@ -66,24 +69,24 @@ impl ClientRequest {
         }
     }
 
-    /// Adds a header line. Those of the same name are not replaced.
+    /// Adds a header line. Existing lines with this name are kept.
     ///
     /// The handshake itself writes `Host`, `Origin`, `Upgrade`, `Connection`, `Content-Length`,
-    /// `Transfer-Encoding` and all that begin with `Sec-WebSocket-`.
+    /// `Transfer-Encoding` and every header that begins with `Sec-WebSocket-`.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push(name, value.as_ref(), &["Host", "Origin"]);
         self
     }
 
-    /// Says on behalf of which origin the client connects, as browsers do.
+    /// Sets the origin on whose behalf the client connects, as browsers do.
     #[must_use]
     pub fn origin(mut self, origin: &str) -> Self {
         self.origin = Some(origin.to_string());
         self
     }
 
-    /// Offers a subprotocol. Those that are preferred come first.
+    /// Offers a subprotocol. Offer preferred subprotocols first.
     #[must_use]
     pub fn subprotocol(mut self, name: &str) -> Self {
         // "The elements that comprise this value MUST be non-empty strings with characters in the
@@ -100,14 +103,14 @@ impl ClientRequest {
 
     /// Offers extensions, in the grammar of `Sec-WebSocket-Extensions`.
     ///
-    /// This only negotiates: who calls it is who gives the frames the meaning that is agreed on.
+    /// This only negotiates the extensions; the caller must implement them.
     #[must_use]
     pub fn extensions(mut self, list: &str) -> Self {
         self.extensions = Some(list.to_string());
         self
     }
 
-    /// Offers more extensions, less preferred.
+    /// Offers further extensions, with lower preference.
     #[cfg(feature = "deflate")]
     pub(crate) fn more_extensions(self, list: &str) -> Self {
         match &self.extensions {
@@ -119,8 +122,9 @@ impl ClientRequest {
         }
     }
 
-    /// Names a user to the server with a password (RFC 7617), which only TLS keeps secret. The name
-    /// has no colon.
+    /// Sets a user name and password (RFC 7617).
+    ///
+    /// Only TLS keeps the password secret. The name must not contain a colon.
     #[must_use]
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
         // "a user-id containing a colon character is invalid"; "the user-id and password MUST NOT
@@ -133,19 +137,19 @@ impl ClientRequest {
         self.header("Authorization", format!("Basic {credentials}"))
     }
 
-    /// Whether this subprotocol is offered.
+    /// Returns whether this subprotocol is offered.
     pub(super) fn offers_subprotocol(&self, name: &[u8]) -> bool {
         !name.is_empty() && self.subprotocols.split(", ").any(|offered| offered.as_bytes() == name)
     }
 
-    /// Whether this extension is offered.
+    /// Returns whether this extension is offered.
     pub(super) fn offers_extension(&self, name: &str) -> bool {
         let offered = self.extensions.as_deref().unwrap_or_default();
         Extensions::parse(offered.as_bytes())
             .is_ok_and(|mut offered| offered.any(|offered| offered.name == name))
     }
 
-    /// Judges everything that was given.
+    /// Checks the whole request.
     pub(super) fn check(&self) -> Result<(), RequestError> {
         self.fault.map_or(Ok(()), Err)?;
         authority::split(&self.host).ok_or(RequestError::Host)?;
@@ -163,7 +167,7 @@ impl ClientRequest {
         Ok(())
     }
 
-    /// Appends the request, which was found to be in order.
+    /// Appends the request, which must be valid.
     pub(super) fn write(&self, key: &[u8; KEY_LEN], out: &mut Vec<u8>) {
         for part in ["GET ", &self.path, " HTTP/1.1\r\nHost: ", &self.host] {
             out.extend_from_slice(part.as_bytes());
@@ -185,7 +189,7 @@ impl ClientRequest {
     }
 }
 
-/// Without the headers, which may hold secrets.
+/// Omits the headers, which may hold secrets.
 impl fmt::Debug for ClientRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientRequest")
@@ -195,26 +199,26 @@ impl fmt::Debug for ClientRequest {
     }
 }
 
-/// Why a [`ClientRequest`] cannot be sent.
+/// The reason why a [`ClientRequest`] cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The host is not a valid name or address, with or without a port.
     Host,
-    /// The path does not begin with `/`, has a fragment, or has a character that must be percent-encoded,
-    /// such as a space, `"` or `|`, or a `%` without two hexadecimal digits.
+    /// The path does not begin with `/`, has a fragment, has a `%` without two hexadecimal digits, or has a
+    /// character that must be percent-encoded, such as a space, `"` or `|`.
     Path,
-    /// The name of a header is no token.
+    /// A header name is not a token.
     HeaderName,
-    /// The value of a header has a control character.
+    /// A header value contains a control character.
     HeaderValue,
-    /// A header is one that the handshake writes itself.
+    /// The handshake itself writes this header.
     HeaderOwned,
-    /// A subprotocol is no token, or is offered twice.
+    /// A subprotocol is not a token, or is offered twice.
     Subprotocol,
-    /// The extensions do not follow their grammar.
+    /// The list of extensions is malformed or empty.
     Extensions,
-    /// The user's name has a colon, or the name or the password a control character.
+    /// The user name contains a colon, or the name or password a control character.
     Credentials,
 }
 
@@ -231,14 +235,14 @@ impl From<FieldFault> for RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Host => "the host is not an ASCII name or a valid address, with or without a port",
-            Self::Path => "the path does not begin with / or has a character that is not percent-encoded",
-            Self::HeaderName => "the name of a header is no token",
-            Self::HeaderValue => "the value of a header has a control character, such as a line break",
-            Self::HeaderOwned => "a header is one that the handshake writes itself",
-            Self::Subprotocol => "a subprotocol is no token, or is offered twice",
-            Self::Extensions => "the extensions do not follow the grammar of RFC 6455, section 9.1",
-            Self::Credentials => "the user's name has a colon, or the credentials a control character",
+            Self::Host => "invalid host name, address or port",
+            Self::Path => "path without a leading / or with a character that must be percent-encoded",
+            Self::HeaderName => "header name that is not a token",
+            Self::HeaderValue => "control character in a header value",
+            Self::HeaderOwned => "header that the handshake writes itself",
+            Self::Subprotocol => "subprotocol that is not a token, or is offered twice",
+            Self::Extensions => "malformed or empty list of extensions",
+            Self::Credentials => "colon in the user name, or control character in the credentials",
         })
     }
 }

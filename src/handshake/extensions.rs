@@ -1,4 +1,4 @@
-//! The extensions that a handshake offers or answers (RFC 6455, section 9.1).
+//! The extensions that a handshake offers or chooses (RFC 6455, section 9.1).
 //!
 //! ```text
 //! extension-list  = 1#extension
@@ -6,11 +6,11 @@
 //! extension-param = token [ "=" (token | quoted-string) ]
 //! ```
 //!
-//! The parser allocates nothing and looks at each byte a fixed number of times. The header may stand
-//! on several lines. Whitespace may stand around every token, and elements of the list may be empty.
-//! So may be the whole list, which the grammar does not allow but which asks for nothing. Everything
-//! else that does not follow the grammar fails the handshake: "the recipient of such malformed data
-//! MUST immediately _Fail the WebSocket Connection_".
+//! The parser does not allocate and reads each byte a fixed number of times. The header may span several
+//! lines. Whitespace is allowed around every token, and list elements may be empty. So may the whole list:
+//! the grammar does not allow this, but an empty list requests nothing. All other violations of the grammar
+//! fail the handshake: "the recipient of such malformed data MUST immediately _Fail the WebSocket
+//! Connection_".
 #![forbid(unsafe_code)]
 
 use super::head::Values;
@@ -23,13 +23,13 @@ pub struct MalformedExtensions;
 
 impl fmt::Display for MalformedExtensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the list of extensions does not follow the grammar of RFC 6455, section 9.1")
+        f.write_str("malformed list of extensions")
     }
 }
 
 impl core::error::Error for MalformedExtensions {}
 
-/// The extensions of a handshake, in order: in an offer, the client's preference.
+/// The extensions of a handshake, in order. In an offer, this is the client's order of preference.
 ///
 /// ```
 /// use websocket_stream::handshake::Extensions;
@@ -50,18 +50,17 @@ pub struct Extensions<'a> {
 /// One extension of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Extension<'a> {
-    /// Its registered name.
+    /// The registered name.
     pub name: &'a str,
-    /// What stands behind the name: nothing, or a `;` and the rest.
+    /// The bytes after the name: empty, or a `;` and the rest.
     params: &'a [u8],
 }
 
 impl<'a> Extension<'a> {
-    /// Its parameters, in order, each with its value where it has one. Doubled ones are not dropped.
+    /// Returns the parameters in order, each with its value if it has one. Duplicates are kept.
     ///
-    /// The value of a quoted string comes without its quotes. A backslash that escapes a character
-    /// in it comes with the value; as no token has one, such a value is none that any extension
-    /// defines.
+    /// The value of a quoted string has no quotes, but keeps its backslashes. No token contains a backslash,
+    /// so a value with one never equals a value that an extension defines.
     pub const fn params(&self) -> Params<'a> {
         Params(Cursor(self.params))
     }
@@ -84,12 +83,12 @@ impl<'a> Extensions<'a> {
     ///
     /// # Errors
     ///
-    /// [`MalformedExtensions`], wherever in the value the grammar is broken.
+    /// [`MalformedExtensions`] if any part of the value violates the grammar.
     pub fn parse(value: &'a [u8]) -> Result<Self, MalformedExtensions> {
         Self::over(Values::of_one(value))
     }
 
-    /// Parses the header from its lines.
+    /// Parses all lines of the header.
     pub(super) fn over(lines: Values<'a>) -> Result<Self, MalformedExtensions> {
         let extensions = Self::unchecked(lines);
         let mut check = extensions.clone();
@@ -97,7 +96,7 @@ impl<'a> Extensions<'a> {
         Ok(extensions)
     }
 
-    /// The extensions of lines that were parsed before. They end where the grammar is broken.
+    /// Iterates over lines that were checked before. Ends at a violation of the grammar.
     pub(super) const fn unchecked(lines: Values<'a>) -> Self {
         Self { lines, rest: Cursor(&[]) }
     }
@@ -123,12 +122,12 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-/// What is left of a value. A step that fails takes nothing, so that repeating it fails again.
+/// The rest of a value. A step that fails consumes nothing, so repeating it fails again.
 #[derive(Debug, Clone, Copy)]
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
-    /// Takes as many bytes as fulfil a condition.
+    /// Takes bytes while they fulfil a condition.
     fn take_while(&mut self, condition: impl Fn(u8) -> bool) -> &'a [u8] {
         let end = self.0.iter().position(|&byte| !condition(byte)).unwrap_or(self.0.len());
         let (taken, rest) = self.0.split_at(end);
@@ -136,7 +135,7 @@ impl<'a> Cursor<'a> {
         taken
     }
 
-    /// Takes whitespace, then this byte if it comes next.
+    /// Takes whitespace, then this byte if it is next.
     fn eat(&mut self, byte: u8) -> bool {
         self.take_while(is_whitespace);
         match self.0.split_first() {
@@ -154,8 +153,8 @@ impl<'a> Cursor<'a> {
         text(self.take_while(is_token_byte))
     }
 
-    /// Takes what follows an opening quote, up to the closing one: "when using the quoted-string
-    /// syntax variant, the value after quoted-string unescaping MUST conform to the 'token' ABNF".
+    /// Takes the text from an opening quote up to the closing one: "when using the quoted-string syntax
+    /// variant, the value after quoted-string unescaping MUST conform to the 'token' ABNF".
     fn quoted(&mut self) -> Result<&'a str, MalformedExtensions> {
         let mut end = 0;
         loop {
@@ -172,7 +171,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes a parameter, whose `;` was taken before.
+    /// Takes a parameter, after its `;`.
     fn param(&mut self) -> Result<(&'a str, Option<&'a str>), MalformedExtensions> {
         let name = self.token()?;
         let value = match self.eat(b'=') {
@@ -183,7 +182,7 @@ impl<'a> Cursor<'a> {
         Ok((name, value))
     }
 
-    /// Takes an extension with its parameters and the comma behind it; none at the value's end.
+    /// Takes an extension with its parameters and the comma after it, or `None` at the end of the value.
     fn extension(&mut self) -> Result<Option<Extension<'a>>, MalformedExtensions> {
         let before = *self;
         let extension = self.element();
@@ -204,7 +203,7 @@ impl<'a> Cursor<'a> {
             self.param()?;
         }
         let params = &start[..start.len() - self.0.len()];
-        // Whitespace was taken in the search for a `;`.
+        // The search for a `;` has already skipped whitespace.
         if self.0.is_empty() || self.eat(b',') {
             Ok(Some(Extension { name, params }))
         } else {
@@ -213,7 +212,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Bytes that were found to be those of a token, escaped or not, if there are any.
+/// Converts the bytes of a token, escaped or not, to a string. Fails if there are none.
 fn text(bytes: &[u8]) -> Result<&str, MalformedExtensions> {
     match str::from_utf8(bytes) {
         Ok(text) if !text.is_empty() => Ok(text),
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_offers_that_browsers_send_parse() {
+    fn browsers_offers_parse() {
         assert_eq!(
             parse("permessage-deflate; client_max_window_bits, x-webkit-deflate-frame"),
             Ok(vec![
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_grammar_is_malformed() {
+    fn violations_of_the_grammar_are_malformed() {
         for wrong in [
             ",;",
             ";",
@@ -315,19 +314,19 @@ mod tests {
     }
 
     #[test]
-    fn an_escaped_value_keeps_its_backslash_and_so_equals_no_token() {
+    fn an_escaped_value_keeps_its_backslash_and_so_is_not_a_token() {
         assert_eq!(parse("a;b=\"1\\5\""), Ok(vec![("a", vec![("b", Some("1\\5"))])]));
     }
 
     #[test]
-    fn doubled_parameters_are_all_there() {
+    fn duplicate_parameters_are_kept() {
         assert_eq!(
             parse("a;b;b=1;b=2"),
             Ok(vec![("a", vec![("b", None), ("b", Some("1")), ("b", Some("2"))])])
         );
     }
 
-    /// The grammar once more, by splitting, for values without quotes.
+    /// Parses by splitting, for values without quotes.
     fn naive(value: &str) -> Result<Parsed<'_>, MalformedExtensions> {
         let trim = |piece: &'_ str| piece.trim_matches([' ', '\t']).len();
         let token = |piece| {
@@ -360,7 +359,7 @@ mod tests {
     #[test]
     fn the_parser_agrees_with_one_that_splits() {
         fn prop(bytes: Vec<u8>) -> bool {
-            // Letters twice as often, so that more of the values are well formed.
+            // Letters appear twice as often, so that more of the values are well-formed.
             let value: String =
                 bytes.iter().map(|byte| char::from(b"aabb01ab ,;=;\t"[usize::from(byte % 14)])).collect();
             parse(&value) == naive(&value)
@@ -369,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_end_and_a_malformed_value_ends_where_it_is_malformed() {
+    fn parsing_any_bytes_ends_and_a_malformed_value_ends_at_its_fault() {
         fn prop(bytes: Vec<u8>) -> bool {
             let noise: Vec<u8> = bytes.iter().map(|byte| b"a;=\"\\, \xFF"[usize::from(byte % 8)]).collect();
             let all = Extensions::unchecked(Values::of_one(&noise));
@@ -381,7 +380,7 @@ mod tests {
     }
 
     impl Extensions<'_> {
-        /// Goes to the end and once beyond it, where a fault stays one.
+        /// Parses to the end, and once more after a fault, which must repeat.
         fn parse_to_end(mut self) -> Result<(), MalformedExtensions> {
             loop {
                 match self.parse_next() {

@@ -1,4 +1,4 @@
-//! What is wrong with a client's request, and what it is told.
+//! What is wrong with a client's request, and the response that reports it.
 #![forbid(unsafe_code)]
 
 use super::head::HeadFault;
@@ -9,8 +9,8 @@ use core::fmt;
 
 /// Why a request opens no WebSocket connection.
 ///
-/// Each has a complete response ([`write_response`](Self::write_response)), after which the
-/// connection is to be closed.
+/// Each fault has a complete response ([`write_response`](Self::write_response)); close the connection
+/// after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestFault {
@@ -22,9 +22,10 @@ pub enum RequestFault {
     /// The version is a version of HTTP other than HTTP/1.1 (505). In a request that asks for no upgrade,
     /// HTTP/1.0 is allowed.
     HttpVersion,
-    /// The request is valid HTTP and asks for no upgrade to WebSocket: a plain page, a health check, another
-    /// protocol (426). [`request`](super::ServerHandshake::request) still lends it, and any response other
-    /// than 101 may be given to it.
+    /// The request asks for no upgrade to WebSocket, and was to be accepted nonetheless (426).
+    ///
+    /// [`ServerHandshake::receive`](super::ServerHandshake::receive) never returns it: such a request is
+    /// valid HTTP and can be answered with a page. A `ServerOpening` reports it after an accepting answer.
     NotAnUpgrade,
     /// The method is not `GET` (405).
     Method,

@@ -1,23 +1,22 @@
-//! Header lines that the application adds to a message, refused where they would not stay what they
-//! are.
+//! Header lines that the application adds, checked so that they cannot break out of their line.
 #![forbid(unsafe_code)]
 
 use super::token::is_token;
 use alloc::vec::Vec;
 
-/// Why a header line is refused.
+/// The reason why a header line is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldFault {
-    /// The name is no token.
+    /// The name is not a token.
     Name,
-    /// The value has a control character.
+    /// The value contains a control character.
     Value,
-    /// The handshake writes the header itself.
+    /// The handshake itself writes this header.
     Owned,
 }
 
-/// Header lines as they go on the wire. The first that is refused makes all of them a fault, which
-/// is told when they are to be sent.
+/// Header lines as they go on the wire. The first rejected line makes all of them a fault, which
+/// [`lines`](Self::lines) returns.
 #[derive(Clone, Default)]
 pub(super) struct Fields {
     bytes: Vec<u8>,
@@ -25,7 +24,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Adds a line, if it is one that the application may add.
+    /// Adds a line, if the application may add it.
     pub(super) fn push(&mut self, name: &str, value: &[u8], also_owned: &[&str]) {
         let fault = if !is_token(name.as_bytes()) {
             FieldFault::Name
@@ -39,7 +38,7 @@ impl Fields {
         self.fault.get_or_insert(fault);
     }
 
-    /// The lines, if each of them may be sent.
+    /// Returns the lines, if all of them are valid.
     pub(super) fn lines(&self) -> Result<&[u8], FieldFault> {
         self.fault.map_or(Ok(&self.bytes), Err)
     }
@@ -52,13 +51,13 @@ pub(super) fn write(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     }
 }
 
-/// Whether bytes may be a header's value: a CR, a LF or a NUL would end the line, and "field values
+/// Returns whether the bytes are a valid header value: a CR, LF or NUL would end the line, and "field values
 /// containing other CTL characters are also invalid" (RFC 9110, section 5.5).
 pub(super) fn is_value(value: &[u8]) -> bool {
     value.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// Headers that make the handshake or frame its message.
+/// Returns whether the header belongs to the handshake or to the framing of the message.
 fn is_owned(name: &str) -> bool {
     const PREFIX: &[u8] = b"Sec-WebSocket-";
     let owned = ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];

@@ -1,8 +1,8 @@
-//! The head of an HTTP message, collected as it arrives and parsed once, when it is whole.
+//! The head of an HTTP message, collected as it arrives and parsed once it is complete.
 //!
-//! The collector looks for the empty line that ends a head, and looks at each byte once. What it
-//! refuses on sight is what no parser may repair: a line that does not end in CRLF, a NUL, a first
-//! byte that begins no start line. The rest is judged when the head is whole.
+//! The collector searches for the empty line that ends a head, and reads each byte once. It rejects at once
+//! what a parser must never repair: a line that does not end in CRLF, a NUL, and a first byte that cannot
+//! begin a start line. All else is checked when the head is complete.
 #![forbid(unsafe_code)]
 
 use super::token::{is_token_byte, is_whitespace};
@@ -11,15 +11,15 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use httparse::{EMPTY_HEADER, Error, Header, ParserConfig, Status};
 
-/// How big the head of a request or a response may be.
+/// The maximum size of a request or response head.
 ///
-/// A head that passes one of the bounds is answered with 431 by a server and fails a client.
+/// A server answers a head over one of the limits with 431; a client fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HeadLimits {
-    /// The most bytes from the first to the end of the empty line; 16 KiB by default, which is what
-    /// browsers and proxies stay below. Never more than 2^32 - 1.
+    /// The maximum size in bytes, including the final empty line; 16 KiB by default, which browsers and
+    /// proxies stay below. At most 2^32 - 1.
     pub bytes: usize,
-    /// The most header lines; 100 by default.
+    /// The maximum number of header lines; 100 by default.
     pub headers: usize,
 }
 
@@ -34,49 +34,49 @@ impl Default for HeadLimits {
     }
 }
 
-/// How far a handshake has come with the bytes that it was given.
+/// The progress of a handshake after consuming bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// The head goes on: all bytes were taken.
+    /// The head is incomplete, and all bytes were consumed.
     Partial,
-    /// The head is whole: it ends behind the first `used` of the bytes that were given last. Those
-    /// behind it belong to the connection's first frame.
+    /// The head is complete: it ends after the first `used` of the bytes passed last. The bytes after it
+    /// belong to the connection's first frame.
     Complete {
-        /// How many bytes were taken.
+        /// The number of bytes consumed.
         used: usize,
     },
 }
 
-/// Why bytes are no head.
+/// The reason why bytes are not a valid head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeadFault {
     /// They break HTTP's grammar.
     Malformed,
-    /// They pass one of the limits.
+    /// They exceed one of the limits.
     TooLarge,
-    /// The version is well-formed, and neither HTTP/1.0 nor HTTP/1.1.
+    /// The version is well-formed, but neither HTTP/1.0 nor HTTP/1.1.
     Version,
 }
 
-/// Takes a head's bytes until it is whole.
+/// Collects the bytes of a head until it is complete.
 #[derive(Debug)]
 pub(super) struct Collector {
     limits: HeadLimits,
     bytes: Vec<u8>,
-    /// How many bytes the limit still allows.
+    /// The number of bytes that the limit still allows.
     room: usize,
-    /// How many bytes of the line that is not yet ended are there.
+    /// The number of bytes collected of the current line.
     line: usize,
-    /// How many lines have ended, without the empty ones before the first.
+    /// The number of complete lines, not counting empty lines before the first.
     lines: usize,
-    /// How many bytes were looked at, which no result depends on.
+    /// The number of bytes read. No result depends on it.
     #[cfg(test)]
     scanned: usize,
 }
 
 impl Collector {
     pub(super) fn new(limits: HeadLimits) -> Self {
-        // Places within a head are kept in 32 bits.
+        // Positions within a head are stored in 32 bits.
         let room = limits.bytes.min(u32::MAX as usize);
         Self {
             limits,
@@ -89,7 +89,7 @@ impl Collector {
         }
     }
 
-    /// Takes bytes up to the end of the head.
+    /// Collects bytes up to the end of the head.
     pub(super) fn collect(&mut self, bytes: &[u8]) -> Result<Received, HeadFault> {
         let allowed = &bytes[..bytes.len().min(self.room)];
         let end = self.find_end(allowed)?;
@@ -100,7 +100,7 @@ impl Collector {
                 self.bytes.extend_from_slice(taken);
                 Ok(Received::Complete { used })
             }
-            // The end would be yet to come.
+            // The end has not arrived, and the limit leaves no room for it.
             None if self.room == 0 => Err(HeadFault::TooLarge),
             None => {
                 self.bytes.extend_from_slice(taken);
@@ -109,7 +109,7 @@ impl Collector {
         }
     }
 
-    /// Where in the bytes that go on from those collected the head ends.
+    /// Finds the end of the head in the bytes that follow the collected ones.
     fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
         let mut at = 0;
         while let Some(&first) = bytes.get(at) {
@@ -131,8 +131,8 @@ impl Collector {
                 None if self.line > 0 => self.bytes.last(),
                 None => None,
             };
-            // A NUL, or a LF alone: "a recipient MAY recognize a single LF as a line terminator"
-            // (RFC 9112, section 2.2), and where two recipients differ in it, requests are smuggled.
+            // A NUL, or a bare LF: "a recipient MAY recognize a single LF as a line terminator" (RFC 9112,
+            // section 2.2), but a difference between two recipients allows request smuggling.
             if rest[index] == 0 || before != Some(&b'\r') {
                 return Err(HeadFault::Malformed);
             }
@@ -151,21 +151,21 @@ impl Collector {
         Ok(None)
     }
 
-    /// What was collected of a head that is not whole.
+    /// Returns the bytes collected of an incomplete head.
     #[cfg(feature = "std")]
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// The head's bytes, and how many header lines it has. The collector is empty then, but what it
-    /// took still counts against its limit.
+    /// Takes the head's bytes and its number of header lines. The collector is empty afterwards, but the
+    /// bytes still count towards its limit.
     fn take(&mut self) -> (Vec<u8>, usize) {
         self.line = 0;
         let lines = core::mem::take(&mut self.lines);
         (core::mem::take(&mut self.bytes), lines.saturating_sub(1))
     }
 
-    /// Parses the whole head of a request, which leaves the collector empty.
+    /// Parses the complete head of a request, and leaves the collector empty.
     pub(super) fn parse_request(&mut self) -> Result<RequestHead, HeadFault> {
         let (bytes, headers) = self.take();
         let mut headers = vec![EMPTY_HEADER; headers];
@@ -179,16 +179,15 @@ impl Collector {
         Ok(RequestHead { method, target, is_1_1, head: Head { bytes, fields } })
     }
 
-    /// Parses the whole head of a response, which leaves the collector empty, ready for the head of
-    /// the next response.
+    /// Parses the complete head of a response, and leaves the collector empty for the next response.
     pub(super) fn parse_response(&mut self) -> Result<ResponseHead, HeadFault> {
         let (mut bytes, headers) = self.take();
         let mut headers = vec![EMPTY_HEADER; headers];
         let mut response = httparse::Response::new(&mut headers);
         let mut parsed = response.parse(&bytes);
-        // "A user agent that receives an obs-fold in a response message ... MUST replace each received obs-fold
-        // with one or more SP octets prior to interpreting the field value" (RFC 9112, section 5.2). Old
-        // servers and proxies write such refusals; whoever speaks WebSocket folds nothing.
+        // "A user agent that receives an obs-fold in a response message ... MUST replace each received
+        // obs-fold with one or more SP octets prior to interpreting the field value" (RFC 9112, section 5.2).
+        // Old servers and proxies fold lines in refusals; no WebSocket server folds the lines of a 101.
         let is_folded = parsed == Err(Error::HeaderName) && response.code != Some(101);
         if is_folded {
             let mut config = ParserConfig::default();
@@ -213,7 +212,7 @@ impl Collector {
     }
 }
 
-/// Replaces each obs-fold of a value by spaces: "obs-fold = OWS CRLF RWS" (RFC 9112, section 5.2).
+/// Replaces each obs-fold in a value with spaces: "obs-fold = OWS CRLF RWS" (RFC 9112, section 5.2).
 fn unfold(value: &mut [u8]) {
     let may_fold = |byte| is_whitespace(byte) || matches!(byte, b'\r' | b'\n');
     for run in value.chunk_by_mut(|&a, &b| may_fold(a) && may_fold(b)) {
@@ -223,7 +222,8 @@ fn unfold(value: &mut [u8]) {
     }
 }
 
-/// Whether the parser found the same end as the collector. `version` finds the HTTP-version in a start line.
+/// Checks that the parser ends the head where the collector does. `version` finds the HTTP-version in a start
+/// line.
 fn whole(
     parsed: httparse::Result<usize>,
     bytes: &[u8],
@@ -231,22 +231,22 @@ fn whole(
 ) -> Result<(), HeadFault> {
     match parsed {
         Ok(Status::Complete(size)) if size == bytes.len() => Ok(()),
-        // The parser reports any text in the version's place that is neither HTTP/1.0 nor HTTP/1.1. HTTP/1.2
-        // is refused too: "SHOULD process the message as if it was in the highest minor version" (RFC 9110,
-        // section 6.2) is for a version that does not exist.
+        // The parser reports this for any text in the version's place other than HTTP/1.0 and HTTP/1.1.
+        // HTTP/1.2 is refused too: "SHOULD process the message as if it was in the highest minor version"
+        // (RFC 9110, section 6.2) is about a version that does not exist.
         Err(Error::Version) if version(start_line(bytes)).is_some_and(is_version) => Err(HeadFault::Version),
         _ => Err(HeadFault::Malformed),
     }
 }
 
-/// The first line that is not empty, without its end.
+/// Returns the first line that is not empty, without its line end.
 fn start_line(head: &[u8]) -> &[u8] {
     let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     lines.find(|line| !line.is_empty()).unwrap_or_default()
 }
 
-/// Whether this is a version of HTTP: "HTTP-version = HTTP-name "/" DIGIT "." DIGIT", and "HTTP-version is
-/// case-sensitive" (RFC 9112, section 2.3).
+/// Returns whether this is an HTTP version: "HTTP-version = HTTP-name "/" DIGIT "." DIGIT", and "HTTP-version
+/// is case-sensitive" (RFC 9112, section 2.3).
 fn is_version(text: &[u8]) -> bool {
     matches!(text, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
@@ -259,7 +259,7 @@ fn spans(headers: &[Header<'_>], bytes: &[u8]) -> Vec<Field> {
     headers.iter().map(field).collect()
 }
 
-/// A place within a head's bytes.
+/// A range within a head's bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
     start: u32,
@@ -267,12 +267,12 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Where `part`, which is a part of `whole`, stands in it.
+    /// Returns the range of `part`, which is a part of `whole`.
     fn of(part: &[u8], whole: &[u8]) -> Self {
         let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
         match (u32::try_from(start), u32::try_from(start.wrapping_add(part.len()))) {
             (Ok(start), Ok(end)) if end as usize <= whole.len() => Self { start, end },
-            // An empty part need not lie within.
+            // An empty part may lie outside.
             _ => Self { start: 0, end: 0 },
         }
     }
@@ -288,7 +288,7 @@ struct Field {
     value: Span,
 }
 
-/// A parsed head: its bytes, and where its headers stand in them.
+/// A parsed head: its bytes, and the ranges of its headers.
 #[derive(Debug)]
 pub(super) struct Head {
     bytes: Vec<u8>,
@@ -296,7 +296,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// All of it.
+    /// Returns all the bytes.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -306,27 +306,27 @@ impl Head {
         self.bytes
     }
 
-    /// The bytes at a place.
+    /// Returns the bytes of a range.
     pub(super) fn get(&self, span: Span) -> &[u8] {
         self.bytes.get(span.range()).unwrap_or_default()
     }
 
-    /// The text at a place that the parser has found to be text.
+    /// Returns the text of a range that the parser found to be text.
     pub(super) fn text(&self, span: Span) -> &str {
         str::from_utf8(self.get(span)).unwrap_or_default()
     }
 
-    /// All header lines.
+    /// Returns all header lines.
     pub(super) fn headers(&self) -> Headers<'_> {
         Headers { head: self, fields: self.fields.iter() }
     }
 
-    /// The values of the header lines of one name.
+    /// Returns the values of the header lines with this name.
     pub(super) fn values<'a>(&'a self, name: &'a str) -> Values<'a> {
         Values(Source::Head { headers: self.headers(), name })
     }
 
-    /// The value of a header that has one line.
+    /// Returns the value of a header that may appear only once.
     pub(super) fn only<'a>(&'a self, name: &'a str) -> Only<'a> {
         let mut values = self.values(name);
         match (values.next(), values.next()) {
@@ -337,7 +337,7 @@ impl Head {
     }
 }
 
-/// How often a header is there that may be there once.
+/// The value of a header that may appear only once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Only<'a> {
     Absent,
@@ -345,7 +345,7 @@ pub(super) enum Only<'a> {
     Several,
 }
 
-/// A request's head.
+/// The head of a request.
 #[derive(Debug)]
 pub(super) struct RequestHead {
     pub(super) method: Span,
@@ -354,7 +354,7 @@ pub(super) struct RequestHead {
     pub(super) head: Head,
 }
 
-/// A response's head.
+/// The head of a response.
 #[derive(Debug)]
 pub(super) struct ResponseHead {
     pub(super) status: u16,
@@ -363,10 +363,10 @@ pub(super) struct ResponseHead {
     pub(super) head: Head,
 }
 
-/// The header lines of a head, in order: names as they were sent, and values without the whitespace
-/// around them. Names are to be compared without regard to case.
+/// The header lines of a head, in order.
 ///
-/// A value of a response that was folded over several lines is one line, with spaces between its parts.
+/// Names are as they were sent; compare them without regard to case. Values have no surrounding whitespace.
+/// If a value in a response was folded over several lines, it is joined with spaces.
 #[derive(Debug, Clone)]
 pub struct Headers<'a> {
     head: &'a Head,
@@ -387,7 +387,7 @@ impl<'a> Iterator for Headers<'a> {
 
 impl ExactSizeIterator for Headers<'_> {}
 
-/// The values of all header lines of one name, in order, without the whitespace around them.
+/// The values of all header lines with one name, in order, without surrounding whitespace.
 #[derive(Debug, Clone)]
 pub struct Values<'a>(Source<'a>);
 
@@ -398,7 +398,7 @@ enum Source<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// A value that stands in no head.
+    /// Creates an iterator over one value that is not from a head.
     pub(super) const fn of_one(value: &'a [u8]) -> Self {
         Self(Source::One(Some(value)))
     }
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_of_a_head_that_comes_bytewise_is_looked_at_once() {
+    fn each_byte_of_a_head_that_arrives_bytewise_is_read_once() {
         let head = head_of(64 * 1024);
         let mut collector = collector(head.len());
         for (index, byte) in head.iter().enumerate() {
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_of_the_limit_is_taken_and_a_longer_one_refused_when_the_limit_is_reached() {
+    fn a_head_at_the_limit_is_accepted_and_a_longer_one_refused_once_it_reaches_the_limit() {
         let head = head_of(4096);
         assert_eq!(collector(4096).collect(&head), Ok(Received::Complete { used: 4096 }));
         assert_eq!(collector(4095).collect(&head), Err(HeadFault::TooLarge));
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_no_start_line_is_refused_at_its_first_byte() {
+    fn a_byte_that_cannot_begin_a_start_line_is_refused_at_once() {
         for first in (0..=u8::MAX).filter(|&byte| !is_token_byte(byte) && byte != b'\r') {
             assert_eq!(collector(1000).collect(&[first]), Err(HeadFault::Malformed), "{first}");
             assert_eq!(collector(1000).collect(&[b'\r', b'\n', first]), Err(HeadFault::Malformed), "{first}");
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_line_feed_and_a_nul_are_refused_where_they_stand() {
+    fn a_bare_line_feed_and_a_nul_are_refused_at_once() {
         let head = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n";
         for at in 1..head.len() {
             for byte in [b'\n', 0] {

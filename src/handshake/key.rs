@@ -1,21 +1,20 @@
-//! The key that a client sends and the proof that a server answers (RFC 6455, section 1.3).
+//! The key that a client sends, and the proof that a server returns (RFC 6455, section 1.3).
 #![forbid(unsafe_code)]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", which no server concatenates that does not know the
-/// WebSocket Protocol.
+/// The GUID that proves to a client that its server understands WebSocket (section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The length in bytes of a `Sec-WebSocket-Key`: base64 of 16 bytes.
 pub(super) const KEY_LEN: usize = 24;
 
-/// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (RFC 6455, section
-/// 4.2.2, item 5.4): base64 of the SHA-1 of the key followed by a fixed GUID.
+/// Returns the `Sec-WebSocket-Accept` value for a `Sec-WebSocket-Key`.
 ///
-/// The key is taken as it stands in the header, without its whitespace around.
+/// This is base64 of the SHA-1 of the key followed by a fixed GUID (RFC 6455, section 4.2.2, item 5.4). `key`
+/// is the header's value without surrounding whitespace.
 ///
 /// ```
 /// use websocket_stream::handshake::accept_key;
@@ -28,12 +27,12 @@ pub fn accept_key(key: &[u8]) -> [u8; 28] {
     encode(digest.as_slice())
 }
 
-/// The value of `Sec-WebSocket-Key` for a nonce.
+/// Returns the `Sec-WebSocket-Key` value for a nonce.
 pub(super) fn encode_nonce(nonce: &[u8; 16]) -> [u8; KEY_LEN] {
     encode(nonce)
 }
 
-/// Base64 of bytes that take exactly `N` characters.
+/// Encodes bytes whose base64 has exactly `N` characters.
 fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut text = [0; N];
     let written = STANDARD.encode_slice(bytes, &mut text);
@@ -41,9 +40,9 @@ fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     text
 }
 
-/// Whether a value is base64 of what, "when decoded, is 16 bytes in length" (section 4.2.1, item 5):
-/// 22 characters of the alphabet and two of padding. The four bits that decode to nothing may have
-/// any value.
+/// Returns whether a value is base64 that, "when decoded, is 16 bytes in length" (section 4.2.1, item 5).
+///
+/// Such a value is 22 characters of the alphabet and two of padding. The four unused bits may have any value.
 pub(super) fn is_key(value: &[u8]) -> bool {
     let digits = match value.strip_suffix(b"==") {
         Some(digits) if value.len() == KEY_LEN => digits,

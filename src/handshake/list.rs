@@ -1,12 +1,13 @@
-//! Lists of elements with commas between them (RFC 2616, section 2, `#rule`, which RFC 6455 is written
-//! in).
+//! Comma-separated lists (RFC 2616, section 2, the `#rule` that RFC 6455 uses).
 #![forbid(unsafe_code)]
 
 use super::head::Values;
 use super::token::{as_token, is_token, is_whitespace};
 
-/// The elements of a list that may go on over several header lines. Whitespace around them is
-/// dropped, empty ones are passed over: "null elements are allowed, but do not contribute".
+/// The elements of a list that may continue over several header lines.
+///
+/// Whitespace around elements is removed and empty elements are skipped: "null elements are allowed, but do
+/// not contribute".
 #[derive(Debug, Clone)]
 pub(super) struct Elements<'a> {
     lines: Values<'a>,
@@ -14,12 +15,12 @@ pub(super) struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// The elements of every line of a header.
+    /// Creates an iterator over the elements of all lines of a header.
     pub(super) const fn new(lines: Values<'a>) -> Self {
         Self { lines, rest: None }
     }
 
-    /// Whether one element is this token, in any case of its letters.
+    /// Returns whether one element is this token. Letter case is ignored.
     pub(super) fn contain(mut self, token: &str) -> bool {
         self.any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
@@ -48,18 +49,19 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// The subprotocols that a client offers, in its order of preference (RFC 6455, section 4.1, item
-/// 10). Their names are case-sensitive. Made by [`Request::subprotocols`](super::Request::subprotocols).
+/// The subprotocols that a client offers, in its order of preference (RFC 6455, section 4.1, item 10).
+///
+/// Names are case-sensitive. Created by [`Request::subprotocols`](super::Request::subprotocols).
 #[derive(Debug, Clone)]
 pub struct Subprotocols<'a>(Elements<'a>);
 
 impl<'a> Subprotocols<'a> {
-    /// Those that the lines of a header name.
+    /// Creates an iterator over the names in the lines of a header.
     pub(super) const fn new(lines: Values<'a>) -> Self {
         Self(Elements::new(lines))
     }
 
-    /// Whether each element is a token.
+    /// Returns whether each element is a token.
     pub(super) fn are_well_formed(mut self) -> bool {
         self.0.all(is_token)
     }
@@ -73,7 +75,7 @@ impl<'a> Iterator for Subprotocols<'a> {
     }
 }
 
-/// Bytes without the whitespace around them.
+/// Removes surrounding whitespace.
 fn trim(bytes: &[u8]) -> &[u8] {
     let start = bytes.iter().position(|&byte| !is_whitespace(byte)).unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|&byte| !is_whitespace(byte)).map_or(start, |last| last + 1);
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_what_stands_between_commas_without_whitespace_and_empty_ones() {
+    fn elements_are_split_at_commas_without_whitespace_and_empty_ones() {
         fn prop(pieces: Vec<u8>) -> bool {
             let value: Vec<u8> = pieces.iter().map(|byte| b", \tab"[usize::from(byte % 5)]).collect();
             let text = String::from_utf8(value.clone()).unwrap();

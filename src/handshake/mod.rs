@@ -1,17 +1,18 @@
 //! Floor 1: the opening handshake (RFC 6455, section 4), in both roles.
 //!
-//! [`ServerHandshake`] takes the bytes of a client's request and makes those of the answer.
-//! [`ClientHandshake`] makes the bytes of a request and takes those of the server's answer. Neither
-//! reads a socket, a clock or a source of random numbers: bytes and the nonce are arguments.
+//! [`ServerHandshake`] parses a client's request and writes the response. [`ClientHandshake`] writes a
+//! request and parses the server's response. Neither uses a socket, a clock or a source of random numbers:
+//! the bytes and the nonce are arguments.
 //!
 //! # Laws
 //!
-//! 1. Any split of the input gives the same answer. Each byte is looked at a fixed number of times,
-//!    however it arrives.
-//! 2. No byte behind the head is taken: it belongs to the first frame.
-//! 3. What is held is bounded by [`HeadLimits`], and is what has arrived, never what was announced.
-//! 4. Nothing that the application gives can break out of its header line: it is refused before a
-//!    byte is written.
+//! 1. Any split of the input has the same outcome. Each byte is read a fixed number of times, however it
+//!    arrives.
+//! 2. Bytes after the head are not consumed: they belong to the first frame.
+//! 3. Memory is bounded by [`HeadLimits`] and by the bytes received, never by a length that the peer
+//!    announces.
+//! 4. A value from the application cannot break out of its header line: it is refused before a byte is
+//!    written.
 //! 5. A fault is final: later calls repeat it.
 //!
 //! ```
@@ -68,3 +69,5 @@ pub use query::QueryPairs;
 pub use request::Request;
 pub use response::{Response, ResponseError};
 pub use server::ServerHandshake;
+#[cfg(feature = "std")]
+pub(crate) use server::Verdict;

@@ -1,44 +1,44 @@
-//! Which pages may open a connection (RFC 6455, section 10.2).
+//! The pages that may open a connection (RFC 6455, section 10.2).
 #![forbid(unsafe_code)]
 
 use super::authority;
 use super::request::Request;
 use super::response::Response;
 
-/// Which pages may open a connection.
+/// Decides which pages may open a connection.
 ///
-/// Browsers let any page open a WebSocket to any server, and send the user's cookies with the
-/// request: the rule that keeps pages from reading other sites' answers does not hold here. A server
-/// that knows its users by a cookie must therefore look at the `Origin`, or any page that a user
-/// visits can talk to it in the user's name (cross-site WebSocket hijacking). The answer to a page
-/// that may not is [`Response::forbidden`](super::Response::forbidden).
+/// Browsers let any page open a WebSocket to any server, and send the user's cookies with the request: the
+/// same-origin policy does not apply. A server that identifies users by a cookie must therefore check the
+/// `Origin`. Otherwise any page that a user visits can act in the user's name (cross-site WebSocket
+/// hijacking). The response to a page that may not connect is
+/// [`Response::forbidden`](super::Response::forbidden).
 ///
-/// Only browsers send an `Origin`, and they always do. A request without one comes from another
-/// kind of program, which could write there what it likes, and is let in by every policy: this
-/// protects users of browsers and is no authentication.
+/// Browsers always send an `Origin`. A request without one is from another kind of program, which could send
+/// any value, so every policy allows it. The policy protects users of browsers; it does not authenticate
+/// clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OriginPolicy<'a> {
-    /// Pages of any site. Right where a connection gives nothing that its sender was not given.
+    /// Pages of any site. Suitable if a connection reveals nothing that depends on the user.
     Any,
-    /// Pages of the same host and port that the request is for.
+    /// Pages with the host and port that the request is addressed to.
     ///
-    /// Behind a proxy this needs the original `Host`. The scheme is not compared, as a server behind
-    /// one does not know its own.
+    /// Behind a proxy, this needs the original `Host`. The scheme is not compared, because a server behind a
+    /// proxy does not know its own.
     #[default]
     Same,
-    /// Pages of these origins, such as `https://example.com` or `http://localhost:8080`: the scheme is the
-    /// page's, `https` and not `wss`.
+    /// Pages of these origins, such as `https://example.com` or `http://localhost:8080`. The scheme is the
+    /// page's: `https`, not `wss`.
     ///
-    /// Letters compare in any case, the scheme's own port may be written or not, and a `/` at the end does
-    /// not matter. An entry with a path matches nothing: an origin has none. `null` is what pages send that
-    /// have no origin to tell.
+    /// Letter case, a default port and a trailing `/` are ignored. An entry with a path matches nothing,
+    /// because an origin has no path. `null` matches pages that have no origin.
     List(&'a [&'a str]),
 }
 
 impl OriginPolicy<'_> {
-    /// The answer to a request: [`Response::accept`] to one that may have its connection, else
-    /// [`Response::forbidden`]. Add to it what is to be chosen, such as a subprotocol.
+    /// Responds to a request: with [`Response::accept`] if it is allowed, else with [`Response::forbidden`].
+    ///
+    /// Add choices, such as a subprotocol, to the response.
     ///
     /// ```
     /// use websocket_stream::handshake::{HeadLimits, OriginPolicy, ServerHandshake};
@@ -58,7 +58,7 @@ impl OriginPolicy<'_> {
         if self.allows(request) { Response::accept() } else { Response::forbidden() }
     }
 
-    /// Whether a request may have its connection.
+    /// Returns whether a request may open a connection.
     pub fn allows(&self, request: &Request<'_>) -> bool {
         let mut origins = request.values("Origin");
         match (self, origins.next(), origins.next()) {
@@ -75,7 +75,7 @@ impl OriginPolicy<'_> {
     }
 }
 
-/// Whether an origin has this authority, where each may leave out the port of the origin's scheme.
+/// Returns whether an origin has this authority. Either may omit the default port of the origin's scheme.
 fn is_same(origin: &str, authority: &str) -> bool {
     let Some((scheme, page)) = origin.split_once("://") else {
         return false;
@@ -84,8 +84,8 @@ fn is_same(origin: &str, authority: &str) -> bool {
     is_page && default_port(scheme).is_some_and(|port| is_authority(page, authority, port))
 }
 
-/// Whether two texts are the same origin: "If the two origins are scheme/host/port triples, return true if, and
-/// only if, the two origins have identical schemes, hosts, and ports" (RFC 6454, section 5).
+/// Returns whether two texts are the same origin: "If the two origins are scheme/host/port triples, return
+/// true if, and only if, the two origins have identical schemes, hosts, and ports" (RFC 6454, section 5).
 fn is_origin(listed: &str, origin: &str) -> bool {
     let split = |text| {
         let (scheme, authority) = str::split_once(text, "://")?;
@@ -101,7 +101,7 @@ fn is_origin(listed: &str, origin: &str) -> bool {
         }
 }
 
-/// Whether two authorities have the same host and port, where either may leave out this port.
+/// Returns whether two authorities have the same host and port. Either may omit the default port.
 fn is_authority(one: &str, other: &str, default_port: u16) -> bool {
     let (Some(one), Some(other)) = (authority::split(one), authority::split(other)) else {
         return false;
@@ -109,7 +109,7 @@ fn is_authority(one: &str, other: &str, default_port: u16) -> bool {
     one.0.eq_ignore_ascii_case(other.0) && one.1.unwrap_or(default_port) == other.1.unwrap_or(default_port)
 }
 
-/// The port of a scheme whose port is not written.
+/// Returns the default port of a scheme.
 fn default_port(scheme: &str) -> Option<u16> {
     let ports = [("http", 80), ("https", 443), ("ws", 80), ("wss", 443)];
     ports.iter().find(|(name, _)| name.eq_ignore_ascii_case(scheme)).map(|&(_, port)| port)
@@ -120,7 +120,7 @@ mod tests {
     use super::is_same;
 
     #[test]
-    fn the_same_host_and_port_are_the_same_however_the_port_is_written() {
+    fn origins_with_the_same_host_and_port_match_however_the_port_is_written() {
         for (origin, host) in [
             ("https://example.com", "example.com"),
             ("https://example.com", "EXAMPLE.com:443"),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn another_host_port_or_form_is_not_the_same() {
+    fn another_host_port_or_form_does_not_match() {
         for (origin, host) in [
             ("https://example.com", "example.org"),
             ("https://example.com", "www.example.com"),

@@ -1,16 +1,16 @@
-//! The pairs of a query, in the form that browsers write (`application/x-www-form-urlencoded`).
+//! The pairs of a query in the form that browsers write (`application/x-www-form-urlencoded`).
 #![forbid(unsafe_code)]
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The name and value pairs of a query, in order. Made by
+/// The name and value pairs of a query, in order. Created by
 /// [`Request::query_pairs`](super::Request::query_pairs).
 ///
-/// The form is the one of the [URL standard](https://url.spec.whatwg.org/#urlencoded-parsing): `&` between pairs,
-/// of which empty ones are passed over, the first `=` between name and value, `+` for a space, and
-/// percent-escapes. A pair without `=` has an empty value. A `%` that escapes nothing stays, and bytes that are
+/// The form is that of the [URL standard](https://url.spec.whatwg.org/#urlencoded-parsing): pairs are
+/// separated by `&`, name and value by the first `=`; `+` is a space, and `%` begins an escape. Empty pairs
+/// are skipped. A pair without `=` has an empty value. An invalid escape is kept as it is, and bytes that are
 /// not UTF-8 become U+FFFD.
 #[derive(Debug, Clone)]
 pub struct QueryPairs<'a> {
@@ -39,7 +39,7 @@ impl<'a> Iterator for QueryPairs<'a> {
     }
 }
 
-/// Decodes a name or a value; without anything to decode, it is lent.
+/// Decodes a name or a value. Borrows the text if there is nothing to decode.
 fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['+', '%']) {
         return Cow::Borrowed(text);
@@ -66,7 +66,7 @@ fn decode(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The value of a hexadecimal digit.
+/// Returns the value of a hexadecimal digit.
 fn digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_needs_no_decoding_is_lent() {
+    fn text_that_needs_no_decoding_is_borrowed() {
         let pairs: Vec<_> = QueryPairs::new("room=1&a%20b=c").collect();
         assert!(matches!(pairs[0], (Cow::Borrowed("room"), Cow::Borrowed("1"))));
         assert!(matches!((&pairs[1].0, &pairs[1].1), (Cow::Owned(_), Cow::Borrowed("c"))));

@@ -8,9 +8,9 @@ use super::list::{Elements, Subprotocols};
 use super::query::QueryPairs;
 use core::fmt;
 
-/// A client's request, lent by [`ServerHandshake::request`](super::ServerHandshake::request).
+/// A client's request, borrowed from [`ServerHandshake::request`](super::ServerHandshake::request).
 ///
-/// Every look-up reads each header once at most. Names are compared without regard to case.
+/// Each lookup reads every header at most once. Names are case-insensitive.
 #[derive(Clone, Copy)]
 pub struct Request<'a>(&'a RequestHead);
 
@@ -23,23 +23,24 @@ impl<'a> Request<'a> {
         &self.0.head
     }
 
-    /// The method: `GET` in every handshake.
+    /// Returns the method, which is `GET` in every handshake.
     pub fn method(&self) -> &'a str {
         self.head().text(self.0.method)
     }
 
-    /// The path that is asked for, from its `/`, as it was sent: percent-encoded. In a faulty
-    /// or plain request, the whole target where it has no path, such as `*`.
+    /// Returns the requested path, from its `/` on, percent-encoded as it was sent.
+    ///
+    /// In a faulty or plain request, returns the whole target if it has no path, such as `*`.
     pub fn path(&self) -> &'a str {
         self.target().path
     }
 
-    /// What stands behind the first `?` of the request target.
+    /// Returns the text after the first `?` of the request target.
     pub fn query(&self) -> Option<&'a str> {
         self.target().query
     }
 
-    /// The name and value pairs of the query, decoded, in order.
+    /// Returns the name and value pairs of the query, decoded, in order.
     ///
     /// ```
     /// # use websocket_stream::handshake::{HeadLimits, ServerHandshake};
@@ -59,11 +60,11 @@ impl<'a> Request<'a> {
         QueryPairs::new(self.query().unwrap_or_default())
     }
 
-    /// The host, and the port where one is given, that the client means to talk to. In a faulty
-    /// request, nothing where there is no one valid host.
+    /// Returns the host that the client addresses, with the port if there is one.
     ///
-    /// It stands in the `Host` header. A request target that is a whole URI overrides that: a server
-    /// "MUST ignore the received Host header field" then (RFC 9112, section 3.2.2).
+    /// In a faulty request, returns `None` if there is not exactly one valid host. The host is the value of
+    /// the `Host` header, unless the request target is a whole URI: then a server "MUST ignore the received
+    /// Host header field" (RFC 9112, section 3.2.2).
     pub fn host(&self) -> Option<&'a str> {
         let host = match (self.target().authority, self.head().only("Host")) {
             (Some(authority), _) => authority,
@@ -73,21 +74,22 @@ impl<'a> Request<'a> {
         authority::split(host).map(|_| host)
     }
 
-    /// The origin of the page whose script opens the connection, such as `https://example.com`.
-    /// Browsers always send it, other clients need not.
+    /// Returns the origin of the page whose script opens the connection, such as `https://example.com`.
     ///
-    /// Whether it may connect is what an [`OriginPolicy`](super::OriginPolicy) judges.
+    /// Browsers always send it; other clients may omit it. An [`OriginPolicy`](super::OriginPolicy) decides
+    /// whether it may connect.
     pub fn origin(&self) -> Option<&'a str> {
         self.header("Origin").and_then(|value| str::from_utf8(value).ok())
     }
 
-    /// The subprotocols that the client offers, those it prefers first.
+    /// Returns the subprotocols that the client offers, in its order of preference.
     pub fn subprotocols(&self) -> Subprotocols<'a> {
         Subprotocols::new(self.head().values("Sec-WebSocket-Protocol"))
     }
 
-    /// The first of these subprotocols that the client offers: the server's order decides. Reads the offers once
-    /// for each name.
+    /// Returns the first of these subprotocols that the client offers.
+    ///
+    /// The server's order decides. Reads the offers once for each name.
     ///
     /// ```
     /// # use websocket_stream::handshake::{HeadLimits, Response, ServerHandshake};
@@ -114,38 +116,40 @@ impl<'a> Request<'a> {
         supported.iter().find_map(|name| self.subprotocols().find(|offered| offered == name))
     }
 
-    /// The extensions that the client offers, those it prefers first.
+    /// Returns the extensions that the client offers, in its order of preference.
     pub fn extensions(&self) -> Extensions<'a> {
         Extensions::unchecked(self.head().values("Sec-WebSocket-Extensions"))
     }
 
-    /// The value of the first header line of this name.
+    /// Returns the value of the first header line with this name.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The values of all header lines of this name, in order.
+    /// Returns the values of all header lines with this name, in order.
     pub fn values(&self, name: &'a str) -> Values<'a> {
         self.head().values(name)
     }
 
-    /// Whether it asks for a WebSocket connection: it has an `Upgrade` header that names `websocket`. A
-    /// plain page or a health check does not.
+    /// Returns whether the request asks for a WebSocket connection.
+    ///
+    /// Such a request has an `Upgrade` header that names `websocket`; a plain page or a health check does
+    /// not.
     pub fn is_upgrade(&self) -> bool {
         Elements::new(self.head().values("Upgrade")).contain("websocket")
     }
 
-    /// The request as it came, to the end of its empty line.
+    /// Returns the request as it arrived, including the final empty line.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.head().as_bytes()
     }
 
-    /// All header lines, in order.
+    /// Returns all header lines, in order.
     pub fn headers(&self) -> Headers<'a> {
         self.head().headers()
     }
 
-    /// Whether the request target has one of the four forms (RFC 9112, section 3.2).
+    /// Returns whether the request target has one of the four forms (RFC 9112, section 3.2).
     pub(super) fn has_valid_target(&self) -> bool {
         let text = self.head().text(self.0.target);
         match self.method() {
@@ -158,13 +162,13 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The request target in its parts.
+    /// Splits the request target into its parts.
     pub(super) fn target(&self) -> Target<'a> {
         Target::split(self.head().text(self.0.target))
     }
 }
 
-/// Without the headers, which may hold secrets.
+/// Omits the headers, which may hold secrets.
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
@@ -178,7 +182,7 @@ impl fmt::Debug for Request<'_> {
 /// A request target (RFC 9112, section 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Target<'a> {
-    /// In the absolute form, the authority.
+    /// The authority, if the target is in absolute form.
     authority: Option<&'a str>,
     path: &'a str,
     query: Option<&'a str>,
@@ -201,8 +205,8 @@ impl<'a> Target<'a> {
         Self { authority, path, query }
     }
 
-    /// Whether this is what a handshake may ask for: a resource name, which is a path with or
-    /// without a query, or an absolute URI that has one (RFC 6455, section 4.2.1, item 1).
+    /// Returns whether a handshake may request this target: a resource name, which is a path with an optional
+    /// query, or an absolute URI that has one (RFC 6455, section 4.2.1, item 1).
     pub(super) fn is_valid(&self) -> bool {
         self.path.starts_with('/')
             && is_visible(self.path)
@@ -211,7 +215,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What stands behind the `://` of an absolute URI.
+/// Returns the text after the `://` of an absolute URI.
 fn absolute(target: &str) -> Option<&str> {
     let (scheme, rest) = target.split_once("://")?;
     is_known(scheme).then_some(rest)
@@ -221,8 +225,8 @@ fn is_known(scheme: &str) -> bool {
     ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme))
 }
 
-/// Whether this is an absolute URI of a scheme whose grammar is not known here: "scheme = ALPHA *( ALPHA / DIGIT
-/// / "+" / "-" / "." )" (RFC 3986, section 3.1).
+/// Returns whether this is an absolute URI with a scheme whose grammar is not known here: "scheme = ALPHA *(
+/// ALPHA / DIGIT / "+" / "-" / "." )" (RFC 3986, section 3.1).
 fn is_foreign(target: &str) -> bool {
     target.split_once("://").is_some_and(|(scheme, rest)| {
         let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -233,11 +237,11 @@ fn is_foreign(target: &str) -> bool {
     })
 }
 
-/// Whether text has only visible ASCII characters and no `#`: "Fragment identifiers are meaningless in the context
-/// of WebSocket URIs" (RFC 6455, section 3).
+/// Returns whether text has only visible ASCII characters and no `#`: "Fragment identifiers are meaningless
+/// in the context of WebSocket URIs" (RFC 6455, section 3).
 ///
-/// RFC 3986 would have some others percent-encoded too, but browsers do not encode `[`, `]`, `\`, `^`, a
-/// backquote, `{`, `|` and `}` in a query, nor a `%` that escapes nothing.
+/// RFC 3986 requires percent-encoding of some other characters too, but browsers do not encode `[`, `]`, `\`,
+/// `^`, a backquote, `{`, `|`, `}` or an invalid `%` in a query.
 fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
@@ -252,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_has_a_path_and_perhaps_a_query_and_an_authority() {
+    fn a_target_is_split_into_authority_path_and_query() {
         for (target, parts) in [
             ("/", (None, "/", None)),
             ("/chat", (None, "/chat", None)),

@@ -1,4 +1,4 @@
-//! A server's answer, as the application gives it and as it goes on the wire.
+//! A server's response, as the application builds it and as it goes on the wire.
 #![forbid(unsafe_code)]
 
 use super::fields::{self, FieldFault, Fields};
@@ -8,7 +8,7 @@ use core::fmt;
 
 const SWITCHING_PROTOCOLS: u16 = 101;
 
-/// The answer to a request: to open the connection, or not to.
+/// The response to a request: accepts or refuses the connection.
 ///
 /// ```
 /// use websocket_stream::handshake::Response;
@@ -28,54 +28,55 @@ pub struct Response {
 }
 
 impl Response {
-    /// Opens the connection: 101, Switching Protocols.
+    /// Accepts the connection: 101, Switching Protocols.
     pub fn accept() -> Self {
         Self::new(SWITCHING_PROTOCOLS)
     }
 
-    /// 403, Forbidden: what RFC 6455, section 4.2.2 has a server answer to an origin that it does not
-    /// let in.
+    /// Refuses the connection with 403, Forbidden: the response to an unacceptable origin in RFC 6455,
+    /// section 4.2.2.
     pub fn forbidden() -> Self {
         Self::new(403)
     }
 
-    /// A response of this status, 200 to 599. [`accept`](Self::accept) is the same as 101.
+    /// Creates a response with this status, 200 to 599; 101 is [`accept`](Self::accept).
     ///
-    /// `Content-Length` and `Connection: close` are added: after any response but 101 the connection
-    /// is to be closed. So are the headers that a 426 must have.
+    /// A response other than 101 also gets `Connection: close`, because the connection must be closed after
+    /// it, and `Content-Length`, except with 204 and 304. A 426 also gets the headers that it requires.
     pub fn new(status: u16) -> Self {
         Self { status, subprotocol: None, extensions: None, fields: Fields::default(), body: Vec::new() }
     }
 
-    /// Chooses one of the subprotocols that the client offers, or none: takes a name, or what
-    /// [`Request::select_subprotocol`](super::Request::select_subprotocol) returns. Only with 101.
+    /// Chooses one of the subprotocols that the client offers, or none. Only with 101.
+    ///
+    /// Takes a name, or the result of [`Request::select_subprotocol`](super::Request::select_subprotocol).
     #[must_use]
     pub fn subprotocol<'a>(mut self, name: impl Into<Option<&'a str>>) -> Self {
         self.subprotocol = name.into().map(ToString::to_string);
         self
     }
 
-    /// Answers the client's offer of extensions, in the grammar of `Sec-WebSocket-Extensions`, with
-    /// extensions that the client offers. Only with 101.
+    /// Chooses among the extensions that the client offers. Only with 101.
     ///
-    /// This only negotiates: who calls it is who gives the frames the meaning that was agreed on.
+    /// The list is in the grammar of `Sec-WebSocket-Extensions`. This only negotiates the extensions; the
+    /// caller must implement them.
     #[must_use]
     pub fn extensions(mut self, list: &str) -> Self {
         self.extensions = Some(list.to_string());
         self
     }
 
-    /// Adds a header line. Those of the same name are not replaced.
+    /// Adds a header line. Existing lines with this name are kept.
     ///
-    /// The handshake itself writes `Upgrade`, `Connection`, `Content-Length`, `Transfer-Encoding` and
-    /// all that begin with `Sec-WebSocket-`.
+    /// The handshake itself writes `Upgrade`, `Connection`, `Content-Length`, `Transfer-Encoding` and every
+    /// header that begins with `Sec-WebSocket-`.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push(name, value.as_ref(), &[]);
         self
     }
 
-    /// Sets the body. Not with 101, 204, 205 and 304, which have none.
+    /// Sets the body. Not with 101, 204, 205 or 304, which have no body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
@@ -87,28 +88,27 @@ impl Response {
         self.header("Content-Type", "text/plain; charset=utf-8").body(line + "\n")
     }
 
-    /// The status code.
+    /// Returns the status code.
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// Whether this opens the connection.
+    /// Returns whether this response opens the connection.
     pub const fn is_accept(&self) -> bool {
         self.status == SWITCHING_PROTOCOLS
     }
 
-    /// The subprotocol that is chosen.
+    /// Returns the chosen subprotocol.
     pub(super) fn chosen_subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// The extensions that are chosen.
+    /// Returns the chosen extensions.
     pub(crate) fn chosen_extensions(&self) -> Option<&str> {
         self.extensions.as_deref()
     }
 
-    /// Appends the response that opens the connection. Whether the choices in it were offered was
-    /// judged before.
+    /// Appends a response that opens the connection. The caller has checked that its choices were offered.
     pub(super) fn write_accept(&self, accept: &[u8], out: &mut Vec<u8>) -> Result<(), ResponseError> {
         let fields = self.fields.lines()?;
         if !self.body.is_empty() {
@@ -129,8 +129,8 @@ impl Response {
         Ok(())
     }
 
-    /// Appends a response that does not open the connection, with its body or, to a `HEAD` request,
-    /// without it.
+    /// Appends a response that does not open the connection. A response to a `HEAD` request is written
+    /// without its body.
     pub(super) fn write_refusal(&self, with_body: bool, out: &mut Vec<u8>) -> Result<(), ResponseError> {
         let fields = self.fields.lines()?;
         if !(200..=599).contains(&self.status) {
@@ -151,7 +151,7 @@ impl Response {
         out.extend_from_slice(reason(self.status).as_bytes());
         out.extend_from_slice(b"\r\n");
         // "A server that sends a 426 (Upgrade Required) response MUST send an Upgrade header field" (RFC
-        // 9110, section 7.8), and the version that is spoken (RFC 6455, section 4.4).
+        // 9110, section 7.8), and name the supported version (RFC 6455, section 4.4).
         if self.status == 426 {
             out.extend_from_slice(
                 b"Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n",
@@ -159,9 +159,9 @@ impl Response {
         } else {
             out.extend_from_slice(b"Connection: close\r\n");
         }
-        // "A server MUST NOT send a Content-Length header field in any response with a status code of
-        // 1xx (Informational) or 204 (No Content)" (RFC 9110, section 8.6); in a 304 it would be that
-        // of a 200.
+        // "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx
+        // (Informational) or 204 (No Content)" (RFC 9110, section 8.6). In a 304 it would be the length of
+        // the corresponding 200.
         if !matches!(self.status, 204 | 304) {
             fields::write(out, "Content-Length", self.body.len().to_string().as_bytes());
         }
@@ -174,7 +174,7 @@ impl Response {
     }
 }
 
-/// Without headers and body, which may hold secrets.
+/// Omits headers and body, which may hold secrets.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
@@ -185,7 +185,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// What is written behind a status code. Clients do not read it.
+/// Returns the reason phrase for a status code. Clients ignore it.
 const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -220,29 +220,31 @@ const fn reason(status: u16) -> &'static str {
     }
 }
 
-/// Why a [`Response`] cannot be given. Nothing of it was written, and another one still can be.
+/// The reason why a [`Response`] cannot be sent. Nothing was written, and another response can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResponseError {
-    /// The request has not arrived.
+    /// The request has not fully arrived.
     NoRequest,
-    /// The request was answered before.
+    /// The request has already been answered.
     Answered,
-    /// The request is at fault, so that the connection cannot be opened.
+    /// The request is faulty, so the connection cannot be opened.
     Faulty,
+    /// The request does not ask for a WebSocket, so it cannot be accepted.
+    NotAnUpgrade,
     /// The status code is neither 101 nor 200 to 599.
     Status,
-    /// The name of a header is no token.
+    /// A header name is not a token.
     HeaderName,
-    /// The value of a header has a control character.
+    /// A header value contains a control character.
     HeaderValue,
-    /// A header is one that the handshake writes itself.
+    /// The handshake itself writes this header.
     HeaderOwned,
-    /// The subprotocol is none that the client offers, or is chosen without a 101.
+    /// The subprotocol was not offered by the client, or the status is not 101.
     Subprotocol,
-    /// The extensions are malformed, are not offered by the client, or are chosen without a 101.
+    /// The extensions are malformed or were not offered by the client, or the status is not 101.
     Extensions,
-    /// The status is one that has no body.
+    /// A response with this status has no body.
     Body,
 }
 
@@ -259,16 +261,17 @@ impl From<FieldFault> for ResponseError {
 impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoRequest => "the request has not arrived in full, so it cannot be answered yet",
-            Self::Answered => "the request was answered before",
-            Self::Faulty => "the request is at fault: answer it with another status than 101",
-            Self::Status => "the status of a response is 101 or 200 to 599",
-            Self::HeaderName => "the name of a header is no token",
-            Self::HeaderValue => "the value of a header has a control character, such as a line break",
-            Self::HeaderOwned => "a header is one that the handshake writes itself",
-            Self::Subprotocol => "choose a subprotocol, with a 101, that the client offers",
-            Self::Extensions => "choose extensions, with a 101, that the client offers",
-            Self::Body => "responses of this status have no body",
+            Self::NoRequest => "response before the request has fully arrived",
+            Self::Answered => "second response to a request",
+            Self::Faulty => "status 101 for a faulty request",
+            Self::NotAnUpgrade => "status 101 for a request that asks for no WebSocket",
+            Self::Status => "status other than 101 and 200 to 599",
+            Self::HeaderName => "header name that is not a token",
+            Self::HeaderValue => "control character in a header value",
+            Self::HeaderOwned => "header that the handshake writes itself",
+            Self::Subprotocol => "subprotocol that was not offered, or without status 101",
+            Self::Extensions => "extensions that are malformed, not offered, or without status 101",
+            Self::Body => "body in a response whose status allows none",
         })
     }
 }

@@ -12,11 +12,14 @@ use super::response::{Response, ResponseError};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Takes a client's request, lets the application look at it, and makes the bytes of its answer.
+/// Receives a client's request, lends it to the application, and writes the bytes of the answer.
 ///
-/// Give it what arrives ([`receive`](Self::receive)) until the request is complete, look at it
+/// Pass what arrives to [`receive`](Self::receive) until the request is complete, look at it
 /// ([`request`](Self::request)), at once or later, and answer it ([`answer`](Self::answer)). The
 /// connection is open when the bytes of an [accepting](Response::accept) answer are written.
+///
+/// A request that asks for no WebSocket is complete, too, and can be answered with a page:
+/// [`Request::is_upgrade`] tells them apart.
 ///
 /// ```
 /// use websocket_stream::handshake::{HeadLimits, Received, Response, ServerHandshake};
@@ -50,31 +53,50 @@ use core::fmt;
 pub struct ServerHandshake(State);
 
 enum State {
-    /// The head is not whole.
+    /// The head is not complete.
     Receiving(Collector),
-    /// The request asks for a connection, and may have it.
+    /// The request waits for its answer. It is well-formed, and if it asks for a WebSocket, it does so
+    /// correctly.
     Asked(RequestHead),
-    /// The request may not have one. It is there if its head could be parsed.
+    /// The request is faulty and waits for its answer. It is there if its head could be parsed.
     Faulty { fault: RequestFault, request: Option<RequestHead> },
-    /// An answer was given.
-    Answered { request: Option<RequestHead> },
+    /// The request was answered.
+    Answered { verdict: Verdict, request: Option<RequestHead> },
+}
+
+/// What the answer to a request has decided.
+#[derive(Clone, Copy)]
+pub(crate) enum Verdict {
+    /// The connection opens once the answer is sent.
+    Accepted,
+    /// The application has answered with another status than 101.
+    Refused {
+        /// The status.
+        status: u16,
+    },
+    /// The answer reports a fault of the request.
+    Faulty(RequestFault),
 }
 
 impl ServerHandshake {
-    /// A handshake that has received nothing.
+    /// Makes a handshake that has received nothing.
     pub fn new(limits: HeadLimits) -> Self {
         Self(State::Receiving(Collector::new(limits)))
     }
 
-    /// Takes bytes of the request, up to its end. Once it is complete, takes none.
+    /// Receives bytes of the request, up to its end. Once it is complete, uses no more bytes.
+    ///
+    /// A request that asks for no WebSocket is complete like any other; see [`Request::is_upgrade`].
     ///
     /// # Errors
     ///
-    /// [`RequestFault`], as soon as it shows; it stays, and later calls repeat it.
+    /// [`RequestFault`], as soon as it is found; later calls repeat it.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Received, RequestFault> {
         let collector = match &mut self.0 {
             State::Receiving(collector) => collector,
-            State::Faulty { fault, .. } => return Err(*fault),
+            State::Faulty { fault, .. } | State::Answered { verdict: Verdict::Faulty(fault), .. } => {
+                return Err(*fault);
+            }
             State::Asked(_) | State::Answered { .. } => return Ok(Received::Complete { used: 0 }),
         };
         let result = match collector.collect(bytes) {
@@ -101,19 +123,88 @@ impl ServerHandshake {
         }
     }
 
-    /// The request, once it is complete, answered or not. A faulty one too, if it is HTTP at all, so
-    /// that a page or a health check can be served where WebSockets are.
+    /// Lends the request once it is complete, answered or not. Lends a faulty one if its head could be
+    /// parsed.
     pub fn request(&self) -> Option<Request<'_>> {
         match &self.0 {
             State::Receiving(_) => None,
             State::Asked(request) => Some(request),
-            State::Faulty { request, .. } | State::Answered { request } => request.as_ref(),
+            State::Faulty { request, .. } | State::Answered { request, .. } => request.as_ref(),
         }
         .map(Request::new)
     }
 
-    /// The bytes that it took of a request that is not answered.
-    #[cfg(feature = "std")]
+    /// Appends the answer's bytes to `out`. After any other than an [accepting](Response::accept)
+    /// one, close the connection once they are sent.
+    ///
+    /// A request that asks for no WebSocket, or is faulty, can have any answer but an accepting one;
+    /// `Response::from(fault)` is the response that [`RequestFault::write_response`] writes.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponseError`]: nothing was written, and another answer can be given.
+    pub fn answer(&mut self, response: &Response, out: &mut Vec<u8>) -> Result<(), ResponseError> {
+        let verdict = match (&self.0, response.is_accept()) {
+            (State::Receiving(_), _) => return Err(ResponseError::NoRequest),
+            (State::Answered { .. }, _) => return Err(ResponseError::Answered),
+            (State::Faulty { .. }, true) => return Err(ResponseError::Faulty),
+            (State::Asked(request), true) => {
+                accept(request, response, out)?;
+                Verdict::Accepted
+            }
+            (State::Asked(_), false) => {
+                response.write_refusal(self.wants_body(), out)?;
+                Verdict::Refused { status: response.status() }
+            }
+            (State::Faulty { fault, .. }, false) => {
+                response.write_refusal(self.wants_body(), out)?;
+                Verdict::Faulty(*fault)
+            }
+        };
+        self.decide(verdict);
+        Ok(())
+    }
+
+    /// Whether an answer to the request may have a body: "the server MUST NOT send content in the response"
+    /// to HEAD (RFC 9110, section 9.3.2).
+    fn wants_body(&self) -> bool {
+        self.request().is_none_or(|request| request.method() != "HEAD")
+    }
+
+    fn decide(&mut self, verdict: Verdict) {
+        let request = match core::mem::replace(&mut self.0, State::Answered { verdict, request: None }) {
+            State::Asked(request) => Some(request),
+            State::Faulty { request, .. } | State::Answered { request, .. } => request,
+            State::Receiving(_) => None,
+        };
+        self.0 = State::Answered { verdict, request };
+    }
+}
+
+/// What an opening on a transport asks.
+#[cfg(feature = "std")]
+impl ServerHandshake {
+    /// Whether the request is neither complete nor faulty yet.
+    pub(crate) fn is_receiving(&self) -> bool {
+        matches!(self.0, State::Receiving(_))
+    }
+
+    /// What was decided about the request. `None` until it is answered.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        match self.0 {
+            State::Answered { verdict, .. } => Some(verdict),
+            State::Receiving(_) | State::Asked(_) | State::Faulty { .. } => None,
+        }
+    }
+
+    /// Appends the answer that reports a fault.
+    pub(crate) fn refuse(&mut self, fault: RequestFault, out: &mut Vec<u8>) {
+        let written = Response::from(fault).write_refusal(self.wants_body(), out);
+        debug_assert!(written.is_ok(), "{fault:?}: {written:?}");
+        self.decide(Verdict::Faulty(fault));
+    }
+
+    /// The bytes received of a request that is not answered.
     pub(crate) fn into_unused(self) -> Vec<u8> {
         match self.0 {
             State::Receiving(collector) => collector.into_bytes(),
@@ -121,54 +212,29 @@ impl ServerHandshake {
             State::Faulty { request: None, .. } | State::Answered { .. } => Vec::new(),
         }
     }
-
-    /// Appends the answer's bytes to `out`. After any other than an [accepting](Response::accept)
-    /// one, the connection is to be closed when they are written.
-    ///
-    /// A request at fault may be answered too, with any response that does not accept it;
-    /// `Response::from(fault)` is the one that [`RequestFault::write_response`] writes.
-    ///
-    /// # Errors
-    ///
-    /// [`ResponseError`]: nothing was written, and another answer can be given.
-    pub fn answer(&mut self, response: &Response, out: &mut Vec<u8>) -> Result<(), ResponseError> {
-        match (&self.0, response.is_accept()) {
-            (State::Receiving(_), _) => return Err(ResponseError::NoRequest),
-            (State::Answered { .. }, _) => return Err(ResponseError::Answered),
-            (State::Faulty { .. }, true) => return Err(ResponseError::Faulty),
-            (State::Asked(request), true) => accept(request, response, out)?,
-            (State::Asked(_) | State::Faulty { .. }, false) => {
-                // "the server MUST NOT send content in the response" to HEAD (RFC 9110, section 9.3.2).
-                let with_body = self.request().is_none_or(|request| request.method() != "HEAD");
-                response.write_refusal(with_body, out)?;
-            }
-        }
-        let request = match core::mem::replace(&mut self.0, State::Answered { request: None }) {
-            State::Asked(request) => Some(request),
-            State::Faulty { request, .. } | State::Answered { request } => request,
-            State::Receiving(_) => None,
-        };
-        self.0 = State::Answered { request };
-        Ok(())
-    }
 }
 
-/// Without the headers, which may hold secrets.
+/// Prints no headers, which may hold secrets.
 impl fmt::Debug for ServerHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state: &dyn fmt::Debug = match &self.0 {
             State::Receiving(_) => &"receiving",
             State::Asked(_) => &"asked",
             State::Faulty { fault, .. } => fault,
-            State::Answered { .. } => &"answered",
+            State::Answered { verdict: Verdict::Accepted, .. } => &"accepted",
+            State::Answered { verdict: Verdict::Refused { status }, .. } => status,
+            State::Answered { verdict: Verdict::Faulty(fault), .. } => fault,
         };
         f.debug_struct("ServerHandshake").field("state", state).field("request", &self.request()).finish()
     }
 }
 
-/// Appends the answer that opens the connection, if all that it chooses was offered.
+/// Appends the answer that opens the connection, if the client has offered all that it chooses.
 fn accept(head: &RequestHead, response: &Response, out: &mut Vec<u8>) -> Result<(), ResponseError> {
     let request = Request::new(head);
+    if !request.is_upgrade() {
+        return Err(ResponseError::NotAnUpgrade);
+    }
     // "The value chosen MUST be derived from the client's handshake, specifically by selecting one of
     // the values from the |Sec-WebSocket-Protocol| field" (section 4.2.2, item 4).
     if let Some(chosen) = response.chosen_subprotocol()
@@ -191,9 +257,8 @@ fn accept(head: &RequestHead, response: &Response, out: &mut Vec<u8>) -> Result<
     response.write_accept(&accept_key(key), out)
 }
 
-/// Judges a request: first what every HTTP server has to refuse, then whether it asks for a WebSocket
-/// connection, so that one that does not can be told from one that does it wrongly, then how
-/// (section 4.2.1).
+/// Judges a request: first what every HTTP server has to refuse, then how it asks for a WebSocket
+/// connection (section 4.2.1). A request that does not ask for one is valid.
 fn check(request: &RequestHead) -> Result<(), RequestFault> {
     let head = &request.head;
     let view = Request::new(request);
@@ -215,7 +280,9 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
 
     // "An |Upgrade| header field containing the value "websocket", treated as an ASCII
     // case-insensitive value."
-    require(view.is_upgrade(), RequestFault::NotAnUpgrade)?;
+    if !view.is_upgrade() {
+        return Ok(());
+    }
     // "An HTTP/1.1 or higher GET request".
     require(request.is_1_1, RequestFault::HttpVersion)?;
     require(view.method() == "GET", RequestFault::Method)?;
@@ -224,7 +291,7 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
     // "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
     // case-insensitive value."
     require(Elements::new(head.values("Connection")).contain("upgrade"), RequestFault::Connection)?;
-    // A body would be read as frames, or a frame as a body, by whoever sees the message differently.
+    // A proxy that sees the message differently would read a body as frames, or a frame as a body.
     require(
         head.only("Transfer-Encoding") == Only::Absent
             && head.values("Content-Length").all(|length| length == b"0"),
@@ -262,7 +329,7 @@ fn has_one_length(request: &RequestHead) -> bool {
     let mut lengths = head.values("Content-Length");
     let length = lengths.next();
     // "If a message is received without Transfer-Encoding and with an invalid Content-Length header field, then
-    // the message framing is invalid". Lines that repeat the number do no harm.
+    // the message framing is invalid". Lines that repeat the number are harmless.
     let is_number = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     if length.is_some_and(|value| !is_number(value) || lengths.any(|other| other != value)) {
         return false;
@@ -271,8 +338,8 @@ fn has_one_length(request: &RequestHead) -> bool {
         return true;
     }
     // "If a Transfer-Encoding header field is present in a request and the chunked transfer coding is not the
-    // final encoding, the message body length cannot be determined reliably". The header in HTTP/1.0, or beside
-    // a Content-Length, is taken for an attempt at request smuggling.
+    // final encoding, the message body length cannot be determined reliably". In HTTP/1.0, or beside a
+    // Content-Length, the header may be an attempt at request smuggling.
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     let mut codings =
         Elements::new(head.values("Transfer-Encoding")).skip_while(|coding| !is_chunked(coding));

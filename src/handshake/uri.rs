@@ -11,7 +11,8 @@ pub(super) const fn is_sub_delim(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
-/// Whether text has only these characters and percent-escapes: "pct-encoded = "%" HEXDIG HEXDIG" (section 2.1).
+/// Returns whether text has only allowed characters and escapes: "pct-encoded = "%" HEXDIG HEXDIG" (section
+/// 2.1).
 pub(super) fn is_made_of(text: &str, may_stand: impl Fn(u8) -> bool) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -26,9 +27,9 @@ pub(super) fn is_made_of(text: &str, may_stand: impl Fn(u8) -> bool) -> bool {
     true
 }
 
-/// Whether text is made of what may stand in a path and a query: "pchar = unreserved / pct-encoded /
-/// sub-delims / ":" / "@"", with slashes between the segments of the path, and "query = *( pchar / "/" /
-/// "?" )" (sections 3.3 and 3.4).
+/// Returns whether text is a valid path and query: "pchar = unreserved / pct-encoded / sub-delims / ":" /
+/// "@"", with slashes between the segments of the path, and "query = *( pchar / "/" / "?" )" (sections 3.3
+/// and 3.4).
 pub(super) fn is_path_and_query(text: &str) -> bool {
     let may_stand =
         |byte| is_unreserved(byte) || is_sub_delim(byte) || matches!(byte, b':' | b'@' | b'/' | b'?');
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percent_sign_needs_two_hexadecimal_digits_behind_it() {
+    fn a_percent_sign_needs_two_hexadecimal_digits_after_it() {
         let ok = |text| is_made_of(text, is_unreserved);
         assert!(["", "a", "%41", "%aF%00", "a%41b"].into_iter().all(ok));
         assert!(!["%", "%4", "%4g", "%g4", "a%", "%%41", "%4%41", "!", "%\u{e4}"].into_iter().any(ok));

@@ -141,7 +141,6 @@ impl SharedConfig {
     }
 
     /// Whether both are one and the same, not only equal.
-    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.0.as_ref().map(Arc::as_ptr) == other.0.as_ref().map(Arc::as_ptr)

@@ -1,25 +1,22 @@
-//! The protocol's front door.
+//! The protocol's entry point: a connection without I/O.
 #![forbid(unsafe_code)]
 
-use super::check::Expected;
-use super::closing::{self, Closing};
+use super::close::{self, Closing};
 use super::config::SharedConfig;
-use super::in_parts::{Piece, Place};
-#[cfg(feature = "deflate")]
-use super::inflation::Earlier;
-use super::input::Rest;
-use super::receive::{Found, Given, Receiver, Whole};
-use super::stamp::Stamp;
+use super::deflate::{Contexts, Directions, Inflation, extension_bits};
+use super::input::Lent;
+use super::millis::Stamp;
+use super::payload::Payload;
+use super::receive::{Expected, ReceiveContext, Received, Receiver, WholeFrame};
 use super::{Cause, Config, End, Endpoint, Event, Fault, Input, Message, Output, Part, Role, SystemError};
-#[cfg(feature = "std")]
-use crate::frame::Header;
-use crate::frame::{CloseCode, OpCode, mask, utf8};
+use crate::frame::{CloseCode, Header, OpCode, mask, utf8};
 use alloc::sync::Arc;
+use core::ops::Range;
 
-/// One WebSocket without a socket: bytes in, events out, and bytes out again.
+/// A WebSocket connection without I/O.
 ///
-/// It is for io_uring, for streams inside HTTP/2, for tests and fuzzers; with a socket, see
-/// `WebSocketStream`. The opening handshake has been made before.
+/// Takes received bytes, and returns events and the bytes to send. For io_uring, streams inside HTTP/2, tests
+/// and fuzzers; for a socket, see `WebSocketStream`. The opening handshake must already be complete.
 ///
 /// ```
 /// use websocket_stream::protocol::{Connection, Event, Input, Message, Output, Role};
@@ -47,36 +44,35 @@ pub struct Connection {
     pub(super) role: Role,
     /// A fragmented message is being sent.
     pub(super) fragmenting: bool,
-    /// A ping was sent after a silence, and nothing has come since.
+    /// A ping was sent after a silence, and no bytes have arrived since.
     pub(super) pinged: bool,
-    #[cfg(feature = "deflate")]
-    pub(super) directions: Option<super::contexts::Directions>,
-    #[cfg(feature = "deflate")]
-    pub(super) contexts: Option<alloc::boxed::Box<super::contexts::Contexts>>,
+    /// The negotiated compression, if any.
+    pub(super) directions: Option<Directions>,
+    pub(super) contexts: Contexts,
 }
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// Messages go both ways.
+    /// Messages can be sent and received.
     Open,
-    /// This end sent a Close frame; the peer's is awaited, and messages may come before it.
+    /// This end has sent a Close frame. Messages can still arrive until the peer's Close frame does.
     Closing,
-    /// Nothing more will be received. Send what is left, then end the sending direction, then read
-    /// until the peer's end of stream, which brings [`Event::End`]. After a closing handshake a client
-    /// leaves it to the server to end its direction first (RFC 6455, section 7.1.1).
+    /// Nothing more is received. Send the remaining bytes, end the sending direction, then read until the end
+    /// of the peer's stream, which causes [`Event::End`]. After a closing handshake, a client waits for the
+    /// server to end its direction first (RFC 6455, section 7.1.1).
     Finishing(End),
-    /// The end was told.
+    /// [`Event::End`] was returned.
     Over(End),
 }
 
 impl Connection {
-    /// An open connection with the default configuration.
+    /// Creates an open connection with the default configuration.
     pub fn new(role: Role) -> Self {
         Self::from_shared(role, SharedConfig::default())
     }
 
-    /// An open connection with a configuration that others may share.
+    /// Creates an open connection with a configuration that other connections can share.
     pub fn with_config(role: Role, config: Arc<Config>) -> Self {
         Self::from_shared(role, SharedConfig::from(config))
     }
@@ -90,32 +86,29 @@ impl Connection {
             role,
             fragmenting: false,
             pinged: false,
-            #[cfg(feature = "deflate")]
             directions: None,
-            #[cfg(feature = "deflate")]
-            contexts: None,
+            contexts: Contexts::default(),
         }
     }
 
-    /// Its configuration.
+    /// Returns the configuration.
     #[inline]
     pub fn config(&self) -> &Config {
         self.config.get()
     }
 
-    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn shared_config(&self) -> &SharedConfig {
         &self.config
     }
 
-    /// Which end it is.
+    /// Returns the role of this end.
     #[inline]
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// What it is doing.
+    /// Returns the state.
     #[inline]
     pub fn status(&self) -> Status {
         match self.closing {
@@ -126,35 +119,37 @@ impl Connection {
         }
     }
 
-    /// Moves through the input up to the next event, and writes into the output what answers by
-    /// itself: pongs, the answer to a Close frame, and the Close frame that tells a peer its fault,
-    /// behind everything that was accepted before.
+    /// Receives the next event, and writes automatic replies to the output.
     ///
-    /// `None` means that all input was used. The event lends its bytes from the input, so that a
-    /// reply can be sent while it is borrowed.
+    /// The replies are pongs, the answer to a Close frame, and the Close frame that reports a fault to the
+    /// peer. A Close frame follows everything that was accepted before.
+    ///
+    /// `None` means that all input was used. The event borrows its bytes from the input, so a reply can be
+    /// sent while the event is in use.
     pub fn receive<'a>(&mut self, input: &'a mut Input, output: &mut Output) -> Option<Event<'a>> {
         if !input.unread().is_empty() {
             self.heard(output.now());
         }
         let whole = self.next_whole(input, self.config().whole_bound());
         let Some(whole) =
-            whole.filter(|whole| input.unread().len() >= whole.header.saturating_add(whole.len))
+            whole.filter(|whole| input.unread().len() >= whole.header.saturating_add(whole.payload))
         else {
-            // How most calls end, without a look at everything.
+            // Most calls end here, after two short checks.
             let is_used_up = input.is_clean() && self.receiver.is_idle();
             return if is_used_up { None } else { self.receive_rest(input, output) };
         };
-        let (bytes, rest) = input.take(whole.header, whole.len)?;
-        match lend(bytes, whole.text, whole.key) {
+        let end_of_stream = input.end_of_stream;
+        let (bytes, unread) = input.bytes.take(whole.header, whole.payload)?;
+        match lend(bytes, whole.is_text, whole.key) {
             Ok(message) => Some(Event::Message(message)),
-            Err(fault) => self.failed(fault, rest, output),
+            Err(fault) => self.failed(fault, unread, end_of_stream, output),
         }
     }
 
-    /// The way of almost every message: it lies whole at the start of the input. `None` leaves
-    /// everything else to [`receive_rest`](Self::receive_rest), the end of a failed connection too.
-    /// `bound` is `Config::whole_bound`.
-    #[cfg(feature = "std")]
+    /// Receives a message that is complete at the start of the input, as almost every message is.
+    ///
+    /// In every other case, a failed connection included, returns `None` and leaves the rest to
+    /// [`receive_rest`](Self::receive_rest). `bound` is `Config::whole_bound`.
     #[inline(always)]
     pub(crate) fn receive_whole<'a>(
         &mut self,
@@ -163,33 +158,24 @@ impl Connection {
         bound: u64,
     ) -> Option<Message<'a>> {
         let whole = self.next_whole(input, bound)?;
-        let (bytes, rest) = input.take(whole.header, whole.len)?;
-        match lend(bytes, whole.text, whole.key) {
+        let (bytes, unread) = input.bytes.take(whole.header, whole.payload)?;
+        match lend(bytes, whole.is_text, whole.key) {
             Ok(message) => Some(message),
             Err(fault) => {
-                self.fail_behind(fault, rest, output);
+                self.fail_behind(fault, unread, output);
                 None
             }
         }
     }
 
     #[inline(always)]
-    fn next_whole(&self, input: &Input, bound: u64) -> Option<Whole> {
-        self.receiver.next_whole(input, self.role, bound).filter(|_| self.goes_on())
+    fn next_whole(&self, input: &Input, bound: u64) -> Option<WholeFrame> {
+        self.receiver.next_whole(&input.bytes, self.role, bound).filter(|_| self.goes_on())
     }
 
-    /// The reserved bits that have a meaning.
-    #[inline(always)]
-    fn extension_bits(&self) -> u8 {
-        #[cfg(feature = "deflate")]
-        if self.directions.is_some() {
-            return super::contexts::COMPRESSED;
-        }
-        0
-    }
-
-    /// Everything but a message that lies whole in the input. That something arrived is said with
-    /// [`heard`](Self::heard).
+    /// Receives everything that [`receive_whole`](Self::receive_whole) does not.
+    ///
+    /// The caller reports the arrival of bytes with [`heard`](Self::heard).
     #[inline(never)]
     pub(crate) fn receive_rest<'a>(
         &mut self,
@@ -197,105 +183,123 @@ impl Connection {
         output: &mut Output,
     ) -> Option<Event<'a>> {
         input.recycle();
-        if matches!(self.closing, Closing::Finished(_) | Closing::Over(_)) {
-            input.consume(usize::MAX);
-        }
+        let Input { bytes, end_of_stream, lent, pool, spare_inflater } = input;
+        let end_of_stream = *end_of_stream;
         if !self.goes_on() {
-            return if input.is_at_end() { self.end_of_stream(output.now()) } else { None };
+            bytes.consume(usize::MAX);
+            return if end_of_stream { self.end_of_stream(output.now()) } else { None };
         }
-        let (config, extension_bits) = (self.config.get(), self.extension_bits());
-        let expected = Expected { role: self.role, message: None, limits: &config.limits, extension_bits };
-        let given = Given {
-            expected,
-            in_parts: config.in_parts,
-            #[cfg(feature = "deflate")]
-            earlier: Earlier::new(&mut self.contexts, self.directions),
+        let Config { limits, in_parts, .. } = self.config.get();
+        let extension_bits = extension_bits(self.directions);
+        let context = ReceiveContext {
+            expected: Expected { role: self.role, message: None, limits, extension_bits },
+            streaming: *in_parts,
+            pool,
+            inflation: Inflation::new(spare_inflater, &mut self.contexts, self.directions, limits.message),
         };
-        let found = self.receiver.next(input, given);
-        let parts = input.parts();
-        let event = match found {
-            Ok(Found::Nothing) if parts.rest.end_of_stream => return self.end_of_stream(output.now()),
-            Ok(Found::Nothing) => return None,
-            Ok(Found::Finished) => return parts.finished.map(Event::Message),
-            Ok(Found::Part(piece)) => {
-                lend_part(piece, parts.buffer, parts.control, parts.finished).map(Event::Part)
-            }
-            Ok(Found::Control { opcode, at, len }) => {
-                self.control(opcode, &parts.buffer[at..at + len], output)
-            }
-            Ok(Found::FinishedControl { opcode }) => self.control(opcode, parts.control, output),
+        let received = self.receiver.next(bytes, context);
+        let (bytes, unread) = bytes.split();
+        let event = match received {
+            Ok(None) if end_of_stream => return self.end_of_stream(output.now()),
+            Ok(None) => return None,
+            Ok(Some(received)) => self.event(received, bytes, lent, output),
             Err(fault) => Err(fault),
         };
         match event {
             Ok(event) => Some(event),
-            Err(fault) => self.failed(fault, parts.rest, output),
+            Err(fault) => self.failed(fault, unread, end_of_stream, output),
+        }
+    }
+
+    /// Turns what was received into an event, which borrows its bytes.
+    fn event<'a>(
+        &mut self,
+        received: Received,
+        bytes: &'a mut [u8],
+        lent: &'a mut Lent,
+        output: &mut Output,
+    ) -> Result<Event<'a>, Fault> {
+        match received {
+            Received::Message(message) => lent.message(message).map(Event::Message),
+            Received::Chunk { is_text, payload, first, last } => {
+                let payload = lend_payload(payload, is_text, bytes, lent)?;
+                Ok(Event::Part(Part::new(payload, first, last)))
+            }
+            Received::Control { opcode, payload } => {
+                let payload = lend_payload(payload, false, bytes, lent)?;
+                self.control(opcode, payload.as_bytes(), output)
+            }
         }
     }
 
     #[cold]
-    fn failed(&mut self, fault: Fault, rest: Rest<'_>, output: &mut Output) -> Option<Event<'static>> {
-        let end_of_stream = rest.end_of_stream;
-        self.fail_behind(fault, rest, output);
+    fn failed(
+        &mut self,
+        fault: Fault,
+        unread: &mut Range<usize>,
+        end_of_stream: bool,
+        output: &mut Output,
+    ) -> Option<Event<'static>> {
+        self.fail_behind(fault, unread, output);
         if end_of_stream { self.end_of_stream(output.now()) } else { None }
     }
 
-    /// After a fault nothing more is received.
+    /// Fails the connection because of the peer's fault, and discards the unread bytes.
     #[cold]
-    fn fail_behind(&mut self, fault: Fault, rest: Rest<'_>, output: &mut Output) {
+    fn fail_behind(&mut self, fault: Fault, unread: &mut Range<usize>, output: &mut Output) {
         self.fail(fault.close_code(), Cause::Fault(fault), output);
-        *rest.start = rest.end;
+        unread.start = unread.end;
     }
 
-    /// Whether messages are still received.
+    /// Returns whether messages can still be received.
     #[inline]
     pub(crate) fn goes_on(&self) -> bool {
         matches!(self.closing, Closing::Open | Closing::CloseSent(_))
     }
 
-    /// Whether the server is to end the stream first: this is a client, its closing handshake is made, the
-    /// server's end has not come, and a deadline ends the wait for it.
-    #[cfg(feature = "std")]
+    /// Returns whether this is a client that waits for the server to end the stream.
+    ///
+    /// True if the closing handshake is complete, the server's stream has not ended, and the close deadline
+    /// limits the wait.
     pub(crate) fn waits_for_the_servers_end(&self, output: &Output) -> bool {
         matches!(self.closing, Closing::Finished(end) if self.role == Role::Client && end.is_clean())
             && output.now().is_some()
             && self.config().deadlines.close.is_some()
     }
 
-    /// The payload so far of a message that is unfinished; nothing of one that is compressed, or told
+    /// Returns the payload received so far of an unfinished message.
+    ///
+    /// Returns `None` if no message is unfinished, or if the message is compressed or delivered
     /// [in parts](Config::in_parts).
     pub fn partial(&self) -> Option<&[u8]> {
         self.receiver.partial()
     }
 
-    /// Whether a frame or a message is unfinished.
+    /// Returns whether a frame or a message is unfinished.
     #[inline]
     pub fn is_receiving(&self) -> bool {
         !self.receiver.is_idle()
     }
 
-    /// Whether it is open, nothing is being received, and nothing but the peer's silence is timed.
-    #[cfg(feature = "std")]
+    /// Returns whether the connection is open and idle, and only the peer's silence is timed.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        #[cfg(feature = "deflate")]
-        if self.contexts.is_some() {
+        if !self.contexts.is_empty() {
             return false;
         }
-        // Looks at both, with one branch.
+        // `&` instead of `&&`: one branch for both.
         matches!(self.closing, Closing::Open) & self.receiver.is_idle()
     }
 
-    /// The heap bytes it holds, of which an idle connection has none. The shared configuration is not
-    /// counted.
+    /// Returns the heap bytes it holds.
+    ///
+    /// An idle connection without context takeover holds none. The shared configuration is not counted.
     #[inline]
     pub fn held(&self) -> usize {
-        let held = self.receiver.held();
-        #[cfg(feature = "deflate")]
-        let held = held + self.contexts.as_ref().map_or(0, |contexts| contexts.held());
-        held
+        self.receiver.held() + self.contexts.held()
     }
 
-    /// A control frame and what it brings about (RFC 6455, section 5.5).
+    /// Handles a control frame (RFC 6455, section 5.5).
     fn control<'a>(
         &mut self,
         opcode: OpCode,
@@ -308,13 +312,13 @@ impl Connection {
                 Ok(Event::Ping(payload))
             }
             OpCode::Close => {
-                let frame = closing::parse(payload)?;
+                let frame = close::parse(payload)?;
                 let (code, by) = match self.closing {
                     Closing::CloseSent(code) => (code, Endpoint::Local),
                     _ => {
-                        // "If an endpoint receives a Close frame and did not previously send a Close
-                        // frame, the endpoint MUST send a Close frame in response." Most endpoints give the
-                        // reason back with the code, and browsers then show it.
+                        // "If an endpoint receives a Close frame and did not previously send a Close frame,
+                        // the endpoint MUST send a Close frame in response." Most endpoints return the reason
+                        // with the code, and browsers then show it.
                         self.push_close(frame.code, frame.reason, output);
                         self.begin_close_deadline(output.now());
                         (frame.code, Endpoint::Peer)
@@ -327,8 +331,10 @@ impl Connection {
         }
     }
 
-    /// Fails the connection (RFC 6455, section 7.1.7): tells the peer, unless a Close frame was sent
-    /// before, behind everything that was accepted.
+    /// Fails the connection (RFC 6455, section 7.1.7).
+    ///
+    /// A Close frame with this code follows everything that was accepted, unless a Close frame was sent
+    /// before.
     #[cold]
     pub(super) fn fail(&mut self, code: CloseCode, cause: Cause, output: &mut Output) {
         if self.closing == Closing::Open {
@@ -343,7 +349,7 @@ impl Connection {
         self.closing = Closing::Finished(end);
     }
 
-    /// The stream has ended, and all that came was used.
+    /// Handles the end of the peer's stream, after all input was used.
     fn end_of_stream(&mut self, now: Option<u64>) -> Option<Event<'static>> {
         match self.closing {
             Closing::Over(_) => None,
@@ -357,11 +363,13 @@ impl Connection {
         }
     }
 
-    /// Ends the connection because the transport failed. Returns the end, the first time.
+    /// Ends the connection after an error of the transport.
+    ///
+    /// Returns `None` if the end was already reported.
     pub fn transport_failed(&mut self, error: SystemError) -> Option<Event<'static>> {
         match self.closing {
             Closing::Over(_) => None,
-            // What mattered was said before: the closing handshake, or the fault.
+            // The closing handshake or the fault remains the cause.
             Closing::Finished(end) => Some(self.over(end)),
             Closing::Open | Closing::CloseSent(_) => {
                 Some(self.over(End::abnormal(Endpoint::Neither, Cause::System(error))))
@@ -369,40 +377,37 @@ impl Connection {
         }
     }
 
-    /// Ends the connection and tells it.
+    /// Ends the connection, and returns its last event.
     pub(super) fn over(&mut self, end: End) -> Event<'static> {
         self.clear();
         self.closing = Closing::Over(end);
         Event::End(end)
     }
 
-    /// Forgets what only further messages would need.
+    /// Drops the state that only further messages need.
     fn clear(&mut self) {
         self.receiver.clear();
-        #[cfg(feature = "deflate")]
-        {
-            self.contexts = None;
-        }
+        self.contexts.clear();
     }
 }
 
-/// What only the stream needs: above all, to receive large payloads without a detour.
-#[cfg(feature = "std")]
+/// Receiving large payloads directly into their message.
 impl Connection {
-    /// The bytes of a frame that it would send with so much payload.
+    /// Returns the size in bytes of a sent frame with `payload` bytes of payload.
     pub(crate) fn frame_size(&self, payload: usize) -> usize {
         let mask = (self.role == Role::Client).then_some([0; 4]);
         let header = Header { mask, ..Header::new(OpCode::Binary, payload as u64) };
         header.encode().len() + payload
     }
 
-    /// Room for the rest of a large payload, at the place where it will stay.
+    /// Returns room in the unfinished message for the rest of a large payload.
     #[inline]
     pub(crate) fn direct_room(&mut self, least: usize, input: &mut Input) -> Option<&mut [u8]> {
         if self.receiver.is_idle() {
             return None;
         }
-        self.receiver.direct_room(least, input, &self.config.get().limits)
+        let unread = input.bytes.len();
+        self.receiver.direct_room(least, unread, &mut input.pool, &self.config.get().limits)
     }
 
     pub(crate) fn direct_filled(&mut self, n: usize, output: &mut Output) {
@@ -412,11 +417,11 @@ impl Connection {
     }
 }
 
-/// Unmasks and judges a message where it lies.
+/// Unmasks and validates a message in place.
 #[inline(always)]
-fn lend(bytes: &mut [u8], text: bool, key: Option<u32>) -> Result<Message<'_>, Fault> {
+fn lend(bytes: &mut [u8], is_text: bool, key: Option<u32>) -> Result<Message<'_>, Fault> {
     let key = key.map(u32::to_le_bytes);
-    if text {
+    if is_text {
         let text = match key {
             Some(key) => utf8::unmask_and_validate(bytes, key),
             None => utf8::validate(bytes),
@@ -429,20 +434,20 @@ fn lend(bytes: &mut [u8], text: bool, key: Option<u32>) -> Result<Message<'_>, F
     Ok(Message::Binary(bytes))
 }
 
-/// Lends a part from where it lies.
-fn lend_part<'a>(
-    piece: Piece,
-    buffer: &'a mut [u8],
-    character: &'a [u8],
-    inflated: Option<Message<'a>>,
-) -> Result<Part<'a>, Fault> {
-    let Piece { text, place, first, last } = piece;
-    let payload = match place {
-        Place::Input { at, len, key } => lend(&mut buffer[at..at + len], text, key),
-        Place::Character => utf8::validate(character).map(Message::Text).map_err(|_| Fault::InvalidUtf8),
-        Place::Inflated => inflated.ok_or(Fault::InvalidUtf8),
-    }?;
-    Ok(Part::new(payload, first, last))
+/// Lends the payload of a chunk or a control frame from where it lies.
+fn lend_payload<'a>(
+    payload: Payload,
+    is_text: bool,
+    bytes: &'a mut [u8],
+    lent: &'a mut Lent,
+) -> Result<Message<'a>, Fault> {
+    match payload {
+        Payload::Buffered { at, len, key } => {
+            lend(&mut bytes[at..at + len], is_text, key.map(u32::from_le_bytes))
+        }
+        Payload::Collected(message) => lent.message(message),
+        Payload::Short(short) => lend(lent.short(short), is_text, None),
+    }
 }
 
 const _: () = assert!(size_of::<Connection>() <= 48);

@@ -1,21 +1,22 @@
-//! What a connection tells its user.
+//! What a connection reports: events, the last of which is its end.
 #![forbid(unsafe_code)]
 
-use super::End;
+use super::{Fault, SystemError};
 use crate::frame::{CloseCode, OpCode};
 use alloc::{string::String, vec::Vec};
+use core::fmt;
 
-/// A whole message; or the payload of a [`Part`] of one.
+/// A whole message, or the payload of a [`Part`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Message<'a> {
-    /// Text, which is UTF-8.
+    /// Text in UTF-8.
     Text(&'a str),
-    /// Bytes.
+    /// Binary data.
     Binary(&'a [u8]),
 }
 
 impl<'a> Message<'a> {
-    /// The payload.
+    /// Returns the payload.
     #[inline]
     pub const fn as_bytes(&self) -> &'a [u8] {
         match self {
@@ -24,13 +25,13 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Whether it is a text message.
+    /// Returns whether this is a text message.
     #[inline]
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 
-    /// The text, where it is a text message.
+    /// Returns the text, if this is a text message.
     ///
     /// ```
     /// use websocket_stream::Message;
@@ -46,7 +47,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// [`OpCode::Text`] or [`OpCode::Binary`].
+    /// Returns [`OpCode::Text`] or [`OpCode::Binary`].
     #[inline]
     pub const fn opcode(&self) -> OpCode {
         match self {
@@ -86,13 +87,13 @@ impl<'a> From<&'a String> for Message<'a> {
     }
 }
 
-/// A part of a message that is told as it comes: see [`Config::in_parts`](super::Config::in_parts).
+/// A part of a message, delivered as it arrives; see [`Config::in_parts`](super::Config::in_parts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Part<'a> {
     kind: Kind<'a>,
 }
 
-/// In as few bytes as a [`Message`].
+/// No larger than a [`Message`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind<'a> {
     Text { text: &'a str, first: bool, last: bool },
@@ -100,7 +101,7 @@ enum Kind<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// A part with this payload.
+    /// Creates a part.
     pub const fn new(payload: Message<'a>, first: bool, last: bool) -> Self {
         Self {
             kind: match payload {
@@ -110,7 +111,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Its bytes; of a text, whole characters. It may be empty.
+    /// Returns the payload, which may be empty. Text is cut between characters.
     #[inline]
     pub const fn payload(&self) -> Message<'a> {
         match self.kind {
@@ -119,7 +120,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// The payload's bytes.
+    /// Returns the bytes of the payload.
     #[inline]
     pub const fn as_bytes(&self) -> &'a [u8] {
         match self.kind {
@@ -128,22 +129,24 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Whether it is the first one of its message.
+    /// Returns whether this is the first part of its message.
     #[inline]
     pub const fn is_first(&self) -> bool {
         let (Kind::Text { first, .. } | Kind::Binary { first, .. }) = self.kind;
         first
     }
 
-    /// Whether it is the last one of its message.
+    /// Returns whether this is the last part of its message.
     #[inline]
     pub const fn is_last(&self) -> bool {
         let (Kind::Text { last, .. } | Kind::Binary { last, .. }) = self.kind;
         last
     }
 
-    /// The opcode that it has as a fragment (RFC 6455, section 5.4): the message's where it is the first
-    /// one, or [`OpCode::Continuation`]. So a message goes on to another peer, or back, while it comes:
+    /// Returns the opcode for sending this part as a fragment (RFC 6455, section 5.4).
+    ///
+    /// The first part has the opcode of the message; further parts have [`OpCode::Continuation`]. So a
+    /// message can be forwarded while it arrives:
     ///
     /// ```
     /// use websocket_stream::{Event, Outgoing, SendError};
@@ -162,31 +165,131 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What a Close frame says (RFC 6455, section 5.5.1).
+/// The contents of a Close frame (RFC 6455, section 5.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseFrame<'a> {
-    /// The close code; [`CloseCode::NO_STATUS`] where the frame was empty.
+    /// The close code, or [`CloseCode::NO_STATUS`] if the frame was empty.
     pub code: CloseCode,
-    /// The reason, for people; often empty.
+    /// The reason, for humans; often empty.
     pub reason: &'a str,
 }
 
-/// What happened on a connection. Its bytes are lent from the caller's [`Input`](super::Input).
+/// An event on a connection. Its bytes are borrowed from the caller's [`Input`](super::Input).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A whole message arrived.
     Message(Message<'a>),
-    /// A ping arrived. Its pong is already on its way, unless this end has sent its Close frame, behind
-    /// which nothing goes out.
+    /// A ping arrived. Its pong is already queued, unless this end has sent a Close frame, after which
+    /// nothing is sent.
     Ping(&'a [u8]),
-    /// A pong arrived, asked for or not.
+    /// A pong arrived, solicited or not.
     Pong(&'a [u8]),
-    /// The peer's Close frame arrived. It is already answered.
+    /// The peer's Close frame arrived. This end's Close frame is already queued or sent.
     Close(CloseFrame<'a>),
-    /// The connection has ended. Told once; nothing follows.
+    /// The connection has ended. This is the last event.
     End(End),
-    /// A part of a message arrived. Instead of whole messages, where
-    /// [`Config::in_parts`](super::Config::in_parts) is on; else never.
+    /// A part of a message arrived. Only with [`Config::in_parts`](super::Config::in_parts), in place of
+    /// whole messages.
     Part(Part<'a>),
+}
+
+/// The originator of an end: one of the two endpoints, or neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// This end.
+    Local,
+    /// The peer.
+    Peer,
+    /// The system or the transport, whose error need not be the fault of either end.
+    Neither,
+}
+
+/// A deadline that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Deadline {
+    /// [`Deadlines::silence`](super::Deadlines::silence).
+    Silence,
+    /// [`Deadlines::close`](super::Deadlines::close).
+    Close,
+    /// [`Deadlines::unsent`](super::Deadlines::unsent).
+    Unsent,
+}
+
+/// The reason why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The closing handshake was completed (RFC 6455, section 7.1.4): a clean end.
+    Handshake,
+    /// The peer violated the protocol or exceeded a limit.
+    Fault(Fault),
+    /// The stream ended without a closing handshake.
+    EndOfStream,
+    /// A deadline passed.
+    Deadline(Deadline),
+    /// The system or the transport reported an error.
+    System(SystemError),
+}
+
+/// How a connection ended; reported once, in [`Event::End`](super::Event::End).
+///
+/// ```
+/// use websocket_stream::protocol::{Connection, Input, Output, Role};
+/// use websocket_stream::{Cause, CloseCode, End, Endpoint, Event, Fault};
+///
+/// let mut connection = Connection::new(Role::Server);
+/// let (mut input, mut output) = (Input::default(), Output::new());
+/// input.extend(b"\x83\x80\0\0\0\0"); // an opcode that does not exist
+/// input.end_of_stream();
+/// let Some(Event::End(end)) = connection.receive(&mut input, &mut output) else { panic!() };
+/// let cause = Cause::Fault(Fault::ReservedOpcode);
+/// assert_eq!(end, End { code: CloseCode::PROTOCOL_ERROR, by: Endpoint::Local, cause });
+/// assert!(!end.is_clean());
+/// assert_eq!(end.to_string(), "failed with 1002 (protocol error): reserved opcode");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct End {
+    /// The close code.
+    ///
+    /// After a closing handshake, the code of the first Close frame; after a fault, the fault's code; after
+    /// [`Deadline::Unsent`], 1008; otherwise [`CloseCode::ABNORMAL`]. A fault's code and 1008 are also sent
+    /// to the peer, unless this end has already sent a Close frame.
+    pub code: CloseCode,
+    /// The originator of the end.
+    pub by: Endpoint,
+    /// The reason.
+    pub cause: Cause,
+}
+
+impl End {
+    /// Returns whether the closing handshake was completed.
+    #[inline]
+    pub const fn is_clean(&self) -> bool {
+        matches!(self.cause, Cause::Handshake)
+    }
+
+    pub(crate) const fn abnormal(by: Endpoint, cause: Cause) -> Self {
+        Self { code: CloseCode::ABNORMAL, by, cause }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = match self.by {
+            Endpoint::Local => "this end",
+            Endpoint::Peer => "the peer",
+            Endpoint::Neither => "neither end",
+        };
+        match self.cause {
+            Cause::Handshake => write!(f, "closed by {by} with {}", self.code),
+            Cause::Fault(fault) => write!(f, "failed with {}: {fault}", self.code),
+            Cause::EndOfStream => f.write_str("end of stream without a closing handshake"),
+            Cause::Deadline(Deadline::Silence) => f.write_str("timeout: no bytes received from the peer"),
+            Cause::Deadline(Deadline::Close) => f.write_str("timeout: closing handshake not finished"),
+            Cause::Deadline(Deadline::Unsent) => f.write_str("timeout: no bytes taken by the peer"),
+            Cause::System(error) => write!(f, "transport error: {error}"),
+        }
+    }
 }

@@ -1,23 +1,21 @@
-//! The bytes that a connection has to send.
+//! The bytes that a connection sends, and the source of its masking keys.
 #![forbid(unsafe_code)]
 
-use super::MaskKeys;
-use super::check::MAX_CONTROL;
+use super::deflate::Compressor;
+use super::payload::MAX_CONTROL;
 use crate::frame::{EncodedHeader, copy, mask_into};
 use alloc::{boxed::Box, vec::Vec};
 
-/// The bytes that an output first makes room for.
+/// The minimum size of a buffer, in bytes.
 const LEAST_BUFFER: usize = 1024;
 
-/// A buffer that came to be larger is not kept for the next call.
-#[cfg(feature = "std")]
+/// A larger buffer is freed after a call.
 const KEPT_BUFFER: usize = 1 << 20;
 
-/// Bytes on their way out of a [`Connection`](super::Connection), the source of its masking keys,
-/// and the time.
+/// Bytes to send from a [`Connection`](super::Connection), the source of masking keys, and the time.
 ///
-/// The bytes go out in order: send [`as_bytes`](Self::as_bytes), then say with
-/// [`consume`](Self::consume) how many the transport took.
+/// Send [`as_bytes`](Self::as_bytes) in order, then call [`consume`](Self::consume) with the number of bytes
+/// that the transport took.
 pub struct Output {
     /// ```text
     /// | sent | to be sent ...... | spare, initialised |
@@ -26,23 +24,22 @@ pub struct Output {
     buffer: Vec<u8>,
     sent: usize,
     end: usize,
-    /// Unsent bytes that lie elsewhere: a backlog before these, and the pong behind. They count towards
-    /// the bound.
+    /// Unsent bytes that are not in the buffer but count towards the limit: a backlog before the buffer's
+    /// bytes, and a waiting pong after them.
     elsewhere: usize,
-    /// The transport did not take all that it was last given.
+    /// The transport took only part of what it was last given.
     blocked: bool,
-    /// The newest pong, while older bytes block its way.
+    /// The newest pong, which waits until the older bytes are sent.
     pong: Option<Box<Pong>>,
     keys: Box<dyn MaskKeys + Send>,
     now: Option<u64>,
-    #[cfg(feature = "deflate")]
-    pub(super) compressor: Option<super::contexts::Compressor>,
-    /// The bytes of the last frame whose message was to be compressed.
-    #[cfg(feature = "deflate")]
+    /// Created for the first compressed message.
+    compressor: Option<Compressor>,
+    /// The size in bytes of the last frame that was made with the compressor.
     pub(crate) last_compressed_frame: usize,
 }
 
-/// A pong that waits, as it goes on the wire.
+/// A pong that waits to be sent.
 #[derive(Clone)]
 pub(crate) struct Pong {
     header: EncodedHeader,
@@ -52,8 +49,7 @@ pub(crate) struct Pong {
 }
 
 impl Pong {
-    /// Appends it as it goes on the wire.
-    #[cfg(feature = "std")]
+    /// Appends the encoded frame.
     pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.header);
         let start = bytes.len();
@@ -76,13 +72,13 @@ impl Default for Output {
 }
 
 impl Output {
-    /// An empty output whose masking keys come from the system's cryptographic generator.
+    /// Creates an empty output with masking keys from a cryptographic generator, seeded by the system.
     #[cfg(feature = "std")]
     pub fn new() -> Self {
-        Self::with_keys(Box::new(super::keys::RandomKeys::default()))
+        Self::with_keys(Box::new(RandomKeys::default()))
     }
 
-    /// An empty output with a source of masking keys.
+    /// Creates an empty output with this source of masking keys.
     pub fn with_keys(keys: Box<dyn MaskKeys + Send>) -> Self {
         Self {
             buffer: Vec::new(),
@@ -93,14 +89,14 @@ impl Output {
             pong: None,
             keys,
             now: None,
-            #[cfg(feature = "deflate")]
             compressor: None,
-            #[cfg(feature = "deflate")]
             last_compressed_frame: 0,
         }
     }
 
-    /// Tells the time, in milliseconds from any start. Without it, nothing is ever due.
+    /// Sets the time, in milliseconds since any fixed start.
+    ///
+    /// Without a time, no deadline passes.
     #[inline]
     pub fn set_now(&mut self, now: u64) {
         self.now = Some(now);
@@ -111,36 +107,37 @@ impl Output {
         self.now
     }
 
-    /// The bytes to send. What is added later may move them: for a call that the kernel makes
-    /// meanwhile, as io_uring does, copy them first.
+    /// Returns the bytes to send.
+    ///
+    /// Appending may move them, so copy them first for an asynchronous system call, as with io_uring.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.buffer[self.sent..self.end]
     }
 
-    /// How many bytes [`as_bytes`](Self::as_bytes) has.
+    /// Returns the number of bytes in [`as_bytes`](Self::as_bytes).
     #[inline]
     pub(crate) fn gathered(&self) -> usize {
         self.end - self.sent
     }
 
-    /// Whether nothing is to be sent.
+    /// Returns whether there is nothing to send.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes are to be sent.
+    /// Returns the number of bytes to send, including a waiting pong.
     #[inline]
     pub fn len(&self) -> usize {
         self.elsewhere + self.gathered()
     }
 
-    /// The transport took the first `n` bytes of [`as_bytes`](Self::as_bytes).
+    /// Removes the first `n` bytes of [`as_bytes`](Self::as_bytes), which the transport took.
     ///
-    /// Where it did not take all, pongs that come to be sent are merged into the newest one until it
-    /// does: "it MAY elect to send a Pong frame for only the most recently processed Ping frame"
-    /// (RFC 6455, section 5.5.3). So pings from a peer that does not read cost nothing.
+    /// If fewer than all were taken, only the newest pong is kept until the rest is sent: "it MAY elect to
+    /// send a Pong frame for only the most recently processed Ping frame" (RFC 6455, section 5.5.3). So
+    /// further pings from a peer that does not read use no more memory.
     #[inline]
     pub fn consume(&mut self, n: usize) {
         if n >= self.gathered() {
@@ -151,7 +148,7 @@ impl Output {
         }
     }
 
-    /// The same, where it took them all.
+    /// Removes all bytes of [`as_bytes`](Self::as_bytes), which the transport took.
     #[inline]
     pub(crate) fn consume_all(&mut self) {
         self.sent = 0;
@@ -162,14 +159,14 @@ impl Output {
         }
     }
 
-    /// The waiting pong, for the connection to keep, or to go its way.
+    /// Takes the waiting pong.
     pub(crate) fn take_pong(&mut self) -> Option<Box<Pong>> {
         let pong = self.pong.take();
         self.elsewhere -= pong.as_ref().map_or(0, |pong| pong.len());
         pong
     }
 
-    /// Puts the waiting pong behind the other bytes.
+    /// Appends the waiting pong to the other bytes.
     #[cold]
     pub(super) fn release_pong(&mut self) {
         if let Some(pong) = self.take_pong() {
@@ -187,7 +184,18 @@ impl Output {
         self.keys.next_key()
     }
 
-    /// Adds a frame: one copy of its payload, masked on the way where there is a key.
+    /// Takes the compressor, for one message.
+    pub(crate) fn take_compressor(&mut self) -> Compressor {
+        self.compressor.take().unwrap_or_default()
+    }
+
+    /// Puts the compressor back.
+    pub(crate) fn put_compressor(&mut self, mut compressor: Compressor) {
+        compressor.trim();
+        self.compressor = Some(compressor);
+    }
+
+    /// Appends a frame: copies the payload once, masked on the way if there is a key.
     #[inline]
     pub(crate) fn push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
         if !self.try_push(header, payload, key) {
@@ -195,12 +203,12 @@ impl Output {
         }
     }
 
-    /// The same, where there is room.
+    /// Appends a frame if there is room. Returns whether it was appended.
     #[inline(always)]
     fn try_push(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) -> bool {
         let Some(room) = self.buffer.get_mut(self.end..) else { return false };
-        // The header is copied with the zeros behind it, in one size; they are covered by what comes
-        // next.
+        // One copy of fixed size: the header's array, of which the unused bytes are zeros. The payload and
+        // the next frame overwrite the zeros.
         let Some(start) = room.first_chunk_mut() else { return false };
         *start = header.to_array();
         let Some(behind) = room.get_mut(header.len()..) else { return false };
@@ -213,7 +221,7 @@ impl Output {
         true
     }
 
-    /// Out of the way of those that fit.
+    /// Makes room, then appends a frame. Out of line, because most frames fit.
     #[cold]
     #[inline(never)]
     fn push_after_making_room(&mut self, header: &EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
@@ -222,9 +230,11 @@ impl Output {
         }
     }
 
-    /// Room for `more` bytes behind the others. Where at least as many bytes are sent as are not, what is
-    /// unsent moves to the front, so that an output that is never quite empty does not grow; then it
-    /// doubles. Moving costs no more than sending did.
+    /// Makes room for `more` bytes after the others.
+    ///
+    /// If no fewer bytes were sent than are unsent, moves the unsent ones to the front, so that an output
+    /// that is never empty does not grow; moving costs no more than sending did. If there is still no room,
+    /// at least doubles the buffer.
     #[cold]
     fn make_room(&mut self, more: usize) {
         if self.sent >= self.gathered() {
@@ -238,7 +248,7 @@ impl Output {
         }
     }
 
-    /// Keeps a pong until the way is free; it takes the place of an older one.
+    /// Keeps a pong until it can be sent, in place of an older one.
     pub(super) fn hold_pong(&mut self, header: EncodedHeader, payload: &[u8], key: Option<[u8; 4]>) {
         let mut pong = Pong { header, payload: [0; MAX_CONTROL], len: 0, key };
         let n = payload.len().min(pong.payload.len());
@@ -255,18 +265,15 @@ impl Output {
     }
 }
 
-/// What the stream's gathering needs: bytes that pass through an output which belongs to no
-/// connection.
-#[cfg(feature = "std")]
+/// For an output that several connections use in turn; each keeps its unsent bytes elsewhere.
 impl Output {
-    /// Tells the time, or that it is not known.
+    /// Sets the time, or `None` if it is not known.
     #[inline]
     pub(crate) fn set_time(&mut self, now: Option<u64>) {
         self.now = now;
     }
 
-    /// Begins a call for a connection for which `backlog` bytes are already unsent elsewhere, and
-    /// perhaps a pong.
+    /// Begins a call for a connection that has `backlog` unsent bytes elsewhere, and perhaps a waiting pong.
     pub(crate) fn begin(&mut self, backlog: usize, pong: Option<Box<Pong>>) {
         self.sent = 0;
         self.end = 0;
@@ -274,7 +281,7 @@ impl Output {
         self.put_backlog(backlog);
     }
 
-    /// The unsent bytes elsewhere are now this many.
+    /// Sets the number of unsent bytes elsewhere.
     pub(crate) fn set_backlog(&mut self, backlog: usize) {
         self.put_backlog(backlog);
         if !self.blocked {
@@ -287,13 +294,13 @@ impl Output {
         self.blocked = backlog > 0;
     }
 
-    /// Adds bytes that the transport refused.
+    /// Appends bytes that the transport did not take.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
         self.push_encoded(bytes);
         self.blocked = true;
     }
 
-    /// Adds bytes that are frames already.
+    /// Appends encoded frames.
     pub(crate) fn push_encoded(&mut self, bytes: &[u8]) {
         if self.buffer.len() - self.end < bytes.len() {
             self.make_room(bytes.len());
@@ -303,8 +310,10 @@ impl Output {
         self.end = end;
     }
 
-    /// What is to be sent as a buffer of its own, where it is most of what this one holds and no more
-    /// than `bound`; else `None`, and it is to be copied.
+    /// Takes the buffer and the number of sent bytes at its start, to save a copy of the unsent ones.
+    ///
+    /// Returns `None`, and the caller copies, if the capacity is at most 1 MiB or more than `bound`, or if
+    /// less than half of it is unsent.
     pub(crate) fn take_bytes(&mut self, bound: usize) -> Option<(Vec<u8>, usize)> {
         let capacity = self.buffer.capacity();
         if capacity <= KEPT_BUFFER || capacity > bound || self.gathered() < capacity / 2 {
@@ -316,14 +325,14 @@ impl Output {
         Some(taken)
     }
 
-    /// Gives back what is more than the usual messages need. Nothing is in it any more.
+    /// Frees the buffer, which must be empty, if it is larger than 1 MiB.
     pub(crate) fn shrink(&mut self) {
         if self.buffer.len() > KEPT_BUFFER {
             self.buffer = Vec::new();
         }
     }
 
-    /// Whether no call has left anything.
+    /// Returns whether the output is empty and its buffer is at most 1 MiB.
     #[inline]
     pub(crate) fn is_clean(&self) -> bool {
         self.end | self.elsewhere == 0 && self.buffer.len() <= KEPT_BUFFER
@@ -337,6 +346,37 @@ impl Output {
 impl core::fmt::Debug for Output {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Output").field("len", &self.len()).field("blocked", &self.blocked).finish()
+    }
+}
+
+/// A source of masking keys.
+///
+/// "The masking key needs to be unpredictable; thus, the masking key MUST be derived from a strong source of
+/// entropy" (RFC 6455, section 5.3). The default source of an [`Output`](super::Output) is a cryptographic
+/// generator seeded by the system. Use another source in tests, and on platforms without `std`.
+pub trait MaskKeys {
+    /// Returns a fresh key.
+    fn next_key(&mut self) -> [u8; 4];
+}
+
+impl<F: FnMut() -> [u8; 4]> MaskKeys for F {
+    fn next_key(&mut self) -> [u8; 4] {
+        self()
+    }
+}
+
+/// Keys from a cryptographic generator, which the system seeds on first use. A server masks nothing, so its
+/// generator is never seeded.
+#[cfg(feature = "std")]
+#[derive(Default)]
+pub(crate) struct RandomKeys(Option<rand::rngs::StdRng>);
+
+#[cfg(feature = "std")]
+impl MaskKeys for RandomKeys {
+    #[inline]
+    fn next_key(&mut self) -> [u8; 4] {
+        use rand::Rng;
+        self.0.get_or_insert_with(rand::make_rng).next_u32().to_ne_bytes()
     }
 }
 
@@ -355,7 +395,7 @@ mod tests {
         assert_eq!((bytes.len(), sent), (KEPT_BUFFER + 10, 7));
         assert!(bytes.ends_with(&[1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]));
         assert!(output.is_empty());
-        // Less than half of what the buffer could hold is copied.
+        // The bytes are copied if they are less than half of the capacity.
         output.push_encoded(&[1; KEPT_BUFFER + 1]);
         output.consume(KEPT_BUFFER);
         assert!(output.take_bytes(usize::MAX).is_none());

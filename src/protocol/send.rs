@@ -1,43 +1,46 @@
 //! Messages to frames (RFC 6455, section 6.1).
 #![forbid(unsafe_code)]
 
-use super::check::MAX_CONTROL;
-use super::closing::Closing;
+use super::close::Closing;
+use super::payload::MAX_CONTROL;
 use super::{Connection, Message, Output, Role, SendError};
 use crate::Limits;
 use crate::frame::{CloseCode, EncodedHeader, Header, MAX_HEADER_SIZE, OpCode};
 
-/// A frame that was accepted, before its bytes go anywhere.
+/// A frame that was accepted for sending, without its payload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Planned {
     pub(crate) header: EncodedHeader,
-    /// The key to mask the payload with; servers have none.
+    /// The masking key; `None` for a server.
     pub(crate) key: Option<[u8; 4]>,
 }
 
 impl Connection {
-    /// Sends a whole message; compressed, where that was agreed on and makes it smaller.
+    /// Sends a whole message.
+    ///
+    /// The message is compressed if that was negotiated and makes the message smaller.
     ///
     /// # Errors
     ///
     /// [`SendError::Full`], [`SendError::TooLong`], [`SendError::Closed`] or
-    /// [`SendError::MessageUnfinished`]; nothing of the message was taken. Whether it fits is judged by its
-    /// length before compression.
+    /// [`SendError::MessageUnfinished`]. Nothing of the message was accepted. The limit applies to the length
+    /// before compression.
     #[inline]
     pub fn send(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
-        #[cfg(feature = "deflate")]
-        if self.compresses(message.as_bytes().len()) {
-            return self.send_compressed(message.opcode(), true, message.as_bytes(), output);
+        if let Some(sent) = self.try_send_compressed(message.opcode(), true, message.as_bytes(), output) {
+            return sent;
         }
         self.send_plain(message, output)
     }
 
-    /// Sends a whole message as it is, whatever was agreed on: what is compressed beside a secret tells
-    /// an eavesdropper by its length how alike they are (RFC 7692, section 8).
+    /// Sends a whole message without compression.
+    ///
+    /// Use this for a message that contains a secret beside text that others can choose: the length of the
+    /// compressed message would reveal to an eavesdropper how similar the two are (RFC 7692, section 8).
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// See [`send`](Self::send).
     #[inline]
     pub fn send_plain(&mut self, message: Message<'_>, output: &mut Output) -> Result<(), SendError> {
         let (opcode, payload) = (message.opcode(), message.as_bytes());
@@ -50,7 +53,7 @@ impl Connection {
         self.config().limits.data_bound()
     }
 
-    /// Judges a frame, and puts it behind what is gathered.
+    /// Checks a frame, and appends it to the gathered bytes.
     #[inline(always)]
     pub(crate) fn send_within(
         &mut self,
@@ -77,18 +80,22 @@ impl Connection {
         output.push(&planned.header, payload, planned.key);
     }
 
-    /// Sends one fragment of a message: the first one with [`OpCode::Text`] or [`OpCode::Binary`],
-    /// the further ones with [`OpCode::Continuation`], the last one with `fin` set. Control frames
-    /// may go in between (RFC 6455, section 5.4). Where compression was agreed on, the first fragment
-    /// decides for the message: it is compressed if that one is as long as [`Config::deflate`](super::Config::deflate) wants a
-    /// message to be, and gets smaller.
+    /// Sends one fragment of a message (RFC 6455, section 5.4).
     ///
-    /// That the fragments of a text message make UTF-8 together is the caller's promise.
+    /// The first fragment has [`OpCode::Text`] or [`OpCode::Binary`], further ones have
+    /// [`OpCode::Continuation`], and the last one has `fin` set. Control frames may be sent between
+    /// fragments.
+    ///
+    /// If compression was negotiated, the first fragment decides for the whole message: the message is
+    /// compressed if this fragment reaches the threshold of [`Config::deflate`](super::Config::deflate) and
+    /// gets smaller.
+    ///
+    /// The caller must make sure that the fragments of a text message together are UTF-8.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send); [`SendError::NoMessageBegun`] for a continuation of nothing, or for
-    /// an opcode that no fragment has.
+    /// The errors of [`send`](Self::send), and [`SendError::NoMessageBegun`] for a continuation without an
+    /// unfinished message or for the opcode of a control frame.
     pub fn send_fragment(
         &mut self,
         opcode: OpCode,
@@ -99,15 +106,14 @@ impl Connection {
         if opcode.is_control() {
             return Err(SendError::NoMessageBegun);
         }
-        #[cfg(feature = "deflate")]
-        if self.compresses_fragment(opcode, payload.len()) {
-            return self.send_compressed(opcode, fin, payload, output);
+        if let Some(sent) = self.try_send_compressed(opcode, fin, payload, output) {
+            return sent;
         }
         self.send_within(self.data_bound(), opcode, fin, payload, output)
             .map_err(|error| self.refusal(error, payload.len()))
     }
 
-    /// Sends a ping with a payload of at most 125 bytes.
+    /// Sends a ping with up to 125 bytes of payload.
     ///
     /// # Errors
     ///
@@ -116,24 +122,27 @@ impl Connection {
         self.send_control(OpCode::Ping, payload, output)
     }
 
-    /// Sends a pong that answers no ping (pings are answered without this), with a payload of at most
-    /// 125 bytes.
+    /// Sends an unsolicited pong with up to 125 bytes of payload.
+    ///
+    /// Pings are answered automatically.
     ///
     /// # Errors
     ///
-    /// As [`ping`](Self::ping).
+    /// See [`ping`](Self::ping).
     pub fn pong(&mut self, payload: &[u8], output: &mut Output) -> Result<(), SendError> {
         self.send_control(OpCode::Pong, payload, output)
     }
 
-    /// Begins the closing handshake: sends a Close frame with a code, or an empty one for
-    /// [`CloseCode::NO_STATUS`], and a reason of at most 123 bytes. Messages still arrive until the
-    /// peer answers; nothing more can be sent.
+    /// Begins the closing handshake by sending a Close frame.
+    ///
+    /// The reason has up to 123 bytes. [`CloseCode::NO_STATUS`] without a reason sends an empty Close frame.
+    /// Messages still arrive until the peer answers; nothing more can be sent.
     ///
     /// # Errors
     ///
-    /// [`SendError::InvalidCloseCode`] for a code that may not be sent, or an empty frame with a
-    /// reason; [`SendError::ControlTooLong`]; [`SendError::Closed`] where it was begun before.
+    /// [`SendError::InvalidCloseCode`] if the code may not be sent, or for [`CloseCode::NO_STATUS`] with a
+    /// reason; [`SendError::ControlTooLong`] if the reason is too long; [`SendError::Closed`] if the closing
+    /// handshake has begun or the connection has ended.
     pub fn close(&mut self, code: CloseCode, reason: &str, output: &mut Output) -> Result<(), SendError> {
         let empty = code == CloseCode::NO_STATUS && reason.is_empty();
         if !code.is_sendable() && !empty {
@@ -163,7 +172,7 @@ impl Connection {
         Ok(self.planned(opcode, fin, len, output))
     }
 
-    /// What a data frame's sender is answered that was not admitted: one that is too long never fits.
+    /// Returns the error for a data frame that was refused: `TooLong` if the frame can never fit.
     #[cold]
     pub(crate) fn refusal(&self, error: SendError, len: usize) -> SendError {
         match error {
@@ -172,7 +181,9 @@ impl Connection {
         }
     }
 
-    /// Judges a frame before it is sent: whether it may be, and whether it fits beside what is unsent.
+    /// Checks whether a frame may be sent now, and fits into the send buffer.
+    ///
+    /// If so, also records whether the frame leaves a fragmented message unfinished.
     #[inline(always)]
     pub(crate) fn admit(
         &mut self,
@@ -191,7 +202,8 @@ impl Connection {
                 false => SendError::NoMessageBegun,
             });
         }
-        // The closing frame always keeps its place; pings leave it one too.
+        // Pings and pongs of the caller may use half of the reserved room. The rest is for an automatic pong
+        // and the Close frame.
         let bound = if opcode.is_control() { data_bound + Limits::CONTROL_ROOM / 2 } else { data_bound };
         let room = bound.checked_sub(output.len() + MAX_HEADER_SIZE);
         if room.is_none_or(|room| len > room) {
@@ -212,8 +224,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers a ping: in its order while the transport takes what it is given, else with the newest
-    /// pong only.
+    /// Answers a ping.
+    ///
+    /// If the transport is blocked or the output is full, only the newest pong is kept.
     pub(super) fn answer_ping(&mut self, payload: &[u8], output: &mut Output) {
         if self.closing != Closing::Open {
             return;
@@ -221,7 +234,7 @@ impl Connection {
         let planned = self.planned(OpCode::Pong, true, payload.len(), output);
         let size = planned.header.len() + payload.len();
         let bound = self.data_bound();
-        // Where nothing is in its way there is always room for one.
+        // An empty output always has room for a pong.
         let full = output.len() + size > bound && !output.is_empty();
         if output.holds_back_pongs() || full {
             output.hold_pong(planned.header, payload, planned.key);
@@ -230,7 +243,7 @@ impl Connection {
         }
     }
 
-    /// Writes a Close frame, behind everything that was accepted.
+    /// Appends a Close frame after everything that was accepted.
     pub(super) fn push_close(&mut self, code: CloseCode, reason: &str, output: &mut Output) {
         let mut payload = [0; MAX_CONTROL];
         let mut len = 0;
@@ -250,7 +263,7 @@ impl Connection {
         self.planned_extended(0, opcode, fin, len, output)
     }
 
-    /// The same, with reserved bits to which an extension gave a meaning.
+    /// Plans a frame with reserved bits whose meaning an extension defines.
     #[inline(always)]
     pub(super) fn planned_extended(
         &self,

@@ -1,4 +1,4 @@
-//! The descriptor of what stands on a socket, so that a poller takes it as it takes the socket.
+//! Descriptors of streams and openings on sockets, to register with a poller.
 #![forbid(unsafe_code)]
 
 use super::{ClientOpening, ServerOpening, WebSocketStream};
@@ -7,14 +7,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 macro_rules! descriptor {
     ($($on_transport:ident),+) => {$(
-        /// The transport's, to register with a poller.
+        /// Returns the transport's descriptor, to register with a poller.
         impl<T: NonBlockingTransport + AsFd> AsFd for $on_transport<T> {
             fn as_fd(&self) -> BorrowedFd<'_> {
                 self.get_ref().as_fd()
             }
         }
 
-        /// The transport's, to register with a poller.
+        /// Returns the transport's descriptor, to register with a poller.
         impl<T: NonBlockingTransport + AsRawFd> AsRawFd for $on_transport<T> {
             fn as_raw_fd(&self) -> RawFd {
                 self.get_ref().as_raw_fd()

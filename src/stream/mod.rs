@@ -1,44 +1,50 @@
 //! Floor 3: a [`Connection`](crate::protocol::Connection) on a transport.
 //!
-//! [`WebSocketStream`] keeps between two calls only what it must; the buffers are a [`Scratch`]'s,
-//! which belongs to the thread and is lent for the length of a call.
+//! Between two calls a [`WebSocketStream`] keeps only its state and what it could not finish. The
+//! buffers belong to the thread's [`Scratch`], which is lent to one call at a time.
 //!
 //! ```text
-//!            +--------------------- Call: borrows all of it, stows on every way out ----+
-//! transport -|-> Scratch.input  -> Connection -> handler(event, outgoing)               |
-//! transport <-|-- Scratch.output <- Connection <-------------------/                    |
-//!            |      ^ unread, unsent v                                                  |
-//!            |      Spill, only while there is something to keep                        |
-//!            +--------------------------------------------------------------------------+
+//!             +------------ CallGuard: borrows both, leaves both clean on every way out ----+
+//! transport --|-> Scratch.input   -> Connection -> handler(event, outgoing)                 |
+//! transport <-|-- Scratch.output  <- Connection <-------------------/                       |
+//!             |     ^ unread and unsent bytes v                                             |
+//!             |     Backlog, allocated only while it holds something                        |
+//!             +-----------------------------------------------------------------------------+
+//! ```
+//!
+//! Imports run one way, from the bottom of this list to its top:
+//!
+//! ```text
+//! error, readiness         what a call returns
+//! backlog, state           what a stream keeps between two calls
+//! scratch                  what a thread lends to a call
+//! outgoing, prepared       what a handler sends with
+//! call/                    one call: the guard, receiving, sending, the loop around the handler
+//! websocket                the public stream
+//! compat, parts, opening/  read and write, taking a stream apart, opening handshakes
+//! descriptor               the descriptors of all that has a socket
 //! ```
 
-mod asking;
+mod backlog;
 mod call;
-mod course;
+mod compat;
 #[cfg(unix)]
 mod descriptor;
-mod driving;
-mod ending;
 mod error;
 mod opening;
-mod original;
 mod outgoing;
 mod parts;
 mod prepared;
 mod readiness;
-mod receiving;
 mod scratch;
-mod sending;
-mod spill;
-mod terms;
-mod transport_state;
+mod state;
 mod websocket;
 
 pub use error::{Error, ReadError, ReadResult, WriteError, WriteResult};
 pub use opening::{ClientOpening, NotOpen, OpeningError, OpeningParts, Progress, ServerOpening};
-pub use outgoing::Outgoing;
+pub use outgoing::{Outgoing, Sent};
 pub use parts::Parts;
-pub use prepared::{IfFull, Prepared};
+pub use prepared::{Delivery, IfFull, Prepared};
 pub use readiness::{Interest, Ready};
 pub use scratch::{Scratch, Turn};
-pub use websocket::{Sent, WebSocketStream};
+pub use websocket::WebSocketStream;

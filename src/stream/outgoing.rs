@@ -1,36 +1,65 @@
-//! What a handler sends with.
+//! What a handler sends with, and what becomes of it.
 #![forbid(unsafe_code)]
 
-use super::sending::flush_gathered;
-use super::terms::Terms;
+use super::scratch::CallLimits;
 use crate::frame::{CloseCode, OpCode};
 use crate::protocol::{Connection, Message, Output, Planned, SendError, Status};
-use crate::transport::{NonBlockingTransport, send_vectored_checked};
+use crate::transport::{NonBlockingTransport, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
 
-/// A payload of so many bytes is sent from where it lies; a smaller one is gathered with one copy.
+/// A payload of this many bytes or more is sent from where it lies; a smaller one is copied once.
 const SENT_IN_PLACE: usize = 4 << 10;
 
-/// The way out of a connection, lent to its handler.
+/// What became of an accepted message.
 ///
-/// Small messages are gathered and leave together at the end of the call; a payload of 4 KiB or more
-/// is sent at once from where it lies (a client's is masked into a copy first, as the protocol
-/// forces). What the transport does not take is kept by the connection, up to
+/// ```
+/// use websocket_stream::transport::memory;
+/// use websocket_stream::{Ready, Scratch, Sent, WebSocketStream};
+///
+/// let (a, b) = memory::pair(100); // takes up to 100 bytes
+/// let (mut stream, mut peer) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
+/// let mut scratch = Scratch::new();
+/// let header = 2;
+///
+/// assert_eq!(stream.send(&mut scratch.at(0), &[1; 60])?, Sent::Written);
+/// assert_eq!(stream.send(&mut scratch.at(0), &[2; 60])?, Sent::Queued(2 * (header + 60) - 100));
+/// assert!(stream.interest().writable);
+/// // The peer reads; the poller says that the stream is writable.
+/// assert_eq!(peer.read()?.1, [1; 60]);
+/// assert_eq!(stream.flush(&mut scratch.at(0))?, Sent::Written);
+/// assert_eq!(peer.read()?.1, [2; 60]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// The transport took the whole frame, and everything before it.
+    Written,
+    /// The connection keeps this many bytes and sends them later: wait until the transport is writable,
+    /// then drive or flush the stream.
+    Queued(usize),
+}
+
+/// Sends a connection's frames; lent to its handler.
+///
+/// Small messages are gathered and leave together at the end of the call. A payload of 4 KiB or more
+/// is sent at once from where it lies; a client's is masked into a copy first, because the protocol
+/// requires masking. The connection keeps bytes that the transport does not take, up to
 /// [`Limits::unsent`](crate::Limits::unsent).
 ///
-/// `Ok` means accepted: it is sent, or queued and will be, unless the connection ends before. An error
-/// means that nothing of it was taken. See [the guarantees](crate::guarantees#what-sending-answers).
+/// `Ok` means accepted: the message is sent now, or queued and sent later, unless the connection ends
+/// before. An error means that no byte of the message was taken. See
+/// [the guarantees](crate::guarantees#what-sending-answers).
 pub struct Outgoing<'a> {
     pub(super) transport: &'a mut (dyn NonBlockingTransport + 'a),
     pub(super) connection: &'a mut Connection,
     pub(super) output: &'a mut Output,
-    /// The error of a system call. After it nothing goes out any more.
+    /// The error of a system call. Nothing is sent after it.
     pub(super) failed: &'a mut Option<io::Error>,
-    pub(super) terms: &'a Terms,
+    pub(super) limits: &'a CallLimits,
 }
 
 impl Outgoing<'_> {
-    /// Sends a whole message; compressed, where that was agreed on and makes it smaller.
+    /// Sends a whole message, compressed if that was agreed on and makes it smaller.
     ///
     /// # Errors
     ///
@@ -46,7 +75,7 @@ impl Outgoing<'_> {
         self.send_plain(message)
     }
 
-    /// Sends a whole message as it is, whatever was agreed on; see [`Connection::send_plain`].
+    /// Sends a whole message without compression; see [`Connection::send_plain`].
     ///
     /// # Errors
     ///
@@ -56,7 +85,7 @@ impl Outgoing<'_> {
         let message = message.into();
         if message.as_bytes().len() < SENT_IN_PLACE {
             let (opcode, payload) = (message.opcode(), message.as_bytes());
-            match self.connection.send_within(self.terms.data_bound, opcode, true, payload, self.output) {
+            match self.connection.send_within(self.limits.data_bound, opcode, true, payload, self.output) {
                 Err(SendError::Full) => {}
                 answer => return answer,
             }
@@ -80,7 +109,7 @@ impl Outgoing<'_> {
         self.send_frame(opcode, payload, fin)
     }
 
-    /// Sends a ping with a payload of at most 125 bytes.
+    /// Sends a ping with up to 125 bytes of payload.
     ///
     /// # Errors
     ///
@@ -89,7 +118,7 @@ impl Outgoing<'_> {
         self.connection.ping(payload, self.output)
     }
 
-    /// Sends a pong that answers no ping; pings are answered without it.
+    /// Sends an unsolicited pong. Pings are answered without it.
     ///
     /// # Errors
     ///
@@ -107,7 +136,7 @@ impl Outgoing<'_> {
         self.connection.close(code, reason, self.output)
     }
 
-    /// How many bytes were accepted and not yet taken by the transport.
+    /// The number of bytes that were accepted and that the transport has not taken yet.
     #[inline]
     pub fn unsent(&self) -> usize {
         self.output.len()
@@ -138,7 +167,7 @@ impl Outgoing<'_> {
         Ok(())
     }
 
-    /// Sends a frame that was admitted.
+    /// Sends a frame that was admitted before.
     pub(super) fn send_planned(&mut self, planned: &Planned, payload: &[u8]) {
         match planned.key {
             None if self.sends_in_place(payload.len()) => self.send_in_place(&planned.header, payload),
@@ -146,14 +175,14 @@ impl Outgoing<'_> {
         }
     }
 
-    /// Whether a frame with so much payload may be sent now, and fits.
+    /// Checks that a frame with `len` bytes of payload may be sent now, and fits.
     pub(super) fn admit(&mut self, opcode: OpCode, fin: bool, len: usize) -> Result<(), SendError> {
-        match self.connection.admit(self.terms.data_bound, opcode, fin, len, self.output) {
+        match self.connection.admit(self.limits.data_bound, opcode, fin, len, self.output) {
             Err(SendError::Full) => {
-                // Perhaps only what this call has gathered is in the way.
+                // Sending what this call has gathered may make room.
                 flush_gathered(self.transport, self.output, self.failed);
                 self.connection
-                    .admit(self.terms.data_bound, opcode, fin, len, self.output)
+                    .admit(self.limits.data_bound, opcode, fin, len, self.output)
                     .map_err(|error| self.connection.refusal(error, len))
             }
             answer => answer,
@@ -165,6 +194,7 @@ impl Outgoing<'_> {
         len >= SENT_IN_PLACE && self.output.may_send() && self.failed.is_none()
     }
 
+    /// Sends a frame behind the gathered bytes, and keeps a copy of what the transport does not take.
     pub(super) fn send_in_place(&mut self, header: &[u8], payload: &[u8]) {
         let gathered = self.output.as_bytes();
         let pieces = [IoSlice::new(gathered), IoSlice::new(header), IoSlice::new(payload)];
@@ -191,4 +221,41 @@ impl std::fmt::Debug for Outgoing<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outgoing").field("unsent", &self.unsent()).finish_non_exhaustive()
     }
+}
+
+/// Sends the bytes that a call has gathered, as many as the transport takes.
+#[inline(always)]
+pub(super) fn send_gathered<T: NonBlockingTransport + ?Sized>(
+    transport: &mut T,
+    output: &mut Output,
+) -> io::Result<()> {
+    let gathered = output.as_bytes();
+    if !gathered.is_empty() {
+        let all = gathered.len();
+        match send_checked(transport, gathered)? {
+            taken if taken == all => output.consume_all(),
+            taken => output.consume(taken),
+        }
+    }
+    Ok(())
+}
+
+/// Sends the gathered bytes, unless the transport has failed or is known to take nothing now. Keeps an
+/// error, and reports whether the transport works.
+#[inline(always)]
+pub(super) fn flush_gathered<T: NonBlockingTransport + ?Sized>(
+    transport: &mut T,
+    output: &mut Output,
+    failed: &mut Option<io::Error>,
+) -> bool {
+    if failed.is_some() {
+        return false;
+    }
+    if output.may_send()
+        && let Err(error) = send_gathered(transport, output)
+    {
+        *failed = Some(error);
+        return false;
+    }
+    true
 }

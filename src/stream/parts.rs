@@ -1,27 +1,27 @@
-//! A stream taken apart, and put together again.
+//! Taking a stream apart, and putting it together again.
 #![forbid(unsafe_code)]
 
 use super::WebSocketStream;
-use super::spill::Spill;
-use super::transport_state::Incoming;
+use super::backlog::Backlog;
+use super::state::{Incoming, StreamState};
 use crate::protocol::{Connection, UnreadBytes};
 use crate::transport::NonBlockingTransport;
 use std::io;
 
-/// A stream taken apart, with all that it had: see [`WebSocketStream::from_parts`].
+/// Everything that a stream consists of; see [`WebSocketStream::from_parts`].
 pub struct Parts<T> {
     /// The transport, still non-blocking.
     pub transport: T,
-    /// The protocol's state: a message of which only a part is there, a closing handshake under way,
-    /// what compression remembers.
+    /// The protocol's state: an unfinished message, a closing handshake under way, the compression's
+    /// windows.
     pub connection: Connection,
-    /// Bytes that were received, and that the connection has not used.
+    /// Bytes that were received and that the connection has not used.
     pub unread: Vec<u8>,
-    /// Bytes that the connection has written, and that the transport did not take.
+    /// Bytes that the connection has written and that the transport did not take.
     pub unsent: Vec<u8>,
 }
 
-/// Lengths only.
+/// Prints lengths instead of bytes.
 impl<T: std::fmt::Debug> std::fmt::Debug for Parts<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parts")
@@ -34,9 +34,10 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Parts<T> {
 }
 
 impl<T: NonBlockingTransport> WebSocketStream<T> {
-    /// Puts a stream together that was [taken apart](Self::into_parts), on the same transport or on
-    /// another one that carries the same bytes: what was received and what is unsent is kept to the byte.
-    /// Sets the transport non-blocking; then drive it at once, with [`Ready::ALL`](super::Ready::ALL).
+    /// Puts a stream together that was [taken apart](Self::into_parts).
+    ///
+    /// The transport may be another one that carries the same bytes; unread and unsent bytes are kept. Sets
+    /// the transport non-blocking. Drive the stream at once, with [`Ready::ALL`](super::Ready::ALL).
     ///
     /// ```
     /// use websocket_stream::stream::Parts;
@@ -64,22 +65,24 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     pub fn from_parts(parts: Parts<T>) -> io::Result<Self> {
         let Parts { mut transport, connection, unread, unsent } = parts;
         transport.set_nonblocking()?;
-        let mut spill = Spill { unread: UnreadBytes::new(&unread), ..Spill::default() };
-        spill.unsent.take(unsent, 0);
-        Ok(Self::assemble(transport, connection, spill, Incoming::ToTheEnd))
+        let mut backlog = Backlog { unread: UnreadBytes::new(&unread), ..Backlog::default() };
+        backlog.unsent.take(unsent, 0);
+        Ok(Self { state: StreamState::new(transport, connection, backlog, Incoming::ToTheEnd) })
     }
 }
 
 impl<T> WebSocketStream<T> {
-    /// Takes the stream apart. Nothing is lost: [`from_parts`](Self::from_parts) puts it together again. If the
-    /// transport has failed, the connection is over, and its status says why.
-    pub fn into_parts(mut self) -> Parts<T> {
-        if let Some(failure) = self.spill.as_ref().and_then(|spill| spill.failure) {
-            self.connection.transport_failed(failure);
+    /// Takes the stream apart; [`from_parts`](Self::from_parts) puts it together again.
+    ///
+    /// If the transport has failed, the connection is over, and its status says why.
+    pub fn into_parts(self) -> Parts<T> {
+        let StreamState { transport, mut connection, backlog, .. } = self.state;
+        if let Some(failure) = backlog.as_ref().and_then(|backlog| backlog.failure) {
+            connection.transport_failed(failure);
         }
-        let (unread, unsent) = self.spill.map_or_else(Default::default, |spill| {
-            (spill.unread.as_bytes().to_vec(), spill.unsent.into_vec())
+        let (unread, unsent) = backlog.map_or_else(Default::default, |backlog| {
+            (backlog.unread.as_bytes().to_vec(), backlog.unsent.into_vec())
         });
-        Parts { transport: self.transport, connection: self.connection, unread, unsent }
+        Parts { transport, connection, unread, unsent }
     }
 }

@@ -1,22 +1,23 @@
-//! One message to many: encoded once, shared by all who send it.
+//! One message to many: encoded once, shared by all connections that send it.
 #![forbid(unsafe_code)]
 
-use super::{Error, Outgoing, Sent, Turn, WebSocketStream};
+#[cfg(feature = "deflate")]
+use super::Turn;
+use super::{Outgoing, Sent};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Context, Deflate, WindowBits};
 use crate::frame::{Header, OpCode, utf8};
 use crate::protocol::{Message, Role, SendError};
-use crate::transport::NonBlockingTransport;
 use std::sync::Arc;
 
-/// A whole message, encoded once and shared: a clone costs a reference count.
+/// Holds a whole message that is encoded once; a clone costs a reference count.
 ///
 /// A server sends the same bytes to every peer. A client's frames are masked, each with a fresh key
 /// (RFC 6455, section 5.3), so there only the message is shared.
 ///
 /// ```
 /// use websocket_stream::transport::memory;
-/// use websocket_stream::{IfFull, Prepared, Scratch, Sent, WebSocketStream};
+/// use websocket_stream::{Delivery, IfFull, Prepared, Scratch, WebSocketStream};
 ///
 /// let mut scratch = Scratch::new();
 /// let (mut room, mut peers) = (Vec::new(), Vec::new());
@@ -29,13 +30,13 @@ use std::sync::Arc;
 /// let tick = Prepared::new("tick");
 /// for stream in &mut room {
 ///     match stream.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop) {
-///         Ok(Sent::Written | Sent::Queued(_)) => {}
+///         Ok(Delivery::Written | Delivery::Queued(_)) => {}
 ///         // A peer that is too slow for this tick gets the next one.
-///         Ok(_) => {}
-///         // This peer's alone: it is closing, say. The others still get theirs.
+///         Ok(Delivery::Dropped) => {}
+///         // Concerns this peer only: it is closing, for example.
 ///         Err(_) => {}
 ///     }
-///     // What it waits for may have changed, and its poller has to know.
+///     // After a send the interest may have changed: update the poller.
 ///     assert!(!stream.interest().writable);
 /// }
 /// for peer in &mut peers {
@@ -46,19 +47,40 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared(Arc<Encoded>);
 
-/// What to do with a message for which a connection has no place left, because its peer is slow.
+/// Selects what happens to a message that does not fit, because the peer is slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IfFull {
-    /// Refuse it with [`SendError::Full`].
+    /// Refuse the message with [`SendError::Full`].
     Refuse,
-    /// Drop it and say so with [`Sent::Dropped`]: for messages that the next one makes worthless. How much
-    /// a slow peer keeps waiting before that is [`Limits::unsent`](crate::Limits::unsent): by default,
-    /// more than most rooms want to keep for each of theirs.
+    /// Drop the message and return [`Delivery::Dropped`]: for messages that the next one makes worthless.
+    ///
+    /// [`Limits::unsent`](crate::Limits::unsent) bounds the bytes that wait before that; its default is more
+    /// than most rooms should keep for each slow peer.
     Drop,
 }
 
-/// A server's frame, and where in it the payload begins.
+/// What became of a prepared message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The transport took the whole frame, and everything before it.
+    Written,
+    /// The connection keeps this many bytes and sends them later; see [`Sent::Queued`].
+    Queued(usize),
+    /// The message did not fit and was dropped, as [`IfFull::Drop`] asks. No byte of it is sent.
+    Dropped,
+}
+
+impl From<Sent> for Delivery {
+    fn from(sent: Sent) -> Self {
+        match sent {
+            Sent::Written => Self::Written,
+            Sent::Queued(unsent) => Self::Queued(unsent),
+        }
+    }
+}
+
+/// A server's frame, and the length of its header.
 #[derive(PartialEq, Eq)]
 struct Encoded {
     frame: Box<[u8]>,
@@ -68,7 +90,7 @@ struct Encoded {
     compressed: Option<Compressed>,
 }
 
-/// The payload of the same message compressed alone, and the window that it needs.
+/// The message's payload compressed without context, and the window that it needs.
 #[cfg(feature = "deflate")]
 #[derive(PartialEq, Eq)]
 struct Compressed {
@@ -89,10 +111,10 @@ impl Prepared {
         Self(Arc::new(Encoded::new(message.into())))
     }
 
-    /// Encodes a message and compresses it, once for all: alone, as `deflate` has level and threshold.
+    /// Encodes a message and compresses it once, with the level and threshold of `deflate`.
     ///
-    /// Connections that agreed on compression get it so, unless their window is smaller than the
-    /// message; the others get it as it is. Of those it is given to, none compresses it again.
+    /// Connections that agreed on compression send the compressed form, unless their window is smaller than
+    /// the message; all others send the plain form. No connection compresses it again.
     ///
     /// ```
     /// use websocket_stream::deflate::Deflate;
@@ -118,8 +140,7 @@ impl Prepared {
         Self(Arc::new(encoded))
     }
 
-    /// The message. The bytes of a text message are validated again for it; [`payload`](Self::payload)
-    /// lends them as they are.
+    /// Returns the message. A text message is validated again; [`payload`](Self::payload) is free.
     ///
     /// ```
     /// use websocket_stream::{Message, Prepared};
@@ -131,12 +152,12 @@ impl Prepared {
         text.map_or(Message::Binary(self.payload()), Message::Text)
     }
 
-    /// The message's payload.
+    /// Returns the message's payload.
     pub fn payload(&self) -> &[u8] {
         &self.0.frame[self.0.header..]
     }
 
-    /// Whether it is a text message.
+    /// Returns whether it is a text message.
     pub fn is_text(&self) -> bool {
         self.0.is_text
     }
@@ -161,27 +182,8 @@ impl Encoded {
     }
 }
 
-impl<T: NonBlockingTransport> WebSocketStream<T> {
-    /// Sends a message that was encoded once, for many.
-    ///
-    /// # Errors
-    ///
-    /// As [`send_with`](Self::send_with); never [`SendError::Full`] with [`IfFull::Drop`].
-    pub fn send_prepared(
-        &mut self,
-        turn: &mut Turn<'_>,
-        message: &Prepared,
-        if_full: IfFull,
-    ) -> Result<Sent, Error> {
-        match (self.send_with(turn, |out| out.send_prepared(message)), if_full) {
-            (Err(Error::Send(SendError::Full)), IfFull::Drop) => Ok(Sent::Dropped),
-            (sent, _) => sent,
-        }
-    }
-}
-
 impl Outgoing<'_> {
-    /// Sends a message that was encoded once, for many; compressed, where that was done and agreed on.
+    /// Sends a message that was encoded once, compressed if that was done and agreed on.
     ///
     /// # Errors
     ///

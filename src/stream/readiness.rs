@@ -1,10 +1,10 @@
-//! What an event loop says to a stream, and what the stream says back.
+//! What an event loop reports to a stream, and what the stream wants of it.
 #![forbid(unsafe_code)]
 
 use crate::protocol::SendError;
 use std::ops::BitOr;
 
-/// What the event loop saw.
+/// Reports what the event loop saw.
 ///
 /// ```
 /// use websocket_stream::Ready;
@@ -15,30 +15,34 @@ use std::ops::BitOr;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
-    /// Something can be received, or the stream has ended.
+    /// The stream can be received from, or has ended.
     pub readable: bool,
-    /// Something can be sent.
+    /// The stream can be sent on.
     pub writable: bool,
-    /// The peer has ended its sending direction, the connection has failed, or urgent data is there
-    /// (`EPOLLRDHUP`, `EPOLLHUP`, `EPOLLERR`, `EPOLLPRI`): the stream is then received to its end, because
-    /// an edge-triggered poller announces it only once. With a level-triggered one, wait for `EPOLLRDHUP` and
-    /// `EPOLLPRI` only while [`Interest::readable`] is set.
+    /// The peer has ended its sending direction, the connection has failed, or urgent data has arrived
+    /// (`EPOLLRDHUP`, `EPOLLHUP`, `EPOLLERR`, `EPOLLPRI`).
+    ///
+    /// The call then receives until nothing is left, because an edge-triggered poller announces this only
+    /// once. With a level-triggered one, wait for `EPOLLRDHUP` and `EPOLLPRI` only while
+    /// [`Interest::readable`] is set.
     pub closed: bool,
 }
 
 impl Ready {
-    /// Nothing: for a call because a deadline passed.
+    /// Nothing is ready: for a call because of a deadline.
     pub const NONE: Self = Self { readable: false, writable: false, closed: false };
-    /// Something can be received.
+    /// The stream can be received from.
     pub const READABLE: Self = Self { readable: true, writable: false, closed: false };
-    /// Something can be sent.
+    /// The stream can be sent on.
     pub const WRITABLE: Self = Self { readable: false, writable: true, closed: false };
-    /// Anything may be: for loops that do not know, and for the first call. Receives until nothing is
-    /// left, which costs a system call more than [`READABLE`](Self::READABLE).
+    /// Anything may be ready: for loops that do not know, and for the first call.
+    ///
+    /// The call receives until nothing is left: one system call more than with
+    /// [`READABLE`](Self::READABLE).
     pub const ALL: Self = Self { readable: true, writable: true, closed: true };
 }
 
-/// What was seen at either time: for a stream that has not been called between.
+/// Combines two reports, for a stream that was not called between them.
 impl BitOr for Ready {
     type Output = Self;
 
@@ -51,7 +55,7 @@ impl BitOr for Ready {
     }
 }
 
-/// What mio tells of a socket.
+/// Converts what mio reports about a socket.
 ///
 /// ```no_run
 /// use mio::net::TcpStream;
@@ -82,7 +86,7 @@ impl From<&mio::event::Event> for Ready {
     }
 }
 
-/// What a stream wants of the event loop now.
+/// Reports what a stream wants of the event loop now.
 ///
 /// ```
 /// # use std::collections::VecDeque;
@@ -97,7 +101,7 @@ impl From<&mio::event::Event> for Ready {
 /// # let (mut scratch, now) = (Scratch::new(), 0);
 /// # peer.send(b"\x82\x81\0\0\0\0a\x82\x81\0\0\0\0b\x82\x81\0\0\0\0c")?;
 ///
-/// // The keys of those that are called again when all that are ready have been called.
+/// // The keys of streams to call again after all ready ones.
 /// let mut later = VecDeque::new();
 /// # let (key, mut heard) = (7, 0);
 /// # let mut drive = |ready| -> std::io::Result<Interest> {
@@ -114,8 +118,8 @@ impl From<&mio::event::Event> for Ready {
 ///     if over {
 ///         // Drop the stream; that closes its socket.
 ///     } else {
-///         // Wait for `readable` and `writable`, if that has changed. An edge-triggered poller
-///         // was told of both in the beginning.
+///         // Wait for `readable` and `writable`, if that has changed. With an edge-triggered
+///         // poller, both were registered in the beginning.
 /// #         let _ = (readable, writable);
 ///     }
 ///     Ok(())
@@ -138,25 +142,28 @@ impl From<&mio::event::Event> for Ready {
 // In one register.
 #[repr(align(8))]
 pub struct Interest {
-    /// Call when something can be received.
+    /// Call when the stream can be received from.
     pub readable: bool,
-    /// Call when something can be sent: bytes are unsent.
+    /// Call when the stream can be sent on: bytes are unsent.
     pub writable: bool,
-    /// Call again at once, after the others had their turn, with [`Ready::READABLE`]: there is more
-    /// to do that no readiness will announce.
+    /// Call again with [`Ready::READABLE`] after the other ready streams: no readiness will announce the
+    /// work that is left.
     pub again: bool,
-    /// The connection is over: drop the stream. If `again` is set too, a call that only sends has met the
-    /// failure: one more [`drive`](super::WebSocketStream::drive) before that gives what the peer had sent, and
-    /// the end.
+    /// The connection is over: drop the stream.
+    ///
+    /// If `again` is set too, a call that only sends has failed: one more
+    /// [`drive`](super::WebSocketStream::drive) before dropping delivers what the peer had sent, and the end.
     pub over: bool,
-    /// What the handler sent and the connection refused, if the handler returned that error. The call
-    /// stopped behind that event, and `again` is set. Only [`drive`](super::WebSocketStream::drive) sets it.
-    /// After [`SendError::Full`], you may wait until the stream is writable instead: what was received is kept.
+    /// Why the connection refused to send a message, if the handler returned that error.
+    ///
+    /// The call stopped behind that event, and `again` is set. Only
+    /// [`drive`](super::WebSocketStream::drive) sets it. After [`SendError::Full`], you may wait until the
+    /// stream is writable instead of calling again: unused input is kept.
     pub refused: Option<SendError>,
 }
 
 impl Interest {
-    /// That of an open connection with nothing to send.
+    /// The interest of an open connection without unsent bytes.
     pub(super) const TO_RECEIVE: Self =
         Self { readable: true, writable: false, again: false, over: false, refused: None };
 }

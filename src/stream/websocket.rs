@@ -1,20 +1,21 @@
-//! The stream itself.
+//! The public stream: construction, calls, and questions between two calls.
 #![forbid(unsafe_code)]
 
-use super::call::Call;
-use super::driving::Stopped;
-use super::spill::Spill;
-use super::transport_state::{Incoming, TransportState};
-use super::{Error, Interest, Outgoing, Ready, Turn};
+use super::backlog::Backlog;
+use super::call::{CallGuard, Stopped};
+use super::state::{Incoming, StreamState};
+use super::{Delivery, Error, IfFull, Interest, Outgoing, Prepared, Ready, Sent, Turn};
 use crate::frame::CloseCode;
-use crate::protocol::{Config, Connection, Event, Message, Role, SendError, SharedConfig, UnreadBytes};
+use crate::protocol::{
+    Config, Connection, Event, Message, Role, SendError, SharedConfig, Status, UnreadBytes,
+};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
 
-/// A WebSocket on a non-blocking transport, whose opening handshake has been made.
+/// Sends and receives WebSocket messages on a non-blocking transport, after the opening handshake.
 ///
-/// Idle, it owns no heap at all; its buffers are a [`Scratch`](super::Scratch)'s.
+/// An idle stream uses no heap memory; the buffers belong to a [`Scratch`](super::Scratch).
 ///
 /// ```
 /// use websocket_stream::transport::memory;
@@ -33,21 +34,21 @@ use std::sync::Arc;
 /// })?;
 /// assert!(interest.readable && !interest.writable && !interest.over);
 ///
-/// let mut heard = Vec::new();
+/// let mut received = Vec::new();
 /// client.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
 ///     if let Event::Message(Message::Text(text)) = event {
-///         heard.push(text.to_owned());
+///         received.push(text.to_owned());
 ///     }
 ///     Ok(())
 /// })?;
-/// assert_eq!(heard, ["Hello"]);
+/// assert_eq!(received, ["Hello"]);
 /// # Ok::<(), websocket_stream::Error>(())
 /// ```
 ///
 /// # Read in one place, write in another
 ///
-/// A handler replies to its own peer only. What goes to others is collected, and sent when the call is
-/// over; [`send`](Self::send) may be called at any time, not only where something was received:
+/// A handler replies to its own peer only. Collect messages for other peers, and send them after the
+/// call; [`send`](Self::send) may be called at any time:
 ///
 /// ```
 /// # use websocket_stream::transport::memory;
@@ -57,16 +58,16 @@ use std::sync::Arc;
 /// # let (mut sender, mut receiver) = (WebSocketStream::client(x)?, WebSocketStream::client(y)?);
 /// # let (mut scratch, now) = (Scratch::new(), 0);
 /// # sender.send(&mut scratch.at(now), &[1, 2, 3])?;
-/// let mut said: Vec<Vec<u8>> = Vec::new();
+/// let mut messages: Vec<Vec<u8>> = Vec::new();
 /// let interest = from.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
 ///     if let Event::Message(message) = event {
-///         said.push(message.as_bytes().to_vec());
+///         messages.push(message.as_bytes().to_vec());
 ///     }
 ///     Ok(())
 /// })?;
-/// for message in &said {
+/// for message in &messages {
 ///     let sent = to.send(&mut scratch.at(now), message)?;
-///     // Queued: what `to.interest()` says has changed, and its poller has to know.
+///     // If it is queued, `to.interest()` has changed: update the poller.
 /// #    assert_eq!(sent, websocket_stream::Sent::Written);
 /// }
 /// # assert!(interest.readable);
@@ -74,67 +75,35 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Between threads, the stream itself moves (it is `Send` where its transport is), or messages do, over
+/// To use another thread, move the stream there (it is `Send` if its transport is), or send messages over
 /// a channel that wakes the loop.
 ///
 /// # In parts
 ///
-/// A large message can be sent in parts with [`Outgoing::send_fragment`], none of which must wait for
-/// the next. It is received whole, and [`partial`](Self::partial) lends what has come of it so far; with
-/// [`Config::in_parts`] it is received in parts, too, and never gathered.
+/// [`Outgoing::send_fragment`] sends a large message in parts, each of them at once. The peer's fragmented
+/// message is delivered whole, and [`partial`](Self::partial) lends its payload so far. With
+/// [`Config::in_parts`] it is delivered in parts as they arrive, and never gathered.
 #[derive(Debug)]
 pub struct WebSocketStream<T> {
-    pub(super) transport: T,
-    pub(super) connection: Connection,
-    pub(super) state: TransportState,
-    pub(super) spill: Option<Box<Spill>>,
+    pub(super) state: StreamState<T>,
 }
 
-/// What became of a message that was accepted.
-///
-/// ```
-/// use websocket_stream::transport::memory;
-/// use websocket_stream::{Ready, Scratch, Sent, WebSocketStream};
-///
-/// let (a, b) = memory::pair(100); // takes 100 bytes at once
-/// let (mut stream, mut peer) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
-/// let mut scratch = Scratch::new();
-/// let header = 2;
-///
-/// assert_eq!(stream.send(&mut scratch.at(0), &[1; 60])?, Sent::Written);
-/// assert_eq!(stream.send(&mut scratch.at(0), &[2; 60])?, Sent::Queued(2 * (header + 60) - 100));
-/// assert!(stream.interest().writable);
-/// // The peer reads; the poller says that the stream is writable.
-/// assert_eq!(peer.read()?.1, [1; 60]);
-/// assert_eq!(stream.flush(&mut scratch.at(0))?, Sent::Written);
-/// assert_eq!(peer.read()?.1, [2; 60]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    /// The transport took all of it.
-    Written,
-    /// The connection keeps this many bytes and sends them when it can: wait until the transport is
-    /// writable, then drive or flush.
-    Queued(usize),
-    /// There was no place for it, and it was to be dropped then: see [`IfFull::Drop`](super::IfFull).
-    Dropped,
-}
-
+/// Construction and calls.
 impl<T: NonBlockingTransport> WebSocketStream<T> {
-    /// The server's end on a transport that is already upgraded. Sets it non-blocking, and
-    /// `TCP_NODELAY`: what belongs together leaves in one call anyway, and Nagle's algorithm would only
-    /// hold a small message back until the peer has acknowledged the last one. Who wants that sets the
-    /// option back, through [`get_mut`](Self::get_mut).
+    /// Makes the server's end on a transport that is already upgraded.
+    ///
+    /// Sets the transport non-blocking, and sets `TCP_NODELAY`: the replies of a call leave together
+    /// anyway, and Nagle's algorithm would only delay a small message until the peer has acknowledged the
+    /// last one. To use that algorithm, reset the option through [`get_mut`](Self::get_mut).
     ///
     /// # Errors
     ///
-    /// The system's, with its errno, where one of the two cannot be set.
+    /// The system's error, with its errno, if one of the two options cannot be set.
     pub fn new(transport: T) -> io::Result<Self> {
         Self::open(transport, Role::Server, SharedConfig::default())
     }
 
-    /// The client's end on a transport that is already upgraded.
+    /// Makes the client's end on a transport that is already upgraded.
     ///
     /// # Errors
     ///
@@ -143,8 +112,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         Self::open(transport, Role::Client, SharedConfig::default())
     }
 
-    /// Either end, with a configuration that others may share. Its `deflate` counts only where an opening
-    /// handshake has agreed on it: see `with_deflate`.
+    /// Makes either end, with a configuration that streams may share.
+    ///
+    /// `deflate` in the configuration has no effect here: an opening handshake has to agree on it, see
+    /// `with_deflate`.
     ///
     /// # Errors
     ///
@@ -157,31 +128,29 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         transport.set_nonblocking()?;
         transport.set_nodelay()?;
         let connection = Connection::from_shared(role, config);
-        Ok(Self::assemble(transport, connection, Spill::default(), Incoming::Announced))
+        let state = StreamState::new(transport, connection, Backlog::default(), Incoming::Announced);
+        Ok(Self { state })
     }
 
-    /// A stream whose opening handshake has just been made; `unread` came behind its head. More may have
-    /// come, and the peer's end of stream, that no poller announces again: the first call looks for it.
+    /// Makes a stream from an opening handshake that has just finished.
+    ///
+    /// `unread` are the bytes behind its head. No poller announces again what else has arrived meanwhile,
+    /// the peer's end of stream included: the first call receives all of it.
     pub(super) fn from_opening(transport: T, role: Role, config: SharedConfig, unread: &[u8]) -> Self {
         let connection = Connection::from_shared(role, config);
-        let spill = Spill { unread: UnreadBytes::new(unread), ..Spill::default() };
-        Self::assemble(transport, connection, spill, Incoming::ToTheEnd)
+        let backlog = Backlog { unread: UnreadBytes::new(unread), ..Backlog::default() };
+        Self { state: StreamState::new(transport, connection, backlog, Incoming::ToTheEnd) }
     }
 
-    pub(super) fn assemble(transport: T, connection: Connection, spill: Spill, incoming: Incoming) -> Self {
-        let state = TransportState { incoming, ..TransportState::default() };
-        let spill = (!spill.is_empty()).then(|| Box::new(spill));
-        Self { transport, connection, state, spill }
-    }
-
-    /// Does everything that a readiness, a deadline or "again" asks for: sends what is unsent,
-    /// receives, gives each event to the handler, sends the replies in one call, and says what to
-    /// wait for now.
+    /// Does everything that a readiness, a deadline or [`Interest::again`] asks for.
     ///
-    /// The handler may return what its sends return. [`SendError::Closed`] changes nothing: a message that
-    /// crosses this end's Close frame has no reply. Any other refusal stops the call behind that event and
-    /// is returned in [`Interest::refused`], with [`Interest::again`]: the rest of what was received is
-    /// kept for the next call. The connection goes on in either case.
+    /// Sends what is unsent, receives, delivers each event to the handler, sends the replies in one system
+    /// call, and returns what to wait for now.
+    ///
+    /// The handler may return the result of its sends. [`SendError::Closed`] changes nothing: a message that
+    /// arrives after this end has sent a Close frame gets no reply. Any other refusal stops the call behind
+    /// that event and is returned in [`Interest::refused`], with [`Interest::again`]: the rest of the input
+    /// is kept for the next call. The connection goes on in either case.
     ///
     /// ```
     /// # use websocket_stream::transport::memory;
@@ -196,7 +165,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// let interest = stream.drive(&mut scratch.at(now), ready, |event, out| match event {
     ///     Event::Message(Message::Text("bye")) => out.close(CloseCode::NORMAL, "as you wish"),
     ///     Event::Message(message) => out.send(message),
-    ///     // What these ask for is answered already.
+    ///     // Answered already.
     ///     Event::Ping(_) | Event::Pong(_) | Event::Close(_) => Ok(()),
     ///     Event::End(end) => Ok(println!("{end}")),
     /// #   _ => unreachable!("{event:?}"),
@@ -210,8 +179,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// The transport failed, and this connection is dead: [`Event::End`] was given before, and the stream
-    /// can be dropped.
+    /// The system's error if the transport has failed. The handler has received [`Event::End`] before;
+    /// drop the stream.
     #[inline]
     pub fn drive(
         &mut self,
@@ -219,10 +188,11 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> io::Result<Interest> {
-        let outcome = Call::new(self, turn).run(ready, |event, out| match handler(event, out) {
-            Ok(()) | Err(SendError::Closed) => Ok(()),
-            refused => refused,
-        });
+        let outcome =
+            CallGuard::new(&mut self.state, turn).run(ready, |event, out| match handler(event, out) {
+                Ok(()) | Err(SendError::Closed) => Ok(()),
+                refused => refused,
+            });
         match outcome {
             Ok(interest) => Ok(interest),
             Err(Stopped::System(error)) => Err(error),
@@ -230,21 +200,21 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         }
     }
 
-    /// What a stream wants whose handler was refused what it sent.
+    /// What a stream wants after its handler's message was refused.
     #[cold]
     fn refused(&self, error: SendError) -> Interest {
         let interest = self.interest();
         Interest { again: true, over: false, refused: Some(error), ..interest }
     }
 
-    /// [`drive`](Self::drive) for a handler with an error type of its own.
+    /// Calls [`drive`](Self::drive) with a handler that has its own error type.
     ///
-    /// A handler's error stops the call at once, and the connection goes on. Replies made before it are
-    /// sent or kept, and what was received and not used is kept: the next call goes on behind the event
-    /// that failed. Make that call with [`Ready::READABLE`], without waiting, or drop the stream.
+    /// A handler's error stops the call at once, and the connection goes on. Earlier replies are sent or
+    /// kept, and unused input is kept: the next call goes on behind the event that failed. Make that call
+    /// with [`Ready::READABLE`], without waiting, or drop the stream.
     ///
-    /// A message may cross this end's Close frame, and its reply is then refused. A handler that replies
-    /// lets [`SendError::Closed`] pass.
+    /// If a message arrives after this end has sent a Close frame, its reply is refused with
+    /// [`SendError::Closed`]. A handler that replies should ignore that error.
     ///
     /// ```
     /// use websocket_stream::transport::memory;
@@ -267,7 +237,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// # let mut scratch = Scratch::new();
     /// # peer.send(&mut scratch.at(0), "41")?;
     /// # peer.send(&mut scratch.at(0), "forty-one")?;
-    /// // `Failed` is made of a `SendError` and of an `io::Error` by `From`.
+    /// // `Failed` implements `From<SendError>` and `From<io::Error>`.
     /// let outcome = stream.try_drive(&mut scratch.at(0), Ready::READABLE, |event, out| {
     ///     if let Event::Message(message) = event {
     ///         let text = message.as_text().ok_or(Failed::NotANumber)?;
@@ -277,14 +247,14 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///     Ok(())
     /// });
     /// assert!(matches!(outcome, Err(Failed::NotANumber)));
-    /// // What was answered before is sent.
+    /// // The earlier reply is sent.
     /// assert_eq!(peer.read()?.1, b"42");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// The handler's; a system's error is converted into it.
+    /// The handler's error, or the system's error converted into that type.
     #[inline]
     pub fn try_drive<E: From<io::Error>>(
         &mut self,
@@ -292,14 +262,13 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Interest, E> {
-        Call::new(self, turn).run(ready, handler).map_err(|stopped| match stopped {
+        CallGuard::new(&mut self.state, turn).run(ready, handler).map_err(|stopped| match stopped {
             Stopped::System(error) => E::from(error),
             Stopped::Handler(error) => error,
         })
     }
 
-    /// Sends outside of a handler: whatever `f` does with the way out leaves in as few calls as
-    /// possible.
+    /// Sends outside of a handler; everything that `f` sends leaves in as few system calls as possible.
     ///
     /// ```
     /// # use websocket_stream::transport::memory;
@@ -314,19 +283,19 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// # Ok::<(), websocket_stream::Error>(())
     /// ```
     ///
-    /// Then look at [`interest`](Self::interest), as after any call that sends: the poller has to know what
-    /// is queued, and a stream that had paused may ask to be called again.
+    /// After any call that sends, check [`interest`](Self::interest): the poller may have to wait until the
+    /// stream is writable, and a stream that had paused may ask to be called again.
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] with what `f` returned; [`Error::System`] where the transport failed. The next
-    /// [`drive`](Self::drive) then gives the end.
+    /// [`Error::Send`] with the error of `f`; [`Error::System`] if the transport has failed. The next
+    /// [`drive`](Self::drive) then delivers the end.
     pub fn send_with(
         &mut self,
         turn: &mut Turn<'_>,
         f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> Result<Sent, Error> {
-        let mut call = Call::begin(self, turn);
+        let mut call = CallGuard::begin(&mut self.state, turn);
         let result = f(&mut call.out());
         call.flush_unblocked();
         call.sent(result)
@@ -336,13 +305,32 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// As [`send_with`](Self::send_with); a message that was refused is still the caller's.
+    /// As [`send_with`](Self::send_with). The caller keeps a message that was refused.
     pub fn send<'m>(&mut self, turn: &mut Turn<'_>, message: impl Into<Message<'m>>) -> Result<Sent, Error> {
         self.send_with(turn, |out| out.send(message))
     }
 
-    /// Begins the closing handshake; see [`Connection::close`]. Go on driving until
-    /// [`Interest::over`].
+    /// Sends a message that was encoded once, for many; drops it if the send buffer is full and
+    /// [`IfFull::Drop`] allows that.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_with`](Self::send_with); never [`SendError::Full`] with [`IfFull::Drop`].
+    pub fn send_prepared(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Prepared,
+        if_full: IfFull,
+    ) -> Result<Delivery, Error> {
+        match (self.send_with(turn, |out| out.send_prepared(message)), if_full) {
+            (Err(Error::Send(SendError::Full)), IfFull::Drop) => Ok(Delivery::Dropped),
+            (sent, _) => sent.map(Delivery::from),
+        }
+    }
+
+    /// Begins the closing handshake; see [`Connection::close`].
+    ///
+    /// Go on driving until [`Interest::over`].
     ///
     /// ```
     /// use websocket_stream::transport::memory;
@@ -353,7 +341,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// let mut scratch = Scratch::new();
     ///
     /// server.close(&mut scratch.at(0), CloseCode::GOING_AWAY, "we restart")?;
-    /// // The client answers by itself, and waits for the server to end the stream.
+    /// // The client answers without its handler, and waits for the server to end the stream.
     /// let mut reason = None;
     /// let _ = client.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
     ///     if let Event::Close(close) = event {
@@ -362,7 +350,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///     Ok(())
     /// })?;
     /// assert_eq!(reason, Some((CloseCode::GOING_AWAY, "we restart".to_owned())));
-    /// // The server receives the answer and ends its direction; then the client is over and goes.
+    /// // The server receives the answer and ends its direction; then the client is over and drops the
+    /// // stream.
     /// let _ = server.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(()))?;
     /// assert!(client.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(()))?.over);
     /// drop(client);
@@ -388,31 +377,133 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::System`] where the transport failed.
+    /// [`Error::System`] if the transport has failed.
     pub fn flush(&mut self, turn: &mut Turn<'_>) -> Result<Sent, Error> {
-        let mut call = Call::begin(self, turn);
+        let mut call = CallGuard::begin(&mut self.state, turn);
         call.flush();
         call.sent(Ok(()))
     }
 }
 
+/// Questions between two calls.
+impl<T: NonBlockingTransport> WebSocketStream<T> {
+    /// Returns what the stream wants of the event loop now.
+    ///
+    /// [`drive`](Self::drive) returns it, too; ask again after any other call.
+    pub fn interest(&self) -> Interest {
+        self.state.interest()
+    }
+
+    /// Returns when [`drive`](Self::drive) must be called even if nothing is ready.
+    ///
+    /// The result is in the caller's milliseconds; `None` means never.
+    ///
+    /// Only closing, unsent bytes, and compression with takeover can bring the deadline forward. If a timer
+    /// runs for this stream already, ask again when it has expired, after [`close`](Self::close), and if
+    /// [`Interest::writable`] is set or [`status`](Self::status) is not open. Memory of the compression is
+    /// then freed when that timer has expired.
+    ///
+    /// The result is `now` if the start of a deadline is unknown: before the first call with a time, and
+    /// after a [`read`](Self::read) or [`write`](Self::write), which have none. The deadline then counts
+    /// from the next `drive`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use websocket_stream::transport::memory;
+    /// use websocket_stream::{Cause, Config, Deadline, Deadlines, Event, Ready, Role, Scratch, WebSocketStream};
+    ///
+    /// let deadlines = Deadlines { ping: Some(20_000), silence: Some(30_000), ..Deadlines::default() };
+    /// let config = Arc::new(Config { deadlines, ..Config::default() });
+    /// let (a, _peer) = memory::pair(4096);
+    /// let mut stream = WebSocketStream::with_config(a, Role::Server, config)?;
+    /// let mut scratch = Scratch::new();
+    /// let _ = stream.drive(&mut scratch.at(1_000), Ready::NONE, |_, _| Ok(()))?;
+    ///
+    /// let mut cause = None;
+    /// while let Some(at) = stream.next_deadline(1_000).filter(|_| cause.is_none()) {
+    ///     // A timer has waited until `at`: first to send a ping, then to end the connection.
+    ///     let _ = stream.drive(&mut scratch.at(at), Ready::NONE, |event, _| {
+    ///         if let Event::End(end) = event {
+    ///             cause = Some((at, end.cause));
+    ///         }
+    ///         Ok(())
+    ///     })?;
+    /// }
+    /// assert_eq!(cause, Some((31_000, Cause::Deadline(Deadline::Silence))));
+    /// # Ok::<(), websocket_stream::Error>(())
+    /// ```
+    pub fn next_deadline(&self, now: u64) -> Option<u64> {
+        self.state.next_deadline(now)
+    }
+}
+
+/// Questions that need nothing of the transport.
+impl<T> WebSocketStream<T> {
+    /// Returns which end of the connection the stream is.
+    pub fn role(&self) -> Role {
+        self.state.connection.role()
+    }
+
+    /// Returns whether the connection is open, closing or over, and how it ended.
+    pub fn status(&self) -> Status {
+        self.state.connection.status()
+    }
+
+    /// Returns the payload so far of an unfinished message.
+    ///
+    /// `None` for a compressed message, and with [`Config::in_parts`].
+    pub fn partial(&self) -> Option<&[u8]> {
+        self.state.connection.partial()
+    }
+
+    /// Returns how many bytes were accepted and not yet taken by the transport.
+    pub fn unsent(&self) -> usize {
+        self.state.unsent()
+    }
+
+    /// Returns the heap bytes that the stream holds now; 0 if it is idle.
+    ///
+    /// The transport's memory and a shared configuration are not counted.
+    pub fn held(&self) -> usize {
+        self.state.held()
+    }
+
+    /// Returns the configuration.
+    pub fn config(&self) -> &Config {
+        self.state.connection.config()
+    }
+
+    /// Returns the transport. The stream itself has its descriptor, too (`AsFd`, `AsRawFd`).
+    pub fn get_ref(&self) -> &T {
+        &self.state.transport
+    }
+
+    /// Returns the transport. Sending or receiving on it directly breaks frames apart.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.state.transport
+    }
+}
+
+/// Compression.
 #[cfg(feature = "deflate")]
 impl<T> WebSocketStream<T> {
-    /// The same stream with compression, as its opening handshake agreed on it; see
-    /// [`Connection::with_deflate`]. An opening has done that already.
+    /// Enables compression as an opening handshake has agreed on it; see [`Connection::with_deflate`].
+    ///
+    /// A stream from a [`ServerOpening`](super::ServerOpening) or [`ClientOpening`](super::ClientOpening)
+    /// needs no call.
     #[must_use]
     pub fn with_deflate(mut self, agreed: crate::deflate::Agreed) -> Self {
-        self.connection = self.connection.with_deflate(agreed);
+        self.state.connection = self.state.connection.with_deflate(agreed);
         self
     }
 
-    /// Whether compression was agreed on.
+    /// Returns whether compression was agreed on.
     pub fn has_deflate(&self) -> bool {
-        self.connection.has_deflate()
+        self.state.connection.has_deflate()
     }
 
-    /// Gives back the memory for compressing with takeover; see [`Connection::park`].
+    /// Frees the memory for compressing with takeover; see [`Connection::park`].
     pub fn park(&mut self) {
-        self.connection.park();
+        self.state.connection.park();
     }
 }

@@ -1,10 +1,10 @@
-//! What lends or owns a transport is one.
+//! References to transports and boxed transports are transports.
 #![forbid(unsafe_code)]
 
 use super::NonBlockingTransport;
 use std::io::{self, IoSlice};
 
-/// Each method is the inner one's: the defaults would hide what the inner transport overrides.
+/// Forwards every method: a default would hide what the inner transport overrides.
 macro_rules! forwarding_transport {
     ($($holder:ty),+) => {$(
         impl<T: NonBlockingTransport + ?Sized> NonBlockingTransport for $holder {

@@ -1,28 +1,28 @@
-//! Calls to a transport that nobody has checked against the laws: what the stream floor makes, so
-//! that a broken transport gives an error and never an endless loop or bytes that are not there.
+//! Calls to a transport that may break the laws.
 //!
-//! No error here allocates.
+//! The stream floor makes these, so that a broken transport causes an error, never an endless loop or bytes
+//! that do not exist. No error here allocates.
 #![forbid(unsafe_code)]
 
 use super::NonBlockingTransport;
 use std::io::{self, ErrorKind, IoSlice};
 
-/// What one [`recv_checked`] found.
+/// The outcome of [`recv_checked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Received {
-    /// So many bytes are at the buffer's start; 0 only where the buffer is empty.
+    /// This many bytes are at the start of the buffer; 0 only if the buffer is empty.
     Bytes(usize),
     /// The end of the stream.
     End,
-    /// Nothing is there now.
+    /// No bytes have arrived.
     WouldBlock,
 }
 
-/// Takes bytes that have arrived. An empty `buffer` takes none, and makes no call.
+/// Receives bytes that have arrived. An empty `buffer` receives none, without a call.
 ///
 /// # Errors
 ///
-/// `InvalidData` where the transport claims more bytes than the buffer has (law 4), else its own.
+/// `InvalidData` if the transport claims more bytes than the buffer has (law 4), else the transport's error.
 #[inline(always)]
 pub(crate) fn recv_checked<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,
@@ -43,12 +43,12 @@ pub(crate) fn recv_checked<T: NonBlockingTransport + ?Sized>(
     }
 }
 
-/// Gives bytes to the transport. 0 is that it takes none now, or that there are none to take.
+/// Sends bytes, and returns how many the transport accepted; 0 if it accepts none now, or `bytes` is empty.
 ///
 /// # Errors
 ///
-/// `WriteZero` where the transport neither takes bytes nor refuses them (law 3), `InvalidData`
-/// where it claims to have taken more than there are (law 4), else its own.
+/// `WriteZero` if the transport returns `Ok(0)` (law 3), `InvalidData` if it claims to have accepted more
+/// bytes than there are (law 4), else the transport's error.
 #[inline(always)]
 pub(crate) fn send_checked<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,
@@ -57,26 +57,26 @@ pub(crate) fn send_checked<T: NonBlockingTransport + ?Sized>(
     taken(bytes.len(), || transport.send(bytes))
 }
 
-/// Gives several pieces at once, as if they were one.
+/// Sends several pieces as if they were one.
 ///
 /// # Errors
 ///
-/// As [`send_checked`].
+/// See [`send_checked`].
 #[inline]
 pub(crate) fn send_vectored_checked<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,
     pieces: &[IoSlice<'_>],
 ) -> io::Result<usize> {
-    // The same slice may stand in the list often enough for the sum to overflow.
+    // The list may contain one slice often enough for the sum to overflow.
     let total = pieces.iter().fold(0, |sum: usize, piece| sum.saturating_add(piece.len()));
     taken(total, || transport.send_vectored(pieces))
 }
 
-/// Sends what the transport itself holds, where it holds anything; what is left is no error.
+/// Flushes what the transport holds, if anything. `WouldBlock` is not an error.
 ///
 /// # Errors
 ///
-/// The transport's own.
+/// The transport's error.
 #[inline]
 pub(crate) fn flush_checked<T: NonBlockingTransport + ?Sized>(transport: &mut T) -> io::Result<()> {
     if transport.wants_write()
@@ -105,16 +105,16 @@ fn taken(given: usize, mut call: impl FnMut() -> io::Result<usize>) -> io::Resul
     }
 }
 
-/// Why a call moved no bytes.
+/// The reason why a call moved no bytes.
 enum NoneMoved {
-    /// It says that it moved none.
+    /// It returned `Ok(0)`.
     Zero,
     WouldBlock,
-    /// It is to be made again.
+    /// The call must be repeated.
     Interrupted,
 }
 
-/// What is not the usual outcome: none, more than there are, or an error.
+/// Handles unusual outcomes: no bytes, more than there are, or an error.
 #[cold]
 #[inline(never)]
 fn none_moved(outcome: io::Result<usize>) -> io::Result<NoneMoved> {
@@ -133,7 +133,7 @@ fn none_moved(outcome: io::Result<usize>) -> io::Result<NoneMoved> {
 mod tests {
     use super::*;
 
-    /// Gives its outcomes one call after the other, whatever the call, and counts what is left.
+    /// Returns its outcomes one by one, whatever the call.
     struct Unlawful(Vec<io::Result<usize>>);
 
     impl Unlawful {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_an_end_and_nothing_are_told_apart() {
+    fn bytes_the_end_and_no_bytes_are_distinguished() {
         assert_eq!(received(Ok(1)), Ok(Received::Bytes(1)));
         assert_eq!(received(Ok(4)), Ok(Received::Bytes(4)));
         assert_eq!(received(Ok(0)), Ok(Received::End));
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_buffer_is_no_end_of_stream() {
+    fn an_empty_buffer_is_not_the_end_of_the_stream() {
         let mut unasked = Unlawful::new([Ok(0)]);
         assert_eq!(recv_checked(&mut unasked, &mut []).unwrap(), Received::Bytes(0));
         assert_eq!(unasked.0.len(), 1);
     }
 
-    /// Both ways of sending 4 bytes, which must agree.
+    /// Sends 4 bytes with both methods, which must agree.
     fn sent<const N: usize>(outcomes: [Result<usize, ErrorKind>; N]) -> Result<usize, ErrorKind> {
         let mut single = Unlawful::new(outcomes);
         let mut vectored = Unlawful::new(outcomes);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_send_that_takes_nothing_is_an_error_and_a_refused_one_is_none() {
+    fn a_send_that_returns_zero_is_an_error_and_one_that_would_block_is_not() {
         assert_eq!(sent([Ok(3)]), Ok(3));
         assert_eq!(sent([Ok(4)]), Ok(4));
         assert_eq!(sent([Ok(0)]), Err(ErrorKind::WriteZero));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interruption_that_comes_out_is_retried() {
+    fn an_interruption_that_is_returned_is_retried() {
         let interrupted = Err(ErrorKind::Interrupted);
         assert_eq!(sent([interrupted, interrupted, Ok(2)]), Ok(2));
         let mut transport = Unlawful::new([interrupted, Ok(1)]);

@@ -1,8 +1,7 @@
-//! Stream sockets as transports: the system calls, for anything that has a descriptor.
+//! Stream sockets as transports: the system calls, for any type with a descriptor.
 //!
-//! The only room that speaks to libc. Each call is one function over a [`BorrowedFd`], whose
-//! descriptor is open for as long as it is borrowed; `descriptor_transport!` gives them to types
-//! that have [`AsFd`].
+//! This is the only module that calls libc. Each call is a function of a [`BorrowedFd`], whose descriptor is
+//! open while it is borrowed. `descriptor_transport!` implements the trait for types that have [`AsFd`].
 #![allow(unsafe_code)]
 
 use super::NonBlockingTransport;
@@ -12,22 +11,22 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-/// The most pieces one `sendmsg` takes (`IOV_MAX`): more is the error `EMSGSIZE`.
+/// The maximum number of pieces in one `sendmsg` (`IOV_MAX`); more fail with `EMSGSIZE`.
 const MAX_PIECES: usize = 1024;
 
-/// A descriptor's mode belongs to all that share it, over `dup` or `fork`, and any of them may clear
-/// it. The flag keeps each call from blocking whatever they do.
+/// All holders of a socket, after `dup` or `fork`, share its mode, and any of them may clear it. This flag
+/// keeps each call from blocking nevertheless.
 const RECV_FLAGS: c_int = libc::MSG_DONTWAIT;
 
-/// As [`RECV_FLAGS`], and a peer that is gone raises no `SIGPIPE`.
+/// See [`RECV_FLAGS`]. Also, a peer that is gone raises no `SIGPIPE`.
 #[cfg(not(target_vendor = "apple"))]
 const SEND_FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
-/// As [`RECV_FLAGS`]. No `SIGPIPE` is an option of the socket here, set by [`set_nonblocking`].
+/// See [`RECV_FLAGS`]. Here a socket option prevents `SIGPIPE`, set by [`set_nonblocking`].
 #[cfg(target_vendor = "apple")]
 const SEND_FLAGS: c_int = libc::MSG_DONTWAIT;
 
-/// Sets `O_NONBLOCK` and leaves the other flags as they are.
+/// Sets `O_NONBLOCK`, and keeps the other flags.
 pub(super) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: F_GETFL takes no argument and touches no memory; `fd` is open while it is borrowed.
     let flags = checked(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
@@ -43,8 +42,8 @@ pub(super) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
 #[inline]
 pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     transferred(|| {
-        // SAFETY: the kernel writes at most `buffer.len()` bytes from where `buffer` begins, which
-        // is borrowed for this call alone; `fd` is open while it is borrowed.
+        // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`, which is borrowed for this call
+        // alone; `fd` is open while it is borrowed.
         unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), RECV_FLAGS) }
     })
 }
@@ -52,34 +51,35 @@ pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 #[inline]
 pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     transferred(|| {
-        // SAFETY: the kernel reads at most `bytes.len()` bytes from where `bytes` begins, which is
-        // borrowed during the call; `fd` is open while it is borrowed.
+        // SAFETY: the kernel reads at most `bytes.len()` bytes from `bytes`, which is borrowed during the
+        // call; `fd` is open while it is borrowed.
         unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) }
     })
 }
 
-/// [`recv`] for a socket that may be a Unix socket: a descriptor that the peer passes ends a receive early,
-/// so it goes on with what is behind it. The descriptor is not taken, and the system closes it. Linux says that there
-/// was one; a system that does not leaves the rest for the next call.
+/// Receives from a socket that may be a Unix socket.
+///
+/// A descriptor that the peer passes ends a receive early, so this continues after it. The descriptor is not
+/// accepted, and the system closes it. Linux reports that there was one; on other systems, the next call
+/// receives the rest.
 #[inline]
 pub(super) fn recv_past_descriptors(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     loop {
         let mut piece = IoSliceMut::new(&mut buffer[filled..]);
-        // SAFETY: a `msghdr` is integers and pointers, and zero is a value of each of them: no address, no
-        // room for ancillary data, no pieces. Some systems give it private fields, so no literal can be
-        // written.
+        // SAFETY: a `msghdr` consists of integers and pointers, for which zero is valid: no address, no room
+        // for ancillary data, no pieces. Some systems give it private fields, which rules out a literal.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-        // `IoSliceMut` has the layout of `iovec`, by its documentation.
+        // The documentation of `IoSliceMut` guarantees the layout of `iovec`.
         message.msg_iov = (&raw mut piece).cast();
         message.msg_iovlen = 1;
         let received = transferred(|| {
-            // SAFETY: `message` names one entry, a slice that is borrowed for this loop's round alone, of
-            // which the kernel writes at most the length; `fd` is open while it is borrowed.
+            // SAFETY: `message` names one piece, a slice that is borrowed for this iteration alone, and the
+            // kernel writes at most its length; `fd` is open while it is borrowed.
             unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, RECV_FLAGS) }
         });
         let n = match received {
-            // What was received is reported first: the next call meets the error again.
+            // Report the bytes received first. The next call returns the error again.
             Err(_) if filled > 0 => 0,
             received => received?,
         };
@@ -91,35 +91,35 @@ pub(super) fn recv_past_descriptors(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io
     }
 }
 
-/// Sends the first [`MAX_PIECES`] of `pieces`: the rest counts as not taken.
+/// Sends the first [`MAX_PIECES`] of `pieces`; the others count as not accepted.
 pub(super) fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    // SAFETY: a `msghdr` is integers and pointers, for all of which zero is a value: no address, no
-    // ancillary data, no pieces. Some systems give it private fields, so no literal can be written.
+    // SAFETY: a `msghdr` consists of integers and pointers, for which zero is valid: no address, no ancillary
+    // data, no pieces. Some systems give it private fields, which rules out a literal.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    // `IoSlice` has the layout of `iovec`, by its documentation. The kernel only reads the list.
+    // The documentation of `IoSlice` guarantees the layout of `iovec`. The kernel only reads the list.
     message.msg_iov = pieces.as_ptr().cast_mut().cast();
     message.msg_iovlen = pieces.len().min(MAX_PIECES) as _;
     transferred(|| {
-        // SAFETY: `message` names at most `pieces.len()` entries, each a slice that is borrowed
-        // during the call, and they are only read; `fd` is open while it is borrowed.
+        // SAFETY: `message` names at most `pieces.len()` pieces, slices that are borrowed during the call and
+        // only read; `fd` is open while it is borrowed.
         unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, SEND_FLAGS) }
     })
 }
 
 pub(super) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the call takes two integers; `fd` is open while it is borrowed.
+    // SAFETY: the arguments are two integers; `fd` is open while it is borrowed.
     match checked(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) }) {
-        // The peer has reset the connection: there is no direction left to end.
+        // The peer has reset the connection, so no direction is left to end.
         Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(()),
         outcome => outcome.map(drop),
     }
 }
 
-/// Sets `TCP_NODELAY`, where the socket is TCP's.
+/// Sets `TCP_NODELAY`, if the socket is a TCP socket.
 pub(super) fn set_nodelay(fd: BorrowedFd<'_>) -> io::Result<()> {
     match turn_on(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY) {
-        // How Unix sockets say that TCP's options are not theirs: Linux the first, others the second
-        // or the third. The third is also what some say of a connection that is over already.
+        // Unix sockets reject TCP's options with one of these: Linux with the first, others with the second
+        // or third. Some systems also return the third for a closed connection.
         Err(error)
             if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOPROTOOPT | libc::EINVAL)) =>
         {
@@ -129,22 +129,22 @@ pub(super) fn set_nodelay(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// Sets an option of the socket to 1.
+/// Sets a socket option to 1.
 fn turn_on(fd: BorrowedFd<'_>, level: c_int, option: c_int) -> io::Result<()> {
     let on: c_int = 1;
     let size = (c_int::BITS / 8) as libc::socklen_t;
-    // SAFETY: the kernel reads `size` bytes from `on`, which is that large and lives through the
-    // call; `fd` is open while it is borrowed.
+    // SAFETY: the kernel reads `size` bytes from `on`, which has that size and outlives the call; `fd` is
+    // open while it is borrowed.
     checked(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const on).cast(), size) })?;
     Ok(())
 }
 
-/// What a call returned, or the errno that it left.
+/// Returns the result of a call, or its errno as an error.
 fn checked(returned: c_int) -> io::Result<c_int> {
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
 }
 
-/// The bytes that a call moved, or the errno that it left; an interrupted call is made again.
+/// Returns the number of bytes that a call moved, or its errno as an error. Retries interrupted calls.
 #[inline]
 fn transferred(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
     loop {
@@ -155,7 +155,7 @@ fn transferred(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
     }
 }
 
-/// The errno that a call left, unless it was interrupted.
+/// Returns the errno as an error, unless the call was interrupted.
 #[cold]
 #[inline(never)]
 fn unless_interrupted() -> io::Result<()> {
@@ -199,10 +199,10 @@ macro_rules! descriptor_transport {
 descriptor_transport! {
     TcpStream: recv,
     UnixStream: recv_past_descriptors,
-    /// A stream socket, TCP or Unix: other descriptors give the error `ENOTSOCK`.
+    /// A stream socket, TCP or Unix. Other descriptors fail with `ENOTSOCK`.
     OwnedFd: recv_past_descriptors,
-    /// The descriptor of a stream socket that another type owns, such as a runtime's or a poller's: wrap that
-    /// type, and forward to its `as_fd()`.
+    /// The descriptor of a stream socket that another type owns, such as a type of a runtime or poller. Wrap
+    /// that type, and forward to its `as_fd()`.
     BorrowedFd<'_>: recv_past_descriptors,
 }
 
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn non_blocking_mode_is_set_and_other_flags_are_kept() {
+    fn set_nonblocking_keeps_the_other_flags() {
         let (mut stream, _peer) = UnixStream::pair().unwrap();
         let before = flags(stream.as_fd()) | libc::O_APPEND;
         // SAFETY: F_SETFL touches no memory; the descriptor is open.
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_do_not_block_where_another_holder_of_the_socket_has_cleared_the_mode() {
+    fn calls_do_not_block_if_another_holder_of_the_socket_has_cleared_the_mode() {
         let (mut stream, _peer) = UnixStream::pair().unwrap();
         stream.set_nonblocking(false).unwrap();
         assert_eq!(stream.recv(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -246,22 +246,22 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn an_interrupted_call_is_made_again_and_any_other_error_keeps_its_errno() {
+    fn an_interrupted_call_is_retried_and_other_errors_keep_their_errno() {
         let mut calls = 0;
         let outcome = transferred(|| {
             calls += 1;
             let errno = if calls < 3 { libc::EINTR } else { libc::ENOBUFS };
-            // SAFETY: the address of errno is the calling thread's own.
+            // SAFETY: errno belongs to the calling thread.
             unsafe { *libc::__errno_location() = errno };
             -1
         });
         assert_eq!((outcome.unwrap_err().raw_os_error(), calls), (Some(libc::ENOBUFS), 3));
     }
 
-    /// Whether `SIGPIPE` waits for this thread.
+    /// Returns whether `SIGPIPE` is pending for this thread.
     fn sigpipe_is_pending() -> bool {
         let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-        // SAFETY: `set` is writable, and zeroed bytes are a set of signals already.
+        // SAFETY: `set` is writable, and zeroed bytes are a valid set of signals.
         unsafe {
             assert_eq!(libc::sigpending(set.as_mut_ptr()), 0);
             libc::sigismember(set.as_ptr(), libc::SIGPIPE) == 1
@@ -270,10 +270,10 @@ mod tests {
 
     #[test]
     fn a_peer_that_is_gone_raises_no_signal() {
-        // A thread of its own, whose blocked signal stays pending and ends with it.
+        // The signal is blocked in a separate thread, and stays pending until that thread ends.
         std::thread::spawn(|| {
             let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-            // SAFETY: `set` is writable and emptied before it is used.
+            // SAFETY: `set` is writable, and is emptied before use.
             unsafe {
                 libc::sigemptyset(set.as_mut_ptr());
                 libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
@@ -287,7 +287,7 @@ mod tests {
             assert_eq!(single.unwrap_err().raw_os_error(), Some(libc::EPIPE));
             assert_eq!(vectored.unwrap_err().raw_os_error(), Some(libc::EPIPE));
             assert!(!sigpipe_is_pending());
-            // And this test would have seen one.
+            // This test would have noticed a signal.
             // SAFETY: one byte is read from a slice of one byte; the descriptor is open.
             assert_eq!(unsafe { libc::send(stream.as_raw_fd(), [1u8].as_ptr().cast(), 1, 0) }, -1);
             assert!(sigpipe_is_pending());
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_that_is_no_socket_gives_its_errno() {
+    fn a_descriptor_that_is_not_a_socket_returns_its_errno() {
         let (reader, _writer) = io::pipe().unwrap();
         let mut pipe = OwnedFd::from(reader);
         let errnos = [

@@ -1,8 +1,8 @@
-//! mio's streams as transports, by the same system calls as std's.
+//! mio's streams as transports, with the system calls used for std's.
 //!
 //! With `poll(2)`, and on Windows, mio announces a socket again only after a call through `try_io` has
-//! reported "would block". A stream does not make that call after one that moved less than all (law 11), so
-//! `try_io` is shown a `WouldBlock` then. With epoll and kqueue it costs nothing.
+//! returned "would block". A stream does not make such a call after one that moved less than all (law 11), so
+//! `try_io` is given a `WouldBlock` here. With epoll and kqueue this costs nothing.
 #![forbid(unsafe_code)]
 
 use super::{NonBlockingTransport, fd};
@@ -10,7 +10,7 @@ use mio::net::{TcpStream, UnixStream};
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 
-/// What `try_io` is shown after a call that moved less than all.
+/// Returns the outcome that `try_io` is given after a call that moved less than all.
 fn would_block() -> io::Result<()> {
     Err(io::ErrorKind::WouldBlock.into())
 }

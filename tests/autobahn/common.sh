@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What install.sh and run share. Sourced by both, under `set -euo pipefail`.
+# Shared by install.sh and run. Sourced by both, under `set -euo pipefail`.
 
 # shellcheck source-path=SCRIPTDIR source=../support/processes.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/processes.sh"
@@ -11,8 +11,8 @@ die() {
     exit 1
 }
 
-# Runs a command for at most so many seconds. It runs in the background, so that a signal to this
-# script is heard at once; `timeout` hands on the TERM of `stop_children`.
+# Runs a command with a time limit in seconds. It runs in the background, so that this script handles signals
+# at once; `timeout` forwards the TERM from `stop_children`.
 bounded() {
     local seconds=$1
     shift
@@ -20,7 +20,7 @@ bounded() {
     wait "$!"
 }
 
-# The caller's own cleaning goes into `at_exit`, which this calls last.
+# Calls `at_exit`, the caller's own cleanup, last.
 end() {
     stop_children
     at_exit

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Prints the path of a `wstest` that works, and installs one where there is none.
+# Prints the path of a working `wstest`, and installs one if there is none.
 #
-# The test suite runs on CPython 2.7 only. Debian bullseye still carries it: its packages are
-# unpacked into a directory of our own, with lists and a cache of our own, so that the system's
-# apt and the system's packages stay as they are. A virtualenv of that interpreter holds the suite.
+# The test suite runs only on CPython 2.7, which Debian bullseye still has. Its packages are unpacked into a
+# separate directory, with separate package lists and a separate cache, so that the system's apt and packages
+# are not changed. The suite is installed in a virtualenv of that interpreter.
 #
 # Environment:
 #   WSTEST               the `wstest` to use; nothing is searched or installed
-#   AUTOBAHN_CACHE       where to install (default: the user's cache directory)
+#   AUTOBAHN_CACHE       the installation directory (default: the user's cache directory)
 #   AUTOBAHN_DEBIAN_URI  a Debian mirror that carries bullseye (default: the system's own sources)
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -19,10 +19,10 @@ readonly PACKAGES=(
     libpython2.7 libpython2.7-minimal libpython2.7-stdlib libpython2.7-dev
     libffi7 libssl1.1
 )
-# The suite pins what it needs itself. virtualenv 20.22 dropped Python 2.7.
+# The suite pins its own dependencies. virtualenv 20.22 dropped Python 2.7.
 readonly VIRTUALENV='virtualenv==20.21.1'
 readonly TESTSUITE='autobahntestsuite==25.10.1'
-# What a complete installation is stamped with: another recipe or another place installs anew.
+# The stamp of a complete installation: another recipe or another place causes a new installation.
 readonly RECIPE="1 $SUITE ${PACKAGES[*]} $VIRTUALENV $TESTSUITE"
 
 readonly HINT="a wstest from elsewhere works too: set WSTEST to its path, or to a script that runs \
@@ -36,7 +36,8 @@ works() { bounded 60 "$1" --autobahnversion >/dev/null 2>&1; }
 
 complete() { [[ "$(cat "$cache/.complete" 2>/dev/null)" == "$RECIPE in $cache" ]]; }
 
-# Runs one step, a function or `bounded ..`, with its output in the log, of which a failure shows the end.
+# Runs one step, a function or `bounded ..`, with its output in the log. After a failure, prints the end of
+# the log.
 step() {
     local name=$1
     shift
@@ -57,7 +58,7 @@ need_tools() {
         die "to install wstest, python3's venv module is needed and missing (Debian: python3-venv); $HINT"
 }
 
-# apt with nothing of the system's but its mirrors' access and keys.
+# Runs apt with no settings of the system except its mirrors' access and keys.
 isolated_apt() {
     local uri=$1 keyring signed_by=
     for keyring in /usr/share/keyrings/debian-archive-keyring.{pgp,gpg}; do
@@ -66,7 +67,7 @@ isolated_apt() {
     rm -rf "$cache/apt"
     mkdir -p "$cache"/apt/{lists/partial,archives/partial,preferences.d}
     echo "deb $signed_by$uri $SUITE main" >"$cache/apt/sources.list"
-    # Hooks are cleared, because an image's own may empty the system's cache.
+    # Hooks are cleared, because an image's hooks may empty the system's cache.
     cat >"$cache/apt/apt.conf" <<END
 #clear APT::Update;
 #clear DPkg;
@@ -87,7 +88,7 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 END
 }
 
-# The archives that the system's apt reads, one a line, in its order. Asks no network.
+# Prints the archives that the system's apt reads, one per line, in apt's order. Uses no network.
 archives() {
     if [[ -n ${AUTOBAHN_DEBIAN_URI:-} ]]; then
         echo "$AUTOBAHN_DEBIAN_URI"
@@ -121,7 +122,7 @@ unpack_packages() {
     done
 }
 
-# The interpreter's libraries and headers lie where no linker and no compiler looks.
+# The interpreter's libraries and headers are in a directory that no linker or compiler searches.
 write_environment() {
     local libraries=("$cache"/python2.7/usr/lib/*-linux-gnu*)
     local include=$cache/python2.7/usr/include
@@ -133,7 +134,7 @@ export VIRTUALENV_OVERRIDE_APP_DATA='$cache/virtualenv-app-data'
 END
 }
 
-# wstest's own fuzzing server listens on every interface; ours on the loopback only.
+# wstest's own fuzzing server listens on every interface; this one only on the loopback interface.
 write_wstest() {
     cat >"$cache/wstest.py" <<'END'
 from autobahntestsuite import wstest, fuzzing
@@ -152,7 +153,8 @@ END
 
 install() {
     say "installing wstest in $cache; this takes about a minute, once"
-    # What an interrupted installation left. Paths are written into a virtualenv, so it is made where it stays.
+    # Removes what an interrupted installation left. A virtualenv contains its own path, so it is created in
+    # its final place.
     rm -rf "$cache"/{.complete,apt,python2.7,virtualenv,virtualenv-app-data,testsuite,environment,wstest,wstest.py,install.log}
 
     step "downloading python2.7 of Debian $SUITE" download_packages

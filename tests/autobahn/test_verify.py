@@ -6,7 +6,7 @@ from verify import judge
 
 
 def report(**changes):
-    """Four cases that went well, three of them informational, with changes as `c1_2=(behavior, behaviorClose)`."""
+    """Returns four good results, three of them informational, with changes as `c1_2=(behavior, behaviorClose)`."""
     verdicts = {"1.1.1": ("OK", "OK")}
     verdicts.update((case, ("INFORMATIONAL", "INFORMATIONAL")) for case in ("7.1.6", "7.13.1", "7.13.2"))
     verdicts.update((case[1:].replace("_", "."), verdict) for case, verdict in changes.items())

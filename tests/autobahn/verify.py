@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Judges one report of Autobahn's test suite, strictly.
+"""Checks one report of Autobahn's test suite, strictly.
 
-Every case must have gone exactly as the suite wants it: `behavior` and `behaviorClose` both "OK".
+In every case, `behavior` and `behaviorClose` must both be "OK".
 NON-STRICT, UNIMPLEMENTED, WRONG CODE, UNCLEAN, FAILED and FAILED BY CLIENT are all failures. Three
-cases are never judged by the suite, which marks them INFORMATIONAL whatever the peer does.
+cases have no verdict: the suite always marks them INFORMATIONAL.
 
-Exit status: 0 if all cases are so and there are as many as expected, 1 if not, 2 if there is no
-report to judge.
+Exit status: 0 if all cases pass and their number is as expected, 1 if not, 2 if there is no
+report to check.
 """
 
 import argparse
@@ -14,8 +14,8 @@ import json
 import pathlib
 import sys
 
-# 7.1.6 looks what becomes of a message when a close frame follows it at once, 7.13.1 and 7.13.2
-# send close codes of 5000 and above, for which RFC 6455 leaves the answer open.
+# Case 7.1.6 shows what happens to a message that is followed by a close frame at once. 7.13.1 and 7.13.2 send
+# close codes of 5000 and above, for which RFC 6455 does not define the answer.
 INFORMATIONAL_CASES = frozenset(["7.1.6", "7.13.1", "7.13.2"])
 
 
@@ -32,7 +32,7 @@ def in_order(case):
 
 
 def judge(results, expected):
-    """Takes the results by case; gives the lines to print and whether all is well."""
+    """Takes the results by case. Returns the lines to print, and whether all cases pass."""
     informational = [case for case, result in results.items() if is_informational(case, result)]
     failed = sorted(
         (case for case, result in results.items() if case not in informational and verdict(result) != ("OK", "OK")),
@@ -52,7 +52,7 @@ def judge(results, expected):
 
 
 def results_of(path, agent):
-    """The results by case of one agent, from a report's index.json."""
+    """Returns one agent's results by case, from a report's index.json."""
     agents = json.loads(path.read_text(encoding="utf-8"))
     if agent is None and len(agents) == 1:
         return next(iter(agents.values()))

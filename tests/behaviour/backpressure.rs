@@ -1,5 +1,5 @@
-//! Peers that do not read: what is unsent keeps within its bound, what is refused leaves no trace,
-//! what was accepted arrives in order, and a Close frame always has its place.
+//! Peers that do not read. Unsent bytes stay within their bound, a refused message leaves no trace, accepted
+//! messages arrive in order, and a Close frame always fits.
 
 use crate::framed::frame_to;
 use quickcheck::{Arbitrary, Gen, QuickCheck};
@@ -22,7 +22,7 @@ fn with_limits(limits: Limits) -> Arc<Config> {
     Arc::new(Config { limits, ..Config::default() })
 }
 
-/// What a peer makes of the bytes that it was sent.
+/// The peer's end: decodes the bytes it receives.
 struct Peer {
     transport: MemoryStream,
     connection: Connection,
@@ -46,12 +46,12 @@ impl Peer {
         }
     }
 
-    /// Takes up to so many bytes.
+    /// Takes up to `most` bytes.
     fn take(&mut self, most: usize) {
         let mut buffer = vec![0; most];
         let Ok(n) = self.transport.recv(&mut buffer) else { return };
         self.input.extend(&buffer[..n]);
-        // What it would answer goes nowhere: the tests say what it sends.
+        // The peer's automatic answers are discarded: each test sends the peer's frames itself.
         let mut output = Output::new();
         while let Some(event) = self.connection.receive(&mut self.input, &mut output) {
             assert_eq!(self.close, None, "{event:?} after the Close frame");
@@ -96,7 +96,7 @@ impl Arbitrary for Step {
 }
 
 #[test]
-fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
+fn the_bound_is_never_exceeded_and_accepted_messages_arrive_in_order() {
     fn prop(server: bool, unsent: u16, capacity: u8, steps: Vec<Step>) {
         let role = if server { Role::Server } else { Role::Client };
         let unsent = usize::from(unsent % 3000);
@@ -134,7 +134,7 @@ fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
                 Step::Close(n) => {
                     let open = stream.status() == Status::Open;
                     let closed = stream.close(turn, CloseCode::NORMAL, &"r".repeat(n));
-                    assert_eq!(closed.is_ok(), open, "a Close frame always has its place");
+                    assert_eq!(closed.is_ok(), open, "a Close frame always fits");
                     closing = true;
                 }
                 Step::PeerPings(sizes) => {
@@ -148,7 +148,7 @@ fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
                 Step::PeerBreaks => to_stream.extend(b"\xff"),
             }
             if refused {
-                assert_eq!(stream.unsent(), before, "what is refused leaves no trace");
+                assert_eq!(stream.unsent(), before, "a refused message leaves no trace");
             }
             while !to_stream.is_empty() {
                 let Ok(n) = peer.transport.send(to_stream.make_contiguous()) else { break };
@@ -157,11 +157,11 @@ fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
             }
             drive(&mut stream, &mut scratch, |unsent| assert!(unsent <= bound, "{unsent} > {bound}"));
             assert!(stream.unsent() <= bound, "{} > {bound}", stream.unsent());
-            // The ring is no larger than the bound; beside it there is what the struct and a pong take.
+            // The ring buffer is no larger than the bound. The struct and one pong need a little more.
             assert!(stream.held() <= bound + 1024, "{} held", stream.held());
             closing |= stream.status() != Status::Open;
         }
-        // It reads again.
+        // The peer reads again.
         for _ in 0..100_000 {
             peer.take(4096);
             drive(&mut stream, &mut scratch, |_| {});
@@ -169,19 +169,19 @@ fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
                 break;
             }
         }
-        // A capacity of 0 takes nothing, ever.
+        // A capacity of 0 never takes anything.
         if capacity > 0 {
             assert_eq!(stream.unsent(), 0);
             assert_eq!(peer.messages, messages);
             assert_eq!(peer.pings, pings);
             assert_eq!(peer.close.is_some(), closing);
-            // Those that nobody asked for have their place, and a pong that waits goes behind them.
+            // Unsolicited pings keep their place. A pending pong follows them.
             let (unasked, answers): (Vec<_>, Vec<_>) =
                 peer.pongs.iter().partition(|pong| pong.first() == Some(&255));
             assert!(unasked.into_iter().eq(&pongs));
             let mut asked = asked.iter();
             for pong in answers {
-                assert!(asked.any(|asked| asked == pong), "a pong that was not asked for, or out of turn");
+                assert!(asked.any(|asked| asked == pong), "an unsolicited pong, or one out of order");
             }
         }
     }
@@ -197,10 +197,11 @@ fn the_bound_is_never_passed_and_what_was_accepted_arrives_in_order() {
 }
 
 #[test]
-fn however_small_the_bound_a_close_frame_has_its_place_behind_pings_and_a_pong() {
+fn a_close_frame_fits_behind_pings_and_a_pong_with_the_smallest_bound() {
     for role in [Role::Server, Role::Client] {
         for unsent in (0..=600).step_by(7).chain([511, 512, 513, 1200]) {
-            // 0: it is closed here; 1: by the peer; 2: the peer breaks the protocol; 3: it takes nothing.
+            // 0: this end closes; 1: the peer closes; 2: the peer breaks the protocol; 3: the peer takes
+            // nothing.
             for way in 0..4 {
                 let bound = unsent.max(Limits::CONTROL_ROOM);
                 let (a, b) = memory::pair(1);
@@ -211,7 +212,7 @@ fn however_small_the_bound_a_close_frame_has_its_place_behind_pings_and_a_pong()
                 let mut scratch = Scratch::new();
                 let (mut sent, mut pings) = (0, 0);
                 let mut payload = vec![1; 125];
-                // The largest that fit, then smaller ones, until not even an empty one does.
+                // The largest messages that fit, then smaller ones, until not even an empty message fits.
                 while stream.send(&mut scratch.at(10), &payload[..]).is_ok() || payload.pop().is_some() {
                     sent = stream.unsent();
                 }
@@ -284,7 +285,7 @@ fn a_peer_that_never_reads_costs_at_most_the_bound() {
 }
 
 #[test]
-fn a_fragment_that_is_refused_leaves_no_trace_and_can_be_sent_again() {
+fn a_refused_fragment_leaves_no_trace_and_can_be_sent_again() {
     for role in [Role::Server, Role::Client] {
         let (a, b) = memory::pair(1 << 20);
         let config = with_limits(Limits { unsent: 10_000, ..Limits::default() });
@@ -297,7 +298,8 @@ fn a_fragment_that_is_refused_leaves_no_trace_and_can_be_sent_again() {
         stream
             .send_with(&mut scratch.at(0), |out| {
                 out.send(&large)?;
-                // The first one is none: a whole message may come next, a further fragment may not.
+                // A refused first fragment does not begin a message: a whole message may follow, a
+                // continuation may not.
                 let refused = out.send_fragment(OpCode::Binary, &small, false);
                 assert_eq!(refused, Err(SendError::Full));
                 assert_eq!(
@@ -305,7 +307,7 @@ fn a_fragment_that_is_refused_leaves_no_trace_and_can_be_sent_again() {
                     Err(SendError::NoMessageBegun)
                 );
                 out.send(b"whole")?;
-                // The last one is none: its message goes on.
+                // A refused last fragment does not end the message: the message continues.
                 out.send_fragment(OpCode::Binary, b"first, ", false)?;
                 let refused = out.send_fragment(OpCode::Continuation, &small, true);
                 assert_eq!(refused, Err(SendError::Full));
@@ -321,7 +323,7 @@ fn a_fragment_that_is_refused_leaves_no_trace_and_can_be_sent_again() {
 }
 
 #[test]
-fn a_message_that_is_too_long_alone_is_refused_whole_and_goes_in_fragments() {
+fn a_message_longer_than_the_bound_is_refused_whole_and_can_be_sent_in_fragments() {
     const UNSENT: usize = 10_000;
     const LONGEST: usize = UNSENT - Limits::CONTROL_ROOM - 14;
     for role in [Role::Server, Role::Client] {
@@ -355,7 +357,7 @@ fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
     let config = with_limits(Limits { pause_reading: PauseReading::Never, ..Limits::default() });
     let mut stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
     let mut scratch = Scratch::new();
-    // Something is unsent already: the peer does not take it.
+    // Some bytes are already unsent, because the peer does not take them.
     stream.send(&mut scratch.at(0), &[7; 1 << 17][..]).unwrap();
     let before = stream.unsent();
     let mut last = Vec::new();
@@ -373,7 +375,7 @@ fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
         assert_eq!(stream.unsent(), before + 6);
         assert!(stream.held() < before + 4096);
     }
-    // When it reads, it hears the newest.
+    // When the peer reads again, it receives the newest pong.
     let mut received = Vec::new();
     let mut buffer = vec![0; 1 << 16];
     while stream.unsent() > 0 || peer.unread() > 0 {
@@ -391,7 +393,7 @@ fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
 }
 
 #[test]
-fn the_newest_pong_waits_until_all_before_it_is_taken_however_slowly_that_goes() {
+fn the_newest_pong_waits_until_a_slow_transport_takes_all_bytes_before_it() {
     let (transport, mut peer) = memory::pair(100);
     let mut stream = WebSocketStream::new(transport).unwrap();
     let mut scratch = Scratch::new();
@@ -414,11 +416,11 @@ fn the_newest_pong_waits_until_all_before_it_is_taken_however_slowly_that_goes()
     assert_eq!(received[1004..], [0x8a, 1, pings]);
 }
 
-// ---------------------------------------------------------------------------- to stop reading
+// ---------------------------------------------------------------------------- pausing reading
 
 const MESSAGE: usize = 50_000;
 
-/// An end that echoes; what it refused is an error.
+/// Drives an end that echoes. A refused echo is an error.
 fn echo(stream: &mut WebSocketStream<MemoryStream>, scratch: &mut Scratch, ready: Ready) -> Interest {
     stream
         .drive(&mut scratch.at(0), ready, |event, out| match event {
@@ -429,7 +431,7 @@ fn echo(stream: &mut WebSocketStream<MemoryStream>, scratch: &mut Scratch, ready
 }
 
 #[test]
-fn an_echo_server_that_stops_reading_refuses_nothing_and_loses_no_wake_up() {
+fn an_echo_server_that_pauses_reading_refuses_nothing_and_loses_no_wake_up() {
     fn prop(sizes: Vec<u16>, pause: u16, capacity: u16, edge: bool) {
         let pause = usize::from(pause);
         let unsent = pause + MESSAGE + Limits::CONTROL_ROOM + 14;
@@ -452,7 +454,7 @@ fn an_echo_server_that_stops_reading_refuses_nothing_and_loses_no_wake_up() {
             sent.extend(output.as_bytes());
             expected.push(payload);
         }
-        // The peer sends all before it reads anything, as far as the server lets it.
+        // The peer sends everything before it reads anything, as far as the server allows.
         let mut interest = echo(&mut server, &mut scratch, Ready::ALL);
         let (mut readable, mut writable) = (false, false);
         for round in 0.. {
@@ -463,7 +465,8 @@ fn an_echo_server_that_stops_reading_refuses_nothing_and_loses_no_wake_up() {
             if round > 2 * sizes.len() + 20 {
                 peer.take(1 + round % 5_000);
             }
-            // An edge is told once, when something changes; a level as long as it is asked for.
+            // An edge is reported once, when something changes; a level is reported as long as the loop waits
+            // for it.
             let (arrived, room) = (server.get_ref().unread() > before.1, peer.transport.unread() < before.0);
             readable |= arrived;
             writable |= room;
@@ -480,7 +483,7 @@ fn an_echo_server_that_stops_reading_refuses_nothing_and_loses_no_wake_up() {
             if peer.messages.len() == expected.len() {
                 break;
             }
-            assert!(round < 1_000_000, "the echo stands still");
+            assert!(round < 1_000_000, "the echo makes no progress");
         }
         assert_eq!(peer.messages, expected);
         assert_eq!(server.held(), 0);
@@ -490,7 +493,7 @@ fn an_echo_server_that_stops_reading_refuses_nothing_and_loses_no_wake_up() {
 }
 
 #[test]
-fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone() {
+fn input_that_arrives_during_a_pause_is_received_after_the_unsent_bytes_are_sent() {
     let limits = Limits { pause_reading: PauseReading::Above(10), ..Limits::default() };
     let (a, mut peer) = memory::pair(1000);
     let mut server = WebSocketStream::with_config(a, Role::Server, with_limits(limits)).unwrap();
@@ -498,11 +501,11 @@ fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone()
     let message = frame_to(Role::Server, 0x80 | 0x2, &[7; 125]);
     peer.send(&message.repeat(7)).unwrap();
     assert!(echo(&mut server, &mut scratch, Ready::READABLE).readable);
-    // Of the eighth echo a part goes out. There is nothing more to be received.
+    // Part of the eighth echo is sent. There is nothing more to receive.
     peer.send(&message).unwrap();
     let interest = echo(&mut server, &mut scratch, Ready::READABLE);
     assert!(!interest.readable && interest.writable && !interest.again && server.unsent() > 10);
-    // An edge-triggered poller tells of this now, and not again: nobody wanted to know it.
+    // An edge-triggered poller reports this message now and not again, while the server is paused.
     peer.send(&frame_to(Role::Server, 0x80 | 0x2, b"last")).unwrap();
     let mut heard = vec![0; 8 * 127 + 6];
     let (first, rest) = heard.split_at_mut(1000);
@@ -517,7 +520,7 @@ fn what_arrives_while_nobody_wants_it_is_received_when_what_was_unsent_is_gone()
 
 #[test]
 fn by_default_a_server_pauses_above_64_kib_and_a_client_never() {
-    /// A message whose frame has this size.
+    /// Returns a message whose frame has this size.
     fn message(role: Role, frame: usize) -> Vec<u8> {
         let mask = (role == Role::Client).then_some([0; 4]);
         let header = |len: usize| Header { mask, ..Header::new(OpCode::Binary, len as u64) }.encode().len();
@@ -537,7 +540,7 @@ fn by_default_a_server_pauses_above_64_kib_and_a_client_never() {
         let interest = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
         assert_eq!(interest.readable, !pauses, "{role:?} {unsent}");
     }
-    // Half of `unsent` is less.
+    // Half of `unsent` is less than 64 KiB.
     let limits = Limits { unsent: Limits::CONTROL_ROOM + 1000, ..Limits::default() };
     for (unsent, pauses) in [(500, false), (501, true)] {
         let (a, _b) = memory::pair(0);
@@ -551,7 +554,7 @@ fn by_default_a_server_pauses_above_64_kib_and_a_client_never() {
 }
 
 #[test]
-fn two_ends_that_both_stop_reading_wait_for_each_other_until_a_deadline() {
+fn two_ends_that_both_pause_reading_wait_for_each_other_until_a_deadline() {
     let end = |transport, role, unsent| {
         let limits = Limits { pause_reading: PauseReading::Above(1000), ..Limits::default() };
         let deadlines = Deadlines { unsent, ..Deadlines::default() };
@@ -566,7 +569,7 @@ fn two_ends_that_both_stop_reading_wait_for_each_other_until_a_deadline() {
         let (a, b) = memory::pair(4096);
         let mut ends = [end(a, Role::Server, unsent), end(b, Role::Client, unsent)];
         let mut scratch = Scratch::new();
-        // Each sends more than the other's transport holds before it reads.
+        // Each end sends more than the other's transport holds, before it reads.
         for end in &mut ends {
             end.send(&mut scratch.at(0), &[7; 20_000][..]).unwrap();
         }
@@ -587,7 +590,7 @@ fn two_ends_that_both_stop_reading_wait_for_each_other_until_a_deadline() {
             }
         }
     }
-    // Where only one of them does, both go on.
+    // If only one end pauses, both make progress.
     let (a, b) = memory::pair(4096);
     let mut ends = [end(a, Role::Server, None), WebSocketStream::client(b).unwrap()];
     let mut scratch = Scratch::new();
@@ -602,12 +605,12 @@ fn two_ends_that_both_stop_reading_wait_for_each_other_until_a_deadline() {
     assert_eq!((ends[0].unsent(), ends[1].unsent()), (0, 0));
 }
 
-// ---------------------------------------------------------------------------- over real sockets
+// ---------------------------------------------------------------------------- real sockets
 
-/// More rounds than any of these conversations takes.
+/// More rounds than any of these conversations needs.
 const MANY: u32 = 100_000;
 
-/// Until one of the sockets is ready for what is asked.
+/// Waits until one of the sockets is ready for its flags.
 fn wait(sockets: [(&TcpStream, PollFlags); 2]) {
     let mut fds = sockets.map(|(socket, flags)| PollFd::from_borrowed_fd(socket.as_fd(), flags));
     let hang = Timespec { tv_sec: 60, tv_nsec: 0 };
@@ -621,7 +624,7 @@ fn the_last_frames_are_not_lost_to_a_reset() {
     let mut server = WebSocketStream::new(listener.accept().unwrap().0).unwrap();
     let mut scratch = Scratch::new();
 
-    // A message, a fault, and then much more, all of it before the peer reads a byte.
+    // A message, a fault, and then much more data, all of it before the peer reads a byte.
     let flood = vec![0x55; 1 << 20];
     peer.set_nonblocking(true).unwrap();
     let mut bytes: VecDeque<u8> = [b"\x82\x82\0\0\0\0hi\xff".as_slice(), &flood].concat().into();
@@ -650,7 +653,7 @@ fn the_last_frames_are_not_lost_to_a_reset() {
         over = interest.over;
     }
     assert_eq!(end.map(|end| end.cause), Some(Cause::Fault(Fault::ReservedOpcode)));
-    // It is gone, with everything drained: what the peer reads now is whole, and ends well.
+    // The server is dropped after draining its input: the peer reads a complete stream with a clean end.
     drop(server);
     peer.set_nonblocking(false).unwrap();
     let mut received = Vec::new();
@@ -659,7 +662,7 @@ fn the_last_frames_are_not_lost_to_a_reset() {
 }
 
 #[test]
-fn a_tcp_peer_that_stops_and_goes_on_gets_all_in_order() {
+fn a_tcp_peer_that_pauses_and_resumes_receives_everything_in_order() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let mut server = WebSocketStream::new(listener.accept().unwrap().0).unwrap();
@@ -703,7 +706,7 @@ fn a_tcp_peer_that_stops_and_goes_on_gets_all_in_order() {
 }
 
 #[test]
-fn without_a_socket_too_the_newest_pong_waits_behind_what_was_not_taken() {
+fn without_a_socket_the_newest_pong_waits_behind_bytes_that_were_not_taken() {
     for role in [Role::Server, Role::Client] {
         let other = if role == Role::Server { Role::Client } else { Role::Server };
         let pong = |payload: &[u8]| frame_to(other, 0x80 | 0xA, payload);
@@ -727,7 +730,7 @@ fn without_a_socket_too_the_newest_pong_waits_behind_what_was_not_taken() {
         assert_eq!((output.as_bytes(), output.len()), (&all[50..], all.len() - 50 + newest.len()));
         output.consume(all.len() - 50);
         assert_eq!((output.as_bytes(), output.len()), (&newest[..], newest.len()));
-        // The way is free: each is answered.
+        // Nothing blocks the output: each ping is answered.
         pinged(b"p3", &mut connection, &mut output);
         pinged(b"p4", &mut connection, &mut output);
         assert_eq!(output.as_bytes(), [newest, pong(b"p3"), pong(b"p4")].concat());
@@ -737,7 +740,7 @@ fn without_a_socket_too_the_newest_pong_waits_behind_what_was_not_taken() {
 }
 
 #[test]
-fn pongs_that_nothing_blocks_are_queued_up_to_the_bound_to_the_byte_and_then_only_the_newest_waits() {
+fn unblocked_pongs_are_queued_up_to_the_exact_bound_and_then_only_the_newest_waits() {
     let pong = |payload: &[u8]| frame_to(Role::Client, 0x80 | 0xA, payload);
     for (room, queued) in [(0, 1), (126, 1), (127, 1), (253, 1), (254, 2), (1015, 7), (1016, 8), (1017, 8)] {
         let config = with_limits(Limits { unsent: Limits::CONTROL_ROOM + room, ..Limits::default() });
@@ -746,8 +749,8 @@ fn pongs_that_nothing_blocks_are_queued_up_to_the_bound_to_the_byte_and_then_onl
         for n in 0..20 {
             input.extend(&frame_to(Role::Server, 0x80 | 0x9, &[n; 125]));
         }
-        // Shorter, but its turn is behind those that wait; so is that of the next one, for which there would be
-        // room beside the one that waits then.
+        // This pong is shorter, but must wait behind the bytes already pending, and so must the next pong,
+        // although there is room for it beside the pending one.
         input.extend(&frame_to(Role::Server, 0x80 | 0x9, b"newer"));
         input.extend(&frame_to(Role::Server, 0x80 | 0x9, b"newest"));
         while server.receive(&mut input, &mut output).is_some() {}
@@ -760,8 +763,8 @@ fn pongs_that_nothing_blocks_are_queued_up_to_the_bound_to_the_byte_and_then_onl
 }
 
 #[test]
-fn as_much_that_is_unsent_as_the_pong_that_waits_behind_it_is_kept_with_it() {
-    // A message, sent from where it lies, of which the transport leaves six bytes.
+fn unsent_bytes_as_long_as_the_pending_pong_are_kept_with_it() {
+    // A message that is sent without a copy; the transport leaves six bytes of it.
     let message = [7; 4096];
     let (a, mut peer) = memory::pair(6 + 4 + message.len() - 6);
     let mut server = WebSocketStream::new(a).unwrap();
@@ -776,7 +779,7 @@ fn as_much_that_is_unsent_as_the_pong_that_waits_behind_it_is_kept_with_it() {
         })
         .unwrap();
     assert!(interest.writable);
-    // And the second pong, which has six bytes too.
+    // The second pong also has six bytes.
     assert_eq!(server.unsent(), 6 + 6);
     let (mut sent, mut buffer) = (Vec::<u8>::new(), [0; 5000]);
     for _ in 0..2 {

@@ -1,5 +1,4 @@
-//! Time as an argument: every deadline, its default and its off switch, with a clock that the tests
-//! turn by hand.
+//! Time as an argument: every deadline, its default and its off switch, with a clock set by the tests.
 
 use std::sync::Arc;
 use websocket_stream::handshake::{ClientRequest, Response};
@@ -13,7 +12,7 @@ use websocket_stream::{
 
 const OFF: Deadlines = Deadlines { handshake: None, ping: None, silence: None, close: None, unsent: None };
 
-/// A stream, the transport of its peer, and the end that it told.
+/// A stream, its peer's transport, and the end that it reported.
 struct Side {
     stream: WebSocketStream<MemoryStream>,
     peer: MemoryStream,
@@ -34,14 +33,14 @@ impl Side {
         let end = &mut self.end;
         let told = |event: Event<'_>, _: &mut websocket_stream::Outgoing<'_>| {
             if let Event::End(told) = event {
-                assert_eq!(end.replace(told), None, "an end is told once");
+                assert_eq!(end.replace(told), None, "an end is reported once");
             }
             Ok(())
         };
         self.stream.drive(&mut self.scratch.at(now), ready, told).unwrap()
     }
 
-    /// All that its peer can receive now.
+    /// Returns all bytes that the peer can receive now.
     fn sent(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
         let mut buffer = [0; 4096];
@@ -52,7 +51,8 @@ impl Side {
     }
 }
 
-/// A ping without payload, and a Close frame with a code, as each role sends them with a mask of zeros.
+/// A ping without payload, and a Close frame with a code, as each role sends them with a masking key of
+/// zeros.
 fn ping(role: Role) -> &'static [u8] {
     if role == Role::Server { b"\x89\x00" } else { b"\x89\x80\0\0\0\0" }
 }
@@ -62,7 +62,7 @@ fn close(role: Role, code: u16) -> Vec<u8> {
     [start, &code.to_be_bytes()].concat()
 }
 
-/// What the peer of each role sends: a pong, the first byte of a frame, a Close frame of 1000.
+/// Frames from the peer of each role: a pong, the first byte of a frame, and a Close frame with code 1000.
 fn from_peer(role: Role) -> [&'static [u8]; 3] {
     match role {
         Role::Server => [b"\x8a\x80\0\0\0\0", b"\x82", b"\x88\x82\0\0\0\0\x03\xe8"],
@@ -73,11 +73,11 @@ fn from_peer(role: Role) -> [&'static [u8]; 3] {
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
 
 #[test]
-fn a_silent_peer_is_pinged_once_and_then_given_up() {
+fn a_silent_peer_is_pinged_once_and_then_disconnected() {
     for role in ROLES {
         let deadlines = Deadlines { ping: Some(30_000), silence: Some(45_000), ..OFF };
         let mut side = side(role, deadlines, 4096);
-        // Silence counts from the first call, whatever the clock says.
+        // Silence counts from the first call, whatever the clock's value.
         let start = 7_000_000;
         assert_eq!(side.stream.next_deadline(start), Some(start));
         let _ = side.drive(start, Ready::READABLE);
@@ -97,9 +97,9 @@ fn a_silent_peer_is_pinged_once_and_then_given_up() {
 }
 
 #[test]
-fn a_peer_is_asked_before_it_is_given_up_however_late_the_loop_is() {
+fn a_late_loop_still_pings_a_peer_before_disconnecting_it() {
     for role in ROLES {
-        // As after a pause of the whole machine.
+        // Like after a suspension of the whole machine.
         let mut late = side(role, Deadlines { ping: Some(120), silence: Some(180), ..OFF }, 4096);
         let _ = late.drive(1_000, Ready::ALL);
         assert!(!late.drive(301_000, Ready::NONE).over);
@@ -107,7 +107,7 @@ fn a_peer_is_asked_before_it_is_given_up_however_late_the_loop_is() {
         assert_eq!(late.stream.next_deadline(301_000), Some(301_060));
         assert!(!late.drive(301_059, Ready::NONE).over);
         assert!(late.drive(301_060, Ready::NONE).over);
-        // Where the ping would come later, it is not waited for.
+        // If the ping would be due at the same time or later, the connection does not wait for it.
         let mut other = side(role, Deadlines { ping: Some(180), silence: Some(180), ..OFF }, 4096);
         let _ = other.drive(1_000, Ready::ALL);
         assert!(other.drive(301_000, Ready::NONE).over);
@@ -116,7 +116,7 @@ fn a_peer_is_asked_before_it_is_given_up_however_late_the_loop_is() {
 }
 
 #[test]
-fn a_timer_that_is_asked_only_when_it_runs_out_is_late_for_no_ping_and_no_silence() {
+fn a_timer_renewed_only_when_it_expires_is_never_late_for_ping_or_silence() {
     for role in ROLES {
         let deadlines = Deadlines { ping: Some(20_000), silence: Some(60_000), ..OFF };
         let mut side = side(role, deadlines, 4096);
@@ -127,10 +127,10 @@ fn a_timer_that_is_asked_only_when_it_runs_out_is_late_for_no_ping_and_no_silenc
             assert!(now <= 1_000_000);
             let over = side.drive(now, Ready::NONE).over;
             timer = side.stream.next_deadline(now).filter(|_| !over);
-            assert!(timer.is_none_or(|at| at > now), "it would run out again at once");
+            assert!(timer.is_none_or(|at| at > now), "the timer would expire again at once");
             if side.sent() == ping(role) {
                 pings.push(now);
-                // Three are answered, and nobody asks then.
+                // The peer answers three pings; the loop does not ask for the deadline then.
                 if pings.len() <= 3 {
                     heard = now + 50;
                     side.peer.send(from_peer(role)[0]).unwrap();
@@ -146,7 +146,7 @@ fn a_timer_that_is_asked_only_when_it_runs_out_is_late_for_no_ping_and_no_silenc
 }
 
 #[test]
-fn any_byte_is_life_and_not_only_a_pong() {
+fn any_received_byte_counts_as_activity() {
     for role in ROLES {
         for bytes in &from_peer(role)[..2] {
             let deadlines = Deadlines { ping: Some(100), silence: Some(150), ..OFF };
@@ -165,7 +165,7 @@ fn any_byte_is_life_and_not_only_a_pong() {
 }
 
 #[test]
-fn without_a_socket_too_received_bytes_are_life_and_a_call_without_any_is_none() {
+fn without_a_socket_received_bytes_count_as_activity_and_an_empty_call_does_not() {
     let deadlines = Deadlines { silence: Some(5_000), ..OFF };
     let mut server =
         Connection::with_config(Role::Server, Arc::new(Config { deadlines, ..Config::default() }));
@@ -188,19 +188,19 @@ fn without_a_socket_too_received_bytes_are_life_and_a_call_without_any_is_none()
 }
 
 #[test]
-fn bytes_that_have_arrived_are_life_however_late_the_loop_is() {
+fn bytes_that_arrived_before_a_late_call_count_as_activity() {
     for role in ROLES {
         let mut side = side(role, Deadlines { ping: Some(1_000), silence: Some(3_000), ..OFF }, 4096);
         let _ = side.drive(1_000, Ready::ALL);
         side.peer.send(from_peer(role)[0]).unwrap();
-        // A call for the deadline alone, by a loop that has not asked its poller yet.
+        // A call for the deadline only, by a loop that has not polled yet.
         assert!(!side.drive(60_000, Ready::NONE).over);
         assert_eq!(side.stream.next_deadline(60_000), Some(61_000));
     }
 }
 
 #[test]
-fn what_is_switched_off_never_passes_and_wants_no_call() {
+fn a_deadline_that_is_off_never_passes_and_needs_no_call() {
     for role in ROLES {
         let mut side = side(role, OFF, 8);
         let _ = side.drive(0, Ready::ALL);
@@ -218,19 +218,19 @@ fn what_is_switched_off_never_passes_and_wants_no_call() {
 }
 
 #[test]
-fn the_defaults_are_those_that_are_documented() {
+fn the_defaults_are_as_documented() {
     let Deadlines { handshake, ping, silence, close, unsent } = Deadlines::default();
     assert_eq!((handshake, close), (Some(10_000), Some(5_000)));
     assert_eq!((ping, silence, unsent), (None, None, None));
 }
 
 #[test]
-fn a_peer_that_does_not_answer_a_close_frame_is_left_after_the_close_deadline() {
+fn a_peer_that_does_not_answer_a_close_frame_is_dropped_after_the_close_deadline() {
     for role in ROLES {
         let mut side = side(role, Deadlines { close: Some(5_000), ..OFF }, 4096);
         let _ = side.drive(100, Ready::ALL);
         side.stream.close(&mut side.scratch.at(1_000), CloseCode::NORMAL, "").unwrap();
-        // What comes meanwhile is received and gives no time.
+        // Bytes received meanwhile are read, but do not extend the deadline.
         side.peer.send(from_peer(role)[0]).unwrap();
         assert!(!side.drive(4_000, Ready::READABLE).over);
         assert_eq!(side.stream.next_deadline(4_000), Some(6_000));
@@ -261,7 +261,7 @@ fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
             assert!(interest.over && !interest.writable, "{role:?} {way}");
             assert_eq!((side.stream.unsent(), side.stream.held()), (0, 0));
             assert_eq!(side.stream.next_deadline(6_000), None);
-            // It got a part of a frame. That is not followed by an end as of one who has said all.
+            // The peer received part of a frame. No clean end of stream may follow it.
             assert_eq!(side.sent().len(), 8);
             assert_eq!(side.peer.recv(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
             let end = side.end.unwrap();
@@ -275,7 +275,7 @@ fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
 }
 
 #[test]
-fn the_end_of_the_stream_begins_the_time_of_the_last_bytes_unless_a_close_frame_began_it() {
+fn the_end_of_the_stream_starts_the_close_deadline_unless_a_close_frame_did() {
     for (role, closes) in ROLES.into_iter().flat_map(|role| [(role, false), (role, true)]) {
         let mut side = side(role, Deadlines { close: Some(5_000), ..OFF }, 8);
         side.peer.send(from_peer(role)[0]).unwrap();
@@ -295,7 +295,7 @@ fn the_end_of_the_stream_begins_the_time_of_the_last_bytes_unless_a_close_frame_
     }
 }
 
-/// Takes all it is given, as TLS does, and its socket takes nothing.
+/// Accepts everything, as a TLS transport does, while its socket takes nothing.
 struct Holding(MemoryStream, usize);
 
 impl NonBlockingTransport for Holding {
@@ -326,7 +326,7 @@ impl NonBlockingTransport for Holding {
 }
 
 #[test]
-fn a_peer_that_ends_and_takes_nothing_of_what_a_transport_holds_does_not_keep_the_connection() {
+fn a_peer_that_ends_and_takes_no_buffered_bytes_does_not_keep_the_connection() {
     for role in ROLES {
         let (a, mut peer) = memory::pair(4096);
         let config = Config {
@@ -346,7 +346,7 @@ fn a_peer_that_ends_and_takes_nothing_of_what_a_transport_holds_does_not_keep_th
         };
         stream.send(&mut Scratch::new().at(0), "hello").unwrap();
         assert!(drive(&mut stream, 500, Ready::ALL).0.writable);
-        assert_eq!(stream.next_deadline(500), None, "what the transport took is not unsent");
+        assert_eq!(stream.next_deadline(500), None, "bytes taken by the transport are not unsent");
         peer.shutdown_write().unwrap();
         let (interest, ends) = drive(&mut stream, 1_000, Ready::ALL);
         assert!(interest.writable && !interest.over && ends == 1);
@@ -359,7 +359,7 @@ fn a_peer_that_ends_and_takes_nothing_of_what_a_transport_holds_does_not_keep_th
 }
 
 #[test]
-fn a_peer_that_takes_nothing_is_closed_with_1008_behind_what_was_accepted() {
+fn a_peer_that_takes_nothing_is_closed_with_1008_after_the_accepted_messages() {
     for role in ROLES {
         let deadlines = Deadlines { unsent: Some(60_000), close: Some(5_000), ..OFF };
         let mut side = side(role, deadlines, 64);
@@ -367,7 +367,7 @@ fn a_peer_that_takes_nothing_is_closed_with_1008_behind_what_was_accepted() {
         assert_eq!(side.stream.next_deadline(1_000), None, "nothing is unsent");
         side.stream.send(&mut side.scratch.at(2_000), &[7; 100][..]).unwrap();
         assert_eq!(side.stream.next_deadline(3_000), Some(62_000));
-        // It takes a byte: it is slow, not stuck.
+        // The peer takes a byte: it is slow, not stuck.
         let mut taken = vec![0; 1];
         side.peer.recv(&mut taken).unwrap();
         let _ = side.drive(50_000, Ready::WRITABLE);
@@ -379,7 +379,7 @@ fn a_peer_that_takes_nothing_is_closed_with_1008_behind_what_was_accepted() {
         let cause = Cause::Deadline(Deadline::Unsent);
         assert_eq!(end, End { code: CloseCode::POLICY_VIOLATION, by: Endpoint::Local, cause });
         assert_eq!(side.stream.next_deadline(110_000), Some(115_000));
-        // One that reads after all hears all, and why it is left.
+        // A peer that reads in the end receives all messages, and the reason for the close.
         let mut heard = taken;
         for _ in 0..10 {
             heard.extend(side.sent());
@@ -388,19 +388,19 @@ fn a_peer_that_takes_nothing_is_closed_with_1008_behind_what_was_accepted() {
         let closing = close(role, 1008);
         assert_eq!(heard[heard.len() - closing.len()..], closing);
         assert_eq!(heard.len(), 100 + if role == Role::Server { 2 } else { 6 } + closing.len());
-        // One that does not is left.
+        // A peer that never reads is dropped.
         assert!(side.drive(115_000, Ready::NONE).over);
         assert_eq!(side.end, Some(end));
     }
 }
 
 #[test]
-fn an_opening_handshake_has_its_time_however_slowly_its_bytes_come() {
+fn an_opening_handshake_has_a_fixed_deadline_however_slowly_its_bytes_arrive() {
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
     let (a, mut peer) = memory::pair(4096);
     let mut scratch = Scratch::new();
     let mut server = ServerOpening::new(a).unwrap();
-    // The deadline counts from the first call, which it wants at once.
+    // The deadline counts from the first call, which is due at once.
     assert_eq!(server.next_deadline(500), Some(500));
     assert!(matches!(server.advance(&mut scratch.at(1_000)), Ok(Progress::Pending(_))));
     for (index, byte) in (0..).zip(request) {
@@ -413,7 +413,7 @@ fn an_opening_handshake_has_its_time_however_slowly_its_bytes_come() {
     let late = server.advance(&mut scratch.at(11_000));
     assert!(matches!(late, Err(OpeningError::Deadline)));
 
-    // A client waits no longer for the answer.
+    // A client stops waiting for the answer.
     let (a, _peer) = memory::pair(4096);
     let mut client = ClientOpening::new(a, ClientRequest::new("a", "/")).unwrap();
     assert!(matches!(client.advance(&mut scratch.at(1_000)), Ok(Progress::Pending(_))));
@@ -421,7 +421,7 @@ fn an_opening_handshake_has_its_time_however_slowly_its_bytes_come() {
     let late = client.advance(&mut scratch.at(11_000));
     assert!(matches!(late, Err(OpeningError::Deadline)));
 
-    // Off.
+    // With the deadline off.
     let (a, _peer) = memory::pair(4096);
     let config = Arc::new(Config { deadlines: OFF, ..Config::default() });
     let mut server = ServerOpening::with_config(a, config).unwrap();
@@ -431,7 +431,7 @@ fn an_opening_handshake_has_its_time_however_slowly_its_bytes_come() {
 }
 
 #[test]
-fn an_opening_that_is_open_is_never_late() {
+fn a_completed_opening_never_times_out() {
     let (a, b) = memory::pair(4096);
     let mut scratch = Scratch::new();
     let mut server = ServerOpening::new(a).unwrap();
@@ -439,7 +439,7 @@ fn an_opening_that_is_open_is_never_late() {
     assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Decide(_))));
     server.answer(&Response::accept()).unwrap();
-    // The answer may still be on its way.
+    // The answer may still be in transit.
     assert_eq!(server.next_deadline(0), Some(10_000));
     assert!(matches!(server.advance(&mut scratch.at(9_999)), Ok(Progress::Open)));
     assert!(matches!(client.advance(&mut scratch.at(9_999)), Ok(Progress::Open)));
@@ -449,7 +449,7 @@ fn an_opening_that_is_open_is_never_late() {
 }
 
 #[test]
-fn a_stream_does_not_inherit_the_time_that_its_opening_took() {
+fn a_stream_does_not_inherit_the_time_spent_in_its_opening() {
     let deadlines = Deadlines { silence: Some(100), ..Deadlines::default() };
     let (a, b) = memory::pair(4096);
     let mut scratch = Scratch::new();
@@ -468,7 +468,7 @@ fn a_stream_does_not_inherit_the_time_that_its_opening_took() {
 }
 
 #[test]
-fn deadlines_pass_at_their_time_where_the_stamp_wraps_around() {
+fn deadlines_pass_on_time_when_the_stamp_wraps_around() {
     // A stamp has 32 bits of the milliseconds: 49 days.
     let wrap = 1u64 << 32;
     for start in [wrap - 1, wrap - 50, wrap + 1, 3 * wrap - 20] {
@@ -492,7 +492,7 @@ fn a_clock_that_steps_back_ends_no_connection() {
     assert!(!side.drive(4_000, Ready::NONE).over);
     assert_eq!(side.stream.next_deadline(4_000), Some(4_100));
     assert!(side.drive(5_100, Ready::NONE).over);
-    // The longest deadline that can be told from a step back: 24 days.
+    // The longest deadline that can be distinguished from a step back: 24 days.
     let longest = u32::MAX / 2;
     let mut side = self::side(Role::Server, Deadlines { silence: Some(longest), ..OFF }, 4096);
     let _ = side.drive(5_000, Ready::ALL);
@@ -501,29 +501,29 @@ fn a_clock_that_steps_back_ends_no_connection() {
 }
 
 #[test]
-fn read_and_write_know_no_time_and_what_they_do_counts_from_the_next_call_that_does() {
+fn activity_in_read_and_write_counts_from_the_next_call_with_a_time() {
     let deadlines = Deadlines { silence: Some(100), close: Some(50), unsent: Some(30), ..OFF };
-    // They come before the first time is told.
+    // These calls precede the first known time.
     let mut one = side(Role::Server, deadlines.clone(), 16);
     assert!(one.stream.read().is_err());
     one.stream.write(websocket_stream::OpCode::Binary, &[7; 100]).unwrap();
     assert_eq!(one.stream.next_deadline(70_000), Some(70_000));
     assert!(!one.drive(70_000, Ready::NONE).over);
     assert_eq!(one.stream.next_deadline(70_010), Some(70_030));
-    // What they receive is life, whenever it was.
+    // Bytes that they receive count as activity, whenever they arrived.
     let mut one = side(Role::Server, deadlines.clone(), 4096);
     let _ = one.drive(1_000, Ready::ALL);
     one.peer.send(from_peer(Role::Server)[0]).unwrap();
     one.stream.read().unwrap();
     assert!(!one.drive(9_000, Ready::NONE).over);
     assert!(one.drive(9_100, Ready::NONE).over);
-    // A closing handshake that they begin has all its time.
+    // A closing handshake that they begin has its full deadline.
     let mut one = side(Role::Server, deadlines.clone(), 4096);
     let _ = one.drive(1_000, Ready::ALL);
     one.stream.write(websocket_stream::OpCode::Close, b"").unwrap();
     assert!(!one.drive(2_000, Ready::NONE).over);
     assert!(one.drive(2_050, Ready::NONE).over);
-    // So have the last bytes behind an end of the stream that they receive.
+    // So do the last unsent bytes, after they receive the end of the stream.
     let mut one = side(Role::Server, deadlines, 4096);
     one.stream.get_ref().limit_send(0);
     one.stream.write(websocket_stream::OpCode::Text, b"never taken").unwrap();
@@ -534,7 +534,7 @@ fn read_and_write_know_no_time_and_what_they_do_counts_from_the_next_call_that_d
     assert!(one.drive(2_050, Ready::NONE).over);
 }
 
-/// A server's end that has paused, as its peer takes only what fits into 20 bytes.
+/// A server's end that has paused, because its peer's transport takes only 20 bytes.
 fn paused() -> (Side, MemoryStream) {
     let deadlines = Deadlines { silence: Some(100), ..OFF };
     let limits = Limits { pause_reading: PauseReading::Above(10), ..Limits::default() };
@@ -549,7 +549,7 @@ fn paused() -> (Side, MemoryStream) {
 }
 
 #[test]
-fn a_peer_that_is_not_listened_to_is_silent_only_when_it_takes_nothing() {
+fn while_reading_is_paused_a_peer_is_silent_only_if_it_takes_nothing() {
     let (mut side, mut peer) = paused();
     for now in [0, 90, 180, 270, 360] {
         let interest = side.drive(now, Ready::ALL);
@@ -564,7 +564,7 @@ fn a_peer_that_is_not_listened_to_is_silent_only_when_it_takes_nothing() {
 }
 
 #[test]
-fn a_peer_that_is_listened_to_again_is_heard_first() {
+fn after_a_pause_the_peers_input_is_read_before_silence_is_judged() {
     let (mut side, mut peer) = paused();
     assert!(!side.drive(0, Ready::READABLE).over);
     assert!(!side.drive(99, Ready::READABLE).over);
@@ -580,11 +580,11 @@ fn a_peer_that_is_listened_to_again_is_heard_first() {
     assert!(side.drive(last, Ready::NONE).over);
 }
 
-/// What a loop does before it asks for its next deadline, with no time told.
+/// A loop's step without a time, before it asks for its next deadline.
 type Begin = fn(&mut Side);
 
 #[test]
-fn a_loop_that_asks_anew_each_round_is_told_of_every_deadline_though_no_time_was_told_before() {
+fn a_loop_that_asks_each_round_gets_every_deadline_even_if_no_call_had_a_time_before() {
     let deadlines = Deadlines { silence: Some(30), close: Some(10), unsent: Some(20), ..OFF };
     let begins: [(Begin, Cause, u64); 4] = [
         (|_| (), Cause::Deadline(Deadline::Silence), 30),

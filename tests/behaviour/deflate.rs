@@ -1,5 +1,4 @@
-//! permessage-deflate (RFC 7692) from end to end: what is agreed on, how messages go over, what is
-//! refused, what it costs.
+//! permessage-deflate (RFC 7692) from end to end: negotiation, messages in both directions, refusals, memory.
 
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
@@ -14,7 +13,7 @@ use websocket_stream::{
     OpeningError, Prepared, Progress, Ready, Scratch, SendError, ServerOpening, Status, WebSocketStream,
 };
 
-/// RSV1, as [`Header::rsv`] has it.
+/// RSV1, as a bit of [`Header::rsv`].
 const COMPRESSED: u8 = 4;
 
 fn bits(bits: u8) -> WindowBits {
@@ -39,18 +38,18 @@ fn output() -> Output {
     Output::with_keys(Box::new(|| [5, 6, 7, 8]))
 }
 
-/// A masked frame, as clients send it.
+/// Returns a masked frame, as clients send it.
 fn frame(opcode: OpCode, fin: bool, rsv: u8, payload: &[u8]) -> Vec<u8> {
     crate::framed::frame(Header { fin, rsv, mask: Some([1, 2, 3, 4]), ..Header::new(opcode, 0) }, payload)
 }
 
-/// The payload of a message that stands alone, compressed.
+/// Returns the compressed payload of a message without context.
 fn compressed(message: &[u8]) -> Vec<u8> {
     let alone = Context::new(WindowBits::MAX, false);
     Deflaters::new().deflate(message, alone, 6).expect("it shrinks").to_vec()
 }
 
-/// The events of these bytes as text, and how the connection ended, if it did.
+/// Returns the events of these bytes as text, and the fault that ended the connection, if any.
 fn receive(connection: &mut Connection, bytes: &[u8]) -> (Vec<String>, Option<Fault>) {
     let (mut input, mut output) = (Input::default(), output());
     input.extend(bytes);
@@ -73,7 +72,7 @@ fn fault(bytes: &[u8]) -> Option<Fault> {
 }
 
 #[test]
-fn a_compressed_message_comes_whole_and_in_fragments_with_control_frames_between() {
+fn compressed_messages_arrive_whole_and_in_fragments_with_control_frames_between() {
     let text = "Hello, hello, hello, hello!";
     let payload = compressed(text.as_bytes());
     let expected = format!("{:?}", Event::Message(Message::Text(text)));
@@ -95,8 +94,8 @@ fn a_compressed_message_comes_whole_and_in_fragments_with_control_frames_between
 }
 
 #[test]
-fn messages_that_are_not_compressed_go_between_those_that_are() {
-    // RFC 7692, section 7.2.3.2: the second one refers to the first.
+fn uncompressed_messages_may_be_mixed_with_compressed_ones() {
+    // RFC 7692, section 7.2.3.2: the second message refers to the first.
     let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let second = [0xf2, 0x00, 0x11, 0x00, 0x00];
     let bytes = [
@@ -117,13 +116,13 @@ fn messages_that_are_not_compressed_go_between_those_that_are() {
     let expected = expected.map(|event| format!("{event:?}"));
     let (events, fault) = receive(&mut server(both(15, true)), &bytes.concat());
     assert_eq!((&events[..], fault), (&expected[..], None));
-    // Without takeover there is nothing that the second could refer to.
+    // Without takeover, there is no earlier message to refer to.
     let (events, fault) = receive(&mut server(both(15, false)), &bytes.concat());
     assert_eq!((&events[..], fault), (&expected[..2], Some(Fault::InvalidDeflate)));
 }
 
 #[test]
-fn the_bit_is_a_fault_where_it_has_no_meaning() {
+fn rsv1_is_a_fault_in_frames_that_cannot_have_it() {
     let payload = compressed(&[b'a'; 100]);
     for opcode in [OpCode::Ping, OpCode::Pong, OpCode::Close] {
         assert_eq!(fault(&frame(opcode, true, COMPRESSED, b"")), Some(Fault::ReservedBits), "{opcode:?}");
@@ -135,7 +134,7 @@ fn the_bit_is_a_fault_where_it_has_no_meaning() {
     let continued = frame(OpCode::Continuation, true, COMPRESSED, &payload[5..]);
     assert_eq!(fault(&[first, continued.clone()].concat()), Some(Fault::ReservedBits));
     assert_eq!(fault(&continued), Some(Fault::ReservedBits));
-    // Where nothing was agreed on, nowhere.
+    // Without an agreement, the bit is a fault in every frame.
     let (_, fault) =
         receive(&mut Connection::new(Role::Server), &frame(OpCode::Binary, true, COMPRESSED, &payload));
     assert_eq!(fault, Some(Fault::ReservedBits));
@@ -151,7 +150,7 @@ fn corrupt_data_and_text_that_is_not_utf8_end_with_1007() {
         (&[0xFF, 0xFF], OpCode::Text, Fault::InvalidDeflate),
         (&[0x07, 0x00], OpCode::Binary, Fault::InvalidDeflate),
         (&bytes[..], OpCode::Text, Fault::InvalidUtf8),
-        // A character that the message's end cuts off.
+        // A character that is cut off by the end of the message.
         (
             &compressed("aaaaaaaaaaaaaaaaaaaaaaaaaaaaé".as_bytes()[..29].as_ref())[..],
             OpCode::Text,
@@ -167,8 +166,8 @@ fn corrupt_data_and_text_that_is_not_utf8_end_with_1007() {
 }
 
 #[test]
-fn a_block_that_is_cut_off_is_not_filled_with_what_a_sender_leaves_out() {
-    // Blocks with no compression that announce so many bytes and have none; the second one is a last one.
+fn a_truncated_block_is_not_completed_with_the_omitted_tail() {
+    // Uncompressed blocks that announce bytes but have none; the second one is marked as the last block.
     for payload in [&[0x00, 4, 0, 0xfb, 0xff][..], &[0x01, 9, 0, 0xf6, 0xff]] {
         assert_eq!(fault(&frame(OpCode::Binary, true, COMPRESSED, payload)), Some(Fault::InvalidDeflate));
     }
@@ -176,17 +175,17 @@ fn a_block_that_is_cut_off_is_not_filled_with_what_a_sender_leaves_out() {
 
 #[test]
 fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
-    // 6 MiB of it would become more than 6 GiB.
+    // 6 MiB of payload that would inflate to more than 6 GiB.
     let block = {
         let mut block = compressed(&vec![0; 1 << 20]);
-        // The tail belongs to it where more follows.
+        // The sender keeps this tail if more blocks follow.
         block.extend([0x00, 0x00, 0xFF, 0xFF]);
         block
     };
     let bomb = block.repeat((6 << 20) / block.len());
     let limits = Limits { message: 8 << 20, frame: 8 << 20, ..Limits::default() };
     for piece in [usize::MAX, 100_000] {
-        // To a client, so that nothing is masked.
+        // The client receives, so nothing is masked.
         let mut connection =
             Connection::with_config(Role::Client, config(limits.clone(), 0)).with_deflate(both(15, true));
         let first = Header { rsv: COMPRESSED, ..Header::new(OpCode::Binary, 0) };
@@ -199,7 +198,7 @@ fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
 }
 
 #[test]
-fn what_is_wrong_in_the_first_chunk_shows_with_its_last_byte_or_with_the_message() {
+fn an_error_in_the_first_chunk_is_found_at_its_last_byte_or_with_the_message() {
     const CHUNK: usize = 32 << 10;
     let wrong = vec![0x07; CHUNK + 1];
     for (fin, len, shows_at) in
@@ -217,7 +216,7 @@ fn what_is_wrong_in_the_first_chunk_shows_with_its_last_byte_or_with_the_message
 }
 
 #[test]
-fn blocks_that_become_nothing_end_at_the_limit_too() {
+fn empty_blocks_end_at_the_limit() {
     let limits = Limits { message: 100_000, ..Limits::default() };
     let mut connection =
         Connection::with_config(Role::Server, config(limits, 0)).with_deflate(both(15, false));
@@ -232,7 +231,7 @@ fn blocks_that_become_nothing_end_at_the_limit_too() {
 }
 
 #[test]
-fn what_was_refused_or_sent_plain_leaves_no_trace_in_the_window() {
+fn refused_and_uncompressed_messages_leave_no_trace_in_the_window() {
     let limits = Limits { unsent: 4096, ..Limits::default() };
     let mut server = Connection::with_config(Role::Server, config(limits, 16)).with_deflate(both(15, true));
     let mut client = Connection::new(Role::Client).with_deflate(both(15, true));
@@ -275,18 +274,18 @@ fn what_was_refused_or_sent_plain_leaves_no_trace_in_the_window() {
 }
 
 #[test]
-fn what_is_to_be_compressed_fits_where_all_fits_that_it_can_become() {
+fn a_message_to_compress_fits_if_its_longest_compressed_form_fits() {
     const ROOM: usize = 1000;
     let limits = Limits { unsent: Limits::CONTROL_ROOM + MAX_HEADER_SIZE + ROOM, ..Limits::default() };
     let begin =
         || Connection::with_config(Role::Server, config(limits.clone(), 0)).with_deflate(both(15, true));
     let payload = vec![b'a'; ROOM + 1];
-    // A message that would grow is sent as it is, and so is one whose first fragment would.
+    // A message that would grow is sent uncompressed, and so is one whose first fragment would grow.
     for (opcode, fin) in [(OpCode::Text, true), (OpCode::Binary, true), (OpCode::Binary, false)] {
         let send = |len| begin().send_fragment(opcode, &payload[..len], fin, &mut output());
         assert_eq!((send(ROOM), send(ROOM + 1)), (Ok(()), Err(SendError::TooLong)), "{opcode:?} {fin}");
     }
-    // A further one is compressed, come what may.
+    // A later fragment is always compressed.
     let most = (0..ROOM).rfind(|&len| Deflaters::most_of_fragment(len) <= ROOM).unwrap();
     let send = |len| {
         let (mut server, mut output) = (begin(), output());
@@ -298,7 +297,7 @@ fn what_is_to_be_compressed_fits_where_all_fits_that_it_can_become() {
 }
 
 #[test]
-fn a_message_that_is_sent_compressed_is_marked_and_one_that_would_grow_is_not() {
+fn a_compressed_message_is_marked_and_one_that_would_grow_is_not() {
     for (message, rsv) in
         [(&[7; 500][..], COMPRESSED), (b"abcdefghijklmnopqrstuvwxyz", 0), (b"", 0), (&[9; 15], 0)]
     {
@@ -310,7 +309,7 @@ fn a_message_that_is_sent_compressed_is_marked_and_one_that_would_grow_is_not() 
         assert_eq!((header.rsv, header.fin), (rsv, true), "{message:?}");
         assert!(output.len() <= 4 + message.len());
     }
-    // Control frames are not.
+    // Control frames are not compressed.
     let mut server = server(both(15, true));
     let mut output = output();
     server.ping(&[7; 125], &mut output).unwrap();
@@ -318,7 +317,7 @@ fn a_message_that_is_sent_compressed_is_marked_and_one_that_would_grow_is_not() 
 }
 
 #[test]
-fn a_message_as_long_as_the_threshold_is_compressed_and_a_shorter_one_is_not() {
+fn a_message_is_compressed_only_if_it_reaches_the_threshold() {
     let mut server =
         Connection::with_config(Role::Server, config(Limits::default(), 200)).with_deflate(both(15, false));
     for (len, first) in [(199, 0x81), (200, 0xc1)] {
@@ -328,7 +327,8 @@ fn a_message_as_long_as_the_threshold_is_compressed_and_a_shorter_one_is_not() {
     }
 }
 
-/// The reserved bits and the lengths of some frames, and what a client that agreed on the same hears.
+/// Returns the reserved bits and lengths of these frames, and the messages that a client with equal
+/// parameters receives.
 fn heard(frames: &Output, client: &mut Connection) -> (Vec<(u8, u64)>, Vec<Vec<u8>>) {
     let (mut rest, mut headers) = (frames.as_bytes(), Vec::new());
     while let Ok(Decoded::Complete { header, size }) = Header::decode(rest) {
@@ -348,7 +348,7 @@ fn heard(frames: &Output, client: &mut Connection) -> (Vec<(u8, u64)>, Vec<Vec<u
 }
 
 #[test]
-fn fragments_are_compressed_where_the_first_one_says_so() {
+fn fragments_are_compressed_if_the_first_one_is() {
     let text = "a part of a message, ".repeat(20);
     let mut random = 3u64;
     let noise: [u8; 900] = std::array::from_fn(|_| {
@@ -380,17 +380,18 @@ fn fragments_are_compressed_where_the_first_one_says_so() {
             let data: Vec<_> = headers.iter().filter(|&&(_, len)| len != 7).collect();
             let marks: Vec<u8> = data.iter().map(|(rsv, _)| *rsv).collect();
             assert_eq!(marks, [COMPRESSED, 0, 0, 0, 0, 0, COMPRESSED], "{round}");
-            // The first and its likeness behind the noise; nothing; what would grow; an empty end.
+            // The first message and its repetition after the noise; an empty message; one that would grow; an
+            // empty last fragment.
             assert!(data[0].1 < 50 && data[4].1 < 50, "{data:?}");
             assert_eq!((data[1].1, data[5].1), (0, 1));
-            // Once a window has the noise, that gets smaller too.
+            // Once the window contains the noise, the noise gets smaller too.
             assert_eq!(data[2].1 == 905, !takeover || round == 0, "{data:?}");
         }
         if !takeover {
             assert_eq!(server.held(), 0);
         }
     }
-    // What is not worth it, or would grow, leaves the whole message as it is.
+    // A first fragment that is not worth compressing, or would grow, leaves the whole message uncompressed.
     let mut server = server(both(15, true));
     let mut client = Connection::new(Role::Client).with_deflate(both(15, true));
     for first in [&noise[..], b""] {
@@ -437,7 +438,7 @@ fn a_connection_may_be_parked_between_two_fragments() {
 }
 
 #[test]
-fn idle_connections_own_nothing_and_used_ones_their_window_until_they_are_parked() {
+fn idle_connections_hold_no_memory_and_used_ones_hold_their_window_until_parked() {
     let message = "all that a connection remembers ".repeat(3000);
     let unused: Vec<Connection> = (0..10_000).map(|_| server(both(15, true))).collect();
     assert_eq!(unused.iter().map(Connection::held).sum::<usize>(), 0);
@@ -456,14 +457,14 @@ fn idle_connections_own_nothing_and_used_ones_their_window_until_they_are_parked
             assert_eq!(event, Event::Message(Message::Text(&message)));
         }
         let receiving = connection.held();
-        // As the documentation has it.
+        // As documented.
         let own = bits(window).size().max(512);
         let beside = if cfg!(target_pointer_width = "64") { 88 } else { 48 };
         assert_eq!(receiving, own + beside);
         out.set_now(1000);
         connection.send(Message::Text(&message), &mut out).unwrap();
         assert_eq!(connection.held(), receiving + own);
-        // On request, or by time.
+        // On request, or after a time.
         let due = connection.next_deadline(1000).expect("a time to park");
         assert_eq!(due, 61_000);
         out.set_now(due - 1);
@@ -476,7 +477,7 @@ fn idle_connections_own_nothing_and_used_ones_their_window_until_they_are_parked
         connection.park();
         assert_eq!(connection.held(), receiving);
     }
-    // Without takeover, nothing is kept at all.
+    // Without takeover, no memory is kept at all.
     let mut alone = server(both(15, false));
     alone.send(Message::Text(&message), &mut output()).unwrap();
     let (events, _) =
@@ -485,7 +486,7 @@ fn idle_connections_own_nothing_and_used_ones_their_window_until_they_are_parked
 }
 
 #[test]
-fn where_no_time_was_told_a_connection_is_parked_so_long_after_the_next_that_is() {
+fn without_a_known_time_a_connection_is_parked_after_the_next_call_with_a_time() {
     let (mut connection, mut out) = (server(both(15, true)), output());
     connection.send(Message::Text(&"to be remembered ".repeat(50)), &mut out).unwrap();
     assert_eq!(connection.next_deadline(1000), Some(61_000));
@@ -497,12 +498,13 @@ fn where_no_time_was_told_a_connection_is_parked_so_long_after_the_next_that_is(
     assert_eq!((connection.on_deadline(&mut out), connection.held()), (None, 0));
 }
 
-/// Whether a server that wants to receive so gets the second message of a client that offers this, and
-/// compresses with its context and all of its window whatever the server answers.
+/// Returns whether a server with this setting for `receive` can read the second message of a client that
+/// sends this offer, and that compresses with context takeover and its full window regardless of the server's
+/// answer.
 fn gets_second_message(receive: Takeover, offer: &[(&str, Option<&str>)]) -> bool {
     let policy = Deflate { receive, ..Deflate::default() };
     let mut connection = server(policy.accept([offer.iter().copied()]).unwrap().agreed());
-    // The second one is the beginning of the first, which is out of the reach of a small window.
+    // The second message repeats the beginning of the first, which is beyond the reach of a small window.
     let noise: String = (0..6_000_u32).map(|n| char::from_u32(33 + n * n % 7_919 % 89).unwrap()).collect();
     let messages = [&noise[..], &noise[..200]];
     let (mut deflaters, mut history) = (Deflaters::new(), History::new(WindowBits::MAX));
@@ -520,12 +522,13 @@ fn gets_second_message(receive: Takeover, offer: &[(&str, Option<&str>)]) -> boo
 
 /// As the documentation of `Deflate` says. Tornado, Mojolicious and old Safaris are such clients.
 #[test]
-fn only_receiving_with_all_of_the_window_serves_a_client_that_keeps_its_context_though_asked_not_to() {
+fn only_a_full_receive_window_serves_a_client_that_keeps_its_context_against_the_agreement() {
     let (bare, browser): (&[_], &[_]) = (&[], &[("client_max_window_bits", None)]);
     for offer in [bare, browser] {
         assert!(gets_second_message(Takeover::FULL, offer));
         assert!(!gets_second_message(Takeover::No, offer));
-        // One that does not offer to bound its window is asked to keep none; another one ignores the bound.
+        // A client that does not offer to limit its window is asked for no takeover; other clients ignore the
+        // limit.
         for small in 8..=12 {
             assert!(!gets_second_message(Takeover::UpTo(bits(small)), offer), "{small}");
         }
@@ -533,7 +536,7 @@ fn only_receiving_with_all_of_the_window_serves_a_client_that_keeps_its_context_
     assert!(!gets_second_message(Takeover::UpTo(bits(14)), bare));
 }
 
-/// Both ends of an opening handshake, and what became of it.
+/// Returns both ends after an opening handshake, or its error.
 fn open(
     server: Option<Deflate>,
     client: Option<Deflate>,
@@ -554,7 +557,7 @@ fn open(
 }
 
 #[test]
-fn openings_agree_where_both_ends_want_it_and_say_so() {
+fn openings_agree_on_compression_if_both_ends_want_it() {
     let no = Deflate::default();
     let full = Deflate { send: Takeover::FULL, receive: Takeover::FULL, ..no };
     for (server, client, agreed) in [
@@ -568,7 +571,7 @@ fn openings_agree_where_both_ends_want_it_and_say_so() {
         let (server, client) = open(server, client, &Response::accept()).unwrap();
         assert_eq!((server.has_deflate(), client.has_deflate()), (agreed, agreed));
     }
-    // The server's application answers for itself; an answer that was not asked for fails the client.
+    // The server's application adds its own answer; an answer that was not offered fails the client.
     for (answer, fault) in [
         ("permessage-deflate; server_max_window_bits=7", ResponseFault::ExtensionParams),
         ("permessage-deflate; client_max_window_bits", ResponseFault::ExtensionParams),
@@ -579,9 +582,9 @@ fn openings_agree_where_both_ends_want_it_and_say_so() {
     }
 }
 
-/// Tornado answers so: it overlooks parameters without a value.
+/// Tornado sends this answer: it ignores parameters without a value.
 #[test]
-fn an_answer_that_lacks_what_was_asked_for_names_it() {
+fn an_answer_that_lacks_a_requested_parameter_names_the_parameter() {
     let policy = |receive| Some(Deflate { receive, ..Deflate::default() });
     let small = policy(Takeover::UpTo(bits(10)));
     let (alone, window) = ("server_no_context_takeover", "server_max_window_bits");
@@ -605,7 +608,7 @@ fn an_answer_that_lacks_what_was_asked_for_names_it() {
 }
 
 #[test]
-fn a_message_compressed_once_goes_to_each_connection_as_that_can_read_it() {
+fn a_message_compressed_once_is_sent_to_each_connection_in_a_form_that_it_can_read() {
     let news = "news for all who listen, ".repeat(40);
     let mut scratch = Scratch::new();
     let prepared = Prepared::compressed(&mut scratch.at(0), &*news, &Deflate::default());
@@ -639,11 +642,11 @@ fn a_message_compressed_once_goes_to_each_connection_as_that_can_read_it() {
             }
         }
     }
-    // Where nothing but such messages is sent, nothing is remembered.
+    // If only such messages are sent, no context is kept.
     let (mut server, mut client) = open(window(15), window(15), &Response::accept()).unwrap();
     server.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
     assert_eq!((client.read().unwrap().1, server.held()), (news.into_bytes(), 0));
-    // What does not get smaller, or is not worth it, is not compressed.
+    // A message that would not get smaller, or is not worth it, is not compressed.
     for message in ["short", &String::from_utf8((0x20..0x7F).collect()).unwrap()] {
         let policy = Deflate { threshold: 6, ..Deflate::default() };
         let prepared = Prepared::compressed(&mut scratch.at(0), message, &policy);
@@ -662,7 +665,7 @@ fn work_in_one_call_counts_what_is_inflated() {
     for _ in 0..5 {
         client.send(&mut scratch.at(0), &message[..]).unwrap();
     }
-    // They lie in a few KiB, of which one call would read all.
+    // They fit in a few KiB, which one call would read in one piece.
     let mut calls = 0;
     let mut heard = 0;
     loop {
@@ -701,7 +704,7 @@ fn a_stream_that_only_receives_is_parked_in_time() {
 }
 
 #[test]
-fn the_original_write_tells_the_bytes_of_the_compressed_frame() {
+fn write_returns_the_bytes_of_the_compressed_frame() {
     let policy = Deflate { threshold: 0, ..Deflate::default() };
     let (mut server, mut client) = open(Some(policy), Some(policy), &Response::accept()).unwrap();
     let text = "compress me, ".repeat(100);
@@ -717,13 +720,13 @@ fn the_original_write_tells_the_bytes_of_the_compressed_frame() {
         assert!(payload.len() < 100 || written < 50);
     }
     assert_eq!(client.read().unwrap(), (OpCode::Text, text.into_bytes()));
-    // What is not taken is not counted.
+    // Bytes that the transport does not take are not counted.
     server.get_ref().plan_send([Ok(10), Err(ErrorKind::WouldBlock)]);
     assert_eq!(server.write(OpCode::Binary, &[7; 9000]).unwrap(), 10);
     assert!(server.unsent() > 0);
 }
 
-/// What two ends agree on, and what one says to the other.
+/// The negotiated parameters, and one end's messages to the other.
 #[derive(Debug, Clone)]
 struct Talk {
     server: Deflate,
@@ -760,7 +763,7 @@ impl Arbitrary for Talk {
     }
 }
 
-/// The frames of some bytes that an end sent, with data frames cut into fragments.
+/// Cuts the data frames among an end's sent bytes into fragments.
 fn fragmented(mut bytes: &[u8], cuts: &[usize]) -> Vec<u8> {
     let mut out = Vec::new();
     while let Ok(Decoded::Complete { header, size }) = Header::decode(bytes) {
@@ -785,7 +788,7 @@ fn fragmented(mut bytes: &[u8], cuts: &[usize]) -> Vec<u8> {
 }
 
 #[test]
-fn any_message_through_any_parameters_fragments_and_splits_comes_back() {
+fn any_message_survives_an_echo_with_any_parameters_fragments_and_splits() {
     fn prop(talk: Talk, split: Vec<usize>) {
         let Talk { server, client, messages } = talk;
         let offer = client.offer();
@@ -820,7 +823,7 @@ fn any_message_through_any_parameters_fragments_and_splits_comes_back() {
                 true => Message::Text(std::str::from_utf8(bytes).unwrap()),
                 false => Message::Binary(bytes),
             };
-            // There, and back as an echo.
+            // To the other end, and back as an echo.
             ends[0].0.send(message, &mut ends[0].2).unwrap();
             for (from, to) in [(0, 1), (1, 0)] {
                 let wire = fragmented(ends[from].2.as_bytes(), cuts);
@@ -847,17 +850,17 @@ fn any_message_through_any_parameters_fragments_and_splits_comes_back() {
     QuickCheck::new().rng(Gen::new(40)).tests(200).quickcheck(prop as fn(Talk, Vec<usize>));
 }
 
-/// A compressed message of several of the chunks in which such messages are inflated, with a byte changed or
-/// not; and where it is cut.
+/// A compressed message of several inflation chunks, with or without a changed byte, and the places of its
+/// cuts.
 #[derive(Debug, Clone)]
 struct Large {
     seed: u64,
     len: usize,
     is_text: bool,
-    /// It may refer to an earlier message.
+    /// Whether it may refer to an earlier message.
     refers: bool,
     change: Option<(usize, u8)>,
-    /// So many bytes over what it is as it came.
+    /// The limit, as a number of bytes above the compressed length.
     limit: Option<usize>,
     fragments: Vec<usize>,
     splits: [Vec<usize>; 2],
@@ -880,7 +883,7 @@ impl Arbitrary for Large {
 }
 
 impl Large {
-    /// Text of several chunks, in one frame.
+    /// Returns text of several chunks, in one frame.
     fn text() -> Self {
         Self {
             seed: 1,
@@ -894,7 +897,7 @@ impl Large {
         }
     }
 
-    /// The message, which compresses to half of it or so.
+    /// Returns the message, which compresses to about half its length.
     fn message(&self) -> String {
         let mut random = self.seed;
         let mut next = || {
@@ -908,7 +911,7 @@ impl Large {
         message
     }
 
-    /// The payloads of the message before it, if there is one, of itself, and of one behind it.
+    /// Returns the payloads of the message before it, if any, of the message itself, and of one after it.
     fn payloads(&self, message: &str) -> (Option<Vec<u8>>, Vec<u8>, Option<Vec<u8>>) {
         let (mut deflaters, mut sent) = (Deflaters::new(), History::new(WindowBits::MAX));
         let mut deflate =
@@ -928,7 +931,7 @@ fn part(message: &str, from: usize) -> String {
     message.chars().skip(from).take(9000).collect()
 }
 
-/// Places in so many bytes, in order, the first and the last among them.
+/// Returns places in `len` bytes, in order, including the first and the last.
 fn places(len: usize, choices: &[usize]) -> Vec<usize> {
     let mut places: Vec<usize> = choices.iter().map(|choice| choice % (len + 1)).collect();
     places.extend([0, len]);
@@ -941,11 +944,11 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
     fn prop(large: Large) {
         let message = large.message();
         let (before, payload, after) = large.payloads(&message);
-        // As it came, it is within the limit.
+        // Compressed, it is within the limit.
         let limit = large.limit.map_or(usize::MAX, |over| payload.len().max(9000) + over);
         let opcode = if large.is_text { OpCode::Text } else { OpCode::Binary };
         let mut outcomes = Vec::new();
-        // In one piece, too, so that it lies whole in the input.
+        // Also in one piece, so that it is whole in the input.
         for (fragments, splits) in [(&[][..], &[][..]), (&[], &large.splits[0]), (&large.fragments, &[])]
             .into_iter()
             .chain([(&large.fragments[..], &large.splits[1][..])])
@@ -962,7 +965,7 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
                 let (opcode, rsv) = if index == 0 { (opcode, COMPRESSED) } else { (OpCode::Continuation, 0) };
                 bytes.extend(frame(opcode, index + 2 == ends.len(), rsv, &payload[piece[0]..piece[1]]));
             }
-            // Goes on behind it, where it may refer to it.
+            // Continues after it with a message that may refer to it.
             match &after {
                 Some(after) => bytes.extend(frame(OpCode::Text, true, COMPRESSED, after)),
                 None => bytes.extend(frame(OpCode::Binary, true, 0, b"after")),
@@ -1015,12 +1018,12 @@ fn a_message_of_several_chunks_that_is_cut_off_or_ends_within_a_character_is_ref
 }
 
 #[test]
-fn a_message_that_was_refused_leaves_nothing_to_the_next_connection_of_the_thread() {
+fn a_refused_message_leaves_nothing_for_the_next_connection_of_the_thread() {
     let message = Large::text().message();
     let bytes = frame(OpCode::Text, true, COMPRESSED, &compressed(message.as_bytes()));
     let mut cut_off = compressed(b"of one letter: aaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     cut_off.truncate(cut_off.len() - 3);
-    // Whole, inflated as it comes, and told as it comes.
+    // Whole; inflated as it arrives; and delivered in parts as it arrives.
     for (step, in_parts) in [(bytes.len(), false), (10_000, false), (10_000, true)] {
         let (mut input, mut output) = (Input::default(), output());
         let mut refused = server(both(15, false));
@@ -1046,7 +1049,7 @@ fn a_message_that_was_refused_leaves_nothing_to_the_next_connection_of_the_threa
 }
 
 #[test]
-fn the_fragments_of_a_compressed_message_are_counted_before_and_behind_its_first_chunk() {
+fn the_fragments_of_a_compressed_message_are_counted_before_and_after_its_first_chunk() {
     let large = Large::text();
     for message in ["of one letter: aaaaaaaaaaaaaaaaaaaaaaaaaaaa", &large.message()] {
         let payload = compressed(message.as_bytes());

@@ -1,4 +1,4 @@
-//! Beside tungstenite, in both roles, over a Unix socket pair: what one sends the other receives.
+//! Runs beside tungstenite, in both roles, over a Unix socket pair: each end receives what the other sends.
 
 use quickcheck::{Gen, QuickCheck};
 use std::io::ErrorKind;
@@ -7,7 +7,7 @@ use tungstenite::protocol::Role;
 use tungstenite::{Error, Message as Theirs, WebSocket};
 use websocket_stream::{Event, Message, Ready, Scratch, WebSocketStream};
 
-/// Echoes over our end everything that their end sends, and compares what comes back.
+/// Sends messages from their end, echoes them on ours, and compares the echoes.
 fn conversation(messages: &[Theirs], ours_serves: bool) {
     let (a, b) = UnixStream::pair().unwrap();
     b.set_nonblocking(true).unwrap();
@@ -22,8 +22,8 @@ fn conversation(messages: &[Theirs], ours_serves: bool) {
     let mut turns = 0;
     while received.len() < messages.len() {
         turns += 1;
-        assert!(turns < 100_000, "{} of {} came back", received.len(), messages.len());
-        // They keep what would block and send it with the next flush.
+        assert!(turns < 100_000, "{} of {} messages were echoed", received.len(), messages.len());
+        // tungstenite keeps bytes that would block and sends them at the next flush.
         match theirs.flush() {
             Ok(()) => {
                 if let Some(message) = unsent.next() {
@@ -49,7 +49,7 @@ fn conversation(messages: &[Theirs], ours_serves: bool) {
     }
     assert_eq!(received, messages);
 
-    // They close; both ends see a clean end.
+    // Their end closes; both ends report a clean end.
     ignore_would_block(theirs.close(None));
     let mut clean = false;
     for _ in 0..100 {

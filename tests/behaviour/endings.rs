@@ -1,5 +1,5 @@
-//! Real TCP sockets on which a client goes away at every byte of a whole conversation, the opening
-//! included: by the end of the stream, by a reset, and by closing only its own direction.
+//! Real TCP sockets. A client leaves at every byte of a whole conversation, including the opening: by ending
+//! the stream, by a reset, or by closing only its own direction.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,18 +10,18 @@ use websocket_stream::{
     ServerOpening, WebSocketStream,
 };
 
-/// How a client goes away.
+/// How a client leaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     /// It closes the socket.
     EndOfStream,
     /// It resets the connection (SO_LINGER of 0).
     Reset,
-    /// It ends its own direction, and reads what still comes.
+    /// It ends its own direction, and still reads.
     HalfClose,
 }
 
-/// What a client sends, and where its request, its two messages and its Close frame end.
+/// Returns a client's bytes, and the ends of its request, its two messages and its Close frame.
 fn conversation() -> (Vec<u8>, [usize; 4]) {
     let mut bytes = Vec::new();
     let request = ClientRequest::new("localhost", "/");
@@ -41,14 +41,14 @@ fn conversation() -> (Vec<u8>, [usize; 4]) {
     (bytes, ends)
 }
 
-/// How it went for the server.
+/// The server's result.
 #[derive(Debug)]
 enum Outcome {
     NotOpened(OpeningError),
     Opened { heard: usize, end: End },
 }
 
-/// Serves one connection to its end. Every call is bounded, and so is their number.
+/// Serves one connection to its end. Each call has a bound, and so does the number of calls.
 fn serve(socket: TcpStream) -> Outcome {
     let mut scratch = Scratch::new();
     let mut opening = ServerOpening::new(socket).unwrap();
@@ -91,24 +91,24 @@ fn serve(socket: TcpStream) -> Outcome {
             }
             Err(_) => check_broken(&mut stream, &mut scratch),
         }
-        let [end] = ends[..] else { panic!("the end was told {} times", ends.len()) };
+        let [end] = ends[..] else { panic!("the end was reported {} times", ends.len()) };
         return Outcome::Opened { heard, end };
     }
     panic!("it spins");
 }
 
-/// One whose transport failed says that it is over from then on.
+/// Checks that a stream whose transport failed reports `over` from then on.
 fn check_broken(stream: &mut WebSocketStream<TcpStream>, scratch: &mut Scratch) {
     let interest = stream.drive(&mut scratch.at(0), Ready::ALL, |event, _| panic!("{event:?}")).unwrap();
     assert!(interest.over && !interest.readable && !interest.writable && !interest.again);
 }
 
-/// Until something can be received. The client has done everything before.
+/// Waits until something can be received. The client has finished before.
 fn wait(socket: &TcpStream) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut fds = [PollFd::new(socket, PollFlags::IN)];
     let hang = Timespec { tv_sec: 60, tv_nsec: 0 };
-    assert_eq!(poll(&mut fds, Some(&hang)).unwrap(), 1, "nothing comes any more");
+    assert_eq!(poll(&mut fds, Some(&hang)).unwrap(), 1, "nothing arrived in time");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_client_that_goes_away_at_any_byte_has_a_defined_end() {
                 (Outcome::NotOpened(OpeningError::EndOfStream), Way::EndOfStream | Way::HalfClose) => {
                     assert!(at < head, "{way:?} {at} {outcome:?}");
                 }
-                // What comes after the first answer to a socket that is closed is a reset.
+                // Bytes that arrive after the first answer to a closed socket are answered with a reset.
                 (Outcome::NotOpened(OpeningError::System(_)), Way::Reset) => {}
                 (Outcome::Opened { heard, end }, _) => {
                     assert!(at >= head, "{way:?} {at} {outcome:?}");
@@ -151,13 +151,13 @@ fn a_client_that_goes_away_at_any_byte_has_a_defined_end() {
                         }
                         _ => panic!("{way:?} {at} {outcome:?}"),
                     }
-                    // Whoever still listens is heard to the last message.
+                    // If a client still reads, the server receives everything it sent, to the last message.
                     assert!(*heard == whole || (way != Way::HalfClose && *heard < whole), "{way:?} {at}");
                 }
                 _ => panic!("{way:?} {at} {outcome:?}"),
             }
             if let Some(mut client) = client {
-                // All that was answered, then the end of the stream; never a reset.
+                // All answers, then the end of the stream; never a reset.
                 let mut answers = Vec::new();
                 client.read_to_end(&mut answers).unwrap();
                 let response = answers.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |end| end + 4);

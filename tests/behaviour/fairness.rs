@@ -1,6 +1,6 @@
-//! One thread, connections that flood it, and an honest one: however the others flood, a message of the
-//! honest one is answered after at most one budget of work of each of them. The loop is virtual: its
-//! transports are in memory, its poller looks at them, and nothing waits.
+//! One thread serves connections that flood it, and an honest one. However the others flood, a message of the
+//! honest connection is answered after at most one budget of work of each of them. The loop is virtual: its
+//! transports are in memory, its poller inspects them, and nothing blocks.
 
 use crate::framed::from_client;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use websocket_stream::{
     Config, Event, Limits, PauseReading, Progress, Ready, Role, Scratch, ServerOpening, WebSocketStream,
 };
 
-/// What a client sends for ever.
+/// Endless streams of bytes from a client.
 fn floods() -> Vec<(&'static str, Vec<u8>)> {
     let small = from_client(0x81, b"x");
     let ping = from_client(0x89, &[7; 125]);
@@ -30,22 +30,22 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A connection as its loop holds it, and its client.
+/// A connection in the loop, and its client.
 struct Entry {
     stream: WebSocketStream<MemoryStream>,
     client: MemoryStream,
-    /// What the poller has told of.
+    /// What the poller has reported.
     told: u64,
     in_queue: bool,
-    /// What the poller has told and no call has heard.
+    /// What the poller has reported and no call has used yet.
     ready: Ready,
-    /// Since the honest message arrived.
+    /// Work since the honest message arrived.
     work: Work,
-    /// Calls since the beginning.
+    /// Calls since the start.
     total: usize,
 }
 
-/// What a connection made its thread do.
+/// Work that a connection caused in its thread.
 #[derive(Debug, Clone, Copy, Default)]
 struct Work {
     calls: usize,
@@ -69,7 +69,7 @@ impl Entry {
         }
     }
 
-    /// Whether the poller tells of it. What it can send is told each time.
+    /// Returns whether the poller reports it. Writability is reported each time.
     fn is_told(&mut self, edge: bool) -> bool {
         let sent = self.client.calls().sent;
         let news = std::mem::replace(&mut self.told, sent) < sent;
@@ -80,7 +80,7 @@ impl Entry {
         readable
     }
 
-    /// One call, which keeps its budget. Tells whether it wants another.
+    /// Makes one call, which stays within its budget. Returns whether it asks for another.
     fn drive(&mut self, scratch: &mut Scratch, limits: &Limits) -> bool {
         let received = self.stream.get_ref().calls().received;
         let ready = std::mem::replace(&mut self.ready, Ready::NONE);
@@ -90,7 +90,7 @@ impl Entry {
             .drive(&mut scratch.at(0), ready, |event, out| {
                 events += 1;
                 if let Event::Message(message) = event {
-                    // One that takes no answers gets none, once it is full.
+                    // A client that takes no answers gets none once its transport is full.
                     let _ = out.send(message);
                 }
                 Ok(())
@@ -108,7 +108,7 @@ impl Entry {
     }
 }
 
-/// A client that sends the same again and again, as fast as it is taken.
+/// A client that repeats its bytes as fast as they are taken.
 struct Flooder {
     flood: Vec<u8>,
     at: usize,
@@ -127,15 +127,15 @@ impl Flooder {
     }
 }
 
-/// The loop, as the documentation has it: those that the poller tells of, and behind them those that
-/// said "again", each once a round. The honest connection is the last of its entries.
+/// The documented loop: connections that the poller reports, then those that returned `again`, each once a
+/// round. The honest connection is the last entry.
 struct Loop {
     entries: Vec<Entry>,
     flooders: Vec<Flooder>,
     queue: VecDeque<usize>,
     limits: Limits,
     edge: bool,
-    /// The flooders' work from the honest message to its answer.
+    /// Each flooder's work between the honest message and its answer.
     waited: Option<Vec<Work>>,
 }
 
@@ -145,14 +145,14 @@ impl Loop {
         Loop { entries, flooders, queue: VecDeque::new(), limits: limits.clone(), edge, waited: None }
     }
 
-    /// Every flooder's transport is full again.
+    /// Fills every flooder's transport.
     fn flood(&mut self) {
         for (flooder, entry) in self.flooders.iter_mut().zip(&mut self.entries) {
             flooder.send(&mut entry.client);
         }
     }
 
-    /// One round; the honest client sends `message` before its call number `at`, 0 being the poll.
+    /// Runs one round; the honest client sends `message` before call number `at`, where 0 is the poll.
     fn round(&mut self, scratch: &mut Scratch, mut message: Option<(usize, &[u8])>) {
         let honest = self.entries.len() - 1;
         let mut call = 0;
@@ -174,7 +174,7 @@ impl Loop {
             self.entries[key].ready.readable |= self.entries[key].in_queue;
             arrive(&mut self.entries, call);
             let again = self.entries[key].drive(scratch, &self.limits);
-            assert!(again || key == honest, "there is more of a flood than a budget");
+            assert!(again || key == honest, "a flood is longer than a budget");
             self.entries[key].in_queue = again;
             if self.waited.is_none() && self.entries[honest].client.unread() > 0 {
                 self.waited = Some(self.entries[..honest].iter().map(|entry| entry.work).collect());
@@ -188,9 +188,9 @@ impl Loop {
     }
 }
 
-/// What the honest one waits for: the work of each flooder since its message arrived is bounded.
+/// Checks that each flooder's work is bounded between the honest message's arrival and its answer.
 fn check(limits: &Limits, capacity: usize, floods: &[(&str, Vec<u8>)], flooders: usize, messages: usize) {
-    // Those that take no answers flood, too.
+    // Clients that take no answers flood too.
     let limits = &Limits { pause_reading: PauseReading::Never, ..limits.clone() };
     for (name, flood) in floods {
         for variant in 0..4 {
@@ -205,7 +205,7 @@ fn check(limits: &Limits, capacity: usize, floods: &[(&str, Vec<u8>)], flooders:
             for index in 0..messages {
                 let text = format!("honest {index}");
                 let bytes = from_client(0x81, text.as_bytes());
-                // It has its own budget, too.
+                // The honest connection has a budget too.
                 let own_calls = bytes.len().div_ceil(limits.call_bytes.max(1));
                 thread.round(&mut scratch, Some((index % (honest + 2), &bytes)));
                 for _ in 0..own_calls {
@@ -224,8 +224,8 @@ fn check(limits: &Limits, capacity: usize, floods: &[(&str, Vec<u8>)], flooders:
                     assert!(events <= own_calls * limits.call_events.max(1), "{name}: {events} events");
                 }
             }
-            assert!(has_waited, "{name}: the worst moment is among those that were tried");
-            // The flood is served, too.
+            assert!(has_waited, "{name}: the worst moment was tested");
+            // The flooders are served too.
             assert!(thread.entries.iter().all(|entry| entry.total >= messages), "{name}");
         }
     }
@@ -243,7 +243,7 @@ fn several_floods_delay_it_by_one_budget_each() {
 }
 
 #[test]
-fn a_tiny_budget_is_kept_as_well() {
+fn a_tiny_budget_is_kept() {
     for (call_bytes, call_events) in [(0, 0), (1, 1), (1, 1_000), (1_000, 1), (100, 3)] {
         let limits = Limits { call_bytes, call_events, ..Limits::default() };
         check(&limits, 4 << 10, &floods(), 1, 10);
@@ -252,7 +252,7 @@ fn a_tiny_budget_is_kept_as_well() {
 }
 
 #[test]
-fn a_client_whose_request_was_refused_and_that_floods_is_drained_in_small_calls() {
+fn a_refused_client_that_floods_is_drained_in_small_calls() {
     const FLOOD: u64 = 1 << 20;
     let (a, mut client) = memory::pair(1 << 20);
     let mut opening = ServerOpening::new(a).unwrap();

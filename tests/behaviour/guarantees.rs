@@ -1,4 +1,4 @@
-//! The tables in `src/guarantees.md` say what the code does.
+//! Compares the tables in `src/guarantees.md` with the code.
 
 use std::collections::BTreeSet;
 use websocket_stream::handshake::OriginPolicy;
@@ -10,7 +10,7 @@ use websocket_stream::{
 
 const TEXT: &str = include_str!("../../src/guarantees.md");
 
-/// The rows of the table under a heading, each as its cells without the marks of code.
+/// Returns the rows of the table under a heading: the cells of each, without code marks.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let (_, section) = TEXT.split_once(&format!("\n# {heading}\n")).expect(heading);
     let section = section.split("\n# ").next().unwrap();
@@ -22,7 +22,7 @@ fn table(heading: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// A default as it is written: `16 MiB + 64 KiB`, `262,144`, `10 s`, or `off`.
+/// Parses a default as it is written: `16 MiB + 64 KiB`, `262,144`, `10 s`, or `off`.
 fn value(text: &str) -> Option<u64> {
     let term = |term: &str| {
         let (number, unit) = term.split_once(' ').unwrap_or((term, ""));
@@ -38,7 +38,7 @@ fn value(text: &str) -> Option<u64> {
     (text != "off").then(|| text.split(" + ").map(term).sum())
 }
 
-/// The fields of a struct and their values, from its `Debug`: all of them, also those of tomorrow.
+/// Returns all fields of a struct and their values, from its `Debug` output, including fields added later.
 fn fields(debug: &str) -> Vec<(String, Option<u64>)> {
     let (_, fields) = debug.split_once(" { ").unwrap();
     let fields = fields.trim_end_matches(" }").split(", ");
@@ -47,7 +47,7 @@ fn fields(debug: &str) -> Vec<(String, Option<u64>)> {
             let (name, value) = field.split_once(": ").unwrap();
             let value = value.trim_start_matches("Some(").trim_end_matches(')');
             let number = match value {
-                // What `PauseReading` says of it; `backpressure.rs` holds it.
+                // The value that `PauseReading` documents; `backpressure.rs` tests it.
                 "ServerOnly" => "65536",
                 value => value,
             };
@@ -56,12 +56,12 @@ fn fields(debug: &str) -> Vec<(String, Option<u64>)> {
         .collect()
 }
 
-/// The names and defaults of a table.
+/// Returns the names and defaults of a table.
 fn defaults(heading: &str) -> Vec<(String, Option<u64>)> {
     table(heading).into_iter().map(|row| (row[0].clone(), value(&row[1]))).collect()
 }
 
-/// The variants of an enum, from its source.
+/// Returns the variants of an enum, from its source.
 fn variants(source: &str, name: &str) -> BTreeSet<String> {
     let (_, body) = source.split_once(&format!("pub enum {name} {{\n")).expect(name);
     let lines = body.split("\n}").next().unwrap().lines().map(str::trim);
@@ -70,29 +70,29 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn each_limit_is_there_with_its_default() {
+fn each_limit_is_listed_with_its_default() {
     assert_eq!(defaults("What is bounded"), fields(&format!("{:?}", Limits::default())));
 }
 
 #[cfg(feature = "deflate")]
 #[test]
-fn what_a_compressed_message_costs_beside_itself_is_there() {
+fn the_memory_for_inflating_a_message_is_listed() {
     use websocket_stream::deflate::{Inflater, WindowBits};
     let inflater = Inflater::new().held() >> 10;
     let window = WindowBits::MAX.size() >> 10;
     let told = format!(
-        "at most {window} KiB of it, the same of earlier messages, and an inflater of {inflater} KiB"
+        "at most {window} KiB of compressed input, {window} KiB of earlier messages, and an inflater of {inflater} KiB"
     );
     assert!(TEXT.replace('\n', " ").contains(&told), "{told}");
 }
 
 #[test]
-fn each_deadline_is_there_with_its_default() {
+fn each_deadline_is_listed_with_its_default() {
     assert_eq!(defaults("What time does"), fields(&format!("{:?}", Deadlines::default())));
 }
 
 #[test]
-fn each_fault_is_there_with_its_close_code() {
+fn each_fault_is_listed_with_its_close_code() {
     let faults = [
         Fault::ReservedBits,
         Fault::ReservedOpcode,
@@ -127,8 +127,8 @@ fn each_fault_is_there_with_its_close_code() {
 }
 
 #[test]
-fn each_cause_of_an_end_is_there() {
-    let source = include_str!("../../src/protocol/end.rs");
+fn each_cause_of_an_end_is_listed() {
+    let source = include_str!("../../src/protocol/event.rs");
     let deadlines = variants(source, "Deadline").into_iter().map(|name| format!("Deadline({name})"));
     let mut causes = variants(source, "Cause");
     assert!(causes.remove("Deadline"));
@@ -138,17 +138,18 @@ fn each_cause_of_an_end_is_there() {
 }
 
 #[test]
-fn each_answer_to_what_is_sent_is_there() {
+fn each_result_of_sending_is_listed() {
     let told: BTreeSet<_> = table("What sending answers").into_iter().map(|row| row[0].clone()).collect();
-    let mut answers = variants(include_str!("../../src/stream/websocket.rs"), "Sent");
+    let mut answers = variants(include_str!("../../src/stream/outgoing.rs"), "Sent");
+    answers.extend(variants(include_str!("../../src/stream/prepared.rs"), "Delivery"));
     answers.extend(variants(include_str!("../../src/protocol/error.rs"), "SendError"));
-    // The head of the second table.
+    // The header of the second table.
     answers.extend(["error".to_owned(), "---".to_owned()]);
     assert_eq!(told, answers);
 }
 
 #[test]
-fn in_the_call_in_which_sending_fails_the_end_is_told_and_then_nothing_is_accepted() {
+fn a_call_in_which_sending_fails_delivers_messages_and_the_end_and_then_nothing_is_accepted() {
     let (a, mut peer) = memory::pair(1 << 20);
     let mut stream = WebSocketStream::new(a).unwrap();
     let mut scratch = Scratch::new();
@@ -158,7 +159,7 @@ fn in_the_call_in_which_sending_fails_the_end_is_told_and_then_nothing_is_accept
     drop(peer);
     let (mut heard, mut end) = (0, None);
     let driven = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
-        // From where it lies, so that it fails at once.
+        // Sent without a copy, so that it fails at once.
         Event::Message(_) => {
             heard += 1;
             out.send(&[0; 5000])
@@ -176,7 +177,7 @@ fn in_the_call_in_which_sending_fails_the_end_is_told_and_then_nothing_is_accept
 }
 
 #[test]
-fn each_policy_for_origins_is_there_and_the_default_is_named() {
+fn each_origin_policy_is_listed_and_the_default_is_named() {
     let rows = table("Who may connect");
     let told: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
     assert_eq!(told, variants(include_str!("../../src/handshake/origin.rs"), "OriginPolicy<'a>"));
@@ -185,7 +186,7 @@ fn each_policy_for_origins_is_there_and_the_default_is_named() {
 }
 
 #[test]
-fn each_field_of_interest_is_there() {
+fn each_field_of_interest_is_listed() {
     let (transport, _peer) = memory::pair(0);
     let interest = format!("{:?}", WebSocketStream::new(transport).unwrap().interest());
     let (_, fields) = interest.split_once(" { ").unwrap();

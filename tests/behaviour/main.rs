@@ -1,4 +1,4 @@
-//! What the library does, in memory and over the system's own sockets: a module for each subject.
+//! The library's behaviour, in memory and over the system's sockets: one module for each subject.
 
 #[path = "../support/framed.rs"]
 mod framed;

@@ -1,4 +1,4 @@
-//! What errors and ends say: each in words of its own, short, and fit to stand behind a colon.
+//! The texts of errors and ends: each is distinct, short, and fits after a colon.
 
 use std::collections::HashSet;
 use std::error::Error as _;
@@ -17,18 +17,18 @@ use websocket_stream::{
     WriteError,
 };
 
-/// Each is said in words of its own, on one line, without a full stop.
+/// Checks that each text is distinct, on one line, and without a full stop.
 fn differ<T: ToString>(said: impl IntoIterator<Item = T>) {
     let mut before = HashSet::new();
     for text in said.into_iter().map(|said| said.to_string()) {
         assert!((10..120).contains(&text.len()), "{text:?}");
         assert!(!text.ends_with('.') && !text.contains('\n'), "{text:?}");
-        assert!(before.insert(text.clone()), "{text:?} is said twice");
+        assert!(before.insert(text.clone()), "{text:?} is used twice");
     }
 }
 
 #[test]
-fn each_fault_and_each_error_is_told_in_words_of_its_own() {
+fn each_fault_and_each_error_has_a_distinct_text() {
     use Fault as F;
     differ([
         F::ReservedBits,
@@ -102,7 +102,7 @@ fn each_fault_and_each_error_is_told_in_words_of_its_own() {
 }
 
 #[test]
-fn each_end_is_told_in_words_of_its_own() {
+fn each_end_has_a_distinct_text() {
     let end = |code, by, cause| End { code, by, cause };
     let abnormal = |cause| end(CloseCode::ABNORMAL, Endpoint::Peer, cause);
     differ([
@@ -120,7 +120,7 @@ fn each_end_is_told_in_words_of_its_own() {
 }
 
 #[test]
-fn an_error_says_what_failed_and_keeps_its_cause() {
+fn an_error_names_what_failed_and_keeps_its_cause() {
     let broken = || std::io::Error::from(ErrorKind::BrokenPipe);
     differ([
         Error::System(broken()).to_string(),
@@ -158,7 +158,7 @@ fn an_error_says_what_failed_and_keeps_its_cause() {
     }
 }
 
-/// A server's opening with a request that has come whole, and its client's.
+/// Returns a server's opening with a complete request, and its client's.
 fn asked(
     scratch: &mut Scratch,
 ) -> (ServerOpening<memory::MemoryStream>, ClientOpening<memory::MemoryStream>) {
@@ -177,7 +177,7 @@ fn a_refusal_reaches_the_client_before_the_connection_ends() {
     let (mut server, mut client) = asked(&mut scratch);
     assert_eq!(server.request().unwrap().path(), "/chat");
     server.answer(&Response::forbidden()).unwrap();
-    // Sent, and its direction ended: now the client's end is awaited.
+    // The response is sent and its direction ended; the server now waits for the client to end.
     assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     match client.advance(&mut scratch.at(0)) {
         Err(OpeningError::Response(ResponseFault::Refused { status: 403, .. })) => {}
@@ -191,14 +191,14 @@ fn a_refusal_reaches_the_client_before_the_connection_ends() {
 }
 
 #[test]
-fn an_accepted_opening_tells_its_subprotocol_and_gives_its_stream() {
+fn an_accepted_opening_reports_its_subprotocol_and_returns_its_stream() {
     let mut scratch = Scratch::new();
     let (mut server, mut client) = asked(&mut scratch);
     server.answer(&Response::accept().subprotocol("chat")).unwrap();
     assert_eq!(server.answer(&Response::accept()), Err(ResponseError::Answered));
     assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Open)));
     assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Open)));
-    // It stays so.
+    // It stays open.
     assert!(matches!(client.advance(&mut scratch.at(0)), Ok(Progress::Open)));
     assert_eq!(client.subprotocol(), Some("chat"));
     assert!(server.get_ref().is_writable() && server.get_mut().is_writable());
@@ -207,7 +207,7 @@ fn an_accepted_opening_tells_its_subprotocol_and_gives_its_stream() {
 }
 
 #[test]
-fn a_faulty_request_is_answered_and_told() {
+fn a_faulty_request_is_answered_and_reported() {
     use websocket_stream::transport::NonBlockingTransport;
     let mut scratch = Scratch::new();
     let (a, mut b) = memory::pair(4096);
@@ -219,7 +219,7 @@ fn a_faulty_request_is_answered_and_told() {
     let mut answer = [0; 16];
     assert_eq!(b.recv(&mut answer).unwrap(), 16);
     assert!(answer.starts_with(b"HTTP/1.1 4"));
-    // One that never answers the request has nothing to answer it with.
+    // A handshake that has no request has no response for it.
     let mut early = ServerHandshake::new(HeadLimits { bytes: 100, headers: 10 });
     assert_eq!(early.answer(&Response::accept(), &mut Vec::new()), Err(ResponseError::NoRequest));
 }
@@ -242,7 +242,7 @@ fn an_end_of_stream_or_a_broken_transport_ends_an_opening() {
 
 #[cfg(feature = "deflate")]
 #[test]
-fn what_does_not_inflate_is_told_in_words_of_its_own() {
+fn each_inflate_error_has_a_distinct_text() {
     use websocket_stream::deflate::{InflateError, InvalidAnswer};
     differ([
         InflateError::Corrupt.to_string(),
@@ -255,7 +255,7 @@ fn what_does_not_inflate_is_told_in_words_of_its_own() {
 }
 
 #[test]
-fn what_an_application_may_not_send_is_refused_with_its_reason_and_leaves_nothing() {
+fn an_invalid_send_is_refused_with_its_reason_and_leaves_nothing() {
     let (a, b) = memory::pair(4096);
     let mut stream = WebSocketStream::new(a).unwrap();
     let mut scratch = Scratch::new();
@@ -280,11 +280,11 @@ fn what_an_application_may_not_send_is_refused_with_its_reason_and_leaves_nothin
     assert_eq!(b.unread(), 2 + 125);
 }
 
-/// Something that is sent.
+/// A send to try.
 type Send = fn(&mut Outgoing<'_>) -> Result<(), SendError>;
 
 #[test]
-fn a_request_and_a_refusal_that_are_taken_in_parts_are_finished_and_told_in_between() {
+fn a_request_and_a_refusal_that_are_written_in_parts_are_completed() {
     let mut scratch = Scratch::new();
     let (a, b) = memory::pair(4096);
     let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/chat")).unwrap();
@@ -300,7 +300,7 @@ fn a_request_and_a_refusal_that_are_taken_in_parts_are_finished_and_told_in_betw
 
     let mut server = ServerOpening::new(a).unwrap();
     assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Decide(_))));
-    // The request is asked about until it is answered.
+    // The request is returned until it is answered.
     assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Decide(_))));
     server.answer(&Response::forbidden()).unwrap();
     server.get_ref().limit_send(0);
@@ -319,7 +319,7 @@ fn a_request_and_a_refusal_that_are_taken_in_parts_are_finished_and_told_in_betw
 }
 
 #[test]
-fn a_message_is_its_bytes_and_its_text_where_it_has_one() {
+fn a_message_is_its_bytes_and_its_text_if_it_is_text() {
     let (text, binary) = (Message::from("Hello"), Message::from(b"Hello"));
     assert_eq!((text.as_text(), binary.as_text()), (Some("Hello"), None));
     assert_eq!((text.is_text(), binary.is_text()), (true, false));
@@ -328,7 +328,7 @@ fn a_message_is_its_bytes_and_its_text_where_it_has_one() {
 }
 
 #[test]
-fn the_end_of_the_stream_is_told_behind_a_message_that_came_in_pieces() {
+fn the_end_of_the_stream_is_reported_after_a_message_that_arrived_in_pieces() {
     let mut server = Connection::new(Role::Server);
     let (mut input, mut output) = (Input::default(), Output::new());
     input.extend(b"\x82\x82\0\0\0\0a");
@@ -342,7 +342,7 @@ fn the_end_of_the_stream_is_told_behind_a_message_that_came_in_pieces() {
 }
 
 #[test]
-fn what_holds_payloads_shows_their_lengths_and_nothing_of_them() {
+fn debug_output_shows_payload_lengths_but_no_payload() {
     let mut input = Input::with_capacity(100);
     input.extend(b"secret");
     input.end_of_stream();
@@ -360,7 +360,7 @@ fn what_holds_payloads_shows_their_lengths_and_nothing_of_them() {
     message.append(b"secret", 6, None, 0).unwrap();
     let message = format!("{message:?}");
     assert!(message.contains("len: 6") && message.contains("text: true"), "{message}");
-    // Neither as text nor as bytes.
+    // The payload appears neither as text nor as bytes.
     for shown in shown.iter().chain([&message]) {
         assert!(!shown.contains("secret") && !shown.contains("101"), "{shown}");
     }

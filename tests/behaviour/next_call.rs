@@ -1,4 +1,4 @@
-//! What a call leaves behind, the next one goes on with, whichever of them it is: no wake-up is lost
+//! Work that one call leaves is continued by the next one, whichever method that is: no wake-up is lost
 //! between `drive`, `flush`, `send` and `read`.
 
 use std::io::ErrorKind;
@@ -21,7 +21,7 @@ fn server(transport: MemoryStream, limits: Limits) -> WebSocketStream<MemoryStre
     WebSocketStream::with_config(transport, Role::Server, config).unwrap()
 }
 
-/// Echoes, and counts.
+/// Echoes messages and counts them.
 fn echo(stream: &mut WebSocketStream<MemoryStream>, ready: Ready, count: &mut usize) -> Interest {
     let handler = |event: Event<'_>, out: &mut websocket_stream::Outgoing<'_>| match event {
         Event::Message(message) => {
@@ -33,7 +33,7 @@ fn echo(stream: &mut WebSocketStream<MemoryStream>, ready: Ready, count: &mut us
     stream.drive(&mut Scratch::new().at(0), ready, handler).unwrap()
 }
 
-/// Takes all that there is.
+/// Takes all available bytes.
 fn take(peer: &mut MemoryStream) -> usize {
     let mut taken = 0;
     while let Ok(n @ 1..) = peer.recv(&mut [0; 4096]) {
@@ -43,7 +43,7 @@ fn take(peer: &mut MemoryStream) -> usize {
 }
 
 #[test]
-fn a_stream_that_stopped_reading_goes_on_after_a_flush_that_sent_all() {
+fn a_paused_stream_resumes_reading_after_a_flush_that_sent_everything() {
     let (transport, mut peer) = memory::pair(1000);
     let mut stream =
         server(transport, Limits { pause_reading: PauseReading::Above(500), ..Limits::default() });
@@ -56,7 +56,7 @@ fn a_stream_that_stopped_reading_goes_on_after_a_flush_that_sent_all() {
         arrives(&mut peer);
         let _ = echo(&mut stream, Ready::READABLE, &mut heard);
     }
-    // More arrives, which an edge-triggered poller tells now, and never again.
+    // More arrives; an edge-triggered poller reports it now, and never again.
     arrives(&mut peer);
     assert!(!echo(&mut stream, Ready::READABLE, &mut heard).again);
     while stream.unsent() > 0 {
@@ -89,7 +89,7 @@ fn a_flush_that_sends_the_last_frame_ends_the_direction() {
 }
 
 #[test]
-fn a_close_frame_that_is_answered_in_the_call_ends_the_direction_in_it() {
+fn a_call_that_answers_a_close_frame_ends_the_direction() {
     let (transport, mut peer) = memory::pair(1000);
     let mut stream = server(transport, Limits::default());
     peer.send(&[&message()[..], b"\x88\x82\0\0\0\0\x03\xe8"].concat()).unwrap();
@@ -100,8 +100,8 @@ fn a_close_frame_that_is_answered_in_the_call_ends_the_direction_in_it() {
 }
 
 #[test]
-fn a_budget_that_was_used_up_or_a_handler_that_failed_is_gone_on_with_in_any_call() {
-    // A part of a message; just one; one event.
+fn any_call_continues_after_a_used_up_budget_or_a_failed_handler() {
+    // Part of a message; exactly one message; one event.
     for limits in [
         Limits { call_bytes: 100, ..Limits::default() },
         Limits { call_bytes: message().len(), ..Limits::default() },
@@ -132,7 +132,7 @@ fn a_budget_that_was_used_up_or_a_handler_that_failed_is_gone_on_with_in_any_cal
 }
 
 #[test]
-fn a_message_that_is_longer_than_a_calls_budget_is_read_in_one() {
+fn read_returns_a_message_longer_than_a_calls_budget_in_one_call() {
     let (a, b) = memory::pair(2 << 20);
     let (mut server, mut client) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
     let message = vec![7; 1 << 20];
@@ -143,7 +143,7 @@ fn a_message_that_is_longer_than_a_calls_budget_is_read_in_one() {
 }
 
 #[test]
-fn a_transport_that_failed_before_its_handler_panicked_is_known_to_have_failed() {
+fn a_transport_failure_before_a_handlers_panic_is_remembered() {
     let (transport, mut peer) = memory::pair(1 << 20);
     transport.plan_send([Err(ErrorKind::BrokenPipe)]);
     let mut stream = server(transport, Limits::default());
@@ -169,7 +169,7 @@ fn a_transport_that_failed_before_its_handler_panicked_is_known_to_have_failed()
 }
 
 #[test]
-fn what_had_arrived_when_sending_failed_is_told_with_the_end_in_one_call() {
+fn messages_that_arrived_before_sending_failed_are_delivered_with_the_end_in_one_call() {
     let transport = Scripted::new([
         Step::FailSend(ErrorKind::BrokenPipe),
         Step::Give(message()),
@@ -188,7 +188,7 @@ fn what_had_arrived_when_sending_failed_is_told_with_the_end_in_one_call() {
 }
 
 #[test]
-fn a_call_for_which_nothing_is_ready_or_due_makes_no_system_call() {
+fn a_call_with_nothing_ready_or_due_makes_no_system_call() {
     let mut stream = WebSocketStream::new(Scripted::new([])).unwrap();
     for now in [0, 1_000_000] {
         let interest = stream.drive(&mut Scratch::new().at(now), Ready::NONE, |_, _| Ok(())).unwrap();
@@ -197,7 +197,7 @@ fn a_call_for_which_nothing_is_ready_or_due_makes_no_system_call() {
     stream.into_parts().transport.finish().unwrap();
 }
 
-/// Keeps what it is given until it is flushed, as a TLS transport does with its records.
+/// Keeps its bytes until it is flushed, as a TLS transport does with its records.
 struct Holding(MemoryStream, Vec<u8>);
 
 impl NonBlockingTransport for Holding {
@@ -232,7 +232,7 @@ impl NonBlockingTransport for Holding {
 }
 
 #[test]
-fn what_the_transport_itself_holds_is_flushed_in_the_call_and_waited_for() {
+fn bytes_held_by_the_transport_are_flushed_in_the_call_or_waited_for() {
     let (transport, mut peer) = memory::pair(150);
     let mut stream = WebSocketStream::new(Holding(transport, Vec::new())).unwrap();
     let mut scratch = Scratch::new();

@@ -1,4 +1,4 @@
-//! Without the feature `deflate`, an offer of it is declined, and its bit is a fault.
+//! Without the feature `deflate`, an offer of compression is declined, and RSV1 is a fault.
 
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::protocol::{Connection, Input, Output, Role};

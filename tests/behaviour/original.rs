@@ -1,4 +1,4 @@
-//! The original crate's example, as its users write it, and the answers it promises.
+//! The original crate's example, as its users write it, and its documented results.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -8,7 +8,7 @@ use websocket_stream::{ReadResult, Role, WebSocketStream, WriteResult};
 
 #[test]
 #[expect(clippy::unnecessary_mut_passed, reason = "as the original's users write it")]
-fn the_original_example_compiles_and_does_what_it_says() {
+fn the_original_example_compiles_and_works() {
     let (stream, peer) = UnixStream::pair().unwrap();
     let mut peer = WebSocketStream::client(peer).unwrap();
     peer.write(OpCode::Text, b"a thing").unwrap();
@@ -49,7 +49,7 @@ fn the_original_example_compiles_and_does_what_it_says() {
 }
 
 #[test]
-fn nothing_a_part_and_the_whole_are_told_apart() {
+fn no_data_a_part_and_a_whole_message_are_distinguished() {
     let (stream, mut peer) = UnixStream::pair().unwrap();
     let mut ws = WebSocketStream::new(stream).unwrap();
     assert!(matches!(ws.read(), Err(ReadError::NoData)));
@@ -77,7 +77,7 @@ fn a_close_is_read_once_and_then_the_end_is_repeated() {
 }
 
 #[test]
-fn a_fault_is_told_to_the_peer_and_to_the_caller() {
+fn a_fault_is_reported_to_the_peer_and_to_the_caller() {
     let (stream, mut peer) = UnixStream::pair().unwrap();
     let mut ws = WebSocketStream::new(stream).unwrap();
     peer.write_all(b"\x81\x05Hello").unwrap(); // a client must mask
@@ -88,7 +88,7 @@ fn a_fault_is_told_to_the_peer_and_to_the_caller() {
 }
 
 #[test]
-fn many_messages_of_one_read_come_one_by_one() {
+fn messages_received_together_are_read_one_by_one() {
     let (stream, mut peer) = UnixStream::pair().unwrap();
     let mut ws = WebSocketStream::new(stream).unwrap();
     let frame = b"\x82\x81\0\0\0\0a";
@@ -101,7 +101,7 @@ fn many_messages_of_one_read_come_one_by_one() {
 }
 
 #[test]
-fn every_opcode_can_be_written_but_a_continuation_of_nothing() {
+fn every_opcode_can_be_written_except_a_continuation_without_a_message() {
     let (stream, peer) = UnixStream::pair().unwrap();
     let mut ws = WebSocketStream::new(stream).unwrap();
     let mut peer = WebSocketStream::client(peer).unwrap();
@@ -112,17 +112,17 @@ fn every_opcode_can_be_written_but_a_continuation_of_nothing() {
     let refused = ws.write(OpCode::Continuation, b"thing");
     assert!(matches!(refused, Err(WriteError::Refused(_))), "{refused:?}");
     assert!(matches!(ws.write(OpCode::Close, b"\x03"), Err(WriteError::Refused(_))));
-    // Without a code: so it is read.
+    // A Close frame without a code is read without a code.
     assert_eq!(ws.write(OpCode::Close, b"").unwrap(), 2);
     assert_eq!(peer.read().unwrap(), (OpCode::Close, Vec::new()));
-    // The ping was answered, and the Close frame likewise.
+    // The ping was answered, and so was the Close frame.
     assert_eq!(ws.read().unwrap(), (OpCode::Pong, b"thing".to_vec()));
     assert_eq!(ws.read().unwrap(), (OpCode::Close, Vec::new()));
     assert!(matches!(ws.read(), Err(ReadError::Closed(end)) if end.is_clean()));
 }
 
 #[test]
-fn a_write_tells_how_much_of_its_frame_the_transport_took() {
+fn write_returns_the_number_of_frame_bytes_that_the_transport_took() {
     for (role, header) in [(Role::Server, 2), (Role::Client, 6)] {
         let frame = header + 20;
         for capacity in [0, 1, 10, frame - 1, frame, frame + 5] {

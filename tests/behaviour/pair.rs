@@ -1,5 +1,5 @@
-//! Two streams on a connection in memory that takes and gives as little as it likes: what one end
-//! sends is what the other hears, and the closing handshake is clean.
+//! Two streams on a connection in memory whose pieces are arbitrarily small: each end receives what the other
+//! sends, and the closing handshake is clean.
 
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ enum Sending {
 
 impl Arbitrary for Sending {
     fn arbitrary(g: &mut Gen) -> Self {
-        // Now and then so large that it is sent from where it lies, and received where it will stay.
+        // Sometimes large enough to be sent without a copy, and received directly into its final buffer.
         let times = *g.choose(&[1, 1, 1, 1, 1, 1, 80, 900]).unwrap();
         match u8::arbitrary(g) % 3 {
             0 => Sending::Text(String::arbitrary(g).repeat(times)),
@@ -32,7 +32,7 @@ impl Arbitrary for Sending {
     }
 }
 
-/// What a transport does before it becomes as generous as its limits: a byte, some, or none.
+/// A transport's first results: one byte, some bytes, or none. Afterwards only its limits apply.
 #[derive(Debug, Clone)]
 struct Moods(Vec<Result<usize, ErrorKind>>);
 
@@ -71,7 +71,7 @@ impl Arbitrary for Transport {
     }
 }
 
-/// One end, and all that it heard.
+/// One end, and everything it received.
 struct Side {
     stream: WebSocketStream<MemoryStream>,
     scratch: Scratch,
@@ -136,17 +136,17 @@ impl Side {
             })
             .unwrap();
         self.over = interest.over;
-        // Whatever is unsent, be it only a pong, asks to be called.
+        // If any bytes are unsent, even only a pong, the stream asks to be called.
         assert!(self.over || interest.writable || self.stream.unsent() == 0);
     }
 
-    /// Nothing is left of the connection, and its end was clean.
+    /// Checks that the connection is finished, with a clean end.
     fn check_end(self, by: Endpoint, close: (CloseCode, &str), peer_sent: &[Sending], pings: &[Sending]) {
         assert_eq!(self.heard, peer_sent);
         let mut pings = pings.iter();
         for pong in self.pongs {
             let ping = Sending::Ping(pong);
-            assert!(pings.any(|sent| *sent == ping), "{ping:?} was not asked for, or came out of turn");
+            assert!(pings.any(|sent| *sent == ping), "{ping:?} was unsolicited or out of order");
         }
         let (code, reason) = self.close.expect("a Close frame");
         assert_eq!((code, &reason[..]), close);
@@ -161,7 +161,7 @@ impl Side {
     }
 }
 
-/// The stream, with compression more often than not.
+/// A stream that usually has compression.
 #[cfg(feature = "deflate")]
 fn agree(stream: WebSocketStream<MemoryStream>, choice: u8) -> WebSocketStream<MemoryStream> {
     use websocket_stream::deflate::{Agreed, Context, WindowBits};
@@ -178,7 +178,7 @@ fn agree(stream: WebSocketStream<MemoryStream>, _choice: u8) -> WebSocketStream<
 }
 
 #[test]
-fn what_one_end_sends_the_other_hears_and_the_end_is_clean() {
+fn each_end_receives_what_the_other_sends_and_the_end_is_clean() {
     fn prop(
         capacity: u16,
         tunings: (Transport, Transport),
@@ -213,7 +213,7 @@ fn what_one_end_sends_the_other_hears_and_the_end_is_clean() {
             rounds += 1;
             assert!(rounds < 1_000_000, "the connection does not end");
         }
-        // The answer to a Close frame gives its code and reason back.
+        // The answer to a Close frame repeats its code and reason.
         let close = (CloseCode::NORMAL, "done");
         let of = |closes| (if closes { Endpoint::Local } else { Endpoint::Peer }, close);
         let (client_end, server_end) = (of(client_closes), of(!client_closes));

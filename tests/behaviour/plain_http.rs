@@ -1,4 +1,4 @@
-//! Requests that ask for no WebSocket, and responses that give none.
+//! Requests that do not ask for a WebSocket, and responses that do not open one.
 
 use websocket_stream::handshake::{ClientRequest, RequestFault, Response, ResponseError, ResponseFault};
 use websocket_stream::transport::memory::{self, MemoryStream};
@@ -6,7 +6,8 @@ use websocket_stream::{ClientOpening, NonBlockingTransport, OpeningError, Progre
 
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: a\r\nUser-Agent: probe\r\n\r\n";
 
-/// An opening whose peer has sent these bytes, so many at a time, up to where a request is to be decided.
+/// Returns an opening whose peer has sent these bytes, `at_a_time` per call, up to the decision on the
+/// request.
 fn asked(bytes: &[u8], at_a_time: usize) -> (ServerOpening<MemoryStream>, MemoryStream) {
     let (a, mut peer) = memory::pair(4096);
     let mut opening = ServerOpening::new(a).unwrap();
@@ -20,13 +21,13 @@ fn asked(bytes: &[u8], at_a_time: usize) -> (ServerOpening<MemoryStream>, Memory
     panic!("nothing to decide");
 }
 
-/// Sends the answer, and ends the connection as the peer. Gives what came, and how the opening ended.
+/// Sends the answer and ends the connection as the peer. Returns the response, and the opening's error.
 fn answered(mut opening: ServerOpening<MemoryStream>, mut peer: MemoryStream) -> (String, OpeningError) {
     let mut scratch = Scratch::new();
     assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let mut answer = [0; 4096];
     let n = peer.recv(&mut answer).unwrap();
-    assert_eq!(peer.recv(&mut [0]).unwrap(), 0, "the connection ends behind it");
+    assert_eq!(peer.recv(&mut [0]).unwrap(), 0, "the connection ends after it");
     drop(peer);
     let error = opening.advance(&mut scratch.at(0)).unwrap_err();
     (String::from_utf8(answer[..n].to_vec()).unwrap(), error)
@@ -53,7 +54,7 @@ fn a_health_check_is_answered_with_a_page_however_it_arrives() {
 }
 
 #[test]
-fn a_plain_request_that_is_accepted_is_told_to_ask_for_an_upgrade() {
+fn accepting_a_plain_request_answers_that_an_upgrade_is_required() {
     let request = b"HEAD / HTTP/1.0\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
     for request in [HEALTH, request] {
         let (mut opening, peer) = asked(request, 4096);
@@ -68,7 +69,7 @@ fn a_plain_request_that_is_accepted_is_told_to_ask_for_an_upgrade() {
 }
 
 #[test]
-fn a_wrong_upgrade_is_answered_once_and_not_decided() {
+fn a_faulty_upgrade_is_answered_once_and_not_decided() {
     let (a, mut peer) = memory::pair(4096);
     let mut opening = ServerOpening::new(a).unwrap();
     peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n").unwrap();
@@ -81,7 +82,7 @@ fn a_wrong_upgrade_is_answered_once_and_not_decided() {
 }
 
 #[test]
-fn the_transport_and_all_bytes_come_back_for_another_server() {
+fn the_transport_and_all_bytes_can_be_handed_to_another_server() {
     let upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     for request in [HEALTH, upgrade] {
@@ -89,14 +90,14 @@ fn the_transport_and_all_bytes_come_back_for_another_server() {
         for at_a_time in 1..=bytes.len() {
             let (opening, mut peer) = asked(&bytes, at_a_time);
             let mut parts = opening.into_parts();
-            // What has come, as it came; the rest would come yet.
+            // The bytes received so far, unchanged; the peer would send the rest later.
             let came = request.len().div_ceil(at_a_time) * at_a_time;
             assert_eq!(parts.unread, bytes[..came.min(bytes.len())]);
             assert_eq!(parts.unsent, b"");
             parts.transport.send(b"served").unwrap();
             assert_eq!(peer.recv(&mut [0; 9]).unwrap(), 6);
         }
-        // Before the request is whole, and when it is answered.
+        // Before the request is complete, and when it is answered.
         let (a, mut peer) = memory::pair(4096);
         let mut opening = ServerOpening::new(a).unwrap();
         peer.send(&bytes[..20]).unwrap();
@@ -111,7 +112,7 @@ fn the_transport_and_all_bytes_come_back_for_another_server() {
 }
 
 #[test]
-fn a_client_that_is_sent_elsewhere_sees_where_and_can_read_why() {
+fn a_redirected_client_can_read_the_location_and_the_body() {
     let (a, mut server) = memory::pair(4096);
     let request = ClientRequest::new("localhost", "/old").basic_auth("Aladdin", "open sesame");
     let mut opening = ClientOpening::new(a, request).unwrap();
@@ -139,7 +140,7 @@ fn a_client_that_is_sent_elsewhere_sees_where_and_can_read_why() {
     assert_eq!([&parts.unread, &rest[..n]].concat(), b"moved");
 }
 
-/// Whether the request comes to be decided; if not, the status that it is answered with.
+/// Returns whether the request reaches the decision; if not, the status of its answer.
 fn verdict(request: &[u8]) -> Result<(), u16> {
     let (a, mut peer) = memory::pair(4096);
     let mut opening = ServerOpening::new(a).unwrap();
@@ -155,11 +156,12 @@ fn verdict(request: &[u8]) -> Result<(), u16> {
     Err(status.parse().unwrap())
 }
 
-/// RFC 9112, sections 2.2, 3.2, 5.1, 5.2, 6.1 and 6.3: what a server must not let through, whatever is asked.
+/// RFC 9112, sections 2.2, 3.2, 5.1, 5.2, 6.1 and 6.3: requests that a server must refuse, whatever their
+/// target.
 #[test]
 fn a_plain_request_that_is_not_valid_http_is_answered_with_400_and_not_decided() {
     for (line, headers) in [
-        // Exactly one valid Host.
+        // A Host header must be present once and valid.
         ("GET / HTTP/1.1", ""),
         ("GET / HTTP/1.1", "Host: a\r\nHost: a\r\n"),
         ("GET / HTTP/1.1", "Host: a\r\nhost: b\r\n"),
@@ -172,7 +174,7 @@ fn a_plain_request_that_is_not_valid_http_is_answered_with_400_and_not_decided()
         ("GET http://a/ HTTP/1.1", ""),
         ("GET / HTTP/1.0", "Host: a\r\nHost: a\r\n"),
         ("GET / HTTP/1.0", "Host: a b\r\n"),
-        // One length of the body.
+        // A body must have one length.
         ("GET / HTTP/1.1", "Host: a\r\nContent-Length: -5\r\n"),
         ("GET / HTTP/1.1", "Host: a\r\nContent-Length: -123456789123456789123456789\r\n"),
         ("POST / HTTP/1.1", "Host: a\r\nContent-Length: abc\r\n"),
@@ -193,7 +195,7 @@ fn a_plain_request_that_is_not_valid_http_is_answered_with_400_and_not_decided()
         ("POST / HTTP/1.1", "Host: a\r\nTransfer-Encoding:\r\n"),
         ("POST / HTTP/1.0", "Transfer-Encoding: chunked\r\n"),
         ("POST / HTTP/1.0", "Content-Length: -5\r\n"),
-        // A request target of one of the four forms.
+        // A request target must have one of the four forms.
         ("GET chat HTTP/1.1", "Host: a\r\n"),
         ("GET * HTTP/1.1", "Host: a\r\n"),
         ("GET /a#b HTTP/1.1", "Host: a\r\n"),
@@ -204,7 +206,7 @@ fn a_plain_request_that_is_not_valid_http_is_answered_with_400_and_not_decided()
         ("GET a:443 HTTP/1.1", "Host: a\r\n"),
         ("CONNECT / HTTP/1.1", "Host: a\r\n"),
         ("CONNECT a HTTP/1.1", "Host: a\r\n"),
-        // Lines that are not of the grammar.
+        // Lines must follow the grammar.
         ("GET /", "Host: a\r\n"),
         ("GET / a HTTP/1.1", "Host: a\r\n"),
         ("GET / http/1.1", "Host: a\r\n"),
@@ -228,9 +230,9 @@ fn a_plain_request_that_is_not_valid_http_is_answered_with_400_and_not_decided()
 }
 
 #[test]
-fn a_plain_request_that_is_valid_http_is_decided_whatever_it_asks_for() {
+fn any_plain_request_that_is_valid_http_is_decided() {
     for (line, headers) in [
-        // Old load balancers check the health so.
+        // Old load balancers send this as a health check.
         ("GET / HTTP/1.0", ""),
         ("HEAD /health HTTP/1.0", "Content-Length: 0\r\n"),
         ("GET / HTTP/1.1", "Host: a\r\nX-Empty:\r\n"),

@@ -1,18 +1,19 @@
-//! One message to many.
+//! Prepared messages: one message to many peers.
 
 use std::sync::Arc;
 use websocket_stream::transport::memory;
 use websocket_stream::{
-    Config, Error, IfFull, Limits, Message, OpCode, Prepared, Role, Scratch, SendError, Sent, WebSocketStream,
+    Config, Delivery, Error, IfFull, Limits, Message, OpCode, Prepared, Role, Scratch, SendError,
+    WebSocketStream,
 };
 
 fn payloads() -> Vec<Vec<u8>> {
-    // Each length form, gathered and sent in place.
+    // Each length form, batched and sent without a copy.
     [0, 5, 125, 126, 4095, 4096, 70_000].map(|len| vec![b'x'; len]).to_vec()
 }
 
 #[test]
-fn a_prepared_message_arrives_as_the_message_itself_from_either_end() {
+fn a_prepared_message_arrives_like_an_ordinary_one_from_either_end() {
     for payload in payloads() {
         let text = std::str::from_utf8(&payload).unwrap();
         for (prepared, opcode) in
@@ -26,10 +27,10 @@ fn a_prepared_message_arrives_as_the_message_itself_from_either_end() {
                 (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
             let mut scratch = Scratch::new();
             let sent = server.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
-            assert_eq!(sent, Sent::Written);
+            assert_eq!(sent, Delivery::Written);
             assert_eq!(client.read().unwrap(), (opcode, payload.clone()));
             let sent = client.send_prepared(&mut scratch.at(0), &prepared, IfFull::Refuse).unwrap();
-            assert_eq!(sent, Sent::Written);
+            assert_eq!(sent, Delivery::Written);
             assert_eq!(server.read().unwrap(), (opcode, payload.clone()));
         }
     }
@@ -55,7 +56,7 @@ fn a_prepared_message_keeps_its_place_among_the_others() {
 }
 
 #[test]
-fn many_that_are_gathered_in_one_call_make_the_room_that_they_need() {
+fn many_prepared_messages_in_one_call_grow_the_send_buffer() {
     let (a, b) = memory::pair(1 << 20);
     let (mut server, mut client) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
     let message = Prepared::new(&[7; 700][..]);
@@ -67,7 +68,7 @@ fn many_that_are_gathered_in_one_call_make_the_room_that_they_need() {
 }
 
 #[test]
-fn a_full_connection_refuses_or_drops_and_keeps_nothing_of_it() {
+fn a_full_connection_refuses_or_drops_a_prepared_message_and_keeps_nothing() {
     let limits = Limits { unsent: 2000, ..Limits::default() };
     let config = Arc::new(Config { limits, ..Config::default() });
     let (a, b) = memory::pair(100);
@@ -78,7 +79,7 @@ fn a_full_connection_refuses_or_drops_and_keeps_nothing_of_it() {
     let mut accepted = 0;
     loop {
         match server.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop).unwrap() {
-            Sent::Dropped => break,
+            Delivery::Dropped => break,
             _ => accepted += 1,
         }
     }

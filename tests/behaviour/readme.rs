@@ -1,5 +1,5 @@
-//! The README's Rust is what stands here between the lines, and so it compiles.
-#![allow(unused, clippy::all, reason = "the README says only what matters")]
+//! Compiles the README's Rust blocks: each must equal the code between `// README` and `// END` below.
+#![allow(unused, clippy::all, reason = "the README shows only what matters")]
 
 use std::error::Error;
 use std::net::{TcpListener, TcpStream};
@@ -21,7 +21,7 @@ fn fast(ws: &mut WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<I
         Event::End(end) => Ok(println!("{end}")),     // once; clean or not
         _ => Ok(()),                                  // pings and Close frames are answered already
     })?;
-    // interest: readable, writable, again (with Ready::READABLE, after the others), over (drop it)
+    // Now do what `interest` asks for.
     // END
     Ok(interest)
 }
@@ -55,9 +55,9 @@ fn many(
     for ws in &mut room {
         match ws.send_prepared(&mut scratch.at(now), &tick, IfFull::Drop) {
             Ok(sent) => { /* written, queued or dropped */ }
-            Err(error) => { /* this peer's alone: it is closing, or its next drive tells its end */ }
+            Err(error) => { /* only this peer: it is closing, or its next drive reports its end */ }
         }
-        // Then do what ws.interest() says: where it is queued, the poller has to know.
+        // Then apply ws.interest(): if the message is queued, wait until the socket is writable.
     }
     // END
     Ok(())
@@ -69,9 +69,9 @@ fn original(stream: TcpStream, buf: Vec<u8>) -> Result<(), Box<dyn Error>> {
     let mut ws = WebSocketStream::new(stream)?;
     match ws.read() {
         Ok((opcode, payload)) => { /* a whole message, or a control frame */ }
-        Err(ReadError::NoData) => { /* nothing there yet */ }
-        Err(ReadError::DataStop) => { /* a part is there; ws.partial() lends it */ }
-        Err(error) => { /* ended, or a system call's error */ }
+        Err(ReadError::NoData) => { /* nothing has arrived yet */ }
+        Err(ReadError::DataStop) => { /* part of a message has arrived; ws.partial() lends it */ }
+        Err(error) => { /* the connection has ended, or a system call has failed */ }
     }
     let written = ws.write(OpCode::Text, &buf)?; // what the socket took; the rest is queued
     // END
@@ -79,7 +79,7 @@ fn original(stream: TcpStream, buf: Vec<u8>) -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn the_rust_in_the_readme_is_what_compiles_here() {
+fn the_rust_blocks_in_the_readme_compile() {
     let readme = include_str!("../../README.md");
     let blocks = readme.split("```rust\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
     let here = include_str!("readme.rs").split("{\n    // README\n").skip(1).map(|code| {
@@ -94,7 +94,7 @@ fn the_rust_in_the_readme_is_what_compiles_here() {
 }
 
 #[test]
-fn the_limits_and_deadlines_in_the_readme_are_the_defaults() {
+fn the_readme_lists_the_default_limits_and_deadlines() {
     use websocket_stream::{Deadlines, Limits};
     let limits = Limits::default();
     assert_eq!((limits.head_bytes, limits.head_headers), (16 << 10, 100));
@@ -115,7 +115,7 @@ fn tcp() -> (WebSocketStream<TcpStream>, WebSocketStream<TcpStream>) {
 }
 
 #[test]
-fn the_echo_in_the_readme_survives_a_message_that_crosses_its_close_frame() {
+fn the_readme_echo_survives_a_message_that_crosses_its_close_frame() {
     let (mut server, mut client) = tcp();
     let mut scratch = Scratch::new();
     client.send(&mut scratch.at(0), "crosses").unwrap();
@@ -133,13 +133,13 @@ fn the_echo_in_the_readme_survives_a_message_that_crosses_its_close_frame() {
 }
 
 #[test]
-fn the_echo_in_the_readme_survives_a_slow_reader_and_loses_nothing() {
-    // More than may be unsent, and more than the system holds beside it.
+fn the_readme_echo_loses_nothing_with_a_slow_reader() {
+    // More than `Limits::unsent` plus what the kernel's socket buffers hold.
     const MESSAGES: usize = 120;
     let (mut server, mut client) = tcp();
     let mut scratch = Scratch::new();
     let (mut sent, mut idle) = (0, 0);
-    // Nothing is read until nothing moves any more.
+    // The client reads nothing until both ends are stuck.
     while idle < 1000 {
         idle += 1;
         while sent < MESSAGES && client.unsent() == 0 {
@@ -153,7 +153,7 @@ fn the_echo_in_the_readme_survives_a_slow_reader_and_loses_nothing() {
         assert!(!fast(&mut server, 0, Ready::ALL).unwrap().over);
         std::thread::yield_now();
     }
-    assert!(sent < MESSAGES, "the server holds everything");
+    assert!(sent < MESSAGES, "the server accepted everything");
     let mut heard = 0;
     while heard < MESSAGES {
         if sent < MESSAGES && client.unsent() == 0 {

@@ -1,4 +1,4 @@
-//! Defects that were found in review, each under what is right instead.
+//! Regression tests for defects found in review; each is named after the correct behaviour.
 
 use crate::framed::from_client;
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use websocket_stream::{
     OpeningError, Progress, Ready, Scratch, SendError, Sent, ServerOpening, WebSocketStream,
 };
 
-/// A stream whose peer has said so many messages and a Close frame, and is gone.
+/// Returns a stream whose peer sent `messages` messages and a Close frame, and then left.
 fn whose_peer_is_gone(messages: usize, call_events: usize) -> WebSocketStream<UnixStream> {
     let (a, mut b) = UnixStream::pair().unwrap();
     let limits = Limits { call_events, ..Limits::default() };
@@ -26,7 +26,7 @@ fn whose_peer_is_gone(messages: usize, call_events: usize) -> WebSocketStream<Un
 }
 
 #[test]
-fn what_a_peer_said_before_it_went_is_heard_though_sending_fails() {
+fn messages_of_a_peer_that_left_are_delivered_although_sending_fails() {
     for (call_events, send_first, ready) in [
         (4096, true, Ready::ALL),
         (4096, true, Ready::WRITABLE),
@@ -66,7 +66,7 @@ fn what_a_peer_said_before_it_went_is_heard_though_sending_fails() {
     }
 }
 
-/// A transport without a vectored way.
+/// A transport without vectored sends.
 struct Plain(MemoryStream);
 
 impl NonBlockingTransport for Plain {
@@ -88,8 +88,8 @@ impl NonBlockingTransport for Plain {
 }
 
 #[test]
-fn a_transport_that_sends_one_piece_at_a_time_is_given_all_of_them() {
-    // Room for all, for the header only, and for a part of the payload.
+fn a_transport_without_vectored_sends_receives_every_piece() {
+    // Room for everything, for the header only, and for part of the payload.
     for room in [1 << 20, 4, 1000] {
         let (a, _b) = memory::pair(room);
         let mut stream = WebSocketStream::new(Plain(a)).unwrap();
@@ -102,7 +102,7 @@ fn a_transport_that_sends_one_piece_at_a_time_is_given_all_of_them() {
 }
 
 #[test]
-fn what_is_waited_for_can_be_asked_without_a_call() {
+fn interest_can_be_read_without_a_call() {
     let (a, mut b) = memory::pair(100);
     let mut stream = WebSocketStream::new(a).unwrap();
     let mut scratch = Scratch::new();
@@ -121,7 +121,7 @@ fn request() -> &'static [u8] {
 }
 
 #[test]
-fn an_opening_that_is_not_open_is_given_back_and_goes_on() {
+fn an_unfinished_opening_is_returned_and_continues() {
     let mut scratch = Scratch::new();
     let (a, mut peer) = memory::pair(100);
     let mut server = ServerOpening::new(a).unwrap();
@@ -131,7 +131,7 @@ fn an_opening_that_is_not_open_is_given_back_and_goes_on() {
         let _ = server.advance(&mut scratch.at(0)).unwrap();
     }
     server.answer(&Response::accept()).unwrap();
-    // The response is longer than what the transport takes at once.
+    // The response is longer than the transport takes at once.
     assert!(matches!(server.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let mut server = *server.into_stream().unwrap_err().0;
     while peer.recv(&mut [0; 64]).is_ok() {}
@@ -147,7 +147,7 @@ fn an_opening_that_is_not_open_is_given_back_and_goes_on() {
 }
 
 #[test]
-fn a_refused_client_that_does_not_go_has_been_refused_and_was_not_late() {
+fn a_refused_client_that_stays_counts_as_refused_and_not_as_timed_out() {
     let mut scratch = Scratch::new();
     for faulty in [false, true] {
         let (a, mut peer) = memory::pair(4096);
@@ -167,7 +167,7 @@ fn a_refused_client_that_does_not_go_has_been_refused_and_was_not_late() {
     }
 }
 
-/// A client of whose request only the first 512 bytes fit into the transport, and the server's end.
+/// Returns a client of whose request only the first 512 bytes fit into the transport, and the server's end.
 fn whose_request_is_cut_short() -> (ClientOpening<MemoryStream>, MemoryStream, Scratch) {
     let (a, server) = memory::pair(512);
     let request = ClientRequest::new("a", "/").header("X", "x".repeat(1000));
@@ -179,7 +179,7 @@ fn whose_request_is_cut_short() -> (ClientOpening<MemoryStream>, MemoryStream, S
 }
 
 #[test]
-fn a_refusal_is_heard_though_not_all_of_the_request_was_sent_and_stays() {
+fn a_refusal_is_received_before_the_whole_request_is_sent_and_stays() {
     let (mut client, mut server, mut scratch) = whose_request_is_cut_short();
     server.send(b"HTTP/1.1 431 Too Large\r\n\r\nless").unwrap();
     let late = client.next_deadline(0).unwrap();
@@ -193,7 +193,7 @@ fn a_refusal_is_heard_though_not_all_of_the_request_was_sent_and_stays() {
 }
 
 #[test]
-fn what_was_not_sent_cannot_have_been_accepted() {
+fn a_request_that_was_not_sent_cannot_have_been_accepted() {
     let (mut client, mut server, mut scratch) = whose_request_is_cut_short();
     let mut bytes = [0; 512];
     assert_eq!(server.recv(&mut bytes).unwrap(), 512);
@@ -206,7 +206,7 @@ fn what_was_not_sent_cannot_have_been_accepted() {
         b"\r\n\r\n",
     ];
     server.send(&accepts.concat()).unwrap();
-    // With what the transport takes now it is still not all.
+    // The room in the transport now is still not enough for the rest.
     for _ in 0..2 {
         match client.advance(&mut scratch.at(0)) {
             Err(OpeningError::Response(ResponseFault::Early)) => {}
@@ -216,7 +216,7 @@ fn what_was_not_sent_cannot_have_been_accepted() {
     client.into_stream().unwrap_err();
 }
 
-/// A transport whose every send fails with this error, in the system's number.
+/// A transport whose every send fails with this error number.
 struct Failing(MemoryStream, i32);
 
 impl NonBlockingTransport for Failing {
@@ -239,7 +239,7 @@ impl NonBlockingTransport for Failing {
 
 #[test]
 fn an_end_keeps_the_whole_number_of_a_systems_error() {
-    // The largest of many Unixes, and ECONNRESET of Windows.
+    // The largest numbers of many Unix systems, and ECONNRESET on Windows.
     for errno in [1, 104, 254, 255, 10054, i32::MAX] {
         for in_a_handler in [false, true] {
             let (a, mut b) = memory::pair(4096);
@@ -268,7 +268,7 @@ fn an_end_keeps_the_whole_number_of_a_systems_error() {
 }
 
 #[test]
-fn a_transport_that_fails_without_a_number_leaves_the_kind_of_its_failure() {
+fn a_transport_failure_without_a_number_keeps_its_kind() {
     for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData, io::ErrorKind::TimedOut] {
         let (a, _b) = memory::pair(4096);
         a.plan_send([Err(kind)]);
@@ -285,19 +285,19 @@ fn a_transport_that_fails_without_a_number_leaves_the_kind_of_its_failure() {
         assert_eq!(failed.unwrap_err().kind(), kind);
         let Some(Cause::System(error)) = end.map(|end| end.cause) else { panic!("{end:?}") };
         assert_eq!((error.errno(), error.kind()), (None, kind));
-        assert_eq!(end.unwrap().to_string(), format!("the transport failed: {kind}"));
+        assert_eq!(end.unwrap().to_string(), format!("transport error: {kind}"));
     }
 }
 
 #[test]
-fn a_broadcast_that_looks_at_the_interest_drops_the_dead_and_one_that_drives_hears_their_ends() {
+fn a_broadcast_can_drop_dead_connections_or_drive_them_to_their_ends() {
     let mut scratch = Scratch::new();
     for drives in [false, true] {
         let (mut room, mut peers) = (Vec::new(), Vec::new());
         for member in 0..5 {
             let (a, mut b) = memory::pair(4096);
             b.send(&from_client(0x81, b"last words")).unwrap();
-            // Nothing that a poller would announce.
+            // A failure that no poller would announce.
             a.plan_send((member % 2 == 1).then_some(Err(io::ErrorKind::TimedOut)));
             room.push(WebSocketStream::new(a).unwrap());
             peers.push(b);
@@ -327,7 +327,7 @@ fn a_broadcast_that_looks_at_the_interest_drops_the_dead_and_one_that_drives_hea
 }
 
 #[test]
-fn a_message_that_crosses_the_close_frame_of_this_end_has_no_reply_and_breaks_nothing() {
+fn a_message_that_crosses_our_close_frame_gets_no_reply_and_causes_no_error() {
     let (a, b) = memory::pair(4096);
     let (mut server, mut client) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
     let mut scratch = Scratch::new();
@@ -350,7 +350,7 @@ fn a_message_that_crosses_the_close_frame_of_this_end_has_no_reply_and_breaks_no
             })
             .unwrap()
     };
-    // Both messages in one call: the first refusal does not stop it.
+    // Both messages in one call: the first refusal does not stop the call.
     let interest = call(&mut server, &mut scratch);
     assert!(interest.readable && !interest.again && !interest.over && interest.refused.is_none());
     while client.read().is_ok() {}
@@ -361,7 +361,7 @@ fn a_message_that_crosses_the_close_frame_of_this_end_has_no_reply_and_breaks_no
 }
 
 #[test]
-fn a_refusal_that_a_handler_returns_is_an_answer_and_the_rest_is_handed_out_next() {
+fn a_refusal_returned_by_a_handler_is_reported_and_the_rest_is_delivered_next() {
     let limits = Limits { unsent: Limits::CONTROL_ROOM + 100, ..Limits::default() };
     let config = Arc::new(Config { limits, ..Config::default() });
     let (a, b) = memory::pair(4096);
@@ -414,23 +414,23 @@ fn a_client_ends_tcp_after_its_server_whoever_closes() {
         assert!(!drive(1));
         assert_eq!(server.recv(&mut [0; 64]).unwrap(), 8, "a masked Close frame, and no end behind it");
         assert_eq!(server.recv(&mut [0; 64]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        // It does not wait for ever: 5 s by default.
+        // It does not wait forever: 5 s by default.
         assert!(!drive(5_000));
         assert!(drive(5_001));
         assert!(end.unwrap().is_clean());
     }
 }
 
-/// A client's opening with a long request, over TCP, and the server's end.
+/// Returns a client's opening with a long request, over TCP, and the server's end.
 fn long_request() -> (ClientOpening<TcpStream>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    // More than both ends' buffers hold.
+    // More than the socket buffers of both ends hold.
     let request = ClientRequest::new("a", "/").header("X", "x".repeat(32 << 20));
     (ClientOpening::new(client, request).unwrap(), listener.accept().unwrap().0)
 }
 
-/// Advances until the opening has failed, with a poll before each call.
+/// Advances, with a poll before each call, until the opening fails.
 fn failure(opening: &mut ClientOpening<TcpStream>, scratch: &mut Scratch) -> OpeningError {
     loop {
         match opening.advance(&mut scratch.at(0)) {
@@ -450,7 +450,7 @@ fn failure(opening: &mut ClientOpening<TcpStream>, scratch: &mut Scratch) -> Ope
 }
 
 #[test]
-fn an_early_refusal_over_tcp_is_heard_though_a_reset_is_behind_it() {
+fn an_early_refusal_over_tcp_is_received_although_a_reset_follows() {
     for (answer, status) in [("431 Request Header Fields Too Large", 431), ("503 Service Unavailable", 503)] {
         let (mut opening, mut server) = long_request();
         let mut scratch = Scratch::new();
@@ -488,7 +488,7 @@ fn a_system_error_of_an_opening_stays_what_it_was() {
         let Err(OpeningError::System(error)) = opening.advance(&mut scratch.at(now)) else { panic!() };
         assert_eq!((error.raw_os_error(), error.kind()), (first.raw_os_error(), first.kind()));
     }
-    // An end of the stream stays one, too, and so does a server's error.
+    // An end of the stream stays one, and so does a server's error.
     let (a, b) = memory::pair(4096);
     let mut client = ClientOpening::new(a, ClientRequest::new("a", "/")).unwrap();
     let mut server = ServerOpening::new(b).unwrap();
@@ -504,7 +504,8 @@ fn a_system_error_of_an_opening_stays_what_it_was() {
     }
 }
 
-/// The state of the TCP connection from one port to another, as the system has it; 6 is `TIME_WAIT`.
+/// Returns the state of the TCP connection from one port to another, as the system reports it; 6 is
+/// `TIME_WAIT`.
 #[cfg(target_os = "linux")]
 fn tcp_state(from: u16, to: u16) -> Option<u8> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -536,7 +537,7 @@ fn over_tcp_the_server_keeps_time_wait_whoever_closes() {
                 end.take_if(|end| end.drive(&mut scratch.at(0), Ready::ALL, |_, _| Ok(())).unwrap().over);
             }
         }
-        // The last segments may be under way on a busy system.
+        // On a busy system, the last segments may be in transit.
         let states = || (tcp_state(ports.1, ports.0), tcp_state(ports.0, ports.1));
         let settled = (None, Some(TIME_WAIT));
         let seen = (0..100_000).map(|_| states()).find(|states| *states == settled);
@@ -548,7 +549,7 @@ fn over_tcp_the_server_keeps_time_wait_whoever_closes() {
     }
 }
 
-/// A server's end over TCP that has paused: its peer sends, and takes nothing.
+/// Returns a server's end over TCP that has paused: its peer sends, but takes nothing.
 fn paused_over_tcp() -> (WebSocketStream<TcpStream>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -576,7 +577,7 @@ fn paused_over_tcp() -> (WebSocketStream<TcpStream>, TcpStream) {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_a_paused_stream_waits_for_announces_nothing_though_its_peer_has_ended_and_sent_urgent_data() {
+fn a_paused_stream_is_not_woken_by_the_peers_end_or_urgent_data() {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let (mut stream, peer) = paused_over_tcp();
     rustix::net::send(&peer, b"!", rustix::net::SendFlags::OOB).unwrap();
@@ -585,7 +586,7 @@ fn what_a_paused_stream_waits_for_announces_nothing_though_its_peer_has_ended_an
     let closed = Ready { closed: true, ..Ready::NONE };
     let interest = stream.drive(&mut scratch.at(0), closed, |event, _| panic!("{event:?}")).unwrap();
     assert!(!interest.readable && interest.writable && !interest.again);
-    // As the guarantees have it for a level-triggered poller.
+    // As documented in the guarantees for a level-triggered poller.
     let mut flags = PollFlags::empty();
     flags.set(PollFlags::IN | PollFlags::RDHUP | PollFlags::PRI, interest.readable);
     flags.set(PollFlags::OUT, interest.writable);
@@ -598,7 +599,7 @@ fn what_a_paused_stream_waits_for_announces_nothing_though_its_peer_has_ended_an
 }
 
 #[test]
-fn a_paused_stream_whose_peer_is_reset_ends_when_the_poller_says_only_that_it_failed() {
+fn a_paused_stream_ends_when_the_poller_reports_only_a_reset() {
     let (mut stream, peer) = paused_over_tcp();
     rustix::net::sockopt::set_socket_linger(&peer, Some(std::time::Duration::ZERO)).unwrap();
     drop(peer);
@@ -622,7 +623,7 @@ fn a_paused_stream_whose_peer_is_reset_ends_when_the_poller_says_only_that_it_fa
     assert!(over && matches!(end.unwrap().cause, Cause::System(_)));
 }
 
-/// A transport that answers by itself what it received, once it is flushed: as TLS does in its handshake.
+/// A transport that answers its input by itself when it is flushed, as TLS does in its handshake.
 struct Answering {
     inner: MemoryStream,
     greeted: bool,
@@ -664,7 +665,7 @@ impl NonBlockingTransport for Answering {
 }
 
 #[test]
-fn what_an_openings_transport_answers_by_itself_is_sent_in_the_call_that_received_the_question() {
+fn a_transports_own_answers_during_an_opening_are_sent_in_the_call_that_received_the_input() {
     let make = || {
         let (inner, mut peer) = memory::pair(4096);
         peer.send(b"greeting").unwrap();
@@ -685,8 +686,8 @@ fn what_an_openings_transport_answers_by_itself_is_sent_in_the_call_that_receive
 }
 
 #[test]
-fn a_client_whose_wait_nothing_would_end_ends_its_direction_at_once() {
-    // `read` knows no time.
+fn a_client_whose_wait_has_no_deadline_ends_its_direction_at_once() {
+    // `read` has no time.
     let (a, mut server) = memory::pair(4096);
     let mut client = WebSocketStream::client(a).unwrap();
     server.send(&[0x88, 2, 3, 0xe8]).unwrap();
@@ -706,7 +707,7 @@ fn a_client_whose_wait_nothing_would_end_ends_its_direction_at_once() {
 }
 
 #[test]
-fn a_stream_that_is_taken_apart_after_a_failed_send_is_over() {
+fn a_stream_reassembled_after_a_failed_send_is_over() {
     let (a, _b) = memory::pair(50);
     let mut stream = WebSocketStream::new(a).unwrap();
     let mut scratch = Scratch::new();
@@ -716,7 +717,7 @@ fn a_stream_that_is_taken_apart_after_a_failed_send_is_over() {
     let parts = stream.into_parts();
     let websocket_stream::Status::Over(end) = parts.connection.status() else { panic!() };
     assert!(matches!(end.cause, Cause::System(error) if error.kind() == io::ErrorKind::TimedOut));
-    // Nothing goes into the middle of the frame that was torn.
+    // Nothing is sent into the middle of the cut frame.
     let mut stream = WebSocketStream::from_parts(parts).unwrap();
     let refused = stream.send(&mut scratch.at(0), "x");
     assert!(matches!(refused, Err(Error::Send(SendError::Closed))), "{refused:?}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use websocket_stream::protocol::{Connection, Event, Input, Output, Role, Status};
 use websocket_stream::{Cause, CloseCode, Config, Fault, Limits, Message, OpCode, SendError};
 
-/// What a connection makes of some bytes: its events as text, its answer, its status.
+/// Returns the result of receiving some bytes: the events as text, and the answer.
 fn receive(connection: &mut Connection, bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
     let mut input = Input::default();
     let mut output = Output::with_keys(Box::new(|| [0; 4]));
@@ -57,8 +57,8 @@ fn binary_messages_in_the_longer_length_forms() {
     assert_eq!(events, expected);
 }
 
-/// What section 5 says of a frame with these first two bytes and a payload of zeros, in the order of
-/// its fields: the close code it fails with, or none.
+/// Returns what section 5 requires for a frame with these first two bytes and a payload of zeros, in the
+/// order of its fields: the close code it fails with, or none.
 fn oracle(first: u8, second: u8, role: Role, in_message: bool) -> Option<u16> {
     let (fin, rsv, opcode) = (first >= 0x80, first >> 4 & 7, first & 15);
     let (masked, len) = (second >= 0x80, second & 127);
@@ -69,13 +69,13 @@ fn oracle(first: u8, second: u8, role: Role, in_message: bool) -> Option<u16> {
         || (control && (!fin || len > 125))
         || (opcode == 8 && len == 1)
         || (!control && in_message != (opcode == 0))
-        // A close code of 0, which may not be sent.
+        // A close code of 0, which must not be sent.
         || (opcode == 8 && len >= 2);
     wrong.then_some(1002)
 }
 
 #[test]
-fn every_pair_of_first_two_bytes_has_the_outcome_of_section_5() {
+fn every_pair_of_first_two_bytes_has_the_result_of_section_5() {
     for role in [Role::Server, Role::Client] {
         for in_message in [false, true] {
             for pair in 0..=u16::MAX {
@@ -100,8 +100,8 @@ fn every_pair_of_first_two_bytes_has_the_outcome_of_section_5() {
                     },
                     _ => None,
                 };
-                // What stands behind a short frame is zeros: a continuation that nothing began, or
-                // one that is not masked. So only what the pair alone decides is compared.
+                // The bytes after a short frame are zeros: a continuation outside a message, or an unmasked
+                // one. So only results that the pair alone decides are compared.
                 match oracle(first, second, role, in_message) {
                     Some(expected) => {
                         assert_eq!(code, Some(expected), "{role:?} {in_message} {first:#04x} {second:#04x}");
@@ -157,13 +157,13 @@ fn every_fault_has_its_close_code() {
         assert_eq!((end.cause, end.code), (Cause::Fault(fault), code), "{bytes:x?}");
         assert_eq!(answer[..2], [0x88, 0x82]);
         assert_eq!(answer[6..], code.get().to_be_bytes());
-        // Whatever follows changes nothing.
+        // Later input changes nothing.
         assert_eq!(receive(&mut client, &long), (vec![], vec![]));
     }
 }
 
 #[test]
-fn what_was_accepted_before_a_fault_is_sent_before_the_failing_close() {
+fn messages_accepted_before_a_fault_are_sent_before_the_failing_close() {
     let mut client = Connection::new(Role::Client);
     let mut input = Input::default();
     let mut output = Output::with_keys(Box::new(|| [0; 4]));
@@ -176,14 +176,14 @@ fn what_was_accepted_before_a_fault_is_sent_before_the_failing_close() {
     assert_eq!(output.as_bytes(), b"\x81\x82\0\0\0\0hi\x88\x82\0\0\0\0\x03\xea");
 }
 
-/// What is sent where nothing is refused.
+/// Returns the bytes of a send that must not be refused.
 fn sent(role: Role, send: impl FnOnce(&mut Connection, &mut Output) -> Result<(), SendError>) -> Vec<u8> {
     let mut output = Output::with_keys(Box::new(|| [0; 4]));
     send(&mut Connection::new(role), &mut output).unwrap();
     output.as_bytes().to_vec()
 }
 
-/// What is refused, of which nothing is sent.
+/// Returns the error of a send that must be refused, and checks that nothing of it is sent.
 fn refused(send: impl FnOnce(&mut Connection, &mut Output) -> Result<(), SendError>) -> SendError {
     let mut connection = Connection::new(Role::Server);
     let mut output = Output::new();
@@ -210,7 +210,7 @@ fn a_client_masks_each_frame_with_the_next_key() {
 }
 
 #[test]
-fn a_message_is_sent_in_fragments_with_control_frames_between_and_nothing_else() {
+fn only_control_frames_may_be_sent_between_fragments() {
     let mut server = Connection::new(Role::Server);
     let mut output = Output::new();
     let mut fragment = |opcode, payload: &[u8], fin| server.send_fragment(opcode, payload, fin, &mut output);
@@ -236,7 +236,7 @@ fn a_control_frame_has_at_most_125_bytes() {
     assert_eq!(sent(Role::Server, |end, output| end.pong(&most, output)), [b"\x8a\x7d", &most[..]].concat());
     assert_eq!(refused(|end, output| end.ping(&more, output)), SendError::ControlTooLong);
     assert_eq!(refused(|end, output| end.pong(&more, output)), SendError::ControlTooLong);
-    // Two of them are the code.
+    // Two of the 125 bytes are the code.
     let reason = "r".repeat(124);
     let close = sent(Role::Server, |end, output| end.close(CloseCode::NORMAL, &reason[1..], output));
     assert_eq!(close, [b"\x88\x7d\x03\xe8", &reason.as_bytes()[1..]].concat());
@@ -245,7 +245,7 @@ fn a_control_frame_has_at_most_125_bytes() {
 }
 
 #[test]
-fn a_close_frame_has_a_code_that_may_be_sent_or_is_empty() {
+fn a_close_frame_has_a_valid_code_or_is_empty() {
     let close = |code, reason: &'static str| {
         move |end: &mut Connection, output: &mut Output| end.close(code, reason, output)
     };
@@ -267,8 +267,8 @@ fn a_close_frame_has_a_code_that_may_be_sent_or_is_empty() {
 }
 
 #[test]
-fn messages_fill_what_may_be_unsent_but_the_room_of_control_frames_and_pings_half_of_that() {
-    // A frame is judged with the longest header there is.
+fn messages_fill_all_but_the_control_room_and_pings_half_of_that_room() {
+    // A frame is admitted as if it had the longest header.
     const HEADER: usize = 14;
     let limits = Limits { unsent: Limits::CONTROL_ROOM + 1000, ..Limits::default() };
     let config = Arc::new(Config { limits, ..Config::default() });
@@ -290,7 +290,7 @@ fn messages_fill_what_may_be_unsent_but_the_room_of_control_frames_and_pings_hal
         server.send(Message::Binary(&vec![7; most]), &mut output).unwrap();
         assert_eq!(server.send(Message::Binary(&[7; 20]), &mut output), Err(SendError::Full));
 
-        // Pings go on to the middle of the room, to the byte.
+        // Pings may fill the first half of the reserved room, to the byte.
         let bound = 1000 + Limits::CONTROL_ROOM / 2;
         while bound - HEADER - output.len() >= 125 {
             server.ping(&[7; 100], &mut output).unwrap();
@@ -299,7 +299,7 @@ fn messages_fill_what_may_be_unsent_but_the_room_of_control_frames_and_pings_hal
         assert_eq!(server.ping(&vec![7; room + 1], &mut output), Err(SendError::Full));
         server.ping(&vec![7; room], &mut output).unwrap();
         assert_eq!(server.ping(b"", &mut output), Err(SendError::Full));
-        // A Close frame always has its place.
+        // A Close frame always fits.
         server.close(CloseCode::NORMAL, &"r".repeat(123), &mut output).unwrap();
         assert!(output.len() <= config.limits.unsent);
     }

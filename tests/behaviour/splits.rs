@@ -1,5 +1,5 @@
-//! Any split is legal: every cut of the input, and every partial or refused write, gives the same
-//! messages and the same bytes; with compression, too.
+//! Any split is legal: every cut of the input, and every partial or refused write, gives equal messages and
+//! equal bytes, also with compression.
 
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::io::ErrorKind;
@@ -10,7 +10,7 @@ use websocket_stream::{
     CloseCode, Message, NonBlockingTransport, OpCode, Ready, Scratch, Status, WebSocketStream,
 };
 
-/// A message or a ping, and where its fragments end.
+/// A message or a ping, and the ends of its fragments.
 #[derive(Debug, Clone)]
 struct Piece {
     opcode: OpCode,
@@ -39,7 +39,7 @@ impl Arbitrary for Piece {
     }
 }
 
-/// The bits of the windows in which both ends compress, taken over or not; or that they do not.
+/// The window bits of both ends and whether they use takeover, or `None` without compression.
 type Agreement = Option<(u8, bool)>;
 
 #[cfg(feature = "deflate")]
@@ -60,7 +60,7 @@ mod compression {
         Some(Agreed { server: context, client: context })
     }
 
-    /// The payload of each message compressed, where it gets smaller.
+    /// Compresses the payload of each message that gets smaller.
     pub(super) fn compressed<'m>(
         messages: impl Iterator<Item = &'m [u8]>,
         agreement: Agreement,
@@ -118,7 +118,7 @@ fn stream(transport: MemoryStream, role: Role, _: Agreement) -> WebSocketStream<
     WebSocketStream::with_config(transport, role, Default::default()).unwrap()
 }
 
-/// The bytes of the pieces, each in its fragments, with a ping between two of them.
+/// Returns the bytes of the pieces, each in its fragments, with a ping between each two fragments.
 fn wire(pieces: &[Piece], role: Role, agreement: Agreement) -> Vec<u8> {
     let messages = pieces.iter().filter(|piece| piece.opcode != OpCode::Ping);
     let mut compressed =
@@ -151,7 +151,7 @@ fn wire(pieces: &[Piece], role: Role, agreement: Agreement) -> Vec<u8> {
     bytes
 }
 
-/// The events as text and the answers, for the input cut at these places.
+/// Returns the events as text and the answers, for the input cut at these places.
 fn conversation(
     bytes: &[u8],
     role: Role,
@@ -178,7 +178,7 @@ fn conversation(
 }
 
 #[test]
-fn any_fragmentation_and_any_split_give_the_same_messages_and_answers() {
+fn fragmentation_and_splits_do_not_change_messages_and_answers() {
     fn prop(pieces: Vec<Piece>, cuts: Vec<usize>, server: bool, deflate: bool, window: (u8, bool)) -> bool {
         let role = if server { Role::Server } else { Role::Client };
         let agreement = deflate.then_some((8 + window.0 % 8, window.1));
@@ -196,13 +196,13 @@ fn any_fragmentation_and_any_split_give_the_same_messages_and_answers() {
 }
 
 #[test]
-fn every_pair_of_cuts_of_a_whole_conversation_gives_the_same() {
+fn no_pair_of_cuts_changes_a_conversation() {
     let piece = |opcode, payload: &[u8], cuts: &[usize]| Piece {
         opcode,
         payload: payload.to_vec(),
         cuts: cuts.to_vec(),
     };
-    // Every third of the pairs where each conversation makes compressors.
+    // Only every third pair if each conversation has to make compressors.
     for (text, agreement, step) in [("héllo €", None, 1), ("héllo €héllo €héllo €", Some((15, true)), 3)]
     {
         let pieces = [
@@ -226,10 +226,10 @@ fn every_pair_of_cuts_of_a_whole_conversation_gives_the_same() {
 }
 
 #[test]
-fn partial_and_refused_reads_and_writes_lose_double_and_reorder_nothing() {
+fn partial_and_refused_reads_and_writes_never_lose_repeat_or_reorder_bytes() {
     fn prop(pieces: Vec<Piece>, reads: Vec<u8>, writes: Vec<u8>, deflate: bool, window: (u8, bool)) -> bool {
         let agreement = deflate.then_some((8 + window.0 % 8, window.1));
-        // A step of 0 would block; others move at most so many bytes, times some.
+        // A step of 0 blocks; other steps move at most that many bytes, scaled.
         let steps = |steps: &[u8]| -> Vec<Result<usize, ErrorKind>> {
             steps.iter().map(|&step| Ok(usize::from(step % 16) * usize::from(step / 16 + 1))).collect()
         };
@@ -290,9 +290,9 @@ fn partial_and_refused_reads_and_writes_lose_double_and_reorder_nothing() {
 }
 
 #[test]
-fn a_broken_header_has_the_same_fault_wherever_it_is_cut() {
-    // A length that is not minimal and over the limit of frames; a top bit without a mask; a control
-    // frame of gigabytes.
+fn a_broken_header_has_one_fault_wherever_it_is_cut() {
+    // A length that is not minimal and above the frame limit; a length with its top bit set, in an unmasked
+    // frame; a control frame of gigabytes.
     let headers: [&[u8]; 3] =
         [b"\x82\xfe\x00\x05", b"\x82\x7f\xff\0\0\0\0\0\0\0", b"\x89\xff\x80\0\0\0\0\0\0\0"];
     let limits = websocket_stream::Limits { frame: 100, ..Default::default() };
@@ -314,8 +314,8 @@ fn a_broken_header_has_the_same_fault_wherever_it_is_cut() {
     }
 }
 
-/// What a server tells and answers on a transport that takes and gives little at a time, while its peer
-/// sends these bytes; after each call it may be taken apart and put together again.
+/// Returns a server's events and answers on a transport that moves a few bytes at a time, while its peer
+/// sends these bytes; after each call the stream may be taken apart and reassembled.
 fn served(bytes: &[u8], at_a_time: usize, apart: bool) -> (Vec<String>, Vec<u8>) {
     let (a, mut peer) = memory::pair(2 * at_a_time);
     a.limit_recv(at_a_time);
@@ -355,12 +355,12 @@ fn served(bytes: &[u8], at_a_time: usize, apart: bool) -> (Vec<String>, Vec<u8>)
 }
 
 #[test]
-fn a_stream_taken_apart_at_any_time_goes_on_as_if_it_had_not_been() {
+fn a_stream_can_be_taken_apart_and_reassembled_at_any_time() {
     fn prop(pieces: Vec<Piece>, at_a_time: u8) -> bool {
         let bytes = wire(&pieces, Role::Server, None);
         let at_a_time = 1 + bytes.len() / 2_000 + usize::from(at_a_time % 40);
         let (apart, whole) = (served(&bytes, at_a_time, true), served(&bytes, at_a_time, false));
-        // A pong that waits is one of the bytes then, which the next one does not replace.
+        // A pending pong then counts as bytes that the next pong does not replace.
         let without_pongs = |bytes: &[u8]| -> Vec<u8> {
             let frames = frames(bytes).into_iter().filter(|(opcode, ..)| *opcode != OpCode::Pong);
             frames.flat_map(|(_, start, end)| bytes[start..end].to_vec()).collect()
@@ -371,7 +371,7 @@ fn a_stream_taken_apart_at_any_time_goes_on_as_if_it_had_not_been() {
     QuickCheck::new().rng(rng).tests(60).quickcheck(prop as fn(Vec<Piece>, u8) -> bool);
 }
 
-/// Frames that a server has sent: their opcode, and where they begin and end.
+/// Returns the frames that a server has sent: opcode, start and end of each.
 fn frames(bytes: &[u8]) -> Vec<(OpCode, usize, usize)> {
     let mut frames = Vec::new();
     let mut at = 0;
@@ -387,8 +387,8 @@ fn frames(bytes: &[u8]) -> Vec<(OpCode, usize, usize)> {
 }
 
 #[test]
-fn write_tells_to_the_byte_what_the_transport_took_of_its_frame_though_pongs_wait() {
-    /// Payloads to write; or, where they are short, bytes to take and pings to send.
+fn write_returns_the_exact_frame_bytes_taken_while_pongs_wait() {
+    /// Long payloads are written; short ones are numbers of bytes to take and pings to send.
     fn prop(steps: Vec<(u8, u8)>, capacity: u8) -> bool {
         let (a, mut peer) = memory::pair(20 + usize::from(capacity));
         let mut stream = WebSocketStream::new(a).unwrap();
@@ -423,7 +423,7 @@ fn write_tells_to_the_byte_what_the_transport_took_of_its_frame_though_pongs_wai
 }
 
 #[test]
-fn what_is_received_into_the_room_of_an_input_beside_unread_bytes_is_read_in_its_order() {
+fn bytes_received_beside_unread_input_are_read_in_order() {
     let payloads: Vec<Vec<u8>> = (0..60).map(|n| vec![n; usize::from(n) % 20]).collect();
     let bytes: Vec<u8> = payloads
         .iter()
@@ -446,7 +446,7 @@ fn what_is_received_into_the_room_of_an_input_beside_unread_bytes_is_read_in_its
                 input.filled(n);
                 assert_eq!(input.unread(), [&unread[..], &rest[..n]].concat());
                 rest = &rest[n..];
-                // One event only, so that more is received while some is unread.
+                // Only one event, so that more is received while some input is unread.
                 match client.receive(&mut input, &mut output) {
                     Some(Event::Message(message)) => heard.push(message.as_bytes().to_vec()),
                     Some(other) => panic!("{other:?}"),

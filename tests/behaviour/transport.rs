@@ -1,4 +1,4 @@
-//! The transports keep their laws, and the suite that says so sees each law that is broken.
+//! The transports obey their laws, and the suite of laws detects each violation.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice};
@@ -8,7 +8,7 @@ use websocket_stream::transport::laws::{self, Law};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::transport::scripted::{ScriptBroken, Scripted, Step};
 
-/// Fails the test with the law that is broken, in words.
+/// Fails the test with the text of the violated law.
 fn lawful<A: NonBlockingTransport, B: NonBlockingTransport>(make: impl FnMut() -> io::Result<(A, B)>) {
     laws::check(make).unwrap_or_else(|broken| panic!("{broken}"));
 }
@@ -33,7 +33,7 @@ fn a_pair_in_memory_is_lawful_whatever_its_pieces_and_refusals() {
 }
 
 #[test]
-fn a_pair_in_memory_with_a_limit_breaks_but_the_law_of_short_calls() {
+fn a_pair_in_memory_with_a_limit_breaks_only_the_law_of_short_calls() {
     for (send, recv) in [(700, usize::MAX), (usize::MAX, 3000)] {
         let broken = laws::check(|| {
             let (a, b) = memory::pair(5000);
@@ -46,14 +46,14 @@ fn a_pair_in_memory_with_a_limit_breaks_but_the_law_of_short_calls() {
 }
 
 #[test]
-fn what_owns_or_lends_a_transport_is_lawful() {
+fn owners_and_borrows_of_a_transport_are_lawful() {
     lawful(|| {
         let (a, b) = memory::pair(1000);
         Ok((Box::new(a) as Box<dyn NonBlockingTransport>, Box::new(b)))
     });
 }
 
-/// Overrides every default, and notes which methods were called.
+/// Overrides every default method, and records which methods were called.
 struct Overriding(u32);
 
 impl NonBlockingTransport for Overriding {
@@ -102,7 +102,7 @@ impl NonBlockingTransport for Overriding {
 }
 
 #[test]
-fn what_owns_or_lends_a_transport_hides_none_of_its_methods() {
+fn owners_and_borrows_of_a_transport_forward_all_methods() {
     fn call_all<T: NonBlockingTransport>(mut transport: T) {
         transport.set_nonblocking().unwrap();
         transport.set_nodelay().unwrap();
@@ -124,7 +124,7 @@ fn what_owns_or_lends_a_transport_hides_none_of_its_methods() {
 }
 
 #[test]
-fn a_lent_script_can_be_finished_afterwards() {
+fn a_borrowed_script_can_be_finished_afterwards() {
     fn receive(mut transport: impl NonBlockingTransport) -> usize {
         transport.recv(&mut [0; 9]).unwrap()
     }
@@ -175,7 +175,7 @@ mod sockets {
 
     #[test]
     #[cfg(feature = "mio")]
-    fn what_mio_tells_is_what_a_stream_is_ready_for() {
+    fn mios_events_convert_to_ready() {
         use mio::{Events, Interest, Poll, Token};
         use std::time::Duration;
         use websocket_stream::Ready;
@@ -223,7 +223,7 @@ mod sockets {
     }
 
     #[test]
-    fn streams_and_openings_have_small_messages_not_delayed() {
+    fn streams_and_openings_do_not_delay_small_messages() {
         use websocket_stream::handshake::ClientRequest;
         use websocket_stream::protocol::Role;
         use websocket_stream::{ClientOpening, ServerOpening, WebSocketStream};
@@ -245,7 +245,7 @@ mod sockets {
     }
 
     #[test]
-    fn the_systems_errors_keep_their_errno() {
+    fn system_errors_keep_their_errno() {
         let (mut stream, peer) = UnixStream::pair().unwrap();
         NonBlockingTransport::set_nonblocking(&mut stream).unwrap();
         let nothing = stream.recv(&mut [0]);
@@ -264,7 +264,7 @@ mod sockets {
     }
 
     #[test]
-    fn more_pieces_than_the_system_takes_at_once_are_taken_in_part() {
+    fn more_pieces_than_one_system_call_allows_are_taken_partly() {
         let (mut stream, mut peer) = UnixStream::pair().unwrap();
         let taken = stream.send_vectored(&[IoSlice::new(b"x"); 3000]).unwrap();
         assert_eq!(taken, 1024);
@@ -272,7 +272,7 @@ mod sockets {
     }
 }
 
-/// How an end breaks a law, which is sound but for it.
+/// How an otherwise correct end breaks a law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Nothing,
@@ -317,7 +317,7 @@ enum Fault {
 
 use Fault::*;
 
-/// Each fault, and the law that the suite must name.
+/// Each fault, and the law that the suite must report.
 const BROKEN: [(Fault, Law); 37] = [
     (NonBlockingModeFails, Law::Setup),
     (NoBytesAreTheEnd, Law::NothingBlocks),
@@ -368,7 +368,7 @@ struct Faulty {
     held: Option<u8>,
 }
 
-/// The sound end, which tells the faulty one when it goes.
+/// The correct end, which notifies the faulty one when it is dropped.
 struct Peer {
     inner: MemoryStream,
     is_gone: Rc<Cell<bool>>,
@@ -561,8 +561,8 @@ impl NonBlockingTransport for Faulty {
 }
 
 #[test]
-fn the_suite_names_the_law_that_each_fault_breaks() {
-    // Nothing here takes time, so the processor is not given up: what never comes costs less.
+fn the_suite_reports_the_law_that_each_fault_breaks() {
+    // Nothing here takes time, so there is no need to yield; waiting for bytes that never arrive costs less.
     let settle = |faulty: &mut Faulty, _: Option<&mut Peer>| drop(faulty.flush());
     let unnoticed: Vec<String> = BROKEN
         .iter()
@@ -580,7 +580,7 @@ fn without_a_fault_the_same_end_is_lawful() {
 }
 
 #[test]
-fn a_connection_that_cannot_be_made_is_told_with_its_error() {
+fn a_connection_that_cannot_be_made_is_reported_with_its_error() {
     let refused = || Err::<(MemoryStream, MemoryStream), _>(ErrorKind::ConnectionRefused.into());
     let broken = laws::check(refused).unwrap_err();
     assert_eq!(broken.law(), Law::Setup);
@@ -589,7 +589,7 @@ fn a_connection_that_cannot_be_made_is_told_with_its_error() {
 }
 
 #[test]
-fn the_callers_own_way_to_let_time_pass_is_taken() {
+fn the_suite_lets_time_pass_with_the_callers_function() {
     let mut settled = 0;
     laws::check_with(|| Ok(memory::pair(10)), |_, _| settled += 1).unwrap();
     assert!(settled > 0);

@@ -1,6 +1,6 @@
-//! Real sockets under real pollers, edge- and level-triggered: whatever arrives together with the end
-//! of the stream, and wherever a call stops before it is done, nothing waits for a readiness that
-//! never comes. A test that hangs is one that lost a wake-up; each wait is guarded.
+//! Real sockets under real pollers, edge- and level-triggered. Nothing may wait for a readiness event that
+//! never arrives, whatever arrives together with the end of the stream, and wherever a call stops early. A
+//! test that hangs has lost a wake-up; each wait has a timeout.
 
 use mio::unix::SourceFd;
 use std::io::Write;
@@ -18,7 +18,7 @@ use websocket_stream::{
 
 const HANG: Duration = Duration::from_secs(60);
 
-/// What tells when one socket is ready.
+/// A poller for one socket.
 enum Poller {
     Edge(Box<(mio::Poll, mio::Events)>),
     Level,
@@ -66,11 +66,11 @@ impl Poller {
     }
 }
 
-/// A client's socket, whatever it is: a stream's methods do the same on each.
+/// A client's socket of any kind: a stream's methods work on each.
 struct Peer(UnixStream);
 
 impl Peer {
-    /// Sends all of it, and then perhaps the end of the stream, before the other end looks.
+    /// Sends all bytes, and optionally the end of the stream, before the other end reads.
     fn send_at_once(&mut self, bytes: &[u8], end: bool) {
         self.0.write_all(bytes).unwrap();
         if end {
@@ -78,7 +78,7 @@ impl Peer {
         }
     }
 
-    /// Reads what has come, so that the other end can go on sending.
+    /// Reads the available bytes, so that the other end can continue to send.
     fn drain(&mut self) {
         self.0.set_nonblocking(true).unwrap();
         match std::io::copy(&mut self.0, &mut std::io::sink()) {
@@ -92,7 +92,7 @@ impl Peer {
     }
 }
 
-/// A client's socket and a server's, each over TCP and Unix.
+/// Returns a client's socket and a server's, over TCP and over Unix sockets.
 fn pairs() -> [(Peer, OwnedFd); 2] {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -101,7 +101,7 @@ fn pairs() -> [(Peer, OwnedFd); 2] {
     [(Peer(OwnedFd::from(client).into()), server.into()), (Peer(a), b.into())]
 }
 
-/// Runs a test on every kind of socket under every kind of poller.
+/// Runs a test with every kind of socket and every kind of poller.
 fn everywhere(test: impl Fn(Peer, OwnedFd, Poller)) {
     for kind in 0..2 {
         for trigger in 0..2 {
@@ -112,7 +112,7 @@ fn everywhere(test: impl Fn(Peer, OwnedFd, Poller)) {
     }
 }
 
-/// The bytes of a client that sends these texts, and perhaps closes.
+/// Returns the bytes of a client that sends these texts, and optionally closes.
 fn from_client(texts: &[&str], close: bool) -> Vec<u8> {
     let mut client = Connection::new(Role::Client);
     let mut output = Output::new();
@@ -125,7 +125,7 @@ fn from_client(texts: &[&str], close: bool) -> Vec<u8> {
     output.as_bytes().to_vec()
 }
 
-/// Echoes as the documentation says, until it is over: what was heard, and the end.
+/// Echoes as documented until the connection is over. Returns what was received, and the end.
 fn serve(
     stream: &mut WebSocketStream<OwnedFd>,
     poller: &mut Poller,
@@ -174,7 +174,7 @@ fn server(socket: OwnedFd, limits: Limits) -> WebSocketStream<OwnedFd> {
 }
 
 #[test]
-fn messages_and_the_end_of_the_stream_that_arrive_together_are_both_seen() {
+fn messages_and_the_end_of_the_stream_that_arrive_together_are_both_received() {
     everywhere(|mut client, socket, mut poller| {
         client.send_at_once(&from_client(&["one", "two", "three"], false), true);
         let mut stream = server(socket, Limits::default());
@@ -195,7 +195,7 @@ fn a_message_a_close_frame_and_the_end_of_the_stream_that_arrive_together_end_cl
 }
 
 #[test]
-fn a_budget_of_events_or_of_bytes_that_is_used_up_loses_neither_messages_nor_the_end() {
+fn a_used_up_budget_of_events_or_bytes_loses_neither_messages_nor_the_end() {
     let texts = ["x"; 300];
     for limits in [
         Limits { call_events: 1, ..Limits::default() },
@@ -216,7 +216,7 @@ fn a_budget_of_events_or_of_bytes_that_is_used_up_loses_neither_messages_nor_the
 }
 
 #[test]
-fn what_is_larger_than_the_budget_and_the_buffer_is_followed_to_its_end() {
+fn input_larger_than_the_budget_and_the_buffer_is_received_to_its_end() {
     // Over several calls, each of which ends with a full buffer or a short read.
     let text = "x".repeat(70_000);
     for call_bytes in [1_000, 65_536, 100_000] {
@@ -224,7 +224,7 @@ fn what_is_larger_than_the_budget_and_the_buffer_is_followed_to_its_end() {
             let bytes = from_client(&[&text, &text], true);
             let writer = std::thread::spawn(move || {
                 client.send_at_once(&bytes, true);
-                // Reads the echoes, so that the server is not stuck.
+                // Reads the echoes, so that the server is not blocked.
                 client.read_to_end()
             });
             let limits = Limits { call_bytes, ..Limits::default() };
@@ -255,7 +255,7 @@ fn a_handler_that_fails_loses_neither_messages_nor_the_end() {
     }
 }
 
-/// A request, frames, and the end, all at once: `answer_after` calls later the answer is given.
+/// A request, frames, and the end, all at once: the answer is given `answer_after` calls later.
 fn opening_with_bytes_behind_it(close: bool, answer_after: usize, first: Ready) {
     everywhere(|mut client, socket, mut poller| {
         let mut bytes = Vec::new();
@@ -274,7 +274,7 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize, first: Ready) 
         let interest = Interest { readable: true, ..Interest::default() };
         poller.wait(opening.get_ref(), interest);
         assert!(matches!(opening.advance(&mut scratch.at(0)).unwrap(), Progress::Decide(_)));
-        // The request is looked at for a while; others calls in between change nothing.
+        // The server takes a few calls to decide; other calls in between change nothing.
         for _ in 0..answer_after {
             let progress = opening.advance(&mut scratch.at(0)).unwrap();
             assert!(matches!(progress, Progress::Decide(_)));
@@ -289,7 +289,7 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize, first: Ready) 
 }
 
 #[test]
-fn bytes_and_the_end_behind_the_head_of_a_handshake_are_seen_though_no_readiness_tells_them_again() {
+fn bytes_and_the_end_after_a_handshakes_head_are_received_without_another_readiness_event() {
     for close in [false, true] {
         for first in [Ready::NONE, Ready::READABLE, Ready::ALL] {
             opening_with_bytes_behind_it(close, 0, first);
@@ -299,7 +299,7 @@ fn bytes_and_the_end_behind_the_head_of_a_handshake_are_seen_though_no_readiness
 }
 
 #[test]
-fn read_tells_the_end_that_came_with_half_a_message() {
+fn read_returns_the_end_that_arrived_with_half_a_message() {
     everywhere(|mut client, socket, mut poller| {
         let bytes = from_client(&["one", "a message of which half comes"], false);
         client.send_at_once(&bytes[..20], true);
@@ -308,18 +308,18 @@ fn read_tells_the_end_that_came_with_half_a_message() {
         poller.wait(stream.get_ref(), interest);
         // "Call it until NoData or DataStop."
         assert_eq!(stream.read().unwrap(), (OpCode::Text, b"one".to_vec()));
-        let Err(ReadError::Closed(end)) = stream.read() else { panic!("the end is not told") };
+        let Err(ReadError::Closed(end)) = stream.read() else { panic!("the end is not reported") };
         assert_eq!(end.cause, Cause::EndOfStream);
     });
 }
 
 #[test]
-fn what_a_slow_reader_leaves_unsent_goes_out_when_the_poller_says_so() {
+fn bytes_unsent_because_of_a_slow_reader_are_sent_when_the_poller_reports_room() {
     everywhere(|mut client, socket, mut poller| {
         let text = "x".repeat(1 << 20);
         let bytes = from_client(&[&text, &text, &text], true);
         let peer = std::thread::spawn(move || {
-            // Nothing is read until all is written.
+            // Reads nothing until everything is written.
             client.send_at_once(&bytes, false);
             client.read_to_end()
         });
@@ -331,7 +331,7 @@ fn what_a_slow_reader_leaves_unsent_goes_out_when_the_poller_says_so() {
     });
 }
 
-/// Echoes until everything is out and the sending direction is shut, then lets the connection go.
+/// Echoes until all output is sent and the sending direction is shut down, then drops the connection.
 fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) -> (usize, End) {
     let (mut scratch, mut heard) = (Scratch::new(), 0);
     let mut interest = Interest { readable: true, ..Interest::default() };

@@ -1,5 +1,5 @@
-//! A whole conversation on a script, cut at every byte of what is received, and refused at every byte
-//! of what is sent, in every pair of places and in both roles: the same events, and the same bytes.
+//! A whole conversation on a script, in both roles. The input is cut at every byte and the output is refused
+//! at every byte, in every pair of places: events and bytes must not change.
 
 use std::io::ErrorKind::WouldBlock;
 use websocket_stream::frame::Header;
@@ -17,7 +17,7 @@ fn frame(opcode: OpCode, fin: bool, payload: &[u8], mask: Option<[u8; 4]>) -> Ve
     crate::framed::frame(Header { fin, mask, ..Header::new(opcode, 0) }, payload)
 }
 
-/// What the last byte of a frame brings about.
+/// The effect of a frame's last byte.
 #[derive(Clone, Copy, PartialEq)]
 enum Answer {
     Nothing,
@@ -26,7 +26,7 @@ enum Answer {
     Close,
 }
 
-/// What the peer sends: up to which byte, what is answered then, and with which event it is told.
+/// The peer's bytes: the end of each frame, the answer to it, and the event that reports it.
 struct Conversation {
     wire: Vec<u8>,
     answers: Vec<(usize, Answer, Vec<u8>)>,
@@ -71,8 +71,8 @@ impl Conversation {
         made
     }
 
-    /// What is answered when the bytes from `start` to `end` have come. Pings that come while older
-    /// bytes block the way are answered by the newest pong, right before the Close frame.
+    /// Returns the answers once the bytes from `start` to `end` have arrived. Pings that arrive while older
+    /// bytes block the output are answered by the newest pong, directly before the Close frame.
     fn answered(&self, start: usize, end: usize, blocked: bool) -> Vec<u8> {
         let come = self.answers.iter().filter(|(at, ..)| (start + 1..=end).contains(at));
         let (mut bytes, mut pong) = (Vec::new(), &[][..]);
@@ -87,17 +87,17 @@ impl Conversation {
     }
 }
 
-/// The script of one conversation and the calls that an event loop makes.
+/// The script of one conversation, and an event loop's calls.
 #[derive(Default)]
 struct Plan {
     steps: Vec<Step>,
     calls: Vec<Ready>,
-    /// Bytes that are accepted and not sent.
+    /// Bytes that are accepted but not sent.
     pending: Vec<u8>,
 }
 
 impl Plan {
-    /// A transport that takes `room` bytes more is given these.
+    /// Sends these bytes to a transport that takes `room` more.
     fn send(&mut self, bytes: &[u8], room: &mut usize) {
         let taken = bytes.len().min(*room);
         if taken > 0 {
@@ -109,7 +109,7 @@ impl Plan {
         self.pending.extend(&bytes[taken..]);
     }
 
-    /// The input comes in two pieces, and the transport takes only so many bytes before it refuses.
+    /// The input arrives in two pieces, and the transport takes only `room` bytes before it refuses.
     fn new(role: Role, conversation: &Conversation, cut: usize, mut room: usize) -> Self {
         let mut plan = Self::default();
         let end = conversation.wire.len();
@@ -128,10 +128,10 @@ impl Plan {
             plan.calls.extend([Ready::WRITABLE; 2]);
             plan.steps.extend([Step::FailSend(WouldBlock), Step::Expect(plan.pending.clone())]);
         }
-        // A client leaves it to the server to end the stream first.
+        // A client lets the server end the stream first.
         if role == Role::Server {
             plan.steps.push(Step::ShutdownWrite);
-            // Where the input came in one piece, the first of the two calls may already be the last one.
+            // If the input arrived in one piece, the first of the two calls may already be the last one.
             if cut == end && plan.pending.is_empty() {
                 plan.steps.swap_remove(plan.steps.len() - 2);
                 plan.steps.push(Step::FailRecv(WouldBlock));
@@ -146,7 +146,7 @@ impl Plan {
     }
 }
 
-/// Makes the calls; the events as text.
+/// Makes the calls. Returns the events as text.
 fn make(stream: &mut WebSocketStream<&mut Scripted>, calls: &[Ready]) -> (Vec<String>, Interest) {
     let mut scratch = Scratch::with_keys(Box::new(|| OURS));
     let mut events = Vec::new();
@@ -175,7 +175,7 @@ fn make(stream: &mut WebSocketStream<&mut Scripted>, calls: &[Ready]) -> (Vec<St
 }
 
 #[test]
-fn every_cut_of_the_input_with_every_refusal_of_the_output_gives_the_same() {
+fn no_cut_of_the_input_and_no_refusal_of_the_output_changes_a_conversation() {
     for role in [Role::Server, Role::Client] {
         let conversation = Conversation::new(role);
         let replies = conversation.answered(0, conversation.wire.len(), false).len();
@@ -195,7 +195,7 @@ fn every_cut_of_the_input_with_every_refusal_of_the_output_gives_the_same() {
 }
 
 #[test]
-fn a_payload_that_is_sent_from_where_it_lies_may_be_refused_at_every_byte() {
+fn a_payload_sent_without_a_copy_may_be_refused_at_every_byte() {
     let payload: Vec<u8> = (0..5000_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
     let wire = [
         frame(OpCode::Text, true, b"before", Some(PEERS)),
@@ -233,7 +233,7 @@ fn a_payload_that_is_sent_from_where_it_lies_may_be_refused_at_every_byte() {
 }
 
 #[test]
-fn every_cut_of_a_request_with_every_refusal_of_the_response_opens_the_same_stream() {
+fn no_cut_of_a_request_and_no_refusal_of_the_response_changes_the_stream() {
     let mut head = Vec::new();
     let request = ClientRequest::new("localhost", "/");
     ClientHandshake::new(request, [7; 16], HeadLimits::default()).unwrap().write_request(&mut head);
@@ -245,7 +245,7 @@ fn every_cut_of_a_request_with_every_refusal_of_the_response_opens_the_same_stre
     let all = [&head[..], &behind].concat();
 
     for cut in 0..all.len() {
-        // The cuts of the request are tried with a few refusals, and the refusals with a few cuts.
+        // The cuts of the request are combined with a few refusals, and the refusals with a few cuts.
         for sent in (0..=response.len()).filter(|sent| cut % 16 == 0 || sent % 16 == 0) {
             let whole = cut >= head.len();
             let mut steps = vec![Step::Give(all[..cut].to_vec())];
@@ -259,7 +259,8 @@ fn every_cut_of_a_request_with_every_refusal_of_the_response_opens_the_same_stre
             if whole {
                 steps.push(Step::Give(all[cut..].to_vec()));
             }
-            // The first call receives until nothing is left: no poller announces what came before it.
+            // The first call receives until nothing is left: no poller announces bytes that arrived before
+            // it.
             steps.push(Step::FailRecv(WouldBlock));
             steps.push(Step::Expect(frame(OpCode::Text, true, b"behind the head", None)));
             let mut script = Scripted::new(steps);

@@ -1,6 +1,6 @@
-//! Whole conversations over transports that refuse, cut, interrupt and break, ten thousand of two ends
-//! of ours and as many with tungstenite, each drawn from a seed: until the fault nothing is lost,
-//! doubled or reordered, and behind it there is one defined end.
+//! Whole conversations over transports that refuse, cut, interrupt and break: ten thousand between two of our
+//! ends, and ten thousand with tungstenite, each drawn from a seed. Until the fault, nothing is lost,
+//! repeated or reordered; after it, there is one defined end.
 //!
 //! A failing seed is printed. `FAULTS_SEED=123 cargo test --test faults` runs it alone.
 
@@ -25,8 +25,8 @@ use websocket_stream::{
     SendError, WebSocketStream,
 };
 
-/// Runs `conversation` on ten thousand seeds, a share of them in each of a few threads, or on the one seed
-/// that the environment names.
+/// Runs `conversation` on ten thousand seeds, divided among a few threads, or on the one seed in the
+/// environment.
 fn run(conversation: fn(u64, &mut Scratch)) {
     if let Ok(seed) = std::env::var("FAULTS_SEED") {
         let seed = seed.parse().expect("a number");
@@ -40,7 +40,7 @@ fn run(conversation: fn(u64, &mut Scratch)) {
 }
 
 fn run_share(seeds: Range<u64>, conversation: fn(u64, &mut Scratch)) {
-    /// Says which seed it was.
+    /// Prints the seed if the test panics.
     struct Failing(u64);
     impl Drop for Failing {
         fn drop(&mut self) {
@@ -49,7 +49,7 @@ fn run_share(seeds: Range<u64>, conversation: fn(u64, &mut Scratch)) {
             }
         }
     }
-    // One for all of them: what one conversation leaves in it, another would find.
+    // One scratch for all conversations: bytes that one leaves in it would appear in another.
     let mut scratch = Scratch::new();
     for seed in seeds {
         let _failing = Failing(seed);
@@ -61,13 +61,13 @@ fn choose<T: Copy>(random: &mut StdRng, of: &[T]) -> T {
     of[random.random_range(0..of.len())]
 }
 
-/// What a conversation is made of.
+/// The parameters of a conversation.
 struct Plan {
-    /// Large messages, for the ways that only they take.
+    /// Large messages, which take paths of their own.
     large: bool,
     styles: [Style; 2],
     disaster: Option<Disaster>,
-    /// One side sends bytes that no WebSocket may send.
+    /// Whether one side sends bytes that no WebSocket may send.
     violation: bool,
     misbehaves: bool,
 }
@@ -84,7 +84,7 @@ impl Plan {
             _ => {}
         }
         if disaster == Some(Silence) {
-            // Only time ends it, and the original's calls are told none.
+            // Only time ends this conversation, and calls in the original style have no time.
             styles = [Style::Drive, Style::TryDrive];
         }
         let large = random.random_range(0..20) == 0;
@@ -96,7 +96,7 @@ impl Plan {
         let unsent = choose(random, &[Limits::CONTROL_ROOM + 400, 2 * largest + 1000, 1 << 20]);
         let limits = Limits {
             unsent,
-            // Large messages a byte at a time would take all day.
+            // Large messages that arrive byte by byte would take far too long.
             call_bytes: choose(
                 random,
                 match self.large {
@@ -106,7 +106,7 @@ impl Plan {
             ),
             call_events: choose(random, &[1, 2, 7, 4096]),
             pause_reading: match self.styles.contains(&Style::Original) {
-                // An end that knows no time waits for ever for a peer that has paused.
+                // An end without a clock waits forever for a peer that has paused.
                 true => PauseReading::Never,
                 false => choose(random, &[PauseReading::Never, PauseReading::ServerOnly]),
             },
@@ -115,7 +115,7 @@ impl Plan {
         let silent = self.disaster == Some(Disaster::Silence);
         let deadlines = Deadlines {
             ping: choose(random, &[None, Some(30), Some(200)]),
-            // Long enough for the worst weather: only a disaster lets them pass.
+            // Long enough for the worst transport: only a disaster lets these deadlines pass.
             silence: choose(random, if silent { &[Some(1_000_000)] } else { &[None, Some(1_000_000)] }),
             close: Some(2_000_000),
             ..Deadlines::default()
@@ -137,7 +137,7 @@ impl Plan {
     }
 }
 
-/// Two bytes that begin no frame of this side.
+/// Returns two bytes that cannot begin a frame from this side.
 fn violation(random: &mut StdRng, from: Role) -> ([u8; 2], Fault) {
     let mask = if from == Role::Client { 0x80 } else { 0 };
     choose(
@@ -153,7 +153,7 @@ fn violation(random: &mut StdRng, from: Role) -> ([u8; 2], Fault) {
     )
 }
 
-/// Sends the bytes where they begin a frame, if they can be sent now; whether they were.
+/// Sends the bytes at the start of a frame, if they can be sent now. Returns whether they were sent.
 fn violate(side: &mut Side, peer: &Side, bytes: [u8; 2]) -> bool {
     let (Some(stream), Some(peer)) = (&mut side.stream, &peer.stream) else { return false };
     let room = peer.get_ref().inner.get_ref().is_some_and(|inner| inner.unread() == 0);
@@ -163,7 +163,7 @@ fn violate(side: &mut Side, peer: &Side, bytes: [u8; 2]) -> bool {
     stream.get_mut().inner.get_mut().is_some_and(|inner| inner.send(&bytes).is_ok())
 }
 
-/// Two of our own ends.
+/// A conversation between two of our own ends.
 fn ours(seed: u64, scratch: &mut Scratch) {
     let random = &mut StdRng::seed_from_u64(seed);
     let plan = Plan::draw(random);
@@ -190,9 +190,9 @@ fn ours(seed: u64, scratch: &mut Scratch) {
         Side::new(stream, plan.styles[at], own, left, plan.largest(), plan.misbehaves)
     });
     let silence = plan.disaster == Some(Disaster::Silence);
-    // Before a stamp's wrap and behind it.
+    // Before and after the wrap of a stamp.
     let mut now = choose(random, &[0, 1, u64::from(u32::MAX) - 100, (1 << 45) + 987_654_321]);
-    // How much of what the violator said came before its violation.
+    // The number of items that the violator's peer can receive: those before the violation.
     let mut sound = None;
 
     let mut steps = 0;
@@ -215,7 +215,7 @@ fn ours(seed: u64, scratch: &mut Scratch) {
                 side.say(scratch, now, close);
             }
             2 => side.flush(scratch, now),
-            // Whether or not there is a reason.
+            // Called whether or not there is a reason.
             3 if side.stream.is_some() => {
                 side.drive(scratch, now, choose(random, &[Ready::ALL, Ready::NONE]))
             }
@@ -239,7 +239,7 @@ fn ours(seed: u64, scratch: &mut Scratch) {
         match (plan.disaster, violation) {
             (None, None) => assert!(end.is_clean(), "{end}"),
             (Some(Disaster::Silence), _) => {}
-            _ if matches!(end.cause, Cause::Deadline(_)) => panic!("{end}, though nobody was silent"),
+            _ if matches!(end.cause, Cause::Deadline(_)) => panic!("{end}, although no peer was silent"),
             (_, Some((_, fault))) if violator == Some(1 - at) && !end.is_clean() => {
                 assert_eq!((end.cause, end.code), (Cause::Fault(fault), fault.close_code()));
             }
@@ -248,7 +248,7 @@ fn ours(seed: u64, scratch: &mut Scratch) {
     }
 }
 
-/// Neither end has anything to say or to do: time passes, or one of them closes.
+/// Neither end has anything to send or to do: time passes, or one of them closes.
 fn nothing_to_do(
     sides: &mut [Side; 2],
     scratch: &mut Scratch,
@@ -270,7 +270,7 @@ fn nothing_to_do(
         return sides[at].drive(scratch, *now, Ready::NONE);
     }
     let open = sides.iter().any(|side| side.status() == Some(Status::Open));
-    assert!(open, "nothing will ever end this: {:?}", [sides[0].status(), sides[1].status()]);
+    assert!(open, "this conversation never ends: {:?}", [sides[0].status(), sides[1].status()]);
 }
 
 #[test]
@@ -279,17 +279,17 @@ fn two_ends_in_bad_weather() {
 }
 
 #[test]
-fn an_end_of_ours_and_tungstenite_in_bad_weather() {
+fn our_end_and_tungstenite_over_faulty_transports() {
     run(theirs::with_tungstenite);
 }
 
 #[test]
-fn after_an_error_of_the_transport_nothing_is_sent_and_each_call_says_so() {
-    // What the peer had said is looked for, once.
+fn after_a_transport_error_nothing_is_sent_and_each_call_reports_the_end() {
+    // The call looks once for input that the peer sent before.
     let script = [Step::FailSend(ErrorKind::BrokenPipe), Step::FailRecv(ErrorKind::ConnectionReset)];
     let mut stream = WebSocketStream::new(Scripted::new(script)).unwrap();
     let mut scratch = Scratch::new();
-    // Gathered, and sent from where it lies.
+    // Batched, and sent without a copy.
     for len in [10, 10, 100_000] {
         let sent = stream.send(&mut scratch.at(0), &vec![0; len][..]);
         assert!(matches!(sent, Err(Error::System(_))), "{sent:?}");
@@ -328,7 +328,7 @@ fn a_transport_that_fails_while_its_handler_fails_is_not_used_again() {
 }
 
 #[test]
-fn what_arrived_before_the_transport_failed_is_told_before_the_end() {
+fn messages_that_arrived_before_the_transport_failed_are_delivered_before_the_end() {
     let limits = Limits { call_events: 1, ..Limits::default() };
     let config = Arc::new(Config { limits, ..Config::default() });
     let messages = b"\x82\x01a\x82\x01b\x82\x01c".to_vec();

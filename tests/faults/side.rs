@@ -1,4 +1,4 @@
-//! One end of a conversation: what it gave away, what it heard, and whether that can be.
+//! One end of a conversation: the items that it sent and received, and whether they are consistent.
 
 use super::watched::Watched;
 use rand::RngExt;
@@ -10,7 +10,7 @@ use websocket_stream::{
     Ready, Scratch, SendError, Sent, WebSocketStream,
 };
 
-/// What goes from one end to the other, in order.
+/// An item that one end sends to the other, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Item {
     Text(String),
@@ -29,13 +29,13 @@ pub(crate) enum Style {
     Original,
 }
 
-/// All that a side was told and has done.
+/// All that a side received and did.
 pub(crate) struct Record {
     pub(crate) random: StdRng,
     limits: Limits,
     /// The largest payload that it sends.
     largest: usize,
-    /// How many more things it says by itself, and answers with.
+    /// How many more items it sends, unprompted or as answers.
     pub(crate) left: u32,
     pub(crate) misbehaves: bool,
     made: usize,
@@ -43,7 +43,7 @@ pub(crate) struct Record {
     pub(crate) heard: Vec<Item>,
     pub(crate) pings: Vec<Vec<u8>>,
     pub(crate) pongs: Vec<Vec<u8>>,
-    /// The fragments so far of an unfinished message that it sends.
+    /// The fragments sent so far of an unfinished message.
     fragments: Option<Item>,
     pub(crate) closed: Option<CloseCode>,
     pub(crate) heard_close: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Side {
     pub(crate) record: Record,
 }
 
-/// Why a handler gave up.
+/// Why a handler failed.
 #[derive(Debug)]
 enum Whim {
     Own,
@@ -72,7 +72,7 @@ impl From<std::io::Error> for Whim {
     }
 }
 
-/// What a handler panics with.
+/// The value that a handler panics with.
 struct Thrown;
 
 impl Record {
@@ -96,7 +96,7 @@ impl Record {
         }
     }
 
-    /// A payload of its own kind, so that a lost, doubled or exchanged one is seen.
+    /// Makes a distinct payload, so that a lost, repeated or exchanged one is noticed.
     pub(crate) fn make(&mut self) -> Item {
         self.made += 1;
         let n = self.made;
@@ -123,19 +123,19 @@ impl Record {
         payload
     }
 
-    /// Whether a send may have had this result.
+    /// Checks whether a send may have had this result.
     fn judge(&self, size: usize, unsent: usize, status: Status, result: Result<(), SendError>) {
         match result {
             Ok(()) => assert!(self.closed.is_none() && self.end.is_none()),
             Err(SendError::Closed) => assert!(status != Status::Open),
             Err(SendError::Full) => {
                 let bound = self.limits.unsent.saturating_sub(Limits::CONTROL_ROOM);
-                assert!(unsent + size + 14 > bound, "{unsent} and {size} are no reason to refuse");
+                assert!(unsent + size + 14 > bound, "refused with {unsent} bytes unsent and {size} to send");
                 assert!(size < bound, "{size} never fits");
             }
             Err(SendError::TooLong) => {
                 let bound = self.limits.unsent.saturating_sub(Limits::CONTROL_ROOM);
-                assert!(size + 14 > bound, "{size} fits once less is unsent");
+                assert!(size + 14 > bound, "{size} bytes fit when fewer are unsent");
             }
             Err(SendError::MessageUnfinished | SendError::NoMessageBegun) => {
                 assert!(self.fragments.is_some())
@@ -144,7 +144,7 @@ impl Record {
         }
     }
 
-    /// Gives one thing away, whatever comes to its mind.
+    /// Sends one random item.
     fn say(&mut self, out: &mut Outgoing<'_>) -> Result<(), SendError> {
         match self.random.random_range(0..20) {
             0 | 1 => {
@@ -181,7 +181,7 @@ impl Record {
         let (opcode, bytes) = match (&self.fragments, &piece) {
             (None, Item::Text(text)) => (OpCode::Text, text.as_bytes()),
             (None, Item::Binary(bytes)) => (OpCode::Binary, &bytes[..]),
-            // A text goes on as text, bytes with whatever there is.
+            // A text message continues with text, a binary message with either kind.
             (Some(Item::Text(_)), Item::Binary(_)) => return Ok(()),
             (Some(_), Item::Text(text)) => (OpCode::Continuation, text.as_bytes()),
             (Some(_), Item::Binary(bytes)) => (OpCode::Continuation, &bytes[..]),
@@ -233,7 +233,7 @@ impl Record {
         match event {
             Event::Message(Message::Text(text)) => self.heard.push(Item::Text(text.into())),
             Event::Message(Message::Binary(bytes)) => self.heard.push(Item::Binary(bytes.into())),
-            // Of the keepalive.
+            // Sent by the keepalive.
             Event::Ping([]) | Event::Pong([]) => {}
             Event::Ping(payload) => self.heard.push(Item::Ping(payload.into())),
             Event::Pong(payload) if self.pings.iter().any(|ping| ping == payload) => {
@@ -249,7 +249,7 @@ impl Record {
         }
     }
 
-    /// A handler that answers now and then, and sometimes fails or panics.
+    /// A handler that sometimes answers, and sometimes fails or panics.
     fn handle(&mut self, event: Event<'_>, out: &mut Outgoing<'_>) -> Result<(), Whim> {
         self.hear(event);
         if self.left > 0 && self.random.random_range(0..3) == 0 {
@@ -275,7 +275,7 @@ impl Record {
         Ok(())
     }
 
-    /// The close code with which its end told a fault of the peer's.
+    /// The close code with which its end reported a fault of the peer.
     fn fault_code(&self) -> Option<CloseCode> {
         match self.end.map(|end| end.cause) {
             Some(Cause::Fault(fault)) => Some(fault.close_code()),
@@ -283,11 +283,11 @@ impl Record {
         }
     }
 
-    /// What was heard must be what the peer gave away, in order; how much of it was.
+    /// Checks that the items received are the peer's items, in order. Returns how many of them arrived.
     pub(crate) fn check_heard(&self, peer: &Record, accepted: usize) -> usize {
         let mut heard = &self.heard[..];
-        // A Close frame that the peer's end sent by itself is no thing that the peer gave away: the
-        // answer to one, or what tells a fault.
+        // A Close frame that the peer's end sent automatically is not one of the peer's items: it answers
+        // another Close frame, or reports a fault.
         if self.heard_close
             && peer.closed.is_none()
             && let [before @ .., Item::Close(code, reason)] = heard
@@ -297,9 +297,9 @@ impl Record {
             assert_eq!((Some(*code), &reason[..]), (peer.fault_code().or(self.closed), expected));
         }
         let accepted = &peer.accepted[..accepted];
-        assert!(heard.len() <= accepted.len(), "heard more than was said");
+        assert!(heard.len() <= accepted.len(), "received more than was sent");
         for (n, (heard, said)) in heard.iter().zip(accepted).enumerate() {
-            assert!(heard == said, "heard as thing {n} {} for {}", brief(heard), brief(said));
+            assert!(heard == said, "received item {n} {} instead of {}", brief(heard), brief(said));
         }
         let mut pings = self.pings.iter();
         for pong in &self.pongs {
@@ -328,7 +328,7 @@ impl Side {
         Side { stream: Some(stream), interest, style, record }
     }
 
-    /// What a level-triggered poller would call for now; `None` for nothing.
+    /// What a level-triggered poller would report now; `None` for nothing.
     pub(crate) fn wanted(&self) -> Option<Ready> {
         let (readable, writable) = self.stream.as_ref()?.get_ref().readiness();
         let readable = readable && self.interest.readable;
@@ -345,7 +345,7 @@ impl Side {
         Some(self.stream.as_ref()?.status())
     }
 
-    /// An event loop's call.
+    /// Makes an event loop's call.
     pub(crate) fn drive(&mut self, scratch: &mut Scratch, now: u64, ready: Ready) {
         let Some(stream) = &mut self.stream else { return };
         stream.get_mut().refused = false;
@@ -377,7 +377,7 @@ impl Side {
             Ok(Err(Whim::System)) => {
                 self.record.system();
                 assert!(!told, "an error after the end");
-                let end = self.record.end.expect("an error, and no end");
+                let end = self.record.end.expect("an error, but no end");
                 assert!(matches!(end.cause, Cause::System(_)), "{end}");
                 self.interest.again = true;
             }
@@ -391,7 +391,7 @@ impl Side {
         self.after_call();
     }
 
-    /// The original's way to receive: until nothing is there.
+    /// Receives in the original style, until nothing is left.
     fn read(&mut self) {
         let Some(stream) = &mut self.stream else { return };
         self.interest = Interest { readable: true, ..Interest::default() };
@@ -434,7 +434,7 @@ impl Side {
         self.after_call();
     }
 
-    /// Says something outside of a handler.
+    /// Sends one item outside of a handler.
     pub(crate) fn say(&mut self, scratch: &mut Scratch, now: u64, close: bool) {
         let Some(stream) = &mut self.stream else { return };
         stream.get_mut().refused = false;
@@ -470,8 +470,7 @@ impl Side {
                 assert_eq!(self.stream.as_ref().unwrap().unsent(), n);
                 self.interest.writable = true;
             }
-            Ok(Sent::Dropped) => panic!("nothing was to be dropped"),
-            // Judged where it was made; earlier ones of the same call may be queued.
+            // Checked in the handler that made it; earlier sends of this call may be queued.
             Err(Error::Send(_)) => self.interest.writable |= self.stream.as_ref().unwrap().unsent() > 0,
             Err(Error::System(_)) => {
                 self.record.system();
@@ -482,7 +481,7 @@ impl Side {
         self.after_call();
     }
 
-    /// The original's way to send.
+    /// Sends in the original style.
     fn write(&mut self) {
         let Some(stream) = &mut self.stream else { return };
         let record = &mut self.record;
@@ -517,26 +516,26 @@ impl Side {
         let unsent = stream.unsent();
         assert!(unsent <= self.record.limits.unsent, "{unsent} bytes are unsent");
         if self.interest.over {
-            let end = self.record.end.expect("over, and no end was told");
+            let end = self.record.end.expect("over, but no end was reported");
             assert_eq!(stream.status(), Status::Over(end));
             let parts = self.stream.take().unwrap().into_parts();
             if end.is_clean() {
                 assert!(parts.unread.is_empty());
             }
         } else if self.record.end.is_none() && self.style != Style::Original {
-            // A program that only does as it is told gets on: an unsent byte asks for a call.
+            // A program that follows only `Interest` makes progress: an unsent byte asks for a call.
             assert!(self.interest.writable || self.interest.again || unsent == 0, "{:?}", self.interest);
         }
     }
 
-    /// What it was told must be what the peer has done.
+    /// Checks that the events match what the peer did.
     pub(crate) fn check(&self, peer: &Record, accepted: usize) {
         let record = &self.record;
-        let end = record.end.expect("no end was told");
+        let end = record.end.expect("no end was reported");
         let heard = record.check_heard(peer, accepted);
         if end.is_clean() {
             assert!(record.heard_close);
-            assert_eq!(heard, accepted, "a clean end, and something is missing");
+            assert_eq!(heard, accepted, "a clean end, but items are missing");
             match end.by {
                 Endpoint::Local => assert_eq!(Some(end.code), record.closed),
                 Endpoint::Peer => assert_eq!(Some(end.code), peer.closed.or(peer.fault_code())),
@@ -544,10 +543,10 @@ impl Side {
             }
         }
         if matches!(end.cause, Cause::System(_)) {
-            // Where the call at which the transport failed had something else to tell, a message or a
-            // handler's error, the end alone tells it.
+            // If the call in which the transport failed had a message or a handler's error to report, only
+            // the end reports the failure.
             let otherwise = record.misbehaves || self.style == Style::Original;
-            assert!(record.system_error || otherwise, "a system's error that no call told");
+            assert!(record.system_error || otherwise, "a system error that no call reported");
         }
     }
 }

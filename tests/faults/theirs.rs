@@ -1,4 +1,4 @@
-//! tungstenite as the other end: what it gave away, and what it heard.
+//! tungstenite as the other end: the items that it sent and received.
 
 use super::side::{Item, Record, Side};
 use super::watched::Watched;
@@ -16,7 +16,7 @@ use websocket_stream::transport::faulty::{Disaster, Faulty};
 use websocket_stream::transport::memory::{self, MemoryStream};
 use websocket_stream::{CloseCode, PauseReading, Ready, Role, Scratch, WebSocketStream};
 
-/// Their transport.
+/// The transport of tungstenite's end.
 struct Wire(Faulty<MemoryStream>);
 
 impl Read for Wire {
@@ -39,20 +39,20 @@ struct Theirs {
     /// `None` once it is over.
     socket: Option<WebSocket<Wire>>,
     record: Record,
-    /// Its reading has said that both have closed; perhaps its own Close frame is still to be sent.
+    /// Whether its read reported that both ends have closed; its own Close frame may still be unsent.
     closing: bool,
     clean: bool,
 }
 
 impl Theirs {
-    /// What came of a call: whether it did all that it was to do for now.
+    /// Handles the result of a call. Returns its value if the call completed.
     fn after<T>(&mut self, result: Result<T, Error>) -> Option<T> {
         match result {
             Ok(value) => return Some(value),
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
             Err(Error::Io(error)) if error.kind() == ErrorKind::Interrupted => {}
             Err(Error::ConnectionClosed) => self.closing = true,
-            // It is over for them as well, but not cleanly.
+            // The connection is over for tungstenite too, but not cleanly.
             Err(Error::Io(_) | Error::Protocol(_)) => self.socket = None,
             Err(other) => panic!("{other}"),
         }
@@ -83,7 +83,7 @@ impl Theirs {
             };
             (item, socket.write(message))
         };
-        // What would block is kept there and sent by the next flush.
+        // tungstenite keeps bytes that would block and sends them at the next flush.
         self.record.accepted.push(item);
         self.after(result);
         self.flush();
@@ -96,7 +96,7 @@ impl Theirs {
         }
     }
 
-    /// Reads all that is there, and answers.
+    /// Reads everything available, and answers.
     fn pump(&mut self) {
         loop {
             self.flush();
@@ -113,7 +113,7 @@ impl Theirs {
         }
     }
 
-    /// Both have closed: what is still in its buffer goes out, then its transport goes.
+    /// Both ends have closed: sends what is still in its buffer, then drops its transport.
     fn finish(&mut self) {
         let Some(socket) = &mut self.socket else { return };
         match socket.flush() {
@@ -128,7 +128,7 @@ impl Theirs {
         match message {
             Message::Text(text) => record.heard.push(Item::Text(text.to_string())),
             Message::Binary(bytes) => record.heard.push(Item::Binary(bytes.to_vec())),
-            // Of the keepalive.
+            // Sent by the keepalive.
             Message::Ping(payload) if payload.is_empty() => {}
             Message::Ping(payload) => record.heard.push(Item::Ping(payload.to_vec())),
             Message::Pong(payload) if record.pings.iter().any(|ping| ping[..] == payload[..]) => {
@@ -145,7 +145,7 @@ impl Theirs {
         }
     }
 
-    /// Whether a poller would call it now.
+    /// Returns whether a poller would report its socket now.
     fn wanted(&self) -> bool {
         let Some(socket) = &self.socket else { return false };
         let wire = &socket.get_ref().0;
@@ -153,7 +153,7 @@ impl Theirs {
     }
 }
 
-/// One of our ends, in either role, and one of theirs.
+/// A conversation between one of our ends, in either role, and tungstenite's.
 pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
     let random = &mut StdRng::seed_from_u64(seed);
     let plan = Plan::draw(random);
@@ -171,7 +171,7 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
         false => (Role::Client, TheirRole::Server),
     };
     let mut config = plan.config(random);
-    // The other end may not read while it has something to write.
+    // tungstenite may not read while it has something to write.
     config.limits.pause_reading = PauseReading::Never;
     let config = Arc::new(config);
     let stream = WebSocketStream::with_config(Watched::new(ours), role, config).unwrap();
@@ -182,7 +182,8 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
     let limits = stream.config().limits.clone();
     let [own, their_own] = [(); 2].map(|()| StdRng::seed_from_u64(random.random()));
     let mut ours = Side::new(stream, plan.styles[0], own, left, plan.largest(), plan.misbehaves);
-    // Cleared anew for each read: with the default's 128 KiB nothing else would take time.
+    // This buffer is cleared for each read: with the default of 128 KiB, clearing would dominate the run
+    // time.
     let their_config = WebSocketConfig::default().read_buffer_size(4096);
     let record = Record::new(their_own, limits, their_left, plan.largest(), false);
     let mut theirs = Theirs {
@@ -212,7 +213,7 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
                     if ours.wanted().is_some() {
                         continue;
                     }
-                    // Neither has anything to do: one of them closes, or time passes.
+                    // Neither end has anything to do: one of them closes, or time passes.
                     if theirs.socket.as_ref().is_some_and(|socket| socket.can_write()) && random.random() {
                         theirs.say(true);
                     } else if ours.status() == Some(Status::Open) && !silence {
@@ -224,12 +225,12 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
                 }
             },
         }
-        // A socket of theirs that is gone says nothing more.
+        // A dropped socket of theirs sends nothing more.
         if theirs.socket.is_none() {
             theirs.record.left = 0;
         }
     }
-    // What our end sent last is still read there, and its end, unless nothing can be.
+    // tungstenite still reads our last frames and our end of stream, unless it cannot.
     while theirs.wanted() {
         steps += 1;
         assert!(steps < 500_000, "their conversation does not end");
@@ -239,9 +240,9 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
     ours.check(&theirs.record, theirs.record.accepted.len());
     let heard = theirs.record.check_heard(&ours.record, ours.record.accepted.len());
     if plan.disaster.is_none() {
-        assert_eq!(heard, ours.record.accepted.len(), "something of ours is missing there");
+        assert_eq!(heard, ours.record.accepted.len(), "tungstenite did not receive all of our items");
         let end = ours.record.end.unwrap();
         assert!(end.is_clean(), "{end}");
-        assert!(theirs.clean, "our end is clean, and theirs is not");
+        assert!(theirs.clean, "our end is clean, but theirs is not");
     }
 }

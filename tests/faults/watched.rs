@@ -1,17 +1,17 @@
-//! A transport that watches its caller.
+//! A transport that checks its caller.
 
 use std::io::{self, ErrorKind, IoSlice};
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::transport::faulty::Faulty;
 use websocket_stream::transport::memory::MemoryStream;
 
-/// Fails the test where a caller goes on with what has failed, ended or refused.
+/// Fails the test if a caller continues with a direction that has failed, ended or refused.
 pub(crate) struct Watched {
     pub(crate) inner: Faulty<MemoryStream>,
     failed: bool,
     ended: bool,
     shut: bool,
-    /// It took not all that it was given in this call on the stream: it must not be tried again.
+    /// It did not take all bytes in this call on the stream, so it must not be called again.
     pub(crate) refused: bool,
 }
 
@@ -20,7 +20,7 @@ impl Watched {
         Watched { inner, failed: false, ended: false, shut: false, refused: false }
     }
 
-    /// What a poller would say: readable, writable.
+    /// What a poller would report: readable, writable.
     pub(crate) fn readiness(&self) -> (bool, bool) {
         use websocket_stream::transport::faulty::Disaster;
         let Some(inner) = self.inner.get_ref() else { return (true, true) };
@@ -35,7 +35,7 @@ impl Watched {
     fn before_send(&self) {
         assert!(!self.failed, "sent on a transport that has failed");
         assert!(!self.shut, "sent after the end of its direction");
-        assert!(!self.refused, "sent again what was refused in the same call");
+        assert!(!self.refused, "sent again after a refusal in this call");
     }
 
     fn after_send(&mut self, given: usize, sent: io::Result<usize>) -> io::Result<usize> {
@@ -62,7 +62,7 @@ impl NonBlockingTransport for Watched {
 
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         assert!(!self.ended, "received after the end of the stream");
-        assert!(!buffer.is_empty(), "received into nothing");
+        assert!(!buffer.is_empty(), "received into an empty buffer");
         let received = self.inner.recv(buffer);
         match &received {
             Ok(n) => self.ended = *n == 0,

@@ -1,10 +1,10 @@
-//! Pings and pongs in floods and out of turn, and peers that do not read.
+//! Floods of pings, unsolicited pongs, and peers that do not read.
 
 use super::{ROLES, Side};
 use websocket_stream::{CloseCode, Error, Limits, OpCode, Ready, Role, SendError, Status, WebSocketStream};
 
 #[test]
-fn a_pong_that_nobody_asked_for_or_that_comes_twice_or_while_much_is_unsent_changes_nothing() {
+fn an_unsolicited_or_repeated_pong_or_one_while_much_is_unsent_changes_nothing() {
     for role in ROLES {
         for blocked in [false, true] {
             let mut side = Side::new(role, Limits::default());
@@ -46,7 +46,7 @@ fn ten_pings_in_one_read_are_each_answered_in_order() {
 }
 
 #[test]
-fn a_pong_that_comes_late_while_closing_or_behind_the_end_changes_nothing() {
+fn a_pong_while_closing_or_after_the_end_changes_nothing() {
     for role in ROLES {
         let mut side = Side::new(role, Limits::default());
         side.stream.send_with(&mut side.scratch.at(0), |out| out.ping(b"asked")).unwrap();
@@ -64,13 +64,13 @@ fn a_pong_that_comes_late_while_closing_or_behind_the_end_changes_nothing() {
     }
 }
 
-/// The overload of the echo server sends tens of millions of them, over sockets.
+/// `tests/overload/run` sends tens of millions of pings to the echo server, over sockets.
 #[test]
 fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
-    // To a client, whose peer is one that it has chosen, come a tenth of them.
+    // A client receives a tenth of them, because it chose its peer.
     for (role, batches) in [(Role::Server, 50), (Role::Client, 5_u8)] {
         let mut side = Side::new(role, Limits::default());
-        // Something is unsent already.
+        // Some bytes are already unsent.
         side.stream.get_ref().limit_send(0);
         side.stream.send(&mut side.scratch.at(0), "unsent").unwrap();
         let before = side.stream.held();
@@ -88,7 +88,7 @@ fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
 }
 
 #[test]
-fn what_an_application_sends_to_a_peer_that_never_reads_is_refused_at_the_bound_and_memory_stays_flat() {
+fn messages_to_a_peer_that_never_reads_are_refused_at_the_bound_in_constant_memory() {
     const UNSENT: usize = 100_000;
     for role in ROLES {
         let mut side = Side::new(role, Limits { unsent: UNSENT, ..Limits::default() });
@@ -105,7 +105,7 @@ fn what_an_application_sends_to_a_peer_that_never_reads_is_refused_at_the_bound_
             assert!(matches!(refused, Err(Error::Send(SendError::Full))), "{refused:?}");
         }
         assert_eq!((side.stream.unsent(), side.stream.held()), (unsent, held));
-        // When it reads, it hears what was accepted and nothing else.
+        // When the peer reads again, it receives exactly the accepted messages.
         side.stream.get_ref().limit_send(usize::MAX);
         let _ = side.drive(Ready::WRITABLE);
         assert_eq!(side.sent(), vec![(0x82, vec![7; 100]); accepted]);
@@ -113,7 +113,7 @@ fn what_an_application_sends_to_a_peer_that_never_reads_is_refused_at_the_bound_
 }
 
 #[test]
-fn a_pong_that_waits_goes_out_though_the_stream_is_taken_apart_before() {
+fn a_pending_pong_survives_taking_the_stream_apart() {
     for role in ROLES {
         let mut side = Side::new(role, Limits::default());
         side.stream.get_ref().limit_send(0);
@@ -125,7 +125,7 @@ fn a_pong_that_waits_goes_out_though_the_stream_is_taken_apart_before() {
         let unsent = side.stream.unsent();
         let parts = side.stream.into_parts();
         assert_eq!(parts.unsent.len(), unsent);
-        // Only lengths are shown of what it holds.
+        // The debug output shows only the lengths of its contents.
         assert!(format!("{parts:?}").contains(&format!("unsent: {unsent}")), "{parts:?}");
         parts.transport.limit_send(usize::MAX);
         side.stream = WebSocketStream::from_parts(parts).unwrap();

@@ -1,5 +1,5 @@
-//! Frames that break the protocol: each ends the connection with its close code, as soon as it can be
-//! told, and nothing of it is kept.
+//! Frames that break the protocol: each ends the connection with its close code, as early as possible, and
+//! none of its bytes are kept.
 
 use super::{ROLES, Side};
 use std::collections::HashSet;
@@ -21,7 +21,7 @@ fn an_unmasked_frame_to_a_server_and_a_masked_one_to_a_client_end_with_1002() {
 }
 
 #[test]
-fn control_frames_and_closes_and_messages_out_of_their_form_end_with_1002() {
+fn malformed_control_frames_closes_and_messages_end_with_1002() {
     for role in ROLES {
         let side = || Side::new(role, Limits::default());
         let long = |opcode| side().header(opcode, true, 126);
@@ -45,7 +45,7 @@ fn control_frames_and_closes_and_messages_out_of_their_form_end_with_1002() {
             cases.push(([first, side().frame(opcode, true, b"")].concat(), Fault::ExpectedContinuation));
         }
         for (bytes, fault) in cases {
-            // However it is cut.
+            // However the frame is cut.
             for piece in [1, bytes.len()] {
                 let mut side = side();
                 for piece in bytes.chunks(piece) {
@@ -59,9 +59,9 @@ fn control_frames_and_closes_and_messages_out_of_their_form_end_with_1002() {
 }
 
 #[test]
-fn text_that_is_not_utf8_ends_with_1007_at_the_byte_that_cannot_be_right() {
+fn text_that_is_not_utf8_ends_with_1007_at_the_first_invalid_byte() {
     for role in ROLES {
-        // The text, and how many of its bytes may still become right.
+        // The text, and the number of its bytes that may still become valid.
         for (text, fine) in [
             (&b"a\xff"[..], 1),
             (b"\xc0\x80", 0),
@@ -73,7 +73,7 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_byte_that_cannot_be_right() {
         ] {
             for fragments in [false, true] {
                 let mut side = Side::new(role, Limits::default());
-                // Of the whole frame more would come, for which nobody has to wait.
+                // More of the frame would follow, but the end does not wait for it.
                 if !fragments {
                     let header = side.header(OpCode::Text, true, 10 << 20);
                     let _ = side.receive(&header);
@@ -90,7 +90,7 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_byte_that_cannot_be_right() {
                 side.check_failed(Fault::InvalidUtf8, CloseCode::INVALID_PAYLOAD);
             }
         }
-        // So in a large message, of which later bytes are received where they will stay.
+        // Also in a large message, whose later bytes are received into their final buffer.
         for wrong in [0, 40_000, 99_999] {
             let mut side = Side::new(role, Limits::default());
             let header = side.header(OpCode::Text, true, 10 << 20);
@@ -101,7 +101,7 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_byte_that_cannot_be_right() {
             let _ = side.receive(&more);
             side.check_failed(Fault::InvalidUtf8, CloseCode::INVALID_PAYLOAD);
         }
-        // A character that the message's end cuts off, in one frame, and over fragments.
+        // A character that is cut off by the end of the message, in one frame and over fragments.
         for cut in ["é", "€", "😀"] {
             let bytes = &cut.as_bytes()[..cut.len() - 1];
             let mut side = Side::new(role, Limits::default());
@@ -117,7 +117,7 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_byte_that_cannot_be_right() {
             let _ = side.receive(&last);
             side.check_failed(Fault::InvalidUtf8, CloseCode::INVALID_PAYLOAD);
         }
-        // And one that is split, and whole in the end.
+        // A character that is split, but complete in the end.
         let mut side = Side::new(role, Limits::default());
         let text = "é€😀".as_bytes();
         for (index, byte) in text.iter().enumerate() {
@@ -131,9 +131,9 @@ fn text_that_is_not_utf8_ends_with_1007_at_the_byte_that_cannot_be_right() {
     }
 }
 
-/// `rfc6455.rs` has the outcome of each pair in an open connection.
+/// `rfc6455.rs` tests the result of each pair in an open connection.
 #[test]
-fn any_two_bytes_in_any_state_have_a_defined_outcome() {
+fn any_two_bytes_in_any_state_have_a_defined_result() {
     for role in ROLES {
         let begin: &[u8] = if role == Role::Server { b"\x01\x80\0\0\0\0" } else { b"\x01\0" };
         let mut output = Output::with_keys(Box::new(|| [0; 4]));
@@ -157,7 +157,7 @@ fn any_two_bytes_in_any_state_have_a_defined_outcome() {
                     close.consume(close.as_bytes().len());
                 }
                 let before = connection.status();
-                // Nothing goes out behind a Close frame.
+                // Nothing is sent after a Close frame.
                 assert_eq!(receive(&mut connection, &pair.to_be_bytes()), 0, "{pair:#06x} {before:?}");
                 match (before, connection.status()) {
                     (Status::Closing, Status::Closing) => {}
@@ -174,13 +174,13 @@ fn any_two_bytes_in_any_state_have_a_defined_outcome() {
 }
 
 #[test]
-fn a_client_masks_each_frame_with_a_fresh_key_that_nobody_foresees() {
+fn a_client_masks_each_frame_with_a_fresh_unpredictable_key() {
     let mut keys = HashSet::new();
     for _ in 0..10 {
         let mut side = Side::new(Role::Client, Limits::default());
         for _ in 0..100 {
             side.stream.send(&mut side.scratch.at(0), "hello").unwrap();
-            // One of each kind that a client sends by itself, too.
+            // Also one of each kind of frame that a client sends automatically.
             let ping = side.frame(OpCode::Ping, true, b"ping!");
             let _ = side.receive(&ping);
         }
@@ -188,9 +188,9 @@ fn a_client_masks_each_frame_with_a_fresh_key_that_nobody_foresees() {
         assert_eq!(bytes.len(), 200 * (2 + 4 + 5));
         keys.extend(bytes.chunks(11).map(|frame| <[u8; 4]>::try_from(&frame[2..6]).unwrap()));
     }
-    // 2,000 of 4 billion: that two pairs are alike happens once in ten million runs.
+    // 2,000 of 4 billion: two equal pairs occur once in ten million runs.
     assert!(keys.len() >= 1_999, "{}", keys.len());
-    // No byte of them stays the same, and each of their bits is set in about half.
+    // No byte is constant, and each bit is set in about half of the keys.
     for bit in 0..32 {
         let set = keys.iter().filter(|key| u32::from_ne_bytes(**key) >> bit & 1 == 1).count();
         assert!((800..1_200).contains(&set), "bit {bit}: {set}");
@@ -198,7 +198,7 @@ fn a_client_masks_each_frame_with_a_fresh_key_that_nobody_foresees() {
 }
 
 #[test]
-fn an_echo_that_is_queued_when_the_peer_breaks_the_protocol_goes_out_before_the_failing_close() {
+fn a_queued_echo_is_sent_before_the_close_that_reports_a_fault() {
     for role in ROLES {
         for blocked in [false, true] {
             let mut side = Side::new(role, Limits::default());

@@ -1,10 +1,10 @@
-//! Lengths that are only claimed, sums that pass the limit, fragments without end, bombs.
+//! Announced lengths, sums above the limit, endless fragments, bombs.
 
 use super::{ROLES, Side};
 use websocket_stream::{CloseCode, Fault, Limits, OpCode, Role, Status};
 
 #[test]
-fn a_length_that_is_only_claimed_is_refused_at_its_header() {
+fn an_announced_length_above_the_limit_is_refused_at_its_header() {
     let claims = [
         (u64::MAX >> 1, Fault::FrameTooLong, CloseCode::TOO_BIG),
         ((u64::MAX >> 1) + 1, Fault::LengthTopBit, CloseCode::PROTOCOL_ERROR),
@@ -16,7 +16,7 @@ fn a_length_that_is_only_claimed_is_refused_at_its_header() {
                 let mut side = Side::new(role, Limits::default());
                 let mut bytes = if in_message { side.frame(OpCode::Text, false, b"x") } else { vec![] };
                 let opcode = if in_message { OpCode::Continuation } else { OpCode::Binary };
-                // In the place of the length of a long frame.
+                // Replaces the length of a long frame.
                 let mut header = side.header(opcode, true, 1 << 20);
                 header[2..10].copy_from_slice(&claim.to_be_bytes());
                 bytes.extend(header);
@@ -27,17 +27,17 @@ fn a_length_that_is_only_claimed_is_refused_at_its_header() {
     }
 }
 
-// Where a `usize` has 32 bits, no limit of a message allows it.
+// If a `usize` has 32 bits, no message limit allows this length.
 #[cfg(target_pointer_width = "64")]
 #[test]
-fn a_claim_of_2_63_less_1_that_no_limit_forbids_costs_what_has_come() {
+fn an_unlimited_announcement_of_2_63_less_1_bytes_costs_only_the_bytes_received() {
     for role in ROLES {
         let mut side = Side::new(role, Limits { frame: u64::MAX, message: usize::MAX, ..Limits::default() });
         let header = side.header(OpCode::Binary, true, u64::MAX >> 1);
         let _ = side.receive(&[&header[..], b"abcd"].concat());
         assert_eq!((side.stream.status(), side.stream.partial()), (Status::Open, Some(&b"abcd"[..])));
         assert!(side.stream.held() < 512, "{}", side.stream.held());
-        // The sum with what is there already does not wrap around.
+        // The sum with the bytes already received does not wrap around.
         let mut side = Side::new(role, Limits { frame: u64::MAX, message: usize::MAX, ..Limits::default() });
         let begun = side.frame(OpCode::Binary, false, &[7; 100]);
         let header = side.header(OpCode::Continuation, true, u64::MAX >> 1);
@@ -48,8 +48,8 @@ fn a_claim_of_2_63_less_1_that_no_limit_forbids_costs_what_has_come() {
 }
 
 #[test]
-fn a_million_fragments_of_a_byte_and_a_million_empty_ones_cost_what_they_carry() {
-    // To a client, whose peer is one that it has chosen, come a tenth of them.
+fn a_million_fragments_of_a_byte_and_a_million_empty_ones_cost_only_their_payload() {
+    // A client receives a tenth of them, because it chose its peer.
     for (role, batches) in [(Role::Server, 100), (Role::Client, 10)] {
         for payload in [&b"x"[..], b""] {
             let mut side = Side::new(role, Limits { fragments: u32::MAX, ..Limits::default() });
@@ -70,7 +70,7 @@ fn a_million_fragments_of_a_byte_and_a_million_empty_ones_cost_what_they_carry()
 }
 
 #[test]
-fn the_fragment_after_the_last_one_that_is_allowed_is_refused_though_it_is_empty() {
+fn the_first_fragment_above_the_limit_is_refused_even_if_empty() {
     let allowed = Limits::default().fragments as usize;
     for role in ROLES {
         for payload in [&b"x"[..], b""] {
@@ -80,7 +80,7 @@ fn the_fragment_after_the_last_one_that_is_allowed_is_refused_though_it_is_empty
             for piece in bytes.chunks(1 << 20) {
                 let _ = side.receive(piece);
             }
-            // Control frames between are none of its fragments.
+            // Control frames in between are not counted as fragments.
             let ping = side.frame(OpCode::Ping, true, b"");
             let _ = side.receive(&ping);
             assert_eq!(side.stream.status(), Status::Open);
@@ -94,7 +94,7 @@ fn the_fragment_after_the_last_one_that_is_allowed_is_refused_though_it_is_empty
 }
 
 #[test]
-fn fragments_whose_sum_passes_the_limit_are_refused_at_the_header_that_does_it() {
+fn fragments_whose_sum_exceeds_the_limit_are_refused_at_that_header() {
     const LIMIT: usize = 1_000;
     for role in ROLES {
         for parts in [&[999, 1][..], &[1, 999], &[400, 300, 300], &[1_000, 0], &[0, 1_000]] {
@@ -114,7 +114,7 @@ fn fragments_whose_sum_passes_the_limit_are_refused_at_the_header_that_does_it()
                 }
                 let _ = side.receive(&[*end]);
                 if over > 0 {
-                    // Not a byte of its payload was needed.
+                    // No byte of its payload was needed.
                     side.check_failed(Fault::MessageTooLong, CloseCode::TOO_BIG);
                 } else {
                     let _ = side.receive(&vec![7; *last]);
@@ -146,7 +146,7 @@ fn a_deflate_bomb_ends_with_1009_at_the_limit_whole_and_in_fragments() {
             side.check_failed(Fault::MessageTooLong, CloseCode::TOO_BIG);
             assert!(side.messages.is_empty());
         }
-        // One byte less than too much is a message.
+        // One byte less than the excessive length is a valid message.
         for (len, fits) in [(LIMIT, true), (LIMIT + 1, false)] {
             let mut side = Side::new(role, Limits { message: LIMIT, ..Limits::default() }).with_deflate();
             let mut frame = side.frame(OpCode::Binary, true, &deflated(&vec![0; len]));

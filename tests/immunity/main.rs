@@ -1,15 +1,15 @@
-//! What broke other libraries: a test for each case, in both roles where both apply. Each asserts what
-//! comes of it, the close code or status, and the memory or the work that it costs.
+//! Bugs found in other libraries: a test for each case, in both roles if both apply. Each test asserts the
+//! result (the close code or status) and the cost in memory or work.
 //!
 //! | case | module |
 //! | --- | --- |
-//! | heads without end, 2,000 headers, hostile lists, window bits | `opening` |
+//! | endless heads, 2,000 headers, hostile lists, window bits | `opening` |
 //! | a page of another site, smuggled bodies, injected lines | `opening` |
-//! | claimed lengths, sums of fragments, fragments without end, deflate bombs | `lengths` |
+//! | announced lengths, sums of fragments, endless fragments, deflate bombs | `lengths` |
 //! | wrong masks, control frames, close codes, cut characters, any two bytes | `frames` |
-//! | masking keys that can be foreseen, echoes lost to a fault | `frames` |
-//! | pongs out of turn, floods of pings, ten at once, peers that never read | `control` |
-//! | the same over TCP, and resets in the middle of a frame | `sockets` |
+//! | predictable masking keys, echoes lost to a fault | `frames` |
+//! | unsolicited pongs, floods of pings, ten pings at once, peers that never read | `control` |
+//! | these cases over TCP, and resets in the middle of a frame | `sockets` |
 
 #[path = "../support/framed.rs"]
 mod framed;
@@ -31,14 +31,14 @@ use websocket_stream::{
 
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
 
-/// A payload compressed, as a message that stands alone.
+/// Compresses a payload as a message without context.
 #[cfg(feature = "deflate")]
 fn deflated(message: &[u8]) -> Vec<u8> {
     use websocket_stream::deflate::{Context, Deflaters, WindowBits};
     Deflaters::new().deflate(message, Context::new(WindowBits::MAX, false), 9).expect("it shrinks").to_vec()
 }
 
-/// One end, its peer's transport, and what it was told.
+/// One end, its peer's transport, and the events it received.
 struct Side {
     role: Role,
     stream: WebSocketStream<MemoryStream>,
@@ -47,9 +47,9 @@ struct Side {
     messages: Vec<usize>,
     pings: usize,
     pongs: usize,
-    /// It sends each message back.
+    /// Whether it echoes each message.
     echo: bool,
-    /// What the peer's Close frame said.
+    /// The code in the peer's Close frame.
     closed: Option<CloseCode>,
 }
 
@@ -62,7 +62,7 @@ impl Side {
         Side { role, stream, peer, scratch, messages: vec![], pings: 0, pongs: 0, echo: false, closed: None }
     }
 
-    /// The same end with compression.
+    /// Returns this end with compression.
     #[cfg(feature = "deflate")]
     fn with_deflate(mut self) -> Self {
         use websocket_stream::deflate::{Agreed, Context, WindowBits};
@@ -71,7 +71,7 @@ impl Side {
         self
     }
 
-    /// A header from the peer, masked with zeros where it masks.
+    /// Returns a header from the peer, with a masking key of zeros if the peer masks.
     fn header(&self, opcode: OpCode, fin: bool, len: u64) -> Vec<u8> {
         let mask = (self.role == Role::Server).then_some([0; 4]);
         Header { fin, mask, ..Header::new(opcode, len) }.encode().to_vec()
@@ -81,7 +81,7 @@ impl Side {
         [self.header(opcode, fin, payload.len() as u64), payload.to_vec()].concat()
     }
 
-    /// Receives these bytes of the peer's.
+    /// Receives these bytes from the peer.
     fn receive(&mut self, bytes: &[u8]) -> Interest {
         assert_eq!(self.peer.send(bytes).unwrap(), bytes.len());
         self.drive(Ready::READABLE)
@@ -109,7 +109,7 @@ impl Side {
         }
     }
 
-    /// What this end has sent, without its masks: first bytes and payloads of short frames.
+    /// Returns what this end has sent, unmasked: first bytes and payloads of short frames.
     fn sent(&mut self) -> Vec<(u8, Vec<u8>)> {
         let bytes = self.sent_bytes();
         let (mut rest, mut frames) = (&bytes[..], Vec::new());
@@ -134,7 +134,7 @@ impl Side {
         bytes
     }
 
-    /// It has failed with this fault, told this code, and holds nothing more.
+    /// Checks that it failed with this fault, sent this code, and holds no memory.
     fn check_failed(&mut self, fault: Fault, code: CloseCode) {
         let Status::Finishing(end) = self.stream.status() else { panic!("{:?}", self.stream.status()) };
         assert_eq!((end.cause, end.code, end.by), (Cause::Fault(fault), code, Endpoint::Local));

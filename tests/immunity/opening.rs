@@ -1,4 +1,4 @@
-//! Opening handshakes: heads without end, hostile lists, smuggled bodies, injected lines, other sites.
+//! Opening handshakes: endless heads, hostile lists, smuggled bodies, injected lines, pages of other sites.
 
 use std::sync::Arc;
 use websocket_stream::handshake::{
@@ -13,7 +13,7 @@ use websocket_stream::{
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// The request with this line in the place of the one that begins so, or beside the others.
+/// Returns the request with this line: replaces the line that begins with `begins`, or adds it.
 fn request(begins: &str, line: &str) -> String {
     let lines = REQUEST.trim_end().split("\r\n").filter(|old| begins.is_empty() || !old.starts_with(begins));
     format!("{}\r\n{line}\r\n\r\n", lines.collect::<Vec<_>>().join("\r\n"))
@@ -44,7 +44,7 @@ impl Serving {
         Serving { opening, client, scratch: Scratch::new(), policy: OriginPolicy::Any }
     }
 
-    /// Receives these bytes of the client's. `None`: it waits for more.
+    /// Receives these bytes from the client. Returns `None` if it waits for more.
     fn receive(&mut self, bytes: &[u8]) -> Option<Result<(), OpeningError>> {
         assert_eq!(self.client.send(bytes).unwrap(), bytes.len());
         loop {
@@ -61,7 +61,7 @@ impl Serving {
         }
     }
 
-    /// It has refused: what the client is told, and why, once the client has ended its direction.
+    /// Returns the refusal: the client's response, and the error, once the client has ended its direction.
     fn refused(mut self) -> (String, OpeningError) {
         let told = read_all(&mut self.client);
         self.client.shutdown_write().unwrap();
@@ -78,7 +78,7 @@ impl Serving {
     }
 }
 
-/// A client's opening, its server's transport, and the response that would be right.
+/// A client's opening, its server's transport, and the correct response.
 struct Asking {
     opening: ClientOpening<MemoryStream>,
     server: MemoryStream,
@@ -100,7 +100,7 @@ impl Asking {
         Asking { opening, server, response: String::from_utf8(response).unwrap(), scratch }
     }
 
-    /// The right response, with more lines in it.
+    /// Returns the correct response with additional lines.
     fn response_with(&self, lines: &str) -> Vec<u8> {
         format!("{}{lines}\r\n\r\n", self.response.trim_end_matches("\r\n").to_owned() + "\r\n").into_bytes()
     }
@@ -123,7 +123,7 @@ impl Asking {
     }
 }
 
-/// Lines of a head that make it this long.
+/// Returns lines that make a head this long.
 fn padding(len: usize) -> String {
     let line = format!("X: {}\r\n", "x".repeat(1019));
     let (lines, rest) = (len / line.len(), len % line.len());
@@ -132,7 +132,7 @@ fn padding(len: usize) -> String {
 }
 
 #[test]
-fn a_head_of_64_kib_that_comes_byte_by_byte_is_received_once_and_ends_at_its_cap_with_431() {
+fn a_head_of_64_kib_sent_byte_by_byte_takes_linear_work_and_ends_at_its_limit_with_431() {
     const HEAD: usize = 64 << 10;
     let mut server = Serving::new(config(HEAD));
     let head = request("", &padding(HEAD - REQUEST.len() - 2));
@@ -142,11 +142,11 @@ fn a_head_of_64_kib_that_comes_byte_by_byte_is_received_once_and_ends_at_its_cap
         assert!(server.receive(&[*byte]).is_none());
     }
     assert!(matches!(server.receive(&[*last]), Some(Ok(()))));
-    // For each byte one call that gets it, and one that finds nothing more.
+    // For each byte, one call that receives it, and one that finds nothing more.
     let calls = server.opening.get_ref().calls();
     assert_eq!((calls.received, calls.recv), (HEAD as u64, 2 * HEAD as u64 - 1));
 
-    // By default it ends much earlier.
+    // By default, the head is refused much earlier.
     let mut server = Serving::new(Arc::default());
     for byte in &head.as_bytes()[..16 << 10] {
         assert_eq!(read_all(&mut server.client), "");
@@ -180,7 +180,7 @@ fn two_thousand_headers_are_answered_with_431() {
     Asking::new(config(1 << 20)).check_fault(&lines.join("\r\n"), ResponseFault::TooLarge);
 }
 
-/// A list that is gone over again and again for each of its characters would take days.
+/// Scanning a list of this length once for each of its characters would take days.
 const LONG: usize = 1 << 20;
 
 #[test]
@@ -245,7 +245,7 @@ fn hostile_lists_of_subprotocols_and_extensions_cost_linear_work_and_are_refused
 
 #[cfg(feature = "deflate")]
 #[test]
-fn window_bits_that_do_not_exist_are_declined_by_a_server_and_fail_a_client() {
+fn invalid_window_bits_are_declined_by_a_server_and_fail_a_client() {
     use websocket_stream::deflate::{Deflate, Takeover};
     let full = Deflate { send: Takeover::FULL, receive: Takeover::FULL, ..Deflate::default() };
     let config = || Arc::new(Config { deflate: Some(full), ..Config::default() });
@@ -268,7 +268,7 @@ fn window_bits_that_do_not_exist_are_declined_by_a_server_and_fail_a_client() {
             };
             Asking::new(config()).check_fault(&line, fault);
         }
-        // The smallest one that exists does no harm.
+        // The smallest valid value is harmless.
         let line = format!("Sec-WebSocket-Extensions: permessage-deflate; {side}=8");
         let mut server = Serving::new(config());
         assert!(matches!(server.receive(request("", &line).as_bytes()), Some(Ok(()))));
@@ -277,7 +277,7 @@ fn window_bits_that_do_not_exist_are_declined_by_a_server_and_fail_a_client() {
 }
 
 #[test]
-fn a_page_of_another_site_is_kept_out_with_403() {
+fn a_page_of_another_site_is_refused_with_403() {
     for (origin, enters) in [
         ("Origin: http://localhost", true),
         ("X: no page at all", true),
@@ -299,7 +299,7 @@ fn a_page_of_another_site_is_kept_out_with_403() {
 }
 
 #[test]
-fn a_request_that_smuggles_or_doubles_is_refused_and_what_other_recipients_accept_is_accepted() {
+fn smuggled_bodies_and_repeated_headers_are_refused_and_other_valid_forms_accepted() {
     use RequestFault as F;
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     for (begins, line, fault) in [
@@ -318,7 +318,7 @@ fn a_request_that_smuggles_or_doubles_is_refused_and_what_other_recipients_accep
     ] {
         let mut server = Serving::new(Arc::default());
         assert!(server.receive(request(begins, line).as_bytes()).is_none(), "{line}");
-        // What comes behind it is no second request.
+        // The bytes after it are not a second request.
         assert!(server.receive(REQUEST.as_bytes()).is_none(), "{line}");
         let told = server.check_fault(fault, fault.status());
         assert_eq!(told.matches("HTTP/1.1").count(), 1, "{told}");
@@ -326,7 +326,7 @@ fn a_request_that_smuggles_or_doubles_is_refused_and_what_other_recipients_accep
     }
     let accepted = request("Connection", "Connection: keep-alive, Upgrade");
     let mut server = Serving::new(Arc::default());
-    // A frame that comes in the same bytes as the head is the first message.
+    // A frame that arrives together with the head is the first message.
     let bytes = [accepted.as_bytes(), b"\x81\x85\0\0\0\0hello"].concat();
     assert!(matches!(server.receive(&bytes), Some(Ok(()))));
     let mut stream = server.opening.into_stream().unwrap();
@@ -339,7 +339,7 @@ fn a_request_that_smuggles_or_doubles_is_refused_and_what_other_recipients_accep
 }
 
 #[test]
-fn line_ends_and_nul_in_what_the_application_gives_are_refused_before_anything_is_sent() {
+fn line_ends_and_nul_in_the_applications_values_are_refused_before_anything_is_sent() {
     for text in ["a\rb", "a\nb", "a\0b", "a\r\nX: injected", "\n", "\0"] {
         let plain = || ClientRequest::new("localhost", "/");
         for request in [

@@ -1,4 +1,4 @@
-//! The same over TCP: our end in either role, and a peer with blocking calls in a thread of its own.
+//! Cases over TCP: our end in either role, and a peer with blocking calls in its own thread.
 
 use super::ROLES;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -12,10 +12,10 @@ use websocket_stream::{
     Scratch, WebSocketStream,
 };
 
-/// A guard against hanging, and nothing that is measured.
+/// A guard against hanging; nothing is measured with it.
 const HANG: Duration = Duration::from_secs(60);
 
-/// The peer of this role's end.
+/// The peer of an end with this role.
 struct Peer(Role, BufReader<TcpStream>);
 
 impl Peer {
@@ -28,7 +28,7 @@ impl Peer {
         self.1.get_mut().write_all(bytes).unwrap();
     }
 
-    /// The next frame that our end sent, without its mask.
+    /// Returns the next frame that our end sent, unmasked.
     fn hear(&mut self) -> (u8, Vec<u8>) {
         let mut bytes = [0; 10];
         self.1.read_exact(&mut bytes[..2]).unwrap();
@@ -55,7 +55,7 @@ impl Peer {
         (first, payload)
     }
 
-    /// A Close frame with this code, and behind it the end and no reset.
+    /// Expects a Close frame with this code, then the end of the stream and not a reset.
     fn hear_close(&mut self, code: CloseCode) {
         assert_eq!(self.hear(), (0x88, code.get().to_be_bytes().to_vec()));
         // A client that has closed waits for its server to end the stream.
@@ -65,13 +65,13 @@ impl Peer {
         assert_eq!(self.1.read(&mut [0]).unwrap(), 0);
     }
 
-    /// Breaks off with a reset.
+    /// Resets the connection.
     fn reset(self) {
         rustix::net::sockopt::set_socket_linger(self.1.get_ref(), Some(Duration::ZERO)).unwrap();
     }
 }
 
-/// Our end echoes until the connection ends: how it ended, and the most that it held.
+/// Echoes on our end until the connection ends. Returns its end, and the most memory it held.
 fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -86,7 +86,7 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, us
         let peer = scope.spawn(move || peer(Peer(role, BufReader::new(other))));
         let mut ready = Ready::ALL;
         loop {
-            // A reset is told as an end and as an error.
+            // A reset is reported as an end and as an error.
             let interest = stream.drive(&mut scratch.at(0), ready, |event, out| match event {
                 Event::Message(message) => out.send(message),
                 Event::End(end) => {
@@ -115,15 +115,15 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (End, us
                 };
             }
         }
-        assert_eq!(stream.held(), 0, "nothing is left of what was unfinished");
+        assert_eq!(stream.held(), 0, "nothing is left of the unfinished message");
         drop(stream);
         peer.join().unwrap();
     });
-    (ended.expect("the end is told"), held)
+    (ended.expect("the end is reported"), held)
 }
 
 #[test]
-fn over_tcp_a_claimed_length_gets_its_code_and_no_memory() {
+fn over_tcp_an_announced_length_gets_its_close_code_and_no_memory() {
     for role in ROLES {
         for (claim, fault, code) in [
             (1_u64 << 32, Fault::FrameTooLong, CloseCode::TOO_BIG),
@@ -163,12 +163,12 @@ fn over_tcp_a_reset_in_the_middle_of_a_frame_is_one_end_and_leaves_nothing() {
 }
 
 #[test]
-fn over_tcp_what_was_echoed_before_a_fault_arrives_and_is_not_lost_to_a_reset() {
+fn over_tcp_echoes_before_a_fault_are_not_lost_to_a_reset() {
     for role in ROLES {
         let (end, _) = echo(role, &Limits::default(), |mut peer| {
             let message = peer.frame(OpCode::Binary, &[7; 60_000]);
             let ping = peer.frame(OpCode::Ping, b"ping");
-            // More comes behind the fault than our end looks at.
+            // After the fault, the peer sends more bytes than our end reads.
             peer.write(&[&message[..], &ping, &message, b"\x83", &[0x83; 100_000]].concat());
             assert_eq!(peer.hear(), (0x82, vec![7; 60_000]));
             assert_eq!(peer.hear(), (0x8a, b"ping".to_vec()));
@@ -180,12 +180,12 @@ fn over_tcp_what_was_echoed_before_a_fault_arrives_and_is_not_lost_to_a_reset() 
 }
 
 #[test]
-fn over_tcp_a_peer_that_asks_for_much_and_does_not_read_costs_the_bound_and_gets_all_in_order() {
+fn over_tcp_a_peer_that_does_not_read_costs_at_most_the_bound_and_loses_nothing() {
     const MESSAGES: u32 = 3000;
     let limits = Limits { pause_reading: PauseReading::Above(60 << 10), ..Limits::default() };
     for role in ROLES {
         let (end, held) = echo(role, &limits, |mut peer| {
-            // Until nothing more is taken, and nothing moves: 30 MB are more than the system keeps.
+            // Sends until nothing more is taken and nothing moves: 30 MB are more than the system buffers.
             let frames: Vec<Vec<u8>> =
                 (0..MESSAGES).map(|n| peer.frame(OpCode::Binary, &n.to_be_bytes().repeat(2500))).collect();
             let bytes = frames.concat();
@@ -201,10 +201,10 @@ fn over_tcp_a_peer_that_asks_for_much_and_does_not_read_costs_the_bound_and_gets
                     }
                     Err(error) => panic!("{error}"),
                 }
-                assert!(at < bytes.len(), "our end reads on");
+                assert!(at < bytes.len(), "our end continues to read");
             }
             peer.1.get_ref().set_nonblocking(false).unwrap();
-            // Now it reads, while the rest goes out.
+            // Now the peer reads, while the rest is sent.
             let mut writer = peer.1.get_ref().try_clone().unwrap();
             std::thread::scope(|scope| {
                 scope.spawn(|| writer.write_all(&bytes[at..]).unwrap());
@@ -217,7 +217,7 @@ fn over_tcp_a_peer_that_asks_for_much_and_does_not_read_costs_the_bound_and_gets
             peer.hear_close(CloseCode::NORMAL);
         });
         assert!(end.is_clean());
-        // What came in one receive, an unfinished message, and twice what is unsent.
+        // The bytes of one receive, an unfinished message, and twice the unsent bytes.
         assert!(held <= (64 << 10) + 2 * 10_004 + 2 * ((60 << 10) + 10_004) + 1024, "{held}");
     }
 }
@@ -233,7 +233,7 @@ fn over_tcp_ten_pings_in_one_write_and_a_hundred_thousand_are_answered_in_order(
                 let mut next = 0;
                 std::thread::scope(|scope| {
                     scope.spawn(|| writer.write_all(&pings).unwrap());
-                    // Where our end's socket was full for a while, only the newest is answered.
+                    // While our end's socket was full, only the newest ping is answered.
                     while next < count {
                         let (first, payload) = peer.hear();
                         let number = u32::from_be_bytes(payload.try_into().unwrap());

@@ -1,6 +1,7 @@
 """Chromium opens the README's line in a page: browser.py CHROMIUM README URL
 
-EXTENSIONS in the environment is what the server must agree on, if anything. The page tells what it printed to the server that it came from.
+EXTENSIONS in the environment is the expected value of Sec-WebSocket-Extensions, if any. The page reports its output to
+the server that delivered it.
 """
 
 import http.server
@@ -47,12 +48,12 @@ ws.addEventListener("close", event => tell({ code: event.code, clean: event.wasC
 </script>"""
 
 told = queue.Queue()
-# What the browser asked for: of one that never asked for the page, nothing can be learnt.
+# The browser's requests. If it never requested the page, its silence means nothing.
 asked = []
 
 
 def readme_line(path, url):
-    """The README's line for a browser's console, with the address that the server really has."""
+    """Returns the README's line for a browser's console, with the server's real address."""
     with open(path, encoding="utf-8") as file:
         line = re.search(r"```js\n(.*?)```", file.read(), re.DOTALL).group(1)
     assert "ws://127.0.0.1:9001" in line, line
@@ -81,7 +82,7 @@ def handler(page):
 
 
 def browse(chromium, address, heard):
-    """Opens the page, and gathers what it tells: each by a request of its own, so they may overtake each other."""
+    """Opens the page and collects its reports. Each report is a separate request, so their order is not fixed."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         with open(os.path.join(directory, "log"), "w+b") as log:
             browser = subprocess.Popen(

@@ -1,5 +1,5 @@
 // The conversation of the Go peers: PEER client URL | PEER server. Messages and environment are those of
-// conversation.py. A peer is built from this file and its own, which has `dial` and `upgrade`.
+// conversation.py. A peer is built from this file and its own file, which defines `dial` and `upgrade`.
 package main
 
 import (
@@ -35,7 +35,7 @@ type message struct {
 	err  error
 }
 
-// connection is a peer that is read all the time.
+// connection is a peer that is read continuously.
 type connection struct {
 	peer
 	received chan message
@@ -141,7 +141,7 @@ func (c connection) answer() {
 	}
 }
 
-// listener remembers the head of the answer that its connection writes.
+// listener keeps the head of the response that its connection writes.
 type listener struct {
 	net.Listener
 	head *head
@@ -197,7 +197,7 @@ func serve() {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		p, err := upgrade(w, r)
 		if err != nil {
-			// It has answered with an error.
+			// The server has answered with an error.
 			log.Print(err)
 			return
 		}

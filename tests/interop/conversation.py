@@ -55,12 +55,12 @@ class Peer:
 
 
 def text(n):
-    """Text that compresses well, also with earlier text in the window."""
+    """Returns text that compresses well, also with earlier text in the window."""
     return json.dumps([{"id": i, "name": f"user {i}", "text": "héllo €"} for i in range(n)], ensure_ascii=False)
 
 
 async def converse(peer):
-    """Talks with an echo server."""
+    """Converses with an echo server."""
 
     async def echo(message):
         await peer.send(message)
@@ -134,9 +134,9 @@ async def be_server(listening, *arguments):
 
 
 def run(connect, listening=None):
-    """The program of a peer.
+    """Runs a peer's program.
 
-    `connect(url)` returns a Peer. `listening(serve)` is an asynchronous context manager: it gives the
+    `connect(url)` returns a Peer. `listening(serve)` is an asynchronous context manager: it returns the
     address and calls `serve(peer)` for the connection.
     """
     role, *arguments = sys.argv[1:]

@@ -14,7 +14,7 @@ LINES = ["hello", "héllo €", *("x" * size for size in SIZES), text(1), text(4
 
 
 def escaped(line):
-    """As Rust's `escape_ascii` prints bytes."""
+    """Escapes bytes like Rust's `escape_ascii`."""
     special = {"\\": "\\\\", '"': '\\"', "'": "\\'"}
     return "".join(special.get(chr(b), chr(b)) if 32 <= b < 127 else f"\\x{b:02x}" for b in line.encode())
 

@@ -10,7 +10,7 @@ import (
 
 const payload = "are you there?"
 
-// A message of several writes larger than this leaves in fragments.
+// A message of several writes that is larger than this is sent in fragments.
 const writeBuffer = 16
 
 type gorilla struct {

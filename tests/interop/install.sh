@@ -4,16 +4,17 @@
 # services starts, and root is not needed.
 # shellcheck shell=bash disable=SC2154,SC2034
 
-# What is installed from npm and PyPI. Another version here installs anew.
+# Versions from npm and PyPI. A different version here causes a new installation.
 readonly WS='ws@8.18.3' WEBSOCKETS='websockets==15.0.1' H2='h2==4.4.1'
 readonly TORNADO='tornado==6.6.1' AIOHTTP='aiohttp==3.14.5'
 
-# Prints the directory NAME in the cache. When there is none, the command makes it; the directory is its last argument.
+# Prints the directory NAME in the cache. If it does not exist, the command makes it; the directory is its
+# last argument.
 # usage: install NAME COMMAND...
 install() {
     local directory=$cache/$1 lock
     shift
-    # Two runs do not install at the same time. A directory gets its name only when it is complete.
+    # Prevents two simultaneous installations. A directory gets its name only when it is complete.
     exec {lock}>"$cache/.lock"
     flock "$lock"
     if [[ ! -e $directory ]]; then
@@ -70,7 +71,7 @@ with_lists() {
 # usage: debian NAME PACKAGE...
 debian() { install "debian-$1" with_lists debian_packages "${@:2}"; }
 
-# Prints the path of a program: the system's own if there is one, else the one in these packages.
+# Prints the path of a program: the system's own if there is one, otherwise the one in these packages.
 # usage: program NAME PACKAGE...
 program() {
     local found directory
@@ -84,7 +85,7 @@ program() {
     die "Debian's packages have no $1: ${*:2}"
 }
 
-# Prints the directory of the Go libraries. What only their tests import is left out.
+# Prints the directory of the Go libraries, without the packages that only their tests import.
 go_sources() {
     install debian-go-sources with_lists unpack golang-github-gorilla-websocket-dev golang-nhooyr-websocket-dev \
         golang-github-klauspost-compress-dev

@@ -46,7 +46,7 @@ func (n nhooyr) send(text bool, fragments ...[]byte) error {
 	if len(fragments) == 1 {
 		return n.Write(context.Background(), kind, fragments[0])
 	}
-	// Each write is a frame of its own.
+	// Each write is a separate frame.
 	writer, err := n.Writer(context.Background(), kind)
 	if err != nil {
 		return err

@@ -70,8 +70,8 @@ client_refuses() {
     wait "$server" || true
 }
 
-readonly KEEPS_CONTEXT="the server's permessage-deflate lacks server_no_context_takeover"
-readonly LARGE_WINDOW="the server's permessage-deflate lacks a small enough server_max_window_bits"
+readonly KEEPS_CONTEXT="missing server_no_context_takeover in the response"
+readonly LARGE_WINDOW="missing or too large server_max_window_bits in the response"
 
 # --- Node's ws
 
@@ -170,7 +170,8 @@ client_tornado_deflate() {
     client_refuses --deflate "$KEPT" "$KEEPS_CONTEXT"
 }
 
-# --- aiohttp: every setting works in both roles. A server of aiohttp ignores what concerns the client's window.
+# --- aiohttp: every setting works in both roles. A server of aiohttp ignores parameters for the client's
+# window.
 
 aiohttp() {
     use_python "$AIOHTTP"

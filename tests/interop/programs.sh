@@ -11,7 +11,7 @@ die() {
     exit 1
 }
 
-# A hang is a failure: no conversation may take longer, in seconds.
+# The most seconds that a conversation may take: a hang is a failure.
 readonly LIMIT=180
 bounded() { timeout --kill-after=10 "$LIMIT" "$@"; }
 
@@ -82,7 +82,7 @@ stop() {
     ended
 }
 
-# A conversation with a server of its own: its address is the program's last argument.
+# Runs a conversation with its own server: the address is the program's last argument.
 with_server() {
     local status=0
     bounded "$@" "$url" || status=$?

@@ -49,7 +49,7 @@ async def client(url):
 
 
 class Handler(WebSocketHandler):
-    """A connection of the server, with `read_message` as a client has it."""
+    """A connection of the server, with `read_message` like a client's."""
 
     def initialize(self, talk):
         self.talk = talk

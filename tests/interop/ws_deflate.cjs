@@ -13,7 +13,7 @@ const FORMS = [
 ];
 for (const bits of [8, 9, 10, 12, 15]) {
   FORMS.push({ serverMaxWindowBits: bits }, { serverMaxWindowBits: bits, serverNoContextTakeover: true });
-  // ws itself cannot compress with 8.
+  // ws itself cannot compress with 8 bits.
   if (bits > 8) FORMS.push({ clientMaxWindowBits: bits, serverMaxWindowBits: bits });
 }
 

@@ -1,4 +1,4 @@
-//! What a connection costs: bytes, allocations, copies and calls on its transport.
+//! The cost of a connection: bytes, allocations, copies and calls of its transport.
 
 use crate::counting::{ALLOCATIONS, LIVE, PEAK};
 use std::cell::Cell;
@@ -42,7 +42,7 @@ fn a_stream_is_at_most_64_bytes() {
 }
 
 #[test]
-fn an_idle_connection_owns_no_heap_after_a_message_of_a_mebibyte() {
+fn an_idle_connection_uses_no_heap_after_a_message_of_a_mebibyte() {
     let (mut server, mut client, mut scratch) = ends();
     client.send(&mut scratch.at(0), &vec![7; 1 << 20][..]).unwrap();
     echo(&mut server, &mut scratch);
@@ -68,21 +68,21 @@ fn an_idle_connection_owns_no_heap_after_a_message_of_a_mebibyte() {
 }
 
 thread_local! {
-    /// What the next `recv` of any [`Descriptor`] gives.
+    /// The bytes that the next `recv` of any [`Descriptor`] returns.
     static WIRE: Cell<&'static [u8]> = const { Cell::new(&[]) };
-    /// What the descriptors were called for, and where the bytes lay.
+    /// The calls of the descriptors, and the addresses of the bytes.
     static SEEN: Cell<Seen> = const { Cell::new(Seen::NOTHING) };
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Seen {
     recv: usize,
-    /// The most bytes that were received at once.
+    /// The largest number of bytes received at once.
     longest: usize,
     send: usize,
     send_vectored: usize,
     sent: usize,
-    /// Where the last bytes were received to, and sent from.
+    /// The addresses of the last bytes received and sent.
     received_to: usize,
     sent_from: usize,
 }
@@ -98,9 +98,9 @@ impl Seen {
     }
 }
 
-/// A transport as large as a descriptor, which allocates nothing: it receives what lies on the wire,
-/// and takes everything.
-struct Descriptor(#[expect(dead_code, reason = "it is only as large as one")] i32);
+/// A transport as large as a descriptor, which allocates nothing: it receives the bytes in [`WIRE`], and
+/// takes everything.
+struct Descriptor(#[expect(dead_code, reason = "only its size matters")] i32);
 
 impl NonBlockingTransport for Descriptor {
     fn set_nonblocking(&mut self) -> std::io::Result<()> {
@@ -144,7 +144,7 @@ impl NonBlockingTransport for Descriptor {
     }
 }
 
-/// A client's message, as it goes on the wire.
+/// Returns a client's message as it is sent.
 fn masked(opcode: OpCode, len: usize) -> &'static [u8] {
     let header = Header { mask: Some([1, 2, 3, 4]), ..Header::new(opcode, len as u64) };
     let mut bytes = header.encode().to_vec();
@@ -152,7 +152,7 @@ fn masked(opcode: OpCode, len: usize) -> &'static [u8] {
     bytes.leak()
 }
 
-/// Echoes what is on the wire; where the message lay is returned.
+/// Echoes the bytes in [`WIRE`]. Returns the address of the message.
 fn echo_once(stream: &mut WebSocketStream<Descriptor>, scratch: &mut Scratch) -> usize {
     let mut lay = 0;
     let interest = stream
@@ -182,15 +182,15 @@ fn an_echo_allocates_nothing_makes_two_calls_and_copies_a_small_payload_once_and
             let before = ALLOCATIONS.with(Cell::get);
             let lay = echo_once(&mut stream, &mut scratch);
             let allocations = ALLOCATIONS.with(Cell::get) - before;
-            // The scratch grows once to what its thread needs; never again.
+            // The scratch grows once to the size that its thread needs, and never again.
             assert!(round == 0 || allocations == 0, "{len}: {allocations} allocations");
             let seen = SEEN.get();
             let in_place = len >= 4096;
             assert_eq!((seen.recv, seen.send, seen.send_vectored), (1, (!in_place).into(), in_place.into()));
             assert_eq!(seen.sent, len + header - 4);
-            // No copy in: it was lent where it was received.
+            // No copy on receive: the message was lent from the receive buffer.
             assert_eq!(lay, seen.received_to + header, "{len}");
-            // One copy out, beside its header, or none.
+            // One copy on send, next to its header, or none.
             assert_eq!(seen.sent_from == lay, in_place, "{len}");
             assert_eq!(stream.held(), 0);
         }
@@ -198,7 +198,7 @@ fn an_echo_allocates_nothing_makes_two_calls_and_copies_a_small_payload_once_and
 }
 
 #[test]
-fn a_large_message_is_received_straight_into_its_place_and_not_through_the_scratch() {
+fn a_large_message_is_received_directly_into_its_buffer_and_not_through_the_scratch() {
     let mut stream = WebSocketStream::new(Descriptor(3)).unwrap();
     let mut scratch = Scratch::new();
     for opcode in [OpCode::Binary, OpCode::Text] {
@@ -220,7 +220,7 @@ fn a_large_message_is_received_straight_into_its_place_and_not_through_the_scrat
 }
 
 #[test]
-fn a_message_as_long_as_the_limit_is_lent_where_it_was_received_too() {
+fn a_message_as_long_as_the_limit_is_lent_from_its_receive_buffer() {
     let limits = Limits { message: 1000, ..Limits::default() };
     let config = Arc::new(Config { limits, ..Config::default() });
     let mut stream = WebSocketStream::with_config(Descriptor(3), Role::Server, config).unwrap();
@@ -230,7 +230,7 @@ fn a_message_as_long_as_the_limit_is_lent_where_it_was_received_too() {
 }
 
 #[test]
-fn a_control_frame_that_lies_whole_in_the_input_takes_no_memory() {
+fn a_control_frame_that_is_whole_in_the_input_takes_no_memory() {
     let mut stream = WebSocketStream::new(Descriptor(3)).unwrap();
     let mut scratch = Scratch::new();
     for opcode in [OpCode::Ping, OpCode::Pong] {
@@ -241,15 +241,15 @@ fn a_control_frame_that_lies_whole_in_the_input_takes_no_memory() {
             WIRE.set(frame);
             let before = ALLOCATIONS.get();
             echo_once(&mut stream, &mut scratch);
-            // The scratch grows once to what its thread needs.
+            // The scratch grows once to the size that its thread needs.
             assert!(round == 0 || ALLOCATIONS.get() == before, "{opcode:?}");
         }
     }
 }
 
 #[test]
-fn used_buffers_wait_for_their_next_use_at_most_four_of_eight_mebibytes_together() {
-    // A large message lies half a page behind the start of its buffer.
+fn at_most_four_used_buffers_of_eight_mebibytes_together_are_kept() {
+    // A large message begins half a page after the start of its buffer.
     let off = 2048;
     for (buffer, kept) in [(1 << 20, 4), (2 << 20, 4), ((2 << 20) + 1, 3), (3 << 20, 2), ((8 << 20) + 1, 0)] {
         let len = buffer - off;
@@ -263,7 +263,8 @@ fn used_buffers_wait_for_their_next_use_at_most_four_of_eight_mebibytes_together
         };
         let mut connections: Vec<_> = (0..6).map(|_| Connection::new(Role::Server)).collect();
         let before = LIVE.get();
-        // Each has room for the rest before any is finished, so that none gets another's buffer.
+        // Each connection has room for the rest before any message is finished, so that none reuses another's
+        // buffer.
         for connection in &mut connections {
             for piece in start.chunks(len / 10 * 6) {
                 assert!(!receive(connection, piece));
@@ -278,12 +279,12 @@ fn used_buffers_wait_for_their_next_use_at_most_four_of_eight_mebibytes_together
 }
 
 #[test]
-fn what_is_unread_behind_a_handler_that_failed_is_held_and_counted() {
+fn input_unread_after_a_failed_handler_is_held_and_counted() {
     let mut stream = WebSocketStream::new(Descriptor(3)).unwrap();
     let mut scratch = Scratch::new();
     WIRE.set(masked(OpCode::Binary, 1000).repeat(2).leak());
     let failed = |_: Event<'_>, _: &mut websocket_stream::Outgoing<'_>| Err(SendError::Full);
-    // The scratch is made with the first call.
+    // The scratch is created by the first call.
     let _ = stream.drive(&mut scratch.at(0), Ready::NONE, failed);
     let before = LIVE.get();
     let interest = stream.drive(&mut scratch.at(0), Ready::READABLE, failed).unwrap();
@@ -293,7 +294,7 @@ fn what_is_unread_behind_a_handler_that_failed_is_held_and_counted() {
 }
 
 #[test]
-fn a_call_that_is_told_of_no_input_receives_nothing() {
+fn a_call_without_readable_receives_nothing() {
     let mut stream = WebSocketStream::new(Descriptor(3)).unwrap();
     let mut scratch = Scratch::new();
     WIRE.set(masked(OpCode::Binary, 32));
@@ -318,7 +319,7 @@ fn a_million_idle_connections_that_have_each_echoed_hold_at_most_80_megabytes() 
     for group in streams.chunks_mut(1000) {
         SEEN.set(Seen::NOTHING);
         for (index, stream) in group.iter_mut().enumerate() {
-            // One in ten gets its message in two halves, and holds the first one meanwhile.
+            // One in ten receives its message in two halves, and holds the first one in between.
             let parts = if index % 10 == 0 { fragmented.split_at(10) } else { (small, &[][..]) };
             for part in [parts.0, parts.1] {
                 if !part.is_empty() {
@@ -336,11 +337,11 @@ fn a_million_idle_connections_that_have_each_echoed_hold_at_most_80_megabytes() 
 }
 
 #[test]
-fn a_frame_that_claims_gigabytes_allocates_nothing_of_them() {
+fn a_frame_that_announces_gigabytes_allocates_none_of_them() {
     let (a, mut b) = memory::pair(4096);
     let mut server = WebSocketStream::new(a).unwrap();
     let mut scratch = Scratch::new();
-    // A text frame of 16 MiB, masked, of which four bytes come.
+    // A masked text frame of 16 MiB, of which four bytes arrive.
     b.send(b"\x81\xff\0\0\0\0\x01\0\0\0\0\0\0\0abcd").unwrap();
     echo(&mut server, &mut scratch);
     assert_eq!(server.partial(), Some(&b"abcd"[..]));
@@ -348,7 +349,7 @@ fn a_frame_that_claims_gigabytes_allocates_nothing_of_them() {
 }
 
 #[test]
-fn a_claim_of_2_63_bytes_and_about_is_refused_without_an_allocation() {
+fn announced_lengths_around_2_63_are_refused_without_an_allocation() {
     let mut scratch = Scratch::new();
     for round in 0..2 {
         for (claim, code) in [(u64::MAX >> 1, 1009), (1 << 63, 1002), (u64::MAX, 1002)] {
@@ -364,7 +365,7 @@ fn a_claim_of_2_63_bytes_and_about_is_refused_without_an_allocation() {
                 let before = ALLOCATIONS.get();
                 let _ = stream.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
                 let allocations = ALLOCATIONS.get() - before;
-                // The scratch grows once to what its thread needs; never again.
+                // The scratch grows once to the size that its thread needs, and never again.
                 assert!(round == 0 || allocations == 0, "{claim}: {allocations} allocations");
                 assert!(matches!(stream.status(), Status::Finishing(end) if end.code.get() == code));
             }
@@ -372,7 +373,7 @@ fn a_claim_of_2_63_bytes_and_about_is_refused_without_an_allocation() {
     }
 }
 
-/// Allocations of the stream while it gets these bytes in pieces, each in a call of its own.
+/// Counts the stream's allocations while it receives these bytes in pieces, each in its own call.
 fn allocations_of_receiving(bytes: &[u8], piece: usize) -> usize {
     let (a, mut b) = memory::pair(1 << 20);
     let mut server = WebSocketStream::new(a).unwrap();
@@ -395,7 +396,7 @@ fn allocations_of_receiving(bytes: &[u8], piece: usize) -> usize {
 }
 
 #[test]
-fn a_message_that_comes_in_many_pieces_grows_a_few_times_only() {
+fn a_message_that_arrives_in_many_pieces_grows_only_a_few_times() {
     let payload = vec![0; 4 << 20];
     let mut frame = Header { mask: Some([0; 4]), ..Header::new(OpCode::Binary, 4 << 20) }.encode().to_vec();
     frame.extend(&payload);
@@ -414,7 +415,7 @@ fn a_message_that_comes_in_many_pieces_grows_a_few_times_only() {
 }
 
 #[test]
-fn a_large_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
+fn a_large_message_gets_a_used_buffer_once_part_of_it_has_arrived() {
     let (mut server, mut client, mut scratch) = ends();
     let mut other = ends();
     let payload = vec![7; 1 << 20];
@@ -434,10 +435,10 @@ fn a_large_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
         }
         allocations = ALLOCATIONS.get() - before;
     }
-    // What is unfinished, which is small.
+    // The state of the unfinished message, which is small.
     assert_eq!(allocations, 1);
 
-    // A header that claims as much gets none.
+    // A header that announces this length gets no buffer.
     let (a, mut peer) = memory::pair(4096);
     let mut server = WebSocketStream::new(a).unwrap();
     peer.send(b"\x82\xff\0\0\0\0\0\x10\0\0\0\0\0\0abcd").unwrap();
@@ -449,10 +450,10 @@ fn a_large_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
 }
 
 #[test]
-fn a_large_message_in_a_used_buffer_takes_nothing_of_what_is_behind_it() {
+fn a_large_message_in_a_used_buffer_takes_no_bytes_of_the_next_one() {
     let (a, mut peer) = memory::pair(4 << 20);
     let (mut server, mut scratch) = (WebSocketStream::new(a).unwrap(), Scratch::new());
-    // In the last call, less is missing than is received at once, and than there is room for.
+    // In the last call, the missing bytes are fewer than one receive and than the free room.
     for len in [2 << 20, (1 << 20) - 100_000] {
         let bytes = [masked(OpCode::Binary, len), masked(OpCode::Binary, 100_000)].concat();
         assert_eq!(peer.send(&bytes).unwrap(), bytes.len());
@@ -472,13 +473,13 @@ fn a_large_message_in_a_used_buffer_takes_nothing_of_what_is_behind_it() {
 }
 
 #[test]
-fn a_message_that_is_received_straight_into_its_place_gets_a_used_buffer_once_enough_has_come() {
+fn a_message_received_directly_into_its_buffer_gets_a_used_one_once_enough_has_arrived() {
     let (a, mut peer) = memory::pair(4 << 20);
     let (mut server, mut scratch) = (WebSocketStream::new(a).unwrap(), Scratch::new());
     let bytes = masked(OpCode::Binary, 2 << 20);
     for round in 0..2 {
         let (mut messages, mut allocations) = (0, 0);
-        // Too little for the buffer at first, then twice as much, then all.
+        // First too few bytes for a used buffer, then twice as many, then all.
         for piece in [&bytes[..40_000], &bytes[40_000..75_000], &bytes[75_000..]] {
             peer.send(piece).unwrap();
             loop {
@@ -496,13 +497,13 @@ fn a_message_that_is_received_straight_into_its_place_gets_a_used_buffer_once_en
             }
         }
         assert_eq!(messages, 1);
-        // What is unfinished, which is small, and room for the first piece, and for the second.
+        // The state of the unfinished message, which is small, and room for the first and the second piece.
         assert!(round == 0 || allocations == 3, "{allocations} allocations");
     }
 }
 
 #[test]
-fn large_messages_that_come_side_by_side_stay_where_they_begin() {
+fn large_messages_that_arrive_side_by_side_are_not_moved() {
     let mut scratch = Scratch::new();
     let mut pairs: Vec<_> = (0..4)
         .map(|_| {
@@ -511,7 +512,7 @@ fn large_messages_that_come_side_by_side_stay_where_they_begin() {
         })
         .collect();
     let payload = vec![7; 1 << 20];
-    // Buffers that are left over from a smaller one are in the way of none.
+    // Used buffers of a smaller message do not interfere.
     for (round, len) in [(0, 1 << 20), (1, 100_000), (2, 1 << 20), (3, 1 << 20)] {
         for (_, client) in &mut pairs {
             client.send(&mut scratch.at(0), &payload[..len]).unwrap();
@@ -539,7 +540,7 @@ fn large_messages_that_come_side_by_side_stay_where_they_begin() {
             }
         }
         assert!(places.iter().all(Option::is_some));
-        // What is unfinished of each, which is small.
+        // The state of each unfinished message, which is small.
         assert!(round < 2 || allocations == pairs.len(), "{allocations} allocations");
     }
 }
@@ -554,7 +555,7 @@ fn a_large_message_that_is_unsent_is_held_once_and_leaves_nothing_in_the_scratch
     PEAK.set(before);
     client.send(&mut scratch.at(0), &payload).unwrap();
     assert!(client.unsent() > 7 << 20);
-    // Nor was it ever there twice.
+    // The message was never in memory twice.
     let held = PEAK.get() - before;
     assert!(held < 9 << 20, "{held} bytes");
     drop((client, peer));
@@ -562,7 +563,7 @@ fn a_large_message_that_is_unsent_is_held_once_and_leaves_nothing_in_the_scratch
 }
 
 #[test]
-fn what_is_left_of_a_large_message_costs_what_is_left() {
+fn the_unsent_rest_of_a_large_message_costs_only_its_length() {
     let (a, _peer) = memory::pair(4_000_000);
     let mut client = WebSocketStream::client(a).unwrap();
     client.send(&mut Scratch::new().at(0), &[7; 4_100_000][..]).unwrap();
@@ -571,7 +572,7 @@ fn what_is_left_of_a_large_message_costs_what_is_left() {
 }
 
 #[test]
-fn a_buffer_that_doubled_past_the_bound_is_not_kept() {
+fn a_buffer_that_doubled_beyond_the_bound_is_not_kept() {
     let (a, _peer) = memory::pair(1);
     let limits = Limits { unsent: 3 << 20, ..Limits::default() };
     let config = Arc::new(Config { limits, ..Config::default() });
@@ -586,7 +587,7 @@ fn a_buffer_that_doubled_past_the_bound_is_not_kept() {
     assert!(client.held() < (3 << 20) + 1024, "{} bytes", client.held());
 }
 
-/// Takes everything and gives nothing.
+/// Takes everything and returns nothing.
 struct Sink;
 
 impl NonBlockingTransport for Sink {
@@ -608,7 +609,7 @@ impl NonBlockingTransport for Sink {
 }
 
 #[test]
-fn the_scratch_keeps_room_for_usual_messages_and_gives_back_that_of_large_ones() {
+fn the_scratch_keeps_room_for_usual_messages_and_frees_that_of_large_ones() {
     let mut client = WebSocketStream::client(Sink).unwrap();
     let mut scratch = Scratch::new();
     let payload = vec![7; 2 << 20];
@@ -631,7 +632,7 @@ fn an_output_that_is_never_quite_empty_does_not_grow_and_keeps_its_order() {
     let frame = header.len() + PAYLOAD;
     let (mut server, mut output) = (Connection::new(Role::Server), Output::new());
     let (before, mut sent) = (LIVE.get(), 0);
-    // Each payload says in each of its bytes which one it is, modulo 256.
+    // Each byte of a payload is its number, modulo 256.
     let payload = |turn: usize| [turn.to_le_bytes()[0]; PAYLOAD];
     for turn in 0..10_000 {
         server.send(Message::Binary(&payload(turn)), &mut output).unwrap();
@@ -648,7 +649,7 @@ fn an_output_that_is_never_quite_empty_does_not_grow_and_keeps_its_order() {
 }
 
 #[test]
-fn an_output_takes_what_a_large_message_needs_and_doubles_for_small_ones() {
+fn an_output_grows_exactly_for_a_large_message_and_doubles_for_small_ones() {
     let mut server = Connection::new(Role::Server);
     let (before, large) = (LIVE.get(), vec![7; 1 << 20]);
     let mut output = Output::new();
@@ -660,15 +661,15 @@ fn an_output_takes_what_a_large_message_needs_and_doubles_for_small_ones() {
     for _ in 0..10_000 {
         server.send(Message::Binary(&[7; 100]), &mut output).unwrap();
     }
-    // A mebibyte, from one kibibyte on.
+    // For a mebibyte, starting at one kibibyte.
     let grown = ALLOCATIONS.get() - before;
     assert!(grown <= 13, "{grown} allocations");
 }
 
 #[test]
-fn what_is_debugged_shows_no_payload() {
+fn debug_output_shows_no_payload() {
     let frame = |first, payload| [&[first, 0x84, 0, 0, 0, 0][..], payload].concat();
-    // An unfinished message, and one that is unread behind a reply that is unsent.
+    // An unfinished message, and one that is unread behind an unsent reply.
     for bytes in [frame(2, b"\xaa\xaa"), [frame(0x82, &[0xaa; 4]), frame(0x82, &[0xaa; 4])].concat()] {
         let (a, mut b) = std::os::unix::net::UnixStream::pair().unwrap();
         let mut server = WebSocketStream::new(a).unwrap();
@@ -690,7 +691,7 @@ fn connections_never_meet_in_the_scratch() {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use websocket_stream::SendError;
     let secret = "the secret of the first connection";
-    // A handler that fails, one that panics, and one that stops with more unread.
+    // A handler that fails, one that panics, and one that stops while more is unread.
     for way in 0..3 {
         let (mut first, mut peer, mut scratch) = ends();
         let (mut second, mut other, _) = ends();
@@ -726,7 +727,7 @@ fn connections_never_meet_in_the_scratch() {
         assert_eq!(other.read().unwrap().1, b"hello");
         assert!(other.read().is_err(), "nothing of the first connection reached the second's peer");
 
-        // And nothing of the first was lost: its replies and its unread input are its own.
+        // The first connection lost nothing: it keeps its replies and its unread input.
         let mut replies = 0;
         for _ in 0..4 {
             let _ = first
@@ -746,9 +747,9 @@ fn connections_never_meet_in_the_scratch() {
 }
 
 #[test]
-fn connections_that_share_a_scratch_keep_to_their_own_limits() {
+fn connections_that_share_a_scratch_obey_their_own_limits() {
     let mut scratch = Scratch::new();
-    // One after the other: where the configuration of one lay, that of the next may come to lie.
+    // One after the other: a configuration may be allocated at the address of the previous one.
     for longest in (1..100).chain((1..100).rev()) {
         let (a, b) = memory::pair(4096);
         let limits = Limits { message: longest, unsent: Limits::CONTROL_ROOM + longest, ..Limits::default() };

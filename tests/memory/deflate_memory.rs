@@ -1,4 +1,4 @@
-//! What compression costs in memory, by an allocator that counts.
+//! The memory cost of compression, measured by a counting allocator.
 
 use crate::counting::{ALLOCATIONS, LIVE, PEAK};
 use rand::rngs::StdRng;
@@ -20,7 +20,7 @@ fn both(bits: u8, takeover: bool) -> Agreed {
     Agreed { server: context, client: context }
 }
 
-/// A server, a client, and what they share with all others of their thread.
+/// A server, a client, and the state that they share with all connections of their thread.
 struct Pair {
     server: Connection,
     client: Connection,
@@ -33,7 +33,7 @@ struct Thread {
 }
 
 impl Thread {
-    /// A message from one end to the other.
+    /// Sends a message from one end to the other.
     fn say(&mut self, from: &mut Connection, to: &mut Connection, message: &str) {
         from.send(Message::Text(message), &mut self.output).unwrap();
         assert!(self.output.len() < message.len());
@@ -51,7 +51,7 @@ impl Pair {
         Self { server: end(Role::Server), client: end(Role::Client) }
     }
 
-    /// A message there, and the same one back.
+    /// Sends a message, and echoes it.
     fn echo(&mut self, thread: &mut Thread, message: &str) {
         let Self { server, client } = self;
         thread.say(client, server, message);
@@ -81,7 +81,7 @@ fn a_connection_without_takeover_holds_nothing_between_two_messages() {
 }
 
 #[test]
-fn a_thread_makes_what_it_compresses_and_inflates_with_once() {
+fn a_thread_creates_its_compressor_and_inflater_once() {
     let (mut thread, text) = (Thread::default(), message(9000));
     Pair::new(both(15, false)).echo(&mut thread, &text);
     let before = ALLOCATIONS.get();
@@ -90,7 +90,7 @@ fn a_thread_makes_what_it_compresses_and_inflates_with_once() {
 }
 
 #[test]
-fn what_a_large_message_was_compressed_into_is_given_back() {
+fn the_output_of_compressing_a_large_message_is_freed() {
     let mut server = Connection::new(Role::Server).with_deflate(both(15, false));
     let mut output = Output::new();
     let mut held = |len: usize| {
@@ -103,7 +103,7 @@ fn what_a_large_message_was_compressed_into_is_given_back() {
 }
 
 #[test]
-fn what_a_compressed_message_came_in_and_became_is_used_again_also_where_it_is_refused() {
+fn the_buffers_of_a_compressed_message_are_reused_even_if_it_is_refused() {
     let mut deflaters = Deflaters::new();
     let text = message(20_000);
     let payload = deflaters.deflate(text.as_bytes(), Context::new(WindowBits::MAX, false), 6).unwrap();
@@ -119,7 +119,7 @@ fn what_a_compressed_message_came_in_and_became_is_used_again_also_where_it_is_r
                 heard |= matches!(connection.receive(&mut input, &mut output), Some(Event::Message(_)));
             }
             assert_eq!((heard, connection.receive(&mut input, &mut output)), (whole, None));
-            // What is unfinished, which is small.
+            // The state of the unfinished message, which is small.
             let allocations = ALLOCATIONS.get() - before;
             assert!(round == 0 || allocations == 1, "{allocations} allocations, whole: {whole}");
         }
@@ -127,7 +127,7 @@ fn what_a_compressed_message_came_in_and_became_is_used_again_also_where_it_is_r
 }
 
 #[test]
-fn ten_thousand_windows_that_were_never_used_hold_nothing() {
+fn ten_thousand_unused_windows_hold_no_memory() {
     let mut connections = Vec::with_capacity(10_000);
     let before = LIVE.get();
     for _ in 0..10_000 {
@@ -138,7 +138,7 @@ fn ten_thousand_windows_that_were_never_used_hold_nothing() {
 }
 
 #[test]
-fn windows_cost_what_the_documentation_says_active_and_parked() {
+fn windows_cost_the_documented_memory_active_and_parked() {
     let text = message(100_000);
     for bits in 8..=15 {
         let window = (1 << bits).max(512);
@@ -158,28 +158,28 @@ fn windows_cost_what_the_documentation_says_active_and_parked() {
         pair.client.park();
         assert_eq!(pair.server.held(), window + beside, "{bits} bits, parked");
         assert_eq!(LIVE.get() - before, pair.held(), "{bits} bits, parked");
-        // As much as there was.
+        // At most the bytes of the messages so far.
         let mut small = Pair::new(both(bits, true));
         small.echo(&mut thread, &text[..300]);
         assert!(small.server.held() <= 2 * 512 + beside, "{}", small.server.held());
     }
 }
 
-/// So much of a message is kept compressed, at the most: as much as a window.
+/// The most bytes of a message that are kept compressed: as many as a window.
 const CHUNK: usize = 32 << 10;
-/// An inflater, of which a window is the most.
+/// The size of an inflater, most of which is its window.
 const INFLATER: usize = 48 << 10;
-/// What is told of the fault, where the parts of a message are noted, and the half page before a large one.
+/// The fault's text, the list of a message's parts, and the half page before a large message.
 const BESIDE: usize = (1 << 10) + 2048;
 
-/// About 6 MiB that would become so many times as much, at the least.
+/// Returns about 6 MiB that would inflate to at least `times` as many bytes.
 fn bomb(times: usize) -> Vec<u8> {
     let mut random = 1_u64;
     let mut noise = || {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         random.to_be_bytes()[0]
     };
-    // Zeros become a thousandth. Noise is what it was.
+    // Zeros compress to a thousandth, noise not at all.
     let noisy = (1_100_000 / times - 1_100).min(1 << 20);
     let block: Vec<u8> = (0..1 << 20).map(|at| if at < noisy { noise() } else { 0 }).collect();
     let mut deflaters = Deflaters::new();
@@ -191,7 +191,7 @@ fn bomb(times: usize) -> Vec<u8> {
     bomb
 }
 
-/// The frames of a compressed message to a client, in fragments of at most so many bytes.
+/// Returns the frames of a compressed message to a client, in fragments of at most this length.
 fn frames(payload: &[u8], fragment: usize) -> Vec<u8> {
     crate::framed::fragments(Header { rsv: 4, ..Header::new(OpCode::Binary, 0) }, payload, fragment)
 }
@@ -209,7 +209,7 @@ fn assert_too_long(status: Status) {
 }
 
 #[test]
-fn a_bomb_makes_no_more_than_the_limit_and_a_window_of_memory() {
+fn a_bomb_costs_no_more_memory_than_the_limit_and_a_window() {
     for (times, limit, fragment, piece) in [
         (1000, 16 << 20, usize::MAX, 1 << 16),
         (1000, 16 << 20, usize::MAX, usize::MAX),
@@ -228,10 +228,10 @@ fn a_bomb_makes_no_more_than_the_limit_and_a_window_of_memory() {
         let bytes = frames(&bomb(times), fragment.min(6 << 20));
         let mut connection =
             Connection::with_config(Role::Client, limited(limit)).with_deflate(both(15, true));
-        // What is received with belongs to the caller.
+        // The receive buffer belongs to the caller.
         let mut input = Input::with_capacity(piece.min(bytes.len()).max(1000));
         let mut output = Output::new();
-        // So is the inflater, which any compressed message leaves there.
+        // So does the inflater, which any compressed message leaves there.
         hear_one(&mut input, &mut output);
         let before = LIVE.get();
         PEAK.set(before);
@@ -248,13 +248,13 @@ fn a_bomb_makes_no_more_than_the_limit_and_a_window_of_memory() {
         assert_eq!(connection.held(), 0, "{case}");
         let (grown, most) = (PEAK.get() - before, limit + CHUNK + BESIDE);
         assert!(grown <= most, "{} over it: {case}", grown - most);
-        // And to where it was, but for what the input keeps for other messages.
+        // Back to the start, except for the buffers that the input keeps for other messages.
         let kept = LIVE.get().saturating_sub(before);
         assert!(kept <= (8 << 20) + BESIDE, "{kept}: {case}");
     }
 }
 
-/// Has another connection receive a compressed message.
+/// Lets another connection receive a compressed message.
 fn hear_one(input: &mut Input, output: &mut Output) {
     let mut deflaters = Deflaters::new();
     let payload = deflaters.deflate(&[b'a'; 1000], Context::new(WindowBits::MAX, false), 6).unwrap();
@@ -266,7 +266,7 @@ fn hear_one(input: &mut Input, output: &mut Output) {
     assert_eq!(other.receive(input, output), None);
 }
 
-/// Bytes to be received, so many at a time.
+/// Bytes to receive, at most `most` at a time.
 struct Wire {
     bytes: Vec<u8>,
     at: usize,
@@ -294,14 +294,14 @@ impl NonBlockingTransport for Wire {
     }
 }
 
-/// A stream that receives this message, so many bytes at a time.
+/// Returns a stream that receives this message, at most `most` bytes at a time.
 fn stream(payload: &[u8], fragment: usize, most: usize, limit: usize) -> WebSocketStream<Wire> {
     let wire = Wire { bytes: frames(payload, fragment), at: 0, most };
     WebSocketStream::with_config(wire, Role::Client, limited(limit)).unwrap().with_deflate(both(15, true))
 }
 
 #[test]
-fn a_bomb_makes_no_more_than_that_of_a_stream() {
+fn a_bomb_costs_a_stream_no_more_memory_than_the_limit_and_a_window() {
     for (times, limit, fragment, most) in [
         (1000, 16 << 20, 6 << 20, usize::MAX),
         (1000, 16 << 20, 100_000, 1460),
@@ -328,8 +328,8 @@ fn a_bomb_makes_no_more_than_that_of_a_stream() {
 }
 
 #[test]
-fn a_call_inflates_no_more_than_its_budget_and_what_it_has_received_at_once() {
-    // The budget is about 1 MiB, what is received at once 64 KiB, and the message 600 MiB.
+fn a_call_inflates_no_more_than_its_budget_and_one_receive() {
+    // The budget is about 1 MiB, one receive is 64 KiB, and the message is 600 MiB.
     let (once, limit) = (64 << 10, 1 << 30);
     let mut stream = stream(&bomb(100), 6 << 20, usize::MAX, limit);
     let mut scratch = Scratch::new();
@@ -347,8 +347,8 @@ fn a_call_inflates_no_more_than_its_budget_and_what_it_has_received_at_once() {
 }
 
 #[test]
-fn a_large_compressed_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
-    // Six mebibytes, some of each thousand bytes unlike any before: they become a seventieth.
+fn a_large_compressed_message_gets_a_used_buffer_once_part_of_it_has_arrived() {
+    // Six mebibytes in which some of each thousand bytes are new: they compress to a seventieth.
     let mut random = 7_u64;
     let mut noise = || {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -360,7 +360,7 @@ fn a_large_compressed_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
     assert!((2 * CHUNK..4 * CHUNK).contains(&payload.len()), "{}", payload.len());
     let bytes = frames(&payload, payload.len());
     let (mut input, mut output) = (Input::with_capacity(CHUNK), Output::new());
-    // A buffer as large as this limit is used again, and has room for all of the message.
+    // A buffer as large as this limit is reused, and has room for the whole message.
     let limit = 7 << 20;
     for round in 0..2 {
         let mut connection =
@@ -371,7 +371,8 @@ fn a_large_compressed_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
             input.extend(piece);
             assert_eq!(connection.receive(&mut input, &mut output), None);
         }
-        // More than two mebibytes are there, and room for four; it did not double in advance.
+        // More than two mebibytes have arrived, and there is room for four: the buffer did not double in
+        // advance.
         assert!(connection.held() < (4 << 20) + INFLATER + BESIDE, "{}", connection.held());
         let before = ALLOCATIONS.get();
         for piece in rest.chunks(1000) {
@@ -387,7 +388,7 @@ fn a_large_compressed_message_gets_a_used_buffer_once_a_part_of_it_has_come() {
 }
 
 #[test]
-fn the_inflater_that_a_message_took_comes_back_with_it() {
+fn an_inflater_taken_by_a_message_is_returned_with_it() {
     let mut deflaters = Deflaters::new();
     let mut frames_of = |text: &str| {
         let payload = deflaters.deflate(text.as_bytes(), Context::new(WindowBits::MAX, false), 6).unwrap();
@@ -413,8 +414,8 @@ fn the_inflater_that_a_message_took_comes_back_with_it() {
 }
 
 #[test]
-fn what_is_likely_to_come_of_a_piece_takes_no_more_room_than_what_has_come() {
-    // Zeros become a thousandth; noise is what it was.
+fn the_estimated_output_of_a_piece_takes_no_more_room_than_the_output_so_far() {
+    // Zeros compress to a thousandth, noise not at all.
     let mut random = 1_u64;
     let noise = std::iter::repeat_with(|| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -431,12 +432,12 @@ fn what_is_likely_to_come_of_a_piece_takes_no_more_room_than_what_has_come() {
         input.extend(piece);
         assert_eq!(connection.receive(&mut input, &mut output), None);
     }
-    // It may have doubled just before, and now.
+    // The buffer may have doubled just before, and now.
     assert!(connection.held() < 4 * message.len(), "{}", connection.held());
 }
 
 #[test]
-fn a_slow_peer_keeps_no_inflater_before_the_chunk_and_what_is_said_of_it_afterwards() {
+fn a_slow_peer_has_no_inflater_before_its_first_chunk_and_a_counted_one_afterwards() {
     let payload = bomb(5);
     let bytes = frames(&payload, payload.len());
     let mut connections: Vec<Connection> =
@@ -454,31 +455,31 @@ fn a_slow_peer_keeps_no_inflater_before_the_chunk_and_what_is_said_of_it_afterwa
         assert!(say(connection, &bytes[..31 << 10]) <= CHUNK + 512);
     }
     assert_eq!(LIVE.get() - before, connections.iter().map(Connection::held).sum::<usize>());
-    // One goes on: it has an inflater now, and what has become of its message, which is counted.
+    // One connection continues: it now has an inflater and inflated bytes, which are counted.
     let beside: usize = connections.iter().skip(1).map(Connection::held).sum();
     let held = say(&mut connections[0], &bytes[31 << 10..64 << 10]);
     assert!(held <= 2 * 64 * 5 * 1024 + INFLATER + 512, "{held}");
     let really = LIVE.get() - before - beside;
     assert!(really <= held && held <= really + (4 << 10), "{held}, and really {really}");
-    // With the connections all of it goes.
+    // Dropping the connections frees all of it.
     connections.clear();
     assert_eq!(LIVE.get(), before);
 }
 
-/// What a scratch keeps at most, as [`Scratch`] and the module `guarantees` document it.
+/// The most that a scratch keeps, as [`Scratch`] and the module `guarantees` document it.
 mod kept {
-    /// For input, with room for the longest header behind.
+    /// The input, with room for the longest header at its end.
     pub(crate) const INPUT: usize = (64 << 10) + 14;
-    /// Of used messages.
+    /// Used message buffers.
     pub(crate) const POOL: usize = 8 << 20;
-    /// To send from.
+    /// The send buffer.
     pub(crate) const OUTPUT: usize = 1 << 20;
-    /// One for each of seven sizes of a window.
+    /// One compressor for each of seven window sizes.
     pub(crate) const COMPRESSORS: usize = 7 * (300 << 10);
-    /// For what the compressors make.
+    /// The compressors' output.
     pub(crate) const COMPRESSED: usize = 1 << 20;
     pub(crate) const INFLATER: usize = 48 << 10;
-    /// Where the buffers are noted.
+    /// The lists of the buffers.
     pub(crate) const BESIDE: usize = 1 << 10;
     pub(crate) const ALL: usize = INPUT + POOL + OUTPUT + COMPRESSORS + COMPRESSED + INFLATER + BESIDE;
 }
@@ -488,23 +489,23 @@ const LARGEST: usize = 1 << 16;
 
 type Echo = WebSocketStream<memory::MemoryStream>;
 
-/// A server and a client as they may be: open, closing, or without a peer.
+/// A server and a client in any state: open, closing, or without a peer.
 type Ends = (Option<Echo>, Option<Echo>);
 
-/// Opens 2,000 connections, at most 200 at the same time, and kills each of them in a random state.
+/// Opens 2,000 connections, at most 200 at a time, and kills each in a random state.
 fn soak(random: &mut StdRng, scratch: &mut Scratch) {
     const TOGETHER: usize = 200;
     let (mut clients, mut ends) = (Scratch::new(), Vec::<Ends>::new());
     let (mut opened, mut echoes) = (0, 0);
     let mut noise = vec![0; LARGEST];
     random.fill(&mut noise[..]);
-    // It becomes three quarters, so that some messages come in more than a chunk.
+    // It compresses to three quarters, so that some messages arrive in more than one chunk.
     noise.iter_mut().for_each(|byte| *byte &= 0x3F);
     let words = message(LARGEST + 100);
     while opened < 2000 || !ends.is_empty() {
         if opened < 2000 && ends.len() < TOGETHER {
             let agreed = both(random.random_range(8..=15), random.random());
-            // The less room there is, the more pieces a frame comes in, and the more replies wait.
+            // With less room, a frame arrives in more pieces, and more replies wait.
             let (a, b) = memory::pair(1 << random.random_range(6..18));
             let server = WebSocketStream::new(a).unwrap().with_deflate(agreed);
             let client = WebSocketStream::client(b).unwrap().with_deflate(agreed);
@@ -519,7 +520,7 @@ fn soak(random: &mut StdRng, scratch: &mut Scratch) {
             0 => drop(client.take()),
             1 => drop(server.take()),
             2 => _ = client.as_mut().map(|client| client.close(&mut clients.at(0), CloseCode::NORMAL, "")),
-            // The frame of a compressed message that does not inflate.
+            // A compressed message that cannot be inflated.
             3 => _ = client.as_mut().map(|client| client.get_mut().send(b"\xC2\x85\0\0\0\0noise")),
             4..40 if client.is_some() => {
                 let from = random.random_range(0..100);
@@ -527,7 +528,7 @@ fn soak(random: &mut StdRng, scratch: &mut Scratch) {
                     true => Message::Text(&words[from..from + len.min(words.len() - from)]),
                     false => Message::Binary(&noise[noise.len() - len..]),
                 };
-                // One that is closing takes none.
+                // A closing client refuses it.
                 _ = client.as_mut().map(|client| client.send(&mut clients.at(0), message));
             }
             4..70 => {
@@ -548,13 +549,13 @@ fn soak(random: &mut StdRng, scratch: &mut Scratch) {
     assert!(echoes > 2000, "{echoes}");
 }
 
-/// Has `rand` make the thread's generator, which stays as long as the thread.
+/// Makes `rand` create the thread's generator, which lives as long as the thread.
 fn mask_once() {
     let mut client = WebSocketStream::client(Wire { bytes: Vec::new(), at: 0, most: 0 }).unwrap();
     client.send(&mut Scratch::new().at(0), "masked").unwrap();
 }
 
-/// One call, in which messages come back. Returns whether the connection is over.
+/// Makes one call, which echoes messages. Returns whether the connection is over.
 fn echo(server: &mut Echo, scratch: &mut Scratch) -> bool {
     let interest = server.drive(&mut scratch.at(0), Ready::ALL, |event, out| match event {
         Event::Message(message) => out.send(message),
@@ -563,10 +564,10 @@ fn echo(server: &mut Echo, scratch: &mut Scratch) -> bool {
     interest.map_or(true, |interest| interest.over)
 }
 
-/// One call. Returns how many messages came.
+/// Makes one call. Returns the number of messages received.
 fn hear(client: &mut Echo, scratch: &mut Scratch) -> usize {
     let mut heard = 0;
-    // One whose peer is gone fails.
+    // Fails if the peer is gone.
     let _ = client.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
         heard += usize::from(matches!(event, Event::Message(_)));
         Ok(())
@@ -575,7 +576,7 @@ fn hear(client: &mut Echo, scratch: &mut Scratch) -> usize {
 }
 
 #[test]
-fn connections_that_were_killed_at_random_leave_what_a_scratch_documents_and_later_ones_no_more() {
+fn connections_killed_at_random_leave_only_the_documented_memory_in_a_scratch() {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     println!("SEED={seed}");
@@ -583,7 +584,7 @@ fn connections_that_were_killed_at_random_leave_what_a_scratch_documents_and_lat
     mask_once();
     let before = LIVE.get();
     let mut scratch = Scratch::new();
-    // Of messages no longer than these. Those that grow as they come may have doubled.
+    // Of messages up to this length. Buffers that grow while bytes arrive may have doubled.
     let pool = 4 * 2 * (LARGEST + (4 << 10));
     let bound = kept::ALL - kept::POOL + pool;
     let mut first = None;
@@ -592,11 +593,11 @@ fn connections_that_were_killed_at_random_leave_what_a_scratch_documents_and_lat
         let kept = LIVE.get() - before;
         assert!(kept <= bound, "{kept} bytes after round {round}, documented are {bound}");
         let first = *first.get_or_insert(kept);
-        // The buffers that are used again may be others.
+        // The reused buffers may be different ones.
         let grown = kept.saturating_sub(first);
         assert!(grown <= pool, "{grown} bytes more after round {round}");
     }
-    // All of it is the scratch's.
+    // All of it belongs to the scratch.
     drop(scratch);
     assert_eq!(LIVE.get(), before);
 }
@@ -623,7 +624,7 @@ fn a_scratch_can_be_dropped_between_any_two_calls() {
 }
 
 #[test]
-fn a_scratch_keeps_what_it_documents_after_messages_of_any_length() {
+fn a_scratch_keeps_the_documented_memory_after_messages_of_any_length() {
     let documented = include_str!("../../src/guarantees.md");
     for (bytes, compression) in
         [(kept::INPUT + kept::POOL + kept::OUTPUT, ""), (kept::ALL, " with compression")]
@@ -637,20 +638,20 @@ fn a_scratch_keeps_what_it_documents_after_messages_of_any_length() {
     let before = LIVE.get();
     let mut scratch = Scratch::new();
     let (compressed, plain) = (|bits| Some(both(bits, true)), None);
-    // A large message lies half a page behind the start of its buffer.
+    // A large message begins half a page after the start of its buffer.
     echo_side_by_side(5, plain, &text[..(2 << 20) - 2048], &mut scratch);
-    // Each size of a window.
+    // Each window size.
     for bits in 9..=15 {
         echo_side_by_side(1, compressed(bits), &text[..100_000], &mut scratch);
     }
     echo_side_by_side(1, compressed(15), &text[..930_000], &mut scratch);
-    // A client gathers what it masks.
+    // A client batches the bytes that it masks.
     let mut sink = WebSocketStream::client(Wire { bytes: Vec::new(), at: 0, most: 0 }).unwrap();
     sink.send(&mut scratch.at(0), &text[..(1 << 20) - 100]).unwrap();
     let kept = LIVE.get() - before;
     assert!(kept <= kept::ALL, "{kept} bytes, documented are {}", kept::ALL);
     assert!(kept > kept::ALL / 10 * 9, "documented are {}, but only {kept} bytes", kept::ALL);
-    // Larger messages: their buffers are kept in place of smaller ones, or freed.
+    // Larger messages: their buffers replace smaller ones, or are freed.
     for agreed in [compressed(15), plain] {
         for count in [1, 2, 5] {
             echo_side_by_side(count, agreed, &text, &mut scratch);
@@ -665,7 +666,7 @@ fn a_scratch_keeps_what_it_documents_after_messages_of_any_length() {
     assert_eq!(LIVE.get(), before);
 }
 
-/// Has `count` servers echo this message side by side, each piece by piece.
+/// Makes `count` servers echo this message side by side, each piece by piece.
 fn echo_side_by_side(count: usize, agreed: Option<Agreed>, text: &str, scratch: &mut Scratch) {
     let mut clients = Scratch::new();
     let open = |stream: Echo| match agreed {

@@ -1,4 +1,4 @@
-//! What is allocated and held, counted by an allocator for each thread.
+//! Memory allocated and held, measured by an allocator that counts for each thread.
 
 #[path = "../support/counting.rs"]
 mod counting;

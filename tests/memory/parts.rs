@@ -1,5 +1,5 @@
-//! Messages that are told in parts (`Config::in_parts`): the parts of a message are the message, wherever
-//! the bytes were cut, and nothing of it is gathered.
+//! Messages delivered in parts (`Config::in_parts`). Concatenated, the parts are the message, wherever the
+//! bytes were cut, and nothing is buffered.
 
 use crate::counting::{ALLOCATIONS, LIVE, PEAK};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
@@ -15,7 +15,7 @@ use websocket_stream::{
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// The bits of the window of each direction, taken over or not; or no compression.
+/// The window bits of each direction and whether takeover is used, or `None` without compression.
 type Agreement = Option<(u8, bool)>;
 
 fn config(in_parts: bool, limits: Limits) -> Arc<Config> {
@@ -57,7 +57,7 @@ fn in_parts(role: Role) -> Connection {
     Connection::with_config(role, config(true, Limits::default()))
 }
 
-/// What a connection told, its messages put together again.
+/// A connection's events, with messages reassembled.
 #[derive(Debug, Clone, PartialEq)]
 enum Told {
     Text(String),
@@ -68,7 +68,7 @@ enum Told {
     End(End),
 }
 
-/// Puts messages together, and holds that each has one first part and one last.
+/// Reassembles messages, and checks that each has one first and one last part.
 #[derive(Debug, Default)]
 struct Listener {
     told: Vec<Told>,
@@ -108,7 +108,7 @@ impl Listener {
     }
 }
 
-/// What is told of bytes that come in these pieces, and what is answered.
+/// Returns the events and the answers for bytes that arrive in these pieces.
 fn hear<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Listener, Vec<u8>) {
     let mut input = Input::default();
     let mut output = Output::with_keys(Box::new(|| [9, 8, 7, 6]));
@@ -133,14 +133,14 @@ fn frame(role: Role, opcode: OpCode, fin: bool, payload: &[u8]) -> Vec<u8> {
     crate::framed::frame(Header { fin, mask, ..Header::new(opcode, 0) }, payload)
 }
 
-/// The bytes cut at these places.
+/// Cuts the bytes at these places.
 fn cut(bytes: &[u8], mut at: Vec<usize>) -> impl Iterator<Item = &[u8]> {
     at.extend([0, bytes.len()]);
     at.sort_unstable();
     (1..at.len()).map(move |n| &bytes[at[n - 1]..at[n]])
 }
 
-/// A message, or a ping, and where its fragments end.
+/// A message or a ping, and the ends of its fragments.
 #[derive(Debug, Clone)]
 struct Sent {
     opcode: OpCode,
@@ -169,7 +169,8 @@ impl Arbitrary for Sent {
     }
 }
 
-/// What the peer of this role sends: each in its fragments, with a ping behind the first, and a Close frame.
+/// Returns what the peer of this role sends: each message in its fragments, with a ping after the first, and
+/// a Close frame.
 fn wire(sent: &[Sent], role: Role, agreement: Agreement) -> Vec<u8> {
     let peer = if role == Role::Server { Role::Client } else { Role::Server };
     let limits = Limits { unsent: usize::MAX, ..Limits::default() };
@@ -199,7 +200,7 @@ fn wire(sent: &[Sent], role: Role, agreement: Agreement) -> Vec<u8> {
 }
 
 #[test]
-fn the_parts_of_a_message_are_the_message_however_it_is_fragmented_compressed_and_cut() {
+fn concatenated_parts_are_the_message_however_it_is_fragmented_compressed_and_cut() {
     fn prop(sent: Vec<Sent>, cuts: Vec<usize>, server: bool, deflate: bool, window: (u8, bool)) -> bool {
         let role = if server { Role::Server } else { Role::Client };
         let agreement = deflate.then_some((8 + window.0 % 8, window.1));
@@ -223,7 +224,7 @@ fn the_parts_of_a_message_are_the_message_however_it_is_fragmented_compressed_an
 }
 
 #[test]
-fn what_is_broken_is_found_the_same_wherever_it_is_cut() {
+fn faults_do_not_depend_on_cuts() {
     fn prop(
         sent: Vec<Sent>,
         wrong: Vec<(usize, u8)>,
@@ -243,7 +244,8 @@ fn what_is_broken_is_found_the_same_wherever_it_is_cut() {
         let (at_once, answers) = hear(end(true), [&bytes[..]]);
         let (in_parts, cut_answers) = hear(end(true), cut(&bytes, cuts));
         assert_eq!((at_once.told, &answers), (in_parts.told.clone(), &cut_answers));
-        // What is compressed is judged before it is whole; all else when it is with whole messages.
+        // A compressed message is checked before it is complete; without compression, faults are found as
+        // with whole messages.
         agreement.is_some() || {
             let (whole, whole_answers) = hear(end(false), [&bytes[..]]);
             whole.told == in_parts.told && whole_answers == answers
@@ -256,13 +258,13 @@ fn what_is_broken_is_found_the_same_wherever_it_is_cut() {
 }
 
 #[test]
-fn every_pair_of_cuts_of_a_conversation_gives_the_same() {
+fn no_pair_of_cuts_changes_a_conversation() {
     let sent = |opcode, payload: &[u8], cuts: &[usize]| Sent {
         opcode,
         payload: payload.to_vec(),
         cuts: cuts.to_vec(),
     };
-    // Fewer of the pairs where each conversation makes an inflater; without the feature these are the same.
+    // Fewer pairs if each conversation makes an inflater; without the feature, the three cases are equal.
     for (agreement, step) in [(None, 3), (Some((15, true)), 7), (Some((9, false)), 7)] {
         let sent = [
             sent(OpCode::Text, "h\u{e9}llo \u{20ac} \u{1f600}".as_bytes(), &[2, 8, 9]),
@@ -292,7 +294,7 @@ fn every_pair_of_cuts_of_a_conversation_gives_the_same() {
     }
 }
 
-/// All parts of bytes that come in these pieces: payload, first, last.
+/// Returns all parts of bytes that arrive in these pieces: payload, first, last.
 fn parts<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, bool, bool)> {
     let (mut connection, mut input, mut output) = (in_parts(role), Input::default(), Output::new());
     let mut parts = Vec::new();
@@ -308,7 +310,7 @@ fn parts<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec
 }
 
 #[test]
-fn a_message_that_lies_whole_is_one_part_lent_from_where_it_lies() {
+fn a_message_that_is_whole_in_the_input_is_one_part_lent_without_a_copy() {
     let bytes = frame(Role::Client, OpCode::Binary, true, &[7; 1000]);
     let (mut connection, mut output) = (in_parts(Role::Client), Output::new());
     let mut input = Input::with_capacity(bytes.len());
@@ -325,7 +327,7 @@ fn a_message_that_lies_whole_is_one_part_lent_from_where_it_lies() {
 }
 
 #[test]
-fn a_part_is_told_when_it_comes_and_lent_from_where_it_lies() {
+fn a_part_is_delivered_as_it_arrives_and_lent_without_a_copy() {
     let bytes = frame(Role::Server, OpCode::Text, true, "eleven \u{20ac}".as_bytes());
     let (mut connection, mut output) = (in_parts(Role::Server), Output::new());
     let mut input = Input::with_capacity(100);
@@ -346,7 +348,7 @@ fn a_part_is_told_when_it_comes_and_lent_from_where_it_lies() {
 }
 
 #[test]
-fn a_character_that_was_cut_is_told_when_it_is_whole() {
+fn a_cut_character_is_delivered_when_it_is_complete() {
     let text = "a\u{e9}\u{20ac}\u{1f600}z";
     for role in [Role::Server, Role::Client] {
         let bytes = frame(role, OpCode::Text, true, text.as_bytes());
@@ -356,7 +358,7 @@ fn a_character_that_was_cut_is_told_when_it_is_whole() {
             let whole = (0..=at).rev().find(|&n| text.is_char_boundary(n)).unwrap();
             let mut expected = vec![&text[..whole], &text[whole..]];
             if whole < at {
-                // By itself, as it lies nowhere in one piece.
+                // In a part of its own, because it is not contiguous in the input.
                 let first = text[whole..].chars().next().unwrap().len_utf8();
                 expected = vec![&text[..whole], &text[whole..whole + first], &text[whole + first..]];
             }
@@ -385,7 +387,7 @@ fn an_empty_message_is_an_empty_part_and_an_empty_last_fragment_is_an_empty_last
 }
 
 #[test]
-fn control_frames_are_told_and_answered_between_the_parts() {
+fn control_frames_are_delivered_and_answered_between_the_parts() {
     let role = Role::Server;
     let bytes = [
         frame(role, OpCode::Text, false, b"one "),
@@ -409,7 +411,7 @@ fn control_frames_are_told_and_answered_between_the_parts() {
     assert_eq!(output.as_bytes(), b"\x8a\x01?\x88\x02\x03\xe8");
 }
 
-/// The bytes told, the fault, and the close code that is answered.
+/// Returns the number of bytes delivered, the fault, and the Close frame in answer.
 fn fault(role: Role, limits: Limits, bytes: &[u8], step: usize) -> (usize, Option<Fault>, Vec<u8>) {
     fault_of(Connection::with_config(role, config(true, limits)), bytes, step)
 }
@@ -433,7 +435,7 @@ fn fault_of(mut connection: Connection, bytes: &[u8], step: usize) -> (usize, Op
 }
 
 #[test]
-fn text_that_is_not_utf_8_fails_at_its_byte_behind_the_parts_that_were_told() {
+fn text_that_is_not_utf_8_fails_at_its_byte_after_the_delivered_parts() {
     let role = Role::Client;
     let wrong =
         [frame(role, OpCode::Text, false, b"abc"), frame(role, OpCode::Continuation, false, b"de\xffgh")];
@@ -444,7 +446,7 @@ fn text_that_is_not_utf_8_fails_at_its_byte_behind_the_parts_that_were_told() {
     let answer = b"\x88\x82\0\0\0\0\x03\xef".to_vec();
     assert_eq!(fault(role, Limits::default(), &wrong[..=at], 1), (5, Some(Fault::InvalidUtf8), answer));
 
-    // In a character that was cut, and at the end of the message.
+    // Inside a cut character, and at the end of the message.
     let cut = [frame(role, OpCode::Text, false, b"a\xe2\x82"), frame(role, OpCode::Continuation, true, b"")];
     assert_eq!(fault(role, Limits::default(), &cut.concat(), 1).1, Some(Fault::InvalidUtf8));
     assert_eq!(fault(role, Limits::default(), &cut.concat(), 99).1, Some(Fault::InvalidUtf8));
@@ -454,14 +456,14 @@ fn text_that_is_not_utf_8_fails_at_its_byte_behind_the_parts_that_were_told() {
             assert_eq!(fault(role, Limits::default(), &bytes, step).1, Some(Fault::InvalidUtf8), "{text:?}");
         }
     }
-    // Whole, it is judged as a whole.
+    // A message that arrives whole is checked as a whole.
     let bytes = frame(role, OpCode::Text, true, b"a\xe2\x82");
     assert_eq!(fault(role, Limits::default(), &bytes, 99).0, 0);
     assert_eq!(fault(role, Limits::default(), &bytes, 99).1, Some(Fault::InvalidUtf8));
 }
 
 #[test]
-fn a_message_in_parts_keeps_within_the_limits() {
+fn a_message_in_parts_obeys_the_limits() {
     let role = Role::Client;
     let limits = Limits { message: 10, frame: 8, fragments: 3, ..Limits::default() };
     let fault = |frames: &[Vec<u8>]| {
@@ -483,7 +485,7 @@ fn a_message_in_parts_keeps_within_the_limits() {
         fault(&[first.clone(), empty.clone(), empty.clone(), empty]),
         (8, Some(Fault::TooManyFragments))
     );
-    // The next message is counted anew.
+    // The next message is counted from zero.
     let whole = frame(role, OpCode::Binary, true, &[7; 8]);
     assert_eq!(fault(&[whole.clone(), whole]), (16, None));
 }
@@ -497,10 +499,10 @@ fn server(capacity: usize, config: Config) -> (Stream, MemoryStream, Scratch) {
 }
 
 #[test]
-fn a_gibibyte_is_received_in_parts_in_flat_memory() {
+fn a_gibibyte_is_received_in_parts_in_constant_memory() {
     let limits = Limits { message: 1 << 30, frame: 1 << 30, ..Limits::default() };
     let (mut stream, mut peer, mut scratch) = server(256 << 10, Config { limits, ..Config::default() });
-    // All of it is announced, and a sixteenth comes.
+    // All of it is announced, and a sixteenth arrives.
     let mut header = frame(Role::Server, OpCode::Binary, true, b"");
     header[1] |= 127;
     header.splice(2..2, (1_u64 << 30).to_be_bytes());
@@ -525,7 +527,7 @@ fn a_gibibyte_is_received_in_parts_in_flat_memory() {
     peer.send(&chunk).unwrap();
     while go_on(&mut stream, &mut scratch).again {}
     for _ in 1..256 {
-        // The peer's end of the pair allocates for what it sends.
+        // The peer's end of the pair allocates for the bytes it sends.
         assert_eq!(peer.send(&chunk).unwrap(), chunk.len());
         let (live, allocations) = (LIVE.get(), ALLOCATIONS.get());
         PEAK.set(live);
@@ -557,7 +559,7 @@ fn one_call_takes_no_more_than_its_budget_of_parts() {
                 Ok(())
             })
             .unwrap();
-        // What the call before has received and not told comes first.
+        // Bytes that the previous call received but did not deliver are first.
         assert!(parts <= 10 && bytes < 2 * 1000, "{parts} {bytes}");
         assert_eq!(interest.again, last == 0);
         received += bytes;
@@ -569,7 +571,7 @@ fn one_call_takes_no_more_than_its_budget_of_parts() {
 }
 
 #[test]
-fn a_server_that_sends_the_parts_back_pauses_while_its_peer_takes_nothing() {
+fn a_server_that_echoes_parts_pauses_while_its_peer_takes_nothing() {
     let limits = Limits { pause_reading: PauseReading::Above(10_000), unsent: 100_000, ..Limits::default() };
     let (mut stream, peer, mut scratch) = server(20_000, Config { limits, ..Config::default() });
     let mut client = WebSocketStream::client(peer).unwrap();
@@ -583,7 +585,7 @@ fn a_server_that_sends_the_parts_back_pauses_while_its_peer_takes_nothing() {
         assert!(stream.unsent() <= 100_000);
         interest.unwrap()
     };
-    // While it takes nothing, not much of it is received.
+    // While the peer takes nothing, only a bounded part of it is received.
     for _ in 0..100 {
         let _ = echo(&mut stream, &mut scratch);
         client.flush(&mut scratch.at(0)).unwrap();
@@ -628,7 +630,7 @@ fn a_handler_that_refuses_a_part_gets_the_next_one_in_the_next_call() {
 }
 
 #[test]
-fn a_stream_taken_apart_within_a_message_goes_on_with_its_next_part() {
+fn a_stream_taken_apart_within_a_message_continues_with_its_next_part() {
     let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default());
     let bytes = frame(Role::Server, OpCode::Text, true, "over \u{20ac} again".as_bytes());
     let mut listener = Listener::default();
@@ -647,7 +649,7 @@ fn a_stream_taken_apart_within_a_message_goes_on_with_its_next_part() {
 }
 
 #[test]
-fn the_original_read_gives_a_part_a_call() {
+fn read_returns_one_part_for_each_call() {
     let (mut stream, mut peer, _) = server(1 << 20, Config::default());
     assert!(matches!(stream.read(), Err(ReadError::NoData)));
     let bytes = frame(Role::Server, OpCode::Text, false, b"one ");
@@ -666,7 +668,7 @@ fn the_original_read_gives_a_part_a_call() {
 }
 
 #[test]
-fn an_end_within_a_message_follows_the_parts_that_came() {
+fn an_end_within_a_message_follows_the_parts_that_arrived() {
     let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default());
     let bytes = frame(Role::Server, OpCode::Text, true, "ab\u{20ac}".as_bytes());
     peer.send(&bytes[..bytes.len() - 1]).unwrap();
@@ -708,7 +710,7 @@ mod compressed {
     }
 
     #[test]
-    fn a_bomb_comes_in_bounded_parts_in_flat_memory() {
+    fn a_bomb_arrives_in_bounded_parts_in_constant_memory() {
         let payload = deflated(&vec![0; 64 << 20]);
         assert!(payload.len() < 70_000);
         let limits = Limits { message: 64 << 20, ..Limits::default() };
@@ -736,7 +738,7 @@ mod compressed {
     }
 
     #[test]
-    fn what_a_message_holds_that_is_inflated_in_parts_is_counted() {
+    fn the_memory_of_a_message_inflated_in_parts_is_counted() {
         let text: String = (0..20_000).map(|n| n.to_string()).collect();
         let payload = deflated(text.as_bytes());
         let bytes = frames(OpCode::Text, &payload, usize::MAX);
@@ -748,19 +750,19 @@ mod compressed {
             input.extend(bytes);
             while connection.receive(&mut input, &mut output).is_some() {}
             drop(input);
-            // The engine's part of it is rounded up.
+            // The engine's share is rounded up.
             let held = connection.held();
             assert!((LIVE.get() - live..=LIVE.get() - live + 2048).contains(&held), "{held}");
             held
         };
-        // Nothing to inflate with, before there is something to inflate.
+        // No inflater before there is something to inflate.
         assert!(come(header) < 1024);
         assert!((48 << 10..96 << 10).contains(&come(&rest[..rest.len() / 2])));
         assert_eq!(come(&rest[rest.len() / 2..]), 0);
     }
 
     #[test]
-    fn messages_in_parts_are_inflated_by_one_inflater_after_the_other() {
+    fn consecutive_messages_in_parts_share_an_inflater() {
         let bytes = frames(OpCode::Binary, &deflated(&[7; 1000]), 5);
         let (mut connection, mut input, mut output) =
             (end(Limits::default()), Input::default(), Output::new());
@@ -775,18 +777,18 @@ mod compressed {
             PEAK.get() - live
         };
         assert!(come() > 40 << 10);
-        // Only what others of its parts may refer to.
+        // Only the window that later parts may refer to.
         assert!(come() < 8 << 10);
         assert!(parts > 2);
     }
 
-    /// Numbers, of which hardly any comes again: they become less than half.
+    /// Returns numbers with few repetitions: they compress to less than half.
     fn numbers(count: u32) -> String {
         (1..=count).map(|n| format!("{} ", n.wrapping_mul(2_654_435_761))).collect()
     }
 
     #[test]
-    fn the_next_message_refers_to_all_of_the_window_that_one_in_parts_leaves() {
+    fn the_next_message_can_refer_to_the_whole_window_of_one_in_parts() {
         let text = numbers(10_000);
         let again = &text[text.len() - 30_000..];
         let mut history = History::new(WindowBits::MAX);
@@ -824,7 +826,7 @@ mod compressed {
     }
 
     #[test]
-    fn bytes_that_become_nothing_yet_take_no_buffer() {
+    fn bytes_without_output_take_no_buffer() {
         let payload = deflated(&[7; 1000]);
         let bytes = frames(OpCode::Binary, &payload, usize::MAX);
         let allocations_of_two_pieces = |at| {
@@ -847,8 +849,8 @@ mod compressed {
     }
 
     #[test]
-    fn what_is_inflated_is_counted_in_the_budget_of_a_call() {
-        // Some bytes of the one become a part, and some stretches of the other.
+    fn inflated_bytes_count_in_the_budget_of_a_call() {
+        // In one message, a few bytes inflate to a part; in the other, a few stretches do.
         for message in [vec![0; 16 << 20], numbers(600_000).into_bytes()] {
             inflates_no_more_in_a_call_than_its_budget(&message);
         }
@@ -857,7 +859,7 @@ mod compressed {
     fn inflates_no_more_in_a_call_than_its_budget(message: &[u8]) {
         let bytes: Vec<u8> = {
             let mut bytes = frames(OpCode::Binary, &deflated(message), usize::MAX);
-            // As a client says it.
+            // Masked, as from a client.
             bytes[1] |= 0x80;
             let header = if bytes[1] & 127 == 126 { 4 } else { 10 };
             bytes.splice(header..header, [0; 4]);
@@ -877,7 +879,7 @@ mod compressed {
                 })
                 .unwrap();
             calls += 1;
-            // The last part may pass the budget.
+            // The last part may exceed the budget.
             assert!(received - before <= Limits::DEFAULT.call_bytes + (64 << 10));
             assert_eq!(interest.again, received < message.len());
             assert_eq!(stream.interest().again, interest.again);
@@ -890,7 +892,7 @@ mod compressed {
     }
 
     #[test]
-    fn the_limit_counts_what_is_inflated() {
+    fn the_limit_counts_inflated_bytes() {
         let payload = deflated(&[b'a'; 1000]);
         for (message, expected) in [(1000, (1000, None)), (999, (0, Some(Fault::MessageTooLong)))] {
             let limits = Limits { message, ..Limits::default() };
@@ -901,7 +903,7 @@ mod compressed {
     }
 
     #[test]
-    fn the_limit_counts_what_is_inflated_over_all_parts() {
+    fn the_limit_counts_inflated_bytes_over_all_parts() {
         for (message, expected) in [(300_000, None), (299_999, Some(Fault::MessageTooLong))] {
             let bytes = frames(OpCode::Binary, &deflated(&vec![7; 300_000]), usize::MAX);
             for step in [1, 20, usize::MAX] {
@@ -914,14 +916,14 @@ mod compressed {
     }
 
     #[test]
-    fn all_that_the_bytes_become_which_have_come_is_told() {
+    fn all_output_of_the_received_bytes_is_delivered() {
         use websocket_stream::deflate::Inflater;
         use websocket_stream::frame::utf8::MessageBuffer;
 
         let payload = deflated(&vec![7; 400_000]);
         let bytes = frames(OpCode::Binary, &payload, usize::MAX);
         let header = bytes.len() - payload.len();
-        // Some 55 bytes of it become as much as a part has.
+        // About 55 bytes of it inflate to the size of a part.
         for step in 40..70 {
             let (mut connection, mut input, mut output) =
                 (end(Limits::default()), Input::default(), Output::new());
@@ -944,21 +946,21 @@ mod compressed {
     }
 
     #[test]
-    fn a_message_of_several_streams_refers_to_the_parts_that_were_told() {
-        // Each stream ends with a block that has `BFINAL` set, and refers to what is before it.
+    fn a_message_of_several_streams_can_refer_to_delivered_parts() {
+        // Each stream ends with a block that has `BFINAL` set, and refers to the streams before it.
         let text = "what was said before is said again, ".repeat(3000);
         let mut payload = Vec::new();
         let mut history = History::new(WindowBits::MAX);
         for _ in 0..3 {
             let piece = Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
             payload.extend(piece);
-            // The end of the flush that was left out, and an empty last block.
+            // The end of the flush, which was omitted, and an empty last block.
             payload.extend([0, 0, 0xff, 0xff, 0x01, 0, 0, 0xff, 0xff]);
         }
         assert!(payload.len() < 2000);
         for agreement in [(15, true), (15, false)] {
             let bytes = frames(OpCode::Text, &payload, usize::MAX);
-            // A second message refers to the end of the first one where it may.
+            // A second message refers to the end of the first one, if takeover allows it.
             let again = match agreement.1 {
                 true => Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec(),
                 false => deflated(text.as_bytes()),
@@ -976,7 +978,7 @@ mod compressed {
     }
 
     #[test]
-    fn a_compressed_message_that_is_cut_off_or_corrupt_fails_behind_its_parts() {
+    fn a_truncated_or_corrupt_compressed_message_fails_after_its_parts() {
         let text = "\u{20ac}uro ".repeat(20_000);
         let payload = deflated(text.as_bytes());
         let run = |payload: &[u8], step| {
@@ -993,7 +995,7 @@ mod compressed {
             let cut_off = &payload[..payload.len() - 30];
             let at_the_end = run(cut_off, step);
             assert!(at_the_end.0 && at_the_end.1 != Cause::EndOfStream);
-            // A block of a kind that there is not, behind the first one.
+            // A block of an invalid type, after the first one.
             let mut corrupt = deflated(&text.as_bytes()[..100_000]);
             corrupt.extend([0, 0, 0xff, 0xff, 0x06]);
             assert_eq!(run(&corrupt, step).1, Cause::Fault(Fault::InvalidDeflate));

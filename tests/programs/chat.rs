@@ -1,4 +1,4 @@
-//! The chat room, with members that listen and one that does not for a while.
+//! Runs the chat room with members that read, and one that does not for a while.
 
 use crate::programs::{EchoServer, example, limit_descriptors};
 use std::net::TcpStream;
@@ -20,13 +20,13 @@ fn hear(member: &mut WebSocket<TcpStream>) -> String {
 }
 
 #[test]
-fn what_one_says_all_hear_and_one_who_is_too_slow_is_told_what_it_missed() {
+fn each_message_reaches_all_members_and_a_slow_one_is_notified_of_those_it_missed() {
     let server = EchoServer::spawn(example("chat").arg("127.0.0.1:0"));
     let [mut ann, mut ben, mut slow] = [(); 3].map(|()| join(&server));
-    // What its system holds for the slow one does not grow.
+    // Keeps the slow member's receive buffer from growing.
     rustix::net::sockopt::set_socket_recv_buffer_size(slow.get_ref(), 128 << 10).unwrap();
-    // So that all are in the room, however slowly the third one came, and all of this is said before the rest:
-    // each waits for its own words.
+    // Each member waits for its own message, so that all are in the room before the rest is sent, however
+    // slowly the third one connected.
     for (name, member) in [("ann", &mut ann), ("ben", &mut ben), ("slow", &mut slow)] {
         member.send(Message::text(name)).unwrap();
         while hear(member) != name {}
@@ -35,7 +35,7 @@ fn what_one_says_all_hear_and_one_who_is_too_slow_is_told_what_it_missed() {
     for member in [&mut ann, &mut ben, &mut slow] {
         while hear(member) != "begin" {}
     }
-    // More than the system's buffers and the room's bound take for one who does not read.
+    // More than the system's buffers and the room's bound hold for a member that does not read.
     let (number, text) = (1_200, "x".repeat(16_000));
     for n in 0..number {
         ann.send(Message::text(format!("{n} {text}"))).unwrap();
@@ -49,14 +49,14 @@ fn what_one_says_all_hear_and_one_who_is_too_slow_is_told_what_it_missed() {
         match text.strip_prefix("(you missed ").and_then(|rest| rest.strip_suffix(" messages)")) {
             Some(missed) => break missed.parse().unwrap(),
             None => {
-                assert!(text.starts_with(&format!("{heard} ")), "it hears what it hears in order");
+                assert!(text.starts_with(&format!("{heard} ")), "it receives its messages in order");
                 heard += 1;
             }
         }
     };
     assert!(missed > 0);
     assert_eq!(heard + missed, number);
-    // From now on it hears all again; and who leaves is missed by nobody.
+    // From now on it receives everything again, and the departure of a member has no effect.
     ben.close(None).unwrap();
     drop(ben);
     ann.send(Message::text("end")).unwrap();
@@ -64,14 +64,14 @@ fn what_one_says_all_hear_and_one_who_is_too_slow_is_told_what_it_missed() {
 }
 
 #[test]
-fn who_comes_while_no_descriptor_is_free_waits_and_the_room_goes_on() {
+fn a_member_that_connects_while_no_descriptor_is_free_waits_and_the_room_continues() {
     let few = 40;
     let mut command = example("chat");
     limit_descriptors(&mut command, few);
-    // It tells of each time that it has none.
+    // It prints a message each time it runs out.
     let server = EchoServer::spawn(command.arg("127.0.0.1:0").stderr(Stdio::null()));
     let [mut ann, mut ben] = [(); 2].map(|()| join(&server));
-    // More than it can have, who say nothing.
+    // More than it can hold; they send nothing.
     let idle: Vec<_> = (0..few).map(|_| server.connect()).collect();
     ann.send(Message::text("here")).unwrap();
     assert_eq!(hear(&mut ben), "here");

@@ -1,4 +1,4 @@
-//! The examples that hold a whole conversation by themselves: what they print is what was said.
+//! Runs the examples that hold a whole conversation by themselves, and checks their output.
 
 fn printed(example: &str) -> String {
     let output = crate::programs::example(example).output().unwrap();
@@ -26,7 +26,7 @@ server: closed by the peer with 1000 (normal closure)
     );
 }
 
-/// A client's masks are part of what is carried: 2 + 4 bytes before each payload, there and not back.
+/// A client's frames have 6 bytes before each payload, 2 and a masking key of 4; a server's have only 2.
 #[test]
 fn two_connections_without_a_socket() {
     assert_eq!(

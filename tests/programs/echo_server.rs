@@ -1,5 +1,5 @@
-//! The example echo server as a program: its ends, its limits, its sockets. Nothing is timed; what does
-//! not come is waited for until the guard against hanging.
+//! Runs the example echo server as a program: its ends, its limits, its sockets. Nothing is timed; a test
+//! waits until the guard against hanging expires.
 
 use crate::programs::{EchoServer, Program, SocketPath, example, limit_descriptors};
 use rustix::process::{Resource, Rlimit, Signal};
@@ -8,11 +8,11 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
-/// A client of the simplest kind, with blocking calls.
+/// A minimal client with blocking calls.
 struct Client<S>(BufReader<S>);
 
 impl<S: Read + Write> Client<S> {
-    /// Asks to open, and reads the response.
+    /// Sends the request and reads the response.
     fn open(stream: S) -> Self {
         let mut client = Self(BufReader::new(stream));
         client.ask();
@@ -36,7 +36,7 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// A masking key of zeros leaves the payload as it is.
+    /// A masking key of zeros leaves the payload unchanged.
     fn send(&mut self, first: u8, payload: &[u8]) {
         let len = u8::try_from(payload.len()).unwrap();
         let mut frame = vec![first, 0x80 | len, 0, 0, 0, 0];
@@ -55,7 +55,7 @@ impl<S: Read + Write> Client<S> {
         self.hear(&[&[0x81, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat());
     }
 
-    /// The server goes away: Close with 1001, which is answered, and the end of the stream.
+    /// Expects the server to go away: a Close frame with 1001, which is answered, and the end of the stream.
     fn hear_going_away(&mut self) {
         self.hear(b"\x88\x02\x03\xe9");
         self.send(0x88, b"\x03\xe9");
@@ -64,7 +64,7 @@ impl<S: Read + Write> Client<S> {
 }
 
 #[test]
-fn sigint_and_sigterm_close_every_connection_with_1001_and_end_the_server_well() {
+fn sigint_and_sigterm_close_every_connection_with_1001_and_end_the_server_successfully() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let mut server = EchoServer::start(&["127.0.0.1:0"]);
         let mut clients: Vec<_> = (0..50).map(|_| Client::open(server.connect())).collect();
@@ -81,15 +81,15 @@ fn sigint_and_sigterm_close_every_connection_with_1001_and_end_the_server_well()
             client.hear_going_away();
         }
         server.check_end();
-        // Nothing is left of the one that was not open: its end, or a reset.
+        // The unopened connection is gone: its end, or a reset.
         assert!(!matches!(opening.read(&mut [0]), Ok(1..)));
         assert!(TcpStream::connect(server.address()).is_err());
     }
 }
 
 #[test]
-fn a_message_that_was_on_its_way_when_the_server_goes_away_leaves_the_end_clean() {
-    // It tells of ends that are not.
+fn a_message_in_transit_when_the_server_goes_away_leaves_the_end_clean() {
+    // With this option, it prints unclean ends.
     let mut command = example("echo_server");
     command.args(["--verbose", "127.0.0.1:0"]).stderr(Stdio::piped());
     let mut server = EchoServer::spawn(&mut command);
@@ -109,7 +109,7 @@ fn a_message_that_was_on_its_way_when_the_server_goes_away_leaves_the_end_clean(
     server.check_end();
     let mut told = String::new();
     server.program.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    assert_eq!(told, "echo_server: failed with 1002 (protocol error): the peer used a reserved opcode\n");
+    assert_eq!(told, "echo_server: failed with 1002 (protocol error): reserved opcode\n");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_peer_that_does_not_answer_the_close_frame_holds_the_server_only_until_the_d
 }
 
 #[test]
-fn an_address_that_is_taken_is_told_with_a_failing_exit_code() {
+fn an_address_in_use_is_reported_with_a_failing_exit_code() {
     let server = EchoServer::start(&["127.0.0.1:0"]);
     let output = example("echo_server").arg(server.address()).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -135,7 +135,7 @@ fn an_address_that_is_taken_is_told_with_a_failing_exit_code() {
 }
 
 #[test]
-fn what_is_no_address_and_no_option_is_told_with_a_failing_exit_code() {
+fn an_invalid_argument_is_reported_with_a_failing_exit_code() {
     for arguments in
         [&["nonsense"][..], &["--nonsense"], &["a", "b"], &["--unix"], &["--unix", "/nowhere/at/all"]]
     {
@@ -159,16 +159,16 @@ fn a_unix_socket_is_served_and_removed_at_the_end() {
     assert!(!std::path::Path::new(path.as_str()).exists());
 }
 
-/// How many descriptors the server that runs short of them may have.
+/// The descriptor limit of the server that runs out of them.
 const FEW: u64 = 40;
 
 #[test]
-fn connections_that_come_while_no_descriptor_is_free_are_accepted_when_one_is() {
+fn connections_that_arrive_while_no_descriptor_is_free_are_accepted_later() {
     let mut command = example("echo_server");
     limit_descriptors(&mut command, FEW);
     let server = EchoServer::spawn(command.arg("127.0.0.1:0"));
 
-    // More than it can have: the rest waits in the listener's queue.
+    // More than it can hold: the rest waits in the listener's queue.
     let mut clients: Vec<_> = (0..FEW + 20).map(|_| Client(BufReader::new(server.connect()))).collect();
     for client in &mut clients {
         client.ask();
@@ -178,9 +178,9 @@ fn connections_that_come_while_no_descriptor_is_free_are_accepted_when_one_is() 
         client.hear_response();
         client.echo("hello");
     }
-    // It rests meanwhile: one that asks again and again would never sleep.
+    // Meanwhile it sleeps; a server that retried continuously never would.
     wait_for_state(server.pid(), 'S');
-    // Whenever some go, others come.
+    // Whenever some connections close, others are accepted.
     drop(clients);
     while !waiting.is_empty() {
         for mut client in waiting.drain(..waiting.len().min(10)).collect::<Vec<_>>() {
@@ -192,12 +192,12 @@ fn connections_that_come_while_no_descriptor_is_free_are_accepted_when_one_is() 
 }
 
 #[test]
-fn a_wait_that_a_signal_interrupts_goes_on() {
+fn a_wait_interrupted_by_a_signal_continues() {
     let server = EchoServer::start(&["127.0.0.1:0"]);
     let mut client = Client::open(server.connect());
     client.echo("before");
     for _ in 0..20 {
-        // Stopped and continued, epoll_wait fails with EINTR.
+        // After stopping and continuing, epoll_wait fails with EINTR.
         server.program.signal(libc::SIGSTOP);
         wait_for_state(server.pid(), 'T');
         client.send(0x81, b"while stopped");
@@ -210,7 +210,7 @@ fn a_wait_that_a_signal_interrupts_goes_on() {
     server.stop();
 }
 
-/// The process is sleeping (S), stopped (T) ...: field 3 of its stat.
+/// Waits until the process is sleeping (S), stopped (T) ...: field 3 of its stat.
 fn wait_for_state(pid: u32, state: char) {
     let start = std::time::Instant::now();
     loop {
@@ -218,14 +218,14 @@ fn wait_for_state(pid: u32, state: char) {
         if stat.rsplit(')').next().unwrap().trim_start().starts_with(state) {
             return;
         }
-        assert!(start.elapsed() < crate::programs::HANG, "it does not come into the state {state}");
+        assert!(start.elapsed() < crate::programs::HANG, "it does not reach the state {state}");
         std::thread::yield_now();
     }
 }
 
 #[test]
 fn thousands_of_connections_are_held_and_each_is_echoed() {
-    // Both ends' descriptors, with room for those of other tests in this process.
+    // Descriptors of both ends, and room for other tests in this process.
     let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     let many = maximum.map_or(4000, |limit| limit.saturating_sub(500).min(4000));
@@ -246,7 +246,7 @@ fn thousands_of_connections_are_held_and_each_is_echoed() {
     server.stop();
 }
 
-/// What the client prints, line by line, and how it ends.
+/// The client's output, line by line, and its exit.
 struct ClientProgram {
     program: Program,
     stdout: BufReader<std::process::ChildStdout>,
@@ -270,7 +270,7 @@ impl ClientProgram {
         line
     }
 
-    /// Ctrl-D: the end of the standard input.
+    /// Sends Ctrl-D: the end of the standard input.
     fn end(mut self) -> (String, Option<i32>) {
         drop(self.program.0.stdin.take());
         let mut rest = String::new();
@@ -293,7 +293,7 @@ fn the_client_sends_lines_prints_messages_and_closes_cleanly_at_the_end_of_its_i
         assert_eq!(client.hear(), "two at once\n");
         client.say(b" a line\nwithout an end");
         assert_eq!(client.hear(), "and half a line\n");
-        // What is left without a line's end is sent; whatever arrives before the end is printed.
+        // A last line without a line end is sent; messages that arrive before the end are printed.
         let (rest, code) = client.end();
         assert_eq!((&rest[..], code), ("without an end\n", Some(0)));
         server.stop();
@@ -301,7 +301,7 @@ fn the_client_sends_lines_prints_messages_and_closes_cleanly_at_the_end_of_its_i
 }
 
 #[test]
-fn the_client_tells_what_went_wrong_with_a_failing_exit_code() {
+fn the_client_reports_errors_with_a_failing_exit_code() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let urls =
         [&format!("ws://{closed}/")[..], "http://localhost/", "ws://localhost/#x", "ws+unix:///nowhere:/"];
@@ -310,7 +310,7 @@ fn the_client_tells_what_went_wrong_with_a_failing_exit_code() {
         assert_eq!(output.status.code(), Some(1), "{url}");
         assert!(output.stderr.starts_with(b"client: "), "{url}");
     }
-    // The server goes away: no fault, and no hang with an open input.
+    // The server goes away: no fault, and no hang while the input is open.
     let mut server = EchoServer::start(&["127.0.0.1:0"]);
     let mut client = ClientProgram::start(server.url());
     client.say(b"hello\n");

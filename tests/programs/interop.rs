@@ -1,4 +1,4 @@
-//! tungstenite, as a client, talks with the echo server that cargo built.
+//! Runs tungstenite as a client of the echo server that cargo built.
 
 use crate::programs::EchoServer;
 use tungstenite::protocol::CloseFrame;
@@ -8,7 +8,7 @@ use tungstenite::{Message, WebSocket};
 
 fn echo(client: &mut WebSocket<impl std::io::Read + std::io::Write>, message: Message) {
     client.send(message.clone()).unwrap();
-    assert!(client.read().unwrap() == message, "another message came back");
+    assert!(client.read().unwrap() == message, "a different message was echoed");
 }
 
 fn converse(mut client: WebSocket<impl std::io::Read + std::io::Write>) {
@@ -38,7 +38,7 @@ fn converse(mut client: WebSocket<impl std::io::Read + std::io::Write>) {
 }
 
 #[test]
-fn tungstenite_talks_with_the_echo_server_over_tcp() {
+fn tungstenite_converses_with_the_echo_server_over_tcp() {
     let server = EchoServer::start(&["127.0.0.1:0"]);
     let (client, _) = tungstenite::client(server.url(), server.connect()).unwrap();
     converse(client);
@@ -46,7 +46,7 @@ fn tungstenite_talks_with_the_echo_server_over_tcp() {
 }
 
 #[test]
-fn tungstenite_talks_with_the_echo_server_over_a_unix_socket() {
+fn tungstenite_converses_with_the_echo_server_over_a_unix_socket() {
     let socket = crate::programs::SocketPath::new();
     let server = EchoServer::start(&["--unix", socket.as_str()]);
     let stream = std::os::unix::net::UnixStream::connect(socket.as_str()).unwrap();

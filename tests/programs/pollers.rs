@@ -1,8 +1,8 @@
-//! Every poller works: transports are announced again though no call was made that would block (law 12), and
-//! a receive that stops short of what is there, at urgent data or behind a passed descriptor, loses no wake-up.
+//! Every poller works: transports are reported again even if no call was made that would block (law 12). A
+//! receive that stops early, at urgent data or after a passed descriptor, loses no wake-up.
 //!
-//! mio's sockets are tried with the poller that mio has by default, and with `poll(2)` if it is built with
-//! `RUSTFLAGS='--cfg mio_unsupported_force_poll_poll'`: that one announces a socket again only after a call
+//! mio's sockets are tested with mio's default poller, and with `poll(2)` if the test is built with
+//! `RUSTFLAGS='--cfg mio_unsupported_force_poll_poll'`. That poller reports a socket again only after a call
 //! that would block, as on Windows.
 
 use mio::net::{TcpStream, UnixStream};
@@ -19,7 +19,7 @@ use websocket_stream::{
     WebSocketStream,
 };
 
-/// A guard against hanging, and nothing that is measured.
+/// A guard against hanging; nothing is measured with it.
 const HANG: Duration = Duration::from_secs(60);
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
@@ -37,7 +37,7 @@ fn mio_tcp_pair() -> io::Result<(TcpStream, TcpStream)> {
     tcp_pair().map(|(a, b)| (TcpStream::from_std(a), TcpStream::from_std(b)))
 }
 
-/// Puts a transport that a `Poll` serves through the laws.
+/// Runs the suite of laws on a transport that a `Poll` serves.
 fn lawful_polled<A, B>(mut make: impl FnMut(&Poll) -> io::Result<(A, B)>)
 where
     A: NonBlockingTransport,
@@ -61,7 +61,7 @@ where
 }
 
 #[test]
-fn the_streams_of_mio_are_announced_again() {
+fn mios_streams_are_reported_again() {
     lawful_polled(|poll| {
         let (mut a, b) = mio_tcp_pair()?;
         poll.registry().register(&mut a, Token(0), BOTH)?;
@@ -74,10 +74,10 @@ fn the_streams_of_mio_are_announced_again() {
     });
 }
 
-/// With `poll(2)` nobody would arm it again: mio does not see its calls.
+/// With `poll(2)`, nothing would arm it again: mio does not see its calls.
 #[test]
 #[cfg(not(mio_unsupported_force_poll_poll))]
-fn sockets_that_are_registered_by_their_descriptor_are_announced_again() {
+fn sockets_registered_by_their_descriptor_are_reported_again() {
     use mio::unix::SourceFd;
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -92,7 +92,7 @@ fn sockets_that_are_registered_by_their_descriptor_are_announced_again() {
         Ok((OwnedFd::from(a), b))
     });
 
-    /// A type of one's own on a socket.
+    /// A user's own type on a socket.
     struct Owner(OwnedFd);
 
     impl NonBlockingTransport for Owner {
@@ -124,11 +124,11 @@ fn sockets_that_are_registered_by_their_descriptor_are_announced_again() {
     });
 }
 
-/// A transport whose poller announces it only once it was armed, by a call that would block.
+/// A transport whose poller reports it only after it was armed, by a call that would block.
 struct Gated {
     inner: MemoryStream,
     armed: Rc<Cell<Announced>>,
-    /// Whether it arms itself after a call that moved less than all.
+    /// Whether it arms itself after a call that moved fewer bytes than requested.
     rearms: bool,
 }
 
@@ -166,7 +166,7 @@ impl NonBlockingTransport for Gated {
 }
 
 #[test]
-fn the_suite_sees_a_transport_that_is_not_armed_again() {
+fn the_suite_detects_a_transport_that_is_not_armed_again() {
     let check = |rearms| {
         let armed = Rc::new(Cell::new(Announced::default()));
         laws::check_polled(
@@ -192,7 +192,7 @@ fn the_suite_sees_a_transport_that_is_not_armed_again() {
     assert_eq!(check(false).unwrap_err().law(), Law::AnnouncedAgain);
 }
 
-/// What was announced for each of two sockets, or what asked for another turn.
+/// The readiness reported for each of two sockets, including requests for another turn.
 struct Loop {
     poll: Poll,
     events: Events,
@@ -203,7 +203,7 @@ impl Loop {
         Self { poll: Poll::new().unwrap(), events: Events::with_capacity(8) }
     }
 
-    /// Waits for one of the two, unless one of them wants another turn.
+    /// Waits for one of the two, unless one of them asks for another turn.
     fn turn(&mut self, again: [bool; 2]) -> [Ready; 2] {
         let timeout = if again == [false; 2] { HANG } else { Duration::ZERO };
         self.poll.poll(&mut self.events, Some(timeout)).unwrap();
@@ -216,8 +216,8 @@ impl Loop {
     }
 }
 
-/// Opens both ends and sends `messages`, which the server echoes; one in flight. Each end is called only when
-/// the poller has announced it, or it has asked for it itself.
+/// Opens both ends and sends `messages`, one in flight, which the server echoes. Each end is called only when
+/// the poller reported it, or when it asked for a call.
 fn converse<T: NonBlockingTransport + mio::event::Source>(
     mut client: T,
     mut server: T,
@@ -262,7 +262,7 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
             let interest = client
                 .drive(&mut scratch.at(0), ready[0], |event, out| {
                     if let Event::Message(message) = event {
-                        assert!(message.as_bytes() == messages[heard], "another message came back");
+                        assert!(message.as_bytes() == messages[heard], "a different message was echoed");
                         heard += 1;
                         return match messages.get(heard) {
                             Some(next) => out.send(next),
@@ -288,7 +288,7 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
 }
 
 #[test]
-fn a_conversation_over_mio_goes_on_whatever_the_poller_announces_again() {
+fn a_conversation_over_mio_continues_with_any_poller() {
     let small = vec![b"hello".to_vec(); 5];
     let large = vec![vec![7; 8_000_000], vec![8; 3_000_000]];
     for messages in [&small, &large] {
@@ -299,8 +299,8 @@ fn a_conversation_over_mio_goes_on_whatever_the_poller_announces_again() {
     }
 }
 
-/// Checks that a server's stream receives both messages after one announcement, though something stops its receive
-/// short between them.
+/// Checks that a server's stream receives both messages after one readiness event, although its receive stops
+/// early between them.
 fn hears_both<T: NonBlockingTransport + mio::event::Source>(mut socket: T, interest: Interest) {
     let mut poller = Loop::new();
     poller.poll.registry().register(&mut socket, Token(0), interest).unwrap();
@@ -320,14 +320,14 @@ fn hears_both<T: NonBlockingTransport + mio::event::Source>(mut socket: T, inter
     assert_eq!(heard, [b"a", b"b"]);
 }
 
-/// A message of one byte, as a client sends it, masked with zeros.
+/// Returns a message of one byte, as a client sends it, masked with zeros.
 fn message(byte: u8) -> [u8; 7] {
     [0x82, 0x81, 0, 0, 0, 0, byte]
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_is_behind_urgent_data_is_received_though_no_more_is_announced() {
+fn bytes_after_urgent_data_are_received_without_another_readiness_event() {
     use rustix::net::SendFlags;
     let (socket, peer) = tcp_pair().unwrap();
     rustix::net::send(&peer, &message(b'a'), SendFlags::empty()).unwrap();
@@ -337,7 +337,7 @@ fn what_is_behind_urgent_data_is_received_though_no_more_is_announced() {
 }
 
 #[test]
-fn what_is_behind_a_passed_descriptor_is_received_though_no_more_is_announced() {
+fn bytes_after_a_passed_descriptor_are_received_without_another_readiness_event() {
     let (socket, peer) = std::os::unix::net::UnixStream::pair().unwrap();
     socket.set_nonblocking(true).unwrap();
     pass(&peer, &message(b'a')).unwrap();
@@ -357,7 +357,7 @@ fn pass(socket: &std::os::unix::net::UnixStream, bytes: &[u8]) -> io::Result<usi
     Ok(sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
 }
 
-/// A peer that passes a descriptor with whatever it sends.
+/// A peer that passes a descriptor with everything it sends.
 struct Passing(std::os::unix::net::UnixStream);
 
 impl NonBlockingTransport for Passing {
@@ -370,7 +370,7 @@ impl NonBlockingTransport for Passing {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // In small pieces, so that more is behind most of them.
+        // In small pieces, so that more bytes follow most of them.
         if bytes.is_empty() { Ok(0) } else { pass(&self.0, &bytes[..bytes.len().min(1000)]) }
     }
 
@@ -380,7 +380,7 @@ impl NonBlockingTransport for Passing {
 }
 
 #[test]
-fn a_unix_socket_is_lawful_though_its_peer_passes_descriptors() {
+fn a_unix_socket_is_lawful_even_if_its_peer_passes_descriptors() {
     laws::check(|| std::os::unix::net::UnixStream::pair().map(|(a, b)| (a, Passing(b))))
         .unwrap_or_else(|broken| panic!("{broken}"));
     laws::check(|| {
@@ -389,7 +389,8 @@ fn a_unix_socket_is_lawful_though_its_peer_passes_descriptors() {
     .unwrap_or_else(|broken| panic!("{broken}"));
 }
 
-/// Sockets of tokio's, whose readiness a runtime on this thread keeps: no call is made until it was turned.
+/// tokio's sockets, whose readiness is kept by a runtime on this thread: no call is made before the runtime
+/// has run.
 mod tokio_sockets {
     use super::*;
 
@@ -425,7 +426,7 @@ mod tokio_sockets {
     tokio_transport!(Tcp: tokio::net::TcpStream, Unix: tokio::net::UnixStream);
 
     #[test]
-    fn on_one_thread_they_keep_the_laws() {
+    fn on_one_thread_they_are_lawful() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let _guard = runtime.enter();
         let turn = || runtime.block_on(tokio::task::yield_now());

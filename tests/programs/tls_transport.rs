@@ -1,5 +1,5 @@
-//! TLS by rustls as a transport: it keeps the laws, and a conversation over it is what was said, however
-//! little goes through the socket at a time.
+//! TLS by rustls as a transport: it obeys the laws, and a conversation over it is complete, however few bytes
+//! the socket moves at a time.
 
 #[path = "../../examples/tls_pair/localhost.rs"]
 mod localhost;
@@ -17,12 +17,12 @@ use websocket_stream::{
     ServerOpening, WebSocketStream,
 };
 
-/// Both ends, TLS's handshake not made.
+/// Returns both ends, before the TLS handshake.
 fn tls<T: NonBlockingTransport>((a, b): (T, T)) -> (Tls<T>, Tls<T>) {
     (Tls::new(a, localhost::server().unwrap()), Tls::new(b, localhost::client().unwrap()))
 }
 
-/// The same, with it made. The handshake goes on with each call that receives.
+/// Returns both ends after the TLS handshake, which advances with each call that receives.
 fn made<T: NonBlockingTransport>(pair: (T, T)) -> io::Result<(Tls<T>, Tls<T>)> {
     let (mut server, mut client) = tls(pair);
     server.set_nonblocking()?;
@@ -58,7 +58,7 @@ fn it_is_lawful_over_a_transport_that_takes_a_part_of_a_record() {
     check(|| Ok(memory::pair(9_000)));
 }
 
-/// Waits as a program does: for what the interest says, and not for more.
+/// Waits like a program: only for what the interest asks for.
 fn ready(interest: Interest, transport: &MemoryStream) -> Ready {
     Ready {
         readable: interest.again || interest.readable && transport.is_readable(),
@@ -103,7 +103,7 @@ fn open(capacity: usize, scratch: &mut Scratch) -> Opened {
 }
 
 #[test]
-fn a_conversation_over_it_is_what_was_said_however_little_goes_through_at_a_time() {
+fn a_conversation_over_it_is_complete_however_few_bytes_move_at_a_time() {
     let mut scratch = Scratch::new();
     for capacity in [1, 7, 100, 5_000, 1 << 20] {
         let (mut server, mut client) = open(capacity, &mut scratch);
@@ -156,10 +156,10 @@ fn a_conversation_over_it_is_what_was_said_however_little_goes_through_at_a_time
 }
 
 #[test]
-fn what_is_decrypted_and_not_used_up_in_one_call_is_told_by_again() {
+fn decrypted_bytes_left_by_a_call_are_reported_by_again() {
     let mut scratch = Scratch::new();
     let (server, mut client) = open(1 << 20, &mut scratch);
-    // One event a call.
+    // One event for each call.
     let mut parts = server.into_parts();
     let limits = Limits { call_events: 1, ..Limits::default() };
     let config = websocket_stream::Config { limits, ..Default::default() };
@@ -189,10 +189,10 @@ fn what_is_decrypted_and_not_used_up_in_one_call_is_told_by_again() {
 }
 
 #[test]
-fn a_stream_that_was_cut_off_ends_with_what_kind_of_failure_it_was() {
+fn a_truncated_stream_ends_with_the_kind_of_its_failure() {
     let mut scratch = Scratch::new();
     let (mut server, client) = open(1 << 20, &mut scratch);
-    // Its transport goes without a word of TLS's.
+    // Its transport closes without a TLS notification.
     drop(client);
     let mut end = None;
     let failed = server.drive(&mut scratch.at(0), Ready::ALL, |event, _| {
@@ -207,7 +207,7 @@ fn a_stream_that_was_cut_off_ends_with_what_kind_of_failure_it_was() {
 }
 
 #[test]
-fn the_example_holds_its_conversation() {
+fn the_example_completes_its_conversation() {
     let output = crate::programs::example("tls_pair").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

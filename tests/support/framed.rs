@@ -1,10 +1,10 @@
-//! Frames as they go on the wire.
+//! Encoded frames.
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use websocket_stream::frame::{Header, mask};
 use websocket_stream::{OpCode, Role};
 
-/// The frame with this header, which gets the payload's length.
+/// Returns the frame with this header, whose length is set to the payload's.
 pub(crate) fn frame(header: Header, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Header { len: payload.len() as u64, ..header }.encode().to_vec();
     let start = bytes.len();
@@ -13,8 +13,8 @@ pub(crate) fn frame(header: Header, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The final frame with this first byte, as the peer of this role's end sends it: masked with zeros if that peer is
-/// a client.
+/// Returns the final frame with this first byte, as the peer of an end with this role sends it: masked with
+/// zeros if that peer is a client.
 pub(crate) fn frame_to(role: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = (role == Role::Server).then_some([0; 4]);
     let mut bytes = frame(Header { mask, ..Header::new(OpCode::Binary, 0) }, payload);
@@ -22,12 +22,12 @@ pub(crate) fn frame_to(role: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The final frame with this first byte, as a client sends it, masked with zeros.
+/// Returns the final frame with this first byte, as a client sends it, masked with zeros.
 pub(crate) fn from_client(first: u8, payload: &[u8]) -> Vec<u8> {
     frame_to(Role::Server, first, payload)
 }
 
-/// The message with this first header, in frames of at most so many bytes.
+/// Returns the message with this first header, in frames with at most `size` bytes of payload.
 pub(crate) fn fragments(first: Header, payload: &[u8], size: usize) -> Vec<u8> {
     let count = payload.len().div_ceil(size);
     let fragment = |(index, piece)| {

@@ -1,7 +1,7 @@
 # Sourced by the scripts of tests/autobahn and tests/interop, under `set -euo pipefail`.
 # shellcheck shell=bash
 
-# Ends what this shell started and has not waited for, and nothing else.
+# Ends the processes that this shell started and has not waited for, and nothing else.
 stop_children() {
     local pid
     for pid in $(jobs -pr); do

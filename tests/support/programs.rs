@@ -1,4 +1,4 @@
-//! The examples as programs: found beside the test's own executable, where cargo builds them first.
+//! Runs the examples as programs, found next to the test's own executable, where cargo builds them first.
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use std::io::{BufRead, BufReader, Read};
@@ -9,10 +9,10 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Only a guard against hanging for ever.
+/// Only a guard against hanging forever.
 pub(crate) const HANG: Duration = Duration::from_secs(120);
 
-/// `target/<profile>/examples/<name>`, seen from `target/<profile>/deps/<test>`.
+/// Returns `target/<profile>/examples/<name>`, found from `target/<profile>/deps/<test>`.
 pub(crate) fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -23,7 +23,7 @@ pub(crate) fn example(name: &str) -> Command {
     Command::new(path)
 }
 
-/// Lets the program have so many descriptors and no more.
+/// Limits the program to this number of descriptors.
 pub(crate) fn limit_descriptors(command: &mut Command, few: u64) {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let limit = move || {
@@ -37,7 +37,7 @@ pub(crate) fn limit_descriptors(command: &mut Command, few: u64) {
     }
 }
 
-/// A program that is killed where the test fails before its end.
+/// A program that is killed if the test fails before it ends.
 pub(crate) struct Program(pub(crate) Child);
 
 impl Program {
@@ -62,7 +62,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Most have ended.
+        // Most programs have ended by now.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -75,7 +75,7 @@ pub(crate) struct EchoServer {
 }
 
 impl EchoServer {
-    /// Starts it and waits until it says where it listens.
+    /// Starts it and waits until it prints the address it listens on.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::spawn(example("echo_server").args(arguments))
     }
@@ -109,7 +109,7 @@ impl EchoServer {
         self.program.0.id()
     }
 
-    /// Ends it by SIGTERM, and checks that it ended well.
+    /// Stops it with SIGTERM, and checks that it exited successfully.
     pub(crate) fn stop(mut self) {
         self.program.signal(libc::SIGTERM);
         self.check_end();
@@ -124,7 +124,7 @@ impl EchoServer {
     }
 }
 
-/// A path for a socket, removed at the end.
+/// A path for a socket, removed when dropped.
 pub(crate) struct SocketPath(PathBuf);
 
 impl SocketPath {
@@ -132,7 +132,7 @@ impl SocketPath {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("websocket-stream-{}-{n}", std::process::id()));
-        // What another process of the same number left.
+        // Left by an earlier process with this process id.
         let _ = std::fs::remove_file(&path);
         Self(path)
     }

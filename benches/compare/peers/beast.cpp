@@ -1,4 +1,4 @@
-// Boost.Beast, asynchronous, one thread; as its example of an asynchronous server has it.
+// Boost.Beast, asynchronous, one thread, like its example of an asynchronous server.
 // Argument: --broadcast.
 #include <boost/asio.hpp>
 #include <boost/beast/core.hpp>

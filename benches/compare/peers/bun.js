@@ -1,7 +1,7 @@
-// Bun's own server, which is uWebSockets inside. Arguments: --broadcast, --deflate alone|takeover.
+// Bun's own server, which uses uWebSockets. Arguments: --broadcast, --deflate alone|takeover.
 const broadcast = process.argv.includes("--broadcast");
 const deflate = process.argv.includes("--deflate");
-// Shared by all sockets, so that nothing is remembered, or one for each, with a window of 32 KiB.
+// Shared by all sockets, without any context, or one for each socket, with a window of 32 KiB.
 const engine = process.argv.includes("takeover") ? "dedicated" : "shared";
 const server = Bun.serve({
   hostname: "127.0.0.1",

@@ -1,4 +1,4 @@
-//! A server in a process of its own, and what it has used.
+//! A server in a separate process, and the resources that it used.
 
 use crate::servers::{Mode, Plan};
 use crate::sys;
@@ -6,27 +6,27 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// Ended when dropped.
+/// A running server, which is ended when dropped.
 pub struct Server {
     process: Child,
-    /// Where it listens on loopback.
+    /// Its port on the loopback interface.
     pub port: u16,
 }
 
-/// What a process has used so far.
+/// The resources that a process has used so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Processor time, by the scheduler's own count.
+    /// Processor time, counted by the scheduler.
     pub cpu_nanoseconds: u64,
-    /// The same by sampled clock ticks, only good to tell how it divides.
+    /// Processor time in sampled clock ticks, only accurate enough to divide it into user and system.
     pub user_ticks: u64,
     pub system_ticks: u64,
 }
 
 impl Server {
-    /// Starts a server on this core; it says on its standard output on which port it listens.
+    /// Starts a server on this core. The server prints its port to its standard output.
     pub fn start(command: &mut Command, core: usize, load_core: usize) -> io::Result<Self> {
-        // It inherits the core that this thread is on at that moment.
+        // The child inherits the core of this thread.
         sys::pin(core)?;
         let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         sys::pin(load_core)?;
@@ -38,11 +38,11 @@ impl Server {
         server.port = line
             .trim()
             .parse()
-            .map_err(|_| io::Error::other(format!("{command:?} did not say where it listens")))?;
+            .map_err(|_| io::Error::other(format!("{command:?} did not print its address")))?;
         Ok(server)
     }
 
-    /// What it has used so far.
+    /// Returns the resources used so far.
     pub fn usage(&self) -> io::Result<Usage> {
         let pid = self.process.id();
         let (user_ticks, system_ticks) = ticks(&std::fs::read_to_string(format!("/proc/{pid}/stat"))?)
@@ -50,12 +50,12 @@ impl Server {
         Ok(Usage { cpu_nanoseconds: sys::cpu_nanoseconds(pid)?, user_ticks, system_ticks })
     }
 
-    /// Its resident memory in bytes, counted page by page where the kernel does that.
+    /// Returns its resident memory in bytes, counted page by page if the kernel does that.
     pub fn resident(&self) -> io::Result<u64> {
         let pid = self.process.id();
         let exact = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
         let text = exact.or_else(|_| std::fs::read_to_string(format!("/proc/{pid}/status")))?;
-        resident(&text).ok_or_else(|| io::Error::other("the kernel tells no resident memory"))
+        resident(&text).ok_or_else(|| io::Error::other("the kernel does not report resident memory"))
     }
 
     /// Asks it to end, and waits until it has.
@@ -65,8 +65,7 @@ impl Server {
         Ok(())
     }
 
-    /// The same where this process only traces the server: the server is asked, and the tracer then
-    /// ends by itself.
+    /// Stops a server that this process only traces: asks the server to end; the tracer then ends by itself.
     pub fn stop_traced(mut self) -> io::Result<()> {
         let pid = self.process.id();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
@@ -80,14 +79,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // One that has ended already is what is wanted.
+        // It may have ended already, which is fine.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
 impl Usage {
-    /// What was used between the two.
+    /// Returns the resources used between the two.
     pub fn since(self, before: Self) -> Self {
         Self {
             cpu_nanoseconds: self.cpu_nanoseconds - before.cpu_nanoseconds,
@@ -97,7 +96,7 @@ impl Usage {
     }
 }
 
-/// A plan as arguments: those of this program's servers and of all others.
+/// Returns a plan as arguments: for this program's servers and for all others.
 pub fn arguments(plan: Plan) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     if plan.mode == Mode::Broadcast {
@@ -112,14 +111,14 @@ pub fn arguments(plan: Plan) -> Vec<OsString> {
     arguments
 }
 
-/// User and system ticks of `/proc/PID/stat`; the name before them may hold anything.
+/// Returns the user and system ticks in `/proc/PID/stat`; the name before them may contain any characters.
 fn ticks(stat: &str) -> Option<(u64, u64)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// The resident bytes of `/proc/PID/smaps_rollup` or `/proc/PID/status`.
+/// Returns the resident bytes in `/proc/PID/smaps_rollup` or `/proc/PID/status`.
 fn resident(text: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix("Rss:").or(line.strip_prefix("VmRSS:")))?;
     let kilobytes: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -131,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_found_behind_any_name() {
+    fn ticks_are_found_after_any_name() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 100 0 0 0 21 43 0 0 20 0 1 0 5 6 7";
         assert_eq!(ticks(stat), Some((21, 43)));
         assert_eq!(ticks("7 (a) S 1"), None);

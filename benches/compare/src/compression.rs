@@ -1,5 +1,5 @@
-//! What client and server agree on about compression: permessage-deflate (RFC 7692), the same for
-//! both directions.
+//! The compression between client and server: permessage-deflate (RFC 7692), with equal parameters in both
+//! directions.
 
 /// The extension's name.
 const NAME: &str = "permessage-deflate";
@@ -7,14 +7,14 @@ const NAME: &str = "permessage-deflate";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     Off,
-    /// Each message by itself: `no_context_takeover` on either side.
+    /// Each message on its own: `no_context_takeover` in both directions.
     Alone,
-    /// A message may refer to those before it, 32 KiB back.
+    /// A message may refer to earlier ones, up to 32 KiB back.
     Takeover,
 }
 
 impl Compression {
-    /// As the command line of a server has it; nothing where it is off.
+    /// Returns the word for a server's command line, or `None` without compression.
     pub fn word(self) -> Option<&'static str> {
         match self {
             Self::Off => None,
@@ -23,24 +23,25 @@ impl Compression {
         }
     }
 
-    /// The one that has this word.
+    /// Returns the value for this word.
     pub fn named(word: &str) -> Option<Self> {
         [Self::Alone, Self::Takeover].into_iter().find(|compression| compression.word() == Some(word))
     }
 
-    /// What a client offers in `Sec-WebSocket-Extensions`.
+    /// Returns a client's offer in `Sec-WebSocket-Extensions`.
     pub fn offer(self) -> Option<&'static str> {
         match self {
             Self::Off => None,
             Self::Alone => Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
-            // As browsers do.
+            // Like browsers.
             Self::Takeover => Some("permessage-deflate; client_max_window_bits"),
         }
     }
 
-    /// Whether a server's answer agrees to just that, so that all are measured at the same.
+    /// Returns whether a server's answer agrees to exactly these parameters, so that all servers are measured
+    /// with equal ones.
     ///
-    /// That a client's messages stand alone needs no answer.
+    /// A client needs no answer to send messages without context.
     pub fn is_agreed(self, answer: Option<&str>) -> bool {
         let Some(answer) = answer else { return self == Self::Off };
         let mut parts = answer.split(';').map(str::trim);

@@ -1,4 +1,4 @@
-//! Who is compared: the servers of this program, and those that the machine may have.
+//! The contestants: the servers of this program, and those that may be installed on the machine.
 
 use crate::child;
 use crate::compression::Compression;
@@ -17,7 +17,7 @@ pub struct Contestant {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     BuiltIn(BuiltIn),
-    /// A script of `peers/`, and the program that runs it.
+    /// A script in `peers/`, and the program that runs it.
     Script {
         with: PathBuf,
         name: &'static str,
@@ -26,11 +26,11 @@ pub enum Kind {
     Beast(PathBuf),
 }
 
-/// The floor that all are measured against.
+/// The floor of all comparisons.
 pub const FLOOR: &str = "raw";
 /// This library.
 pub const OURS: &str = "ours";
-/// The same in the least of loops.
+/// This library in a minimal loop.
 const BARE: &str = "ours-bare";
 pub const BUN: &str = "bun (uWebSockets)";
 pub const WS: &str = "ws (npm)";
@@ -50,17 +50,17 @@ const BUILT_IN: [(&str, BuiltIn); 10] = [
     (SOCKUDO, BuiltIn::Sockudo),
 ];
 
-/// Those that compress. The servers of this program do it in one that was built with its feature.
+/// The servers that compress. This program's servers do so if it is built with the feature.
 const COMPRESSING: [&str; 5] = [OURS, YAWC, SOCKUDO, BUN, WS];
-/// Those that are compared only where they compress.
+/// The servers that are compared only with compression.
 const ONLY_COMPRESSING: [&str; 3] = [YAWC, SOCKUDO, WS];
 
-/// The server of this program that has this name.
+/// Returns this program's server with this name.
 pub fn built_in(name: &str) -> Option<BuiltIn> {
     BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, server)| *server)
 }
 
-/// All that can be run here, and for each that cannot, why.
+/// Returns all contestants that can run here, and the reason for each that cannot.
 pub fn all() -> (Vec<Contestant>, Vec<String>) {
     let mut here: Vec<Contestant> =
         BUILT_IN.iter().map(|&(name, server)| Contestant { name, kind: Kind::BuiltIn(server) }).collect();
@@ -79,7 +79,7 @@ pub fn all() -> (Vec<Contestant>, Vec<String>) {
 }
 
 impl Contestant {
-    /// What starts it.
+    /// Returns the command that starts it.
     pub fn command(&self, plan: Plan) -> std::io::Result<Command> {
         let mut command;
         match &self.kind {
@@ -97,7 +97,7 @@ impl Contestant {
         Ok(command)
     }
 
-    /// Whether it can do that, and is compared at it.
+    /// Returns whether it supports this plan and is compared in it.
     pub fn takes_part(&self, plan: Plan) -> bool {
         match plan.compression {
             Compression::Off => !ONLY_COMPRESSING.contains(&self.name),
@@ -105,23 +105,23 @@ impl Contestant {
         }
     }
 
-    /// Whether it is there to be counted only: no server that anybody would run.
+    /// Returns whether it is only counted: it is not a realistic server.
     pub fn is_only_counted(&self) -> bool {
         self.name == BARE
     }
 
-    /// Whether it knows no protocol.
+    /// Returns whether it has no protocol.
     pub fn is_raw(&self) -> bool {
         self.name == FLOOR
     }
 }
 
-/// Where this package lies.
+/// Returns the directory of this package.
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A file of a package that `install-peers.sh` installed.
+/// Returns a file of a package that `install-peers.sh` installed.
 fn installed(file: &str) -> Option<PathBuf> {
     Some(folder().join("target/peers/node_modules").join(file)).filter(|file| file.is_file())
 }
@@ -131,8 +131,8 @@ fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|program| program.is_file())
 }
 
-/// The program whose servers do this: this one, or where they compress and it does not, itself built
-/// with the feature for it, which cargo does anew when something has changed.
+/// Returns the program whose servers support this compression: this program, or a build of it with the
+/// feature, which cargo updates if something has changed.
 fn program(compression: Compression) -> std::io::Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     if compression == Compression::Off || cfg!(feature = "deflate") {
@@ -153,7 +153,7 @@ fn program(compression: Compression) -> std::io::Result<PathBuf> {
     BUILT.get_or_init(build).clone().map_err(std::io::Error::other)
 }
 
-/// Compiled once, and anew when its source is newer.
+/// Compiles Beast's server, again if its source is newer.
 fn beast() -> Result<PathBuf, String> {
     let (source, program) = (folder().join("peers/beast.cpp"), folder().join("target/peers/beast"));
     let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();

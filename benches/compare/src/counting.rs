@@ -1,7 +1,7 @@
 //! Counts instead of seconds: user-space instructions and system calls for each message.
 //!
-//! Each server runs twice, with few batches and with more. The difference, divided by the messages
-//! between the two, is free of its start and of the opening handshakes.
+//! Each server runs twice, with few and with more batches. The difference, divided by the number of messages
+//! between the two, excludes the server's start and the opening handshakes.
 
 use crate::child::Server;
 use crate::contestants::{Contestant, Kind};
@@ -14,20 +14,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The batches of each connection in the two runs, behind those after which it repeats itself.
+/// The batches of each connection in the two runs, after those that warm it up.
 const BATCHES: [u64; 2] = [10, 60];
 
 /// Counts of one process, by name.
 type Counts = BTreeMap<String, u64>;
 
-/// What counts.
+/// A counting tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counter {
     Callgrind,
     Strace,
 }
 
-/// Prints a table of all servers that can be counted at the echo workloads.
+/// Prints a table of all servers that can be counted, for the echo workloads.
 pub fn run(
     counter: Counter,
     contestants: &[Contestant],
@@ -97,7 +97,7 @@ pub fn run(
     Ok(())
 }
 
-/// The megabyte messages take too long under either.
+/// Messages of 1 MiB take too long under either tool.
 fn counts(workload: &Workload) -> bool {
     match workload.job {
         Job::Echo { messages: Messages::Plain(shape), .. } => shape.bytes < 1 << 20,
@@ -161,7 +161,7 @@ fn count(
 }
 
 impl Counter {
-    /// The server's command, run under the counter.
+    /// Returns the server's command, run under the counting tool.
     fn wrap(self, server: &Command, file: &Path) -> Command {
         let mut command;
         match self {
@@ -182,7 +182,7 @@ impl Counter {
     }
 }
 
-/// All instructions that callgrind counted.
+/// Returns the instructions that callgrind counted.
 fn instructions(text: &str) -> Counts {
     let total = text
         .lines()
@@ -191,7 +191,7 @@ fn instructions(text: &str) -> Counts {
     total.map(|total| ("instructions".to_owned(), total)).into_iter().collect()
 }
 
-/// Strace's table: the calls are in the fourth column, the name in the last.
+/// Parses strace's table: the number of calls is in the fourth column, the name in the last.
 fn calls(text: &str) -> Counts {
     text.lines()
         .filter_map(|line| {

@@ -72,7 +72,7 @@ fn measure_all(options: &Options) -> Result<(), Box<dyn Error>> {
     write(&results, options)
 }
 
-/// The chart, and the files that were asked for.
+/// Writes the chart, and the requested files.
 fn write(results: &report::Results, options: &Options) -> Result<(), Box<dyn Error>> {
     report::chart::draw(results, &options.output)?;
     if let Some(file) = &options.json {
@@ -89,7 +89,7 @@ fn count(counter: counting::Counter, options: &Options) -> Result<(), Box<dyn Er
     Ok(())
 }
 
-/// The first core is the server's, the second the load's.
+/// Returns the cores: the first for the server, the second for the load generator.
 fn cores() -> Result<Cores, Box<dyn Error>> {
     match sys::cores()?.as_slice() {
         [] => Err("there is no core to run on".into()),

@@ -1,5 +1,5 @@
-//! The measuring: rounds, in each of which every server has its turn, so that whatever else the
-//! machine does falls on all alike.
+//! The measurement: rounds in which every server takes a turn, so that other activity of the machine affects
+//! all servers equally.
 
 use crate::child::{Server, Usage};
 use crate::compression::Compression;
@@ -19,24 +19,24 @@ pub struct Cores {
     pub load: usize,
 }
 
-/// How long and how often.
+/// The duration and number of the measurements.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
     pub rounds: usize,
     pub time: Duration,
 }
 
-/// Before a measurement every connection has been busy for so long.
+/// Every connection is busy for this time before a measurement.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// What one server did in one round.
+/// The result of one server in one round.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     /// Messages, connections, handshakes or receivers.
     count: u64,
     seconds: f64,
     used: Usage,
-    /// Nanoseconds from a batch's first byte sent to its last byte back.
+    /// Nanoseconds from the first byte of a batch sent to its last byte received.
     p50: Option<u32>,
     p99: Option<u32>,
     resident: u64,
@@ -46,20 +46,20 @@ struct Sample {
     reply: Option<f64>,
 }
 
-/// What one server did at one workload: medians over the rounds.
+/// The result of one server in one workload: medians over the rounds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     pub server: String,
-    /// Messages (handshakes, receivers) in a second.
+    /// Messages (handshakes, receivers) per second.
     pub rate: f64,
-    /// Processor time of the server for each of them, in nanoseconds.
+    /// The server's processor time for each of them, in nanoseconds.
     pub cpu: f64,
-    /// The same of each round; none where it failed.
+    /// The processor time in each round; `None` if the round failed.
     #[serde(default)]
     pub rounds: Vec<Option<f64>>,
-    /// The part of it outside of the kernel, by clock ticks over all rounds.
+    /// The part outside of the kernel, by clock ticks over all rounds.
     pub user: f64,
-    /// How long a batch took, in microseconds.
+    /// The time of a batch, in microseconds.
     pub p50: Option<f64>,
     pub p99: Option<f64>,
     /// Resident memory of the server at the end, in bytes.
@@ -72,8 +72,8 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Its processor time in that of another. They are compared round by round, since the machine may be slower
-    /// in one than in the next; of these ratios it is the median.
+    /// Returns its processor time as a multiple of another's. The two are compared round by round, because
+    /// the machine may be slower in one round than in the next; the result is the median of these ratios.
     pub fn over(&self, other: &Self) -> f64 {
         let ratios =
             self.rounds.iter().zip(&other.rounds).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?));
@@ -81,14 +81,14 @@ impl Figures {
     }
 }
 
-/// Runs one workload on all of them; what failed is told and left out.
+/// Runs one workload on all servers. Failures are reported and left out.
 pub fn workload(
     workload: &Workload,
     contestants: &[Contestant],
     effort: Effort,
     cores: Cores,
 ) -> Vec<Figures> {
-    // Memory is the same every time.
+    // Memory does not vary between rounds.
     let rounds = if matches!(workload.job, Job::Idle { .. }) { 1 } else { effort.rounds };
     let plan = workload.job.plan();
     let takes_part = |contestant: &&Contestant| contestant.takes_part(plan) && !contestant.is_only_counted();
@@ -126,7 +126,7 @@ fn run(job: Job, contestant: &Contestant, time: Duration, cores: Cores) -> io::R
     Ok(sample)
 }
 
-/// Where a job's load goes.
+/// Returns the target of a job's load.
 pub fn target(server: &Server, contestant: &Contestant, job: Job) -> Target {
     Target { port: server.port, raw: contestant.is_raw(), compression: job.plan().compression }
 }
@@ -161,7 +161,7 @@ fn echo(
     })
 }
 
-/// One connection warms the server up; what it holds then is not the idle connections'.
+/// One connection warms the server up; its memory is not counted for the idle connections.
 fn idle(server: &Server, target: Target, connections: usize, messages: Messages) -> io::Result<Sample> {
     let scripts = messages.scripts(1, target.raw);
     let mut first = open::open(target, 1)?;
@@ -192,11 +192,11 @@ fn handshakes(server: &Server, target: Target, time: Duration) -> io::Result<Sam
     Ok(Sample { count, seconds, used, p50: None, p99: None, resident, bytes: None, reply: None })
 }
 
-/// The first connection speaks, all of them hear it.
+/// The first connection sends, and all of them receive the message.
 fn broadcast(server: &Server, target: Target, receivers: usize, time: Duration) -> io::Result<Sample> {
     let mut sockets = open::open(target, receivers)?;
-    // No server sends in this order. In the order in which it sends, the load would wait for each socket in
-    // turn, and each send would pay for waking the load.
+    // No server sends in this order. In the server's order, the load generator would wait for each socket in
+    // turn, and each send would have to wake it.
     Random::new(0).shuffle(&mut sockets);
     let message = Batch::new(SMALL, 1, 0);
     let message = if target.raw { message.raw() } else { message };
@@ -265,11 +265,11 @@ mod tests {
             bytes: None,
             reply: None,
         };
-        // Twice as much in each, on a machine that is slower in one; the round in which one failed counts for none.
+        // Twice the time in each round, on a machine that is slower in one; a failed round does not count.
         let a = figures(6.0, &[Some(2.0), Some(6.0), Some(20.0), None]);
         let b = figures(3.0, &[Some(1.0), Some(3.0), Some(10.0), Some(1.0)]);
         assert_eq!((a.over(&b), b.over(&a)), (2.0, 0.5));
-        // Of figures that were written without their rounds.
+        // Figures that were written without their rounds.
         assert_eq!(figures(6.0, &[]).over(&b), 2.0);
     }
 }

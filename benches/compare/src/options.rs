@@ -34,7 +34,7 @@ pub enum Command {
     Callgrind,
     Syscalls,
     Report(Vec<PathBuf>),
-    /// Be a server: what this program starts itself with.
+    /// Run as a server: this program starts itself with this command.
     Server(BuiltIn, Plan),
     Help,
 }
@@ -100,7 +100,7 @@ pub fn parse(mut arguments: lexopt::Parser) -> Result<Options, lexopt::Error> {
 }
 
 impl Options {
-    /// Those that were asked for and can be run; says of the others why not.
+    /// Returns the requested servers that can run here; prints the reason for the others.
     pub fn contestants(&self) -> Vec<Contestant> {
         let wanted =
             |name: &str| self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()));

@@ -1,6 +1,6 @@
 //! Medians and percentiles.
 
-/// The middle of the values, or the mean of the two in the middle; `None` of none.
+/// Returns the middle value, or the mean of the two middle values; `None` if there are no values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -12,7 +12,8 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     }
 }
 
-/// The least value that so many percent of them do not exceed (nearest rank); `None` of none.
+/// Returns the smallest value that this percentage of values does not exceed (nearest rank); `None` if there
+/// are no values.
 pub fn percentile(values: &mut [u32], percent: usize) -> Option<u32> {
     let rank = (values.len() * percent).div_ceil(100).max(1);
     if rank > values.len() {
@@ -34,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_by_nearest_rank() {
+    fn percentiles_use_the_nearest_rank() {
         let mut values: Vec<u32> = (1..=200).rev().collect();
         assert_eq!(percentile(&mut values, 50), Some(100));
         assert_eq!(percentile(&mut values, 99), Some(198));

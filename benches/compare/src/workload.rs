@@ -1,30 +1,30 @@
-//! What the servers are put to.
+//! The workloads.
 
 use crate::compression::Compression;
 use crate::contestants::{BUN, WS};
 use crate::load::{Messages, Shape};
 use crate::servers::{Mode, Plan};
 
-/// One table.
+/// One workload, with its own table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Workload {
-    /// As the command line has it.
+    /// The name on the command line.
     pub name: &'static str,
     pub title: &'static str,
     pub job: Job,
-    /// The most that this library wants to cost.
+    /// The target of this library.
     pub target: Target,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
-    /// Each connection sends so many messages in one piece, and goes on when all are back.
+    /// Each connection sends `in_flight` messages at once, and continues when all replies have arrived.
     Echo { connections: usize, messages: Messages, in_flight: usize },
-    /// Connections that have echoed one message, and then say nothing.
+    /// Connections that echoed one message, and then send nothing.
     Idle { connections: usize, messages: Messages },
     /// Connections are opened and dropped.
     Handshake,
-    /// One connection's message goes to so many.
+    /// One connection's message is sent to this number of receivers.
     Broadcast { receivers: usize },
 }
 
@@ -33,17 +33,17 @@ pub enum Target {
     None,
     /// Processor time for each message, as a multiple of the floor's.
     OverFloor(f64),
-    /// Processor time for each message, as a multiple of this peer's; replies may be a twentieth larger
-    /// than the peer's, not more.
+    /// Processor time for each message, as a multiple of this peer's; replies may be at most a twentieth
+    /// larger than the peer's.
     OverPeer(&'static str, f64),
     /// Resident bytes for each connection.
     Bytes(f64),
 }
 
-/// How much larger than a peer's compressed replies may be.
+/// The maximum size of compressed replies, as a multiple of a peer's.
 pub const LARGER: f64 = 1.05;
 
-/// What idle connections and receivers of a broadcast have exchanged.
+/// The message that idle connections and receivers of a broadcast have exchanged.
 pub const SMALL: Shape = Shape { bytes: 32, text: false };
 
 const fn echo(connections: usize, shape: Shape, in_flight: usize) -> Job {
@@ -54,7 +54,7 @@ const fn compressed(bytes: usize, compression: Compression) -> Job {
     Job::Echo { connections: 64, messages: Messages::Json { bytes, compression }, in_flight: 1 }
 }
 
-/// Fewer than of those without compression: some servers hold 300 KiB for each.
+/// Fewer than without compression: some servers hold 300 KiB for each.
 const fn idle_compressed(compression: Compression) -> Job {
     Job::Idle { connections: 2_000, messages: Messages::Json { bytes: 512, compression } }
 }
@@ -145,13 +145,13 @@ pub const ALL: [Workload; 14] = [
     },
 ];
 
-/// The workload that has this name.
+/// Returns the workload with this name.
 pub fn named(name: &str) -> Option<Workload> {
     ALL.iter().find(|workload| workload.name == name).copied()
 }
 
 impl Job {
-    /// What a server is told of it.
+    /// Returns the configuration of a server for it.
     pub fn plan(self) -> Plan {
         let plan = Plan { mode: Mode::Echo, many: false, compression: Compression::Off };
         match self {

@@ -1,4 +1,4 @@
-//! The codec, against an inflater of another make.
+//! Tests of the codec against an independent inflater.
 #![forbid(unsafe_code)]
 
 use super::naive::Naive;
@@ -6,7 +6,7 @@ use crate::deflate::*;
 use crate::frame::utf8::MessageBuffer;
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 
-/// A message that compresses: pieces that come again, of itself and of others.
+/// A message that compresses: it repeats pieces of itself and of other messages.
 #[derive(Debug, Clone)]
 struct Repetitive(Vec<u8>);
 
@@ -40,13 +40,13 @@ const LIMIT: usize = 16 << 20;
 const ALONE: Context = Context::new(WindowBits::MAX, false);
 
 #[test]
-fn messages_that_take_over_come_back_and_refer_no_further_than_agreed() {
+fn messages_with_takeover_round_trip_and_refer_no_further_than_agreed() {
     fn prop(messages: Vec<Repetitive>, bits: WindowBits, level: u8) -> bool {
         let mut deflaters = Deflaters::new();
         let (mut sent, mut history, mut naive) = (History::new(bits), History::new(bits), Naive::default());
         for Repetitive(message) in messages.iter().take(20) {
             let Some(payload) = deflaters.deflate_after(message, &mut sent, level) else {
-                // It was sent as it is, and is no part of what may be referred to.
+                // It was sent uncompressed, and is not part of the history.
                 continue;
             };
             assert!(payload.len() < message.len());
@@ -60,7 +60,7 @@ fn messages_that_take_over_come_back_and_refer_no_further_than_agreed() {
 }
 
 #[test]
-fn fragments_come_back_as_one_message_and_grow_no_more_than_is_said() {
+fn fragments_inflate_to_one_message_within_their_maximum_size() {
     fn prop(messages: Vec<Vec<Repetitive>>, bits: WindowBits, level: u8, takeover: bool, noise: u8) {
         let mut deflaters = Deflaters::new();
         let (mut history, mut naive) = (History::new(bits), Naive::default());
@@ -72,7 +72,7 @@ fn fragments_come_back_as_one_message_and_grow_no_more_than_is_said() {
                 let fin = index + 1 == pieces.len();
                 let piece = match index {
                     0 => [&piece[..], b"which can be compressed, which can be compressed"].concat(),
-                    // What cannot be.
+                    // Incompressible data.
                     _ if noise & 1 << (index % 8) != 0 => {
                         noisy(piece.len().min(80_000) * (1 + index % 2), u64::from(noise))
                     }
@@ -101,7 +101,7 @@ fn fragments_come_back_as_one_message_and_grow_no_more_than_is_said() {
         .quickcheck(prop as fn(Vec<Vec<Repetitive>>, WindowBits, u8, bool, u8));
 }
 
-/// Bytes that do not compress.
+/// Returns bytes that do not compress.
 fn noisy(len: usize, seed: u64) -> Vec<u8> {
     let mut random = seed;
     std::iter::repeat_with(|| {
@@ -113,8 +113,8 @@ fn noisy(len: usize, seed: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_fragment_that_would_grow_is_stored_in_as_many_blocks_as_it_needs() {
-    // With level 1, a byte above 143 takes nine bits.
+fn a_fragment_that_would_grow_is_sent_in_stored_blocks() {
+    // At level 1, a byte above 143 takes nine bits.
     let piece: Vec<u8> = noisy(3 * 0xFFFF + 1, 1).iter().map(|byte| byte | 0x80).collect();
     let text = b"which can be compressed, which can be compressed";
     for fin in [false, true] {
@@ -131,7 +131,7 @@ fn a_fragment_that_would_grow_is_stored_in_as_many_blocks_as_it_needs() {
 }
 
 #[test]
-fn each_message_has_its_own_level_whatever_the_one_before_it_had() {
+fn each_message_has_its_own_level_whatever_the_level_before() {
     let text: Vec<u8> =
         (0..2000u32).flat_map(|n| format!("{} is followed by ", n * n).into_bytes()).collect();
     let alone = |level| Deflaters::new().deflate(&text, ALONE, level).map(<[u8]>::to_vec);
@@ -143,7 +143,7 @@ fn each_message_has_its_own_level_whatever_the_one_before_it_had() {
 }
 
 #[test]
-fn what_is_sent_compressed_is_smaller_than_what_it_was() {
+fn a_message_is_sent_compressed_only_if_it_gets_smaller() {
     let mut deflaters = Deflaters::new();
     for (len, repeated) in (0..40).flat_map(|len| (0..40).map(move |repeated| (len, repeated))) {
         let message = [noisy(len, 1), vec![b'a'; repeated]].concat();
@@ -156,7 +156,7 @@ fn what_is_sent_compressed_is_smaller_than_what_it_was() {
 }
 
 #[test]
-fn messages_that_stand_alone_come_back_and_refer_only_to_themselves() {
+fn messages_without_takeover_round_trip_and_refer_only_to_themselves() {
     fn prop(messages: Vec<Repetitive>, bits: WindowBits, level: u8) {
         let mut deflaters = Deflaters::new();
         for Repetitive(message) in &messages {
@@ -173,7 +173,7 @@ fn messages_that_stand_alone_come_back_and_refer_only_to_themselves() {
 }
 
 #[test]
-fn what_was_changed_on_its_way_is_judged_as_the_plain_way_judges_it() {
+fn corrupted_payloads_have_the_outcome_of_the_naive_inflater() {
     fn prop(message: Repetitive, dynamic: bool, changes: Vec<(usize, u8)>, cut: Option<usize>) {
         let mut deflaters = Deflaters::new();
         let context = Context::new(WindowBits::MAX, false);
@@ -195,42 +195,42 @@ fn what_was_changed_on_its_way_is_judged_as_the_plain_way_judges_it() {
 
 #[test]
 fn the_examples_of_the_rfc_inflate() {
-    // Section 7.2.3.1, and 7.2.3.2 with takeover: the second one refers to the first.
+    // Section 7.2.3.1, and 7.2.3.2 with takeover: the second message refers to the first.
     let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let mut history = History::new(WindowBits::MAX);
     assert_eq!(inflate(&first, Some(&mut history), LIMIT).unwrap(), b"Hello");
     assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], Some(&mut history), LIMIT).unwrap(), b"Hello");
     assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], None, LIMIT), Err(InflateError::Corrupt));
-    // Section 7.2.3.3, a block with no compression; 7.2.3.4, one with BFINAL set; 7.2.3.5, two blocks.
+    // Section 7.2.3.3: a stored block. Section 7.2.3.4: a block with BFINAL set. Section 7.2.3.5: two blocks.
     let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
     assert_eq!(inflate(&stored, None, LIMIT).unwrap(), b"Hello");
     let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
     assert_eq!(inflate(&last, None, LIMIT).unwrap(), b"Hello");
     let two = [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
     assert_eq!(inflate(&two, None, LIMIT).unwrap(), b"Hello");
-    // Section 7.2.3.6, an empty message; and what is left when nothing at all is written for it.
+    // Section 7.2.3.6: an empty message, and one without any bytes.
     assert_eq!(inflate(&[0x00], None, LIMIT).unwrap(), b"");
     assert_eq!(inflate(&[], None, LIMIT).unwrap(), b"");
 }
 
 #[test]
-fn behind_a_last_block_the_message_goes_on_and_still_refers_to_what_was_before() {
+fn a_message_continues_after_a_final_block_and_still_refers_to_earlier_bytes() {
     let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
     let message = [&last[..], &last, &again].concat();
     let mut history = History::new(WindowBits::MAX);
     assert_eq!(inflate(&message, Some(&mut history), LIMIT).unwrap(), b"HelloHelloHello");
     assert_eq!(inflate(&again, Some(&mut history), LIMIT).unwrap(), b"Hello");
-    // Without the 0x00 behind it, too; but not where its end is among what a sender leaves out.
+    // The final 0x00 may be missing, but not the end of the block itself.
     assert_eq!(inflate(&last, None, LIMIT).unwrap(), b"Hello");
     assert_eq!(inflate(&last[..6], None, LIMIT), Err(InflateError::Corrupt));
 }
 
 #[test]
-fn endless_last_blocks_are_corrupt_and_not_endless_work() {
+fn endless_final_blocks_are_corrupt_and_not_endless_work() {
     let message = [0x03, 0x00].repeat(1 << 20);
     assert_eq!(inflate(&message, None, LIMIT), Err(InflateError::Corrupt));
-    // Those of each message are counted anew.
+    // The streams of each message are counted separately.
     let mut inflater = Inflater::new();
     for _ in 0..2 {
         let mut message = MessageBuffer::new(false, Vec::new());
@@ -239,14 +239,14 @@ fn endless_last_blocks_are_corrupt_and_not_endless_work() {
 }
 
 #[test]
-fn a_message_over_the_limit_is_refused_with_no_more_than_the_limit_and_a_byte() {
+fn a_message_over_the_limit_is_refused_after_one_byte_more() {
     let mut deflaters = Deflaters::new();
     for (len, limit) in
         [(0usize, 0usize), (1000, 1000), (1001, 1000), (4096, 4096), (4097, 4096), (5 << 20, 1 << 20)]
     {
         let bytes = vec![b'a'; len];
         let payload = deflaters.deflate(&bytes, ALONE, 9).unwrap_or(&[0x00]);
-        // Also where there is room for more.
+        // Even if there is room for more.
         for room in [0, 6 << 20] {
             let mut message = MessageBuffer::new(false, vec![0; room]);
             let inflated = Inflater::new().inflate(payload, None, limit, &mut message);
@@ -261,8 +261,8 @@ fn a_message_over_the_limit_is_refused_with_no_more_than_the_limit_and_a_byte() 
 }
 
 #[test]
-fn the_first_thing_that_is_wrong_is_named_however_much_room_there_was() {
-    // One stored block, and a block of a type that there is not.
+fn the_first_error_is_returned_whatever_the_room_in_the_buffer() {
+    // One stored block, and a block of an invalid type.
     for len in [1, 4 << 10, 5000, 0xFFFF_u16] {
         let mut payload = vec![0];
         payload.extend(len.to_le_bytes());
@@ -284,7 +284,7 @@ fn the_first_thing_that_is_wrong_is_named_however_much_room_there_was() {
     }
 }
 
-/// What comes of these pieces of a message, and of the part of it that they are.
+/// Returns the outcome of feeding these pieces, and that of finishing the message after them.
 fn inflate_pieces<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     text: bool,
@@ -292,7 +292,7 @@ fn inflate_pieces<'a>(
     limit: usize,
 ) -> (Result<Vec<u8>, InflateError>, Result<Vec<u8>, InflateError>) {
     let mut inflater = Inflater::new();
-    // Left half-way by another message.
+    // Start with an unfinished message, which must not matter.
     let mut other = MessageBuffer::new(false, Vec::new());
     assert_eq!(inflater.feed(&[0x03, 0x00, 0xf2, 0x48], None, LIMIT, &mut other), Ok(()));
     inflater.begin();
@@ -308,7 +308,7 @@ fn inflate_pieces<'a>(
 }
 
 #[test]
-fn a_message_in_pieces_has_the_same_outcome_after_each_prefix_wherever_it_is_cut() {
+fn a_message_has_one_outcome_after_each_prefix_wherever_it_is_split() {
     type Choices = (bool, bool, Option<u16>);
     fn prop(
         messages: (Repetitive, Repetitive),
@@ -323,7 +323,7 @@ fn a_message_in_pieces_has_the_same_outcome_after_each_prefix_wherever_it_is_cut
             assert!(inflate(payload, Some(&mut history), LIMIT).is_ok());
         }
         let Some(payload) = deflaters.deflate_after(&messages.1.0, &mut sent, level) else { return };
-        // Twice, with a stream that ends between them.
+        // Twice, with the end of a stream between.
         let mut payload = [payload, &[0x00, 0x00, 0xFF, 0xFF, 0x03, 0x00], payload].concat();
         for (at, byte) in changes.into_iter().take(2) {
             let at = at % payload.len();
@@ -358,7 +358,7 @@ fn a_message_in_pieces_has_the_same_outcome_after_each_prefix_wherever_it_is_cut
 }
 
 #[test]
-fn text_is_judged_as_it_comes() {
+fn text_is_validated_as_it_is_inflated() {
     let mut bytes = vec![b'a'; 1 << 20];
     bytes[5000] = 0xFF;
     let mut deflaters = Deflaters::new();
@@ -370,7 +370,7 @@ fn text_is_judged_as_it_comes() {
 }
 
 #[test]
-fn a_message_that_would_grow_leaves_no_trace() {
+fn a_message_that_would_grow_is_not_added_to_the_history() {
     let text = b"to be sent compressed, and once more compressed";
     let noise = noisy(300, 1);
     let mut deflaters = Deflaters::new();
@@ -383,16 +383,17 @@ fn a_message_that_would_grow_leaves_no_trace() {
     }
 }
 
-/// zlib-rs 0.6.8, reset with output that had no room, loses as much of its own buffer and panics in the end.
+/// zlib-rs 0.6.8, if reset after its output ran out of room, loses part of its buffer each time and panics in
+/// the end.
 #[test]
-fn messages_that_grow_one_after_the_other_do_no_harm() {
+fn many_messages_that_would_grow_do_not_panic() {
     let mut random = 7u64;
     let mut deflaters = Deflaters::new();
     for round in 0..700u32 {
         let len = [0, 1, 5, 200, 300, 1000, 10_000][usize::try_from(round % 7).unwrap()];
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            // Bytes above 143 take nine bits in a block with fixed codes.
+            // In a block with fixed codes, bytes above 143 take nine bits.
             random.to_be_bytes()[0] | if round & 1 == 0 { 0 } else { 0x80 }
         })
         .take(len)
@@ -411,7 +412,7 @@ fn messages_that_grow_one_after_the_other_do_no_harm() {
 }
 
 #[test]
-fn a_history_holds_what_has_come_and_no_more_than_its_window() {
+fn a_history_holds_the_last_bytes_and_no_more_than_its_window() {
     let mut history = History::new(WindowBits::new(10).unwrap());
     assert_eq!(history.held(), 0);
     let mut all = Vec::new();

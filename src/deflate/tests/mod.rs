@@ -1,4 +1,4 @@
-//! The room as a whole.
+//! Tests of the whole module.
 #![forbid(unsafe_code)]
 
 mod codec;

@@ -1,5 +1,5 @@
-//! DEFLATE (RFC 1951) inflated the slow and plain way, after its text: what the codec is compared
-//! with, and what measures how far back its output refers.
+//! A slow and simple inflater written from RFC 1951. It checks the codec's output, and measures how far back
+//! the output refers.
 #![forbid(unsafe_code)]
 
 /// A bit reader over bytes.
@@ -25,8 +25,7 @@ impl Bits<'_> {
     }
 }
 
-/// A Huffman code: how many codes there are of each length, and their symbols in the order of their
-/// codes.
+/// A Huffman code: the number of codes of each length, and the symbols in the order of their codes.
 struct Code {
     counts: [usize; 16],
     symbols: Vec<usize>,
@@ -42,8 +41,8 @@ impl Code {
         }
     }
 
-    /// "Huffman codes are packed starting with the most-significant bit". The code of a symbol is
-    /// found by counting, section 3.2.2.
+    /// "Huffman codes are packed starting with the most-significant bit". The symbol is found by counting
+    /// (section 3.2.2).
     fn symbol(&self, bits: &mut Bits<'_>) -> Option<usize> {
         let (mut code, mut first, mut before) = (0, 0, 0);
         for &count in &self.counts[1..] {
@@ -58,7 +57,7 @@ impl Code {
         None
     }
 
-    /// Whether the code is complete; one that has at most one symbol, of length 1, need not be.
+    /// Returns whether the code is complete. A code with at most one symbol, of length 1, need not be.
     fn is_valid(&self) -> bool {
         let used = (1..16).map(|len| self.counts[len] << (15 - len)).sum::<usize>();
         used == 1 << 15 || (self.symbols.len() <= 1 && self.symbols.len() == self.counts[1])
@@ -90,7 +89,7 @@ const DISTANCES: [(usize, usize); 30] = {
     table
 };
 
-/// What a message and those before it have become, and the largest distance in the message.
+/// The output of all messages so far, and the largest distance in the last one.
 #[derive(Debug, Default)]
 pub(super) struct Naive {
     pub(super) output: Vec<u8>,
@@ -98,8 +97,8 @@ pub(super) struct Naive {
 }
 
 impl Naive {
-    /// Inflates one more message's payload; the output gets longer by the message. `None` where it is
-    /// corrupt.
+    /// Inflates the payload of one more message and appends it to the output. Returns `None` if the payload
+    /// is corrupt.
     pub(super) fn inflate(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
         let start = self.output.len();
         self.farthest = 0;
@@ -108,7 +107,7 @@ impl Naive {
         }
         let whole = [payload, &[0x00, 0x00, 0xFF, 0xFF]].concat();
         let mut bits = Bits { bytes: &whole, at: 0 };
-        // All blocks, then nothing; after a last block, at the next byte.
+        // Blocks until the end; after a final block, from the next byte on.
         while bits.at.div_ceil(8) < whole.len() {
             let last = bits.bit()? == 1;
             match bits.number(2)? {
@@ -126,7 +125,7 @@ impl Naive {
             }
             if last {
                 bits.align();
-                // What is left of an empty block whose tail was left out; or nothing at all.
+                // An empty block whose tail was removed, or no data at all.
                 if matches!(&whole[bits.at / 8..], [0x00, 0x00, 0xFF, 0xFF] | [0x00, 0x00, 0x00, 0xFF, 0xFF])
                 {
                     break;
@@ -170,8 +169,8 @@ impl Naive {
     }
 }
 
-/// The codes of a block with "dynamic Huffman codes", section 3.2.7. What zlib refuses is refused: a
-/// code that is not complete, but for one of a single distance or none.
+/// Reads the codes of a block with "dynamic Huffman codes" (section 3.2.7). Rejects what zlib rejects: an
+/// incomplete code, except for at most one distance.
 fn codes(bits: &mut Bits<'_>) -> Option<(Code, Code)> {
     let (literals, distances, lengths) = (bits.number(5)? + 257, bits.number(5)? + 1, bits.number(4)? + 4);
     if literals > 286 || distances > 30 {

@@ -1,4 +1,4 @@
-//! Negotiation.
+//! Tests of the negotiation.
 #![forbid(unsafe_code)]
 
 use crate::deflate::*;
@@ -27,7 +27,7 @@ impl Arbitrary for Deflate {
     }
 }
 
-/// Splits a header's value whose form is known.
+/// Splits a well-formed header value.
 fn split(list: &str) -> Vec<Vec<(&str, Option<&str>)>> {
     let offers = list.split(',').filter_map(|offer| offer.trim().strip_prefix(NAME));
     offers
@@ -50,7 +50,7 @@ fn accept(policy: Deflate, offers: &str) -> Option<String> {
 const FULL: Deflate = Deflate { send: Takeover::FULL, receive: Takeover::FULL, ..Deflate::DEFAULT };
 
 #[test]
-fn a_server_that_takes_over_answers_with_what_is_asked() {
+fn a_server_with_takeover_answers_with_what_is_requested() {
     for (offer, answer) in [
         ("permessage-deflate", "permessage-deflate"),
         ("permessage-deflate; client_max_window_bits", "permessage-deflate"),
@@ -69,7 +69,7 @@ fn a_server_that_takes_over_answers_with_what_is_asked() {
 }
 
 #[test]
-fn by_default_nothing_is_taken_over_in_either_direction() {
+fn by_default_there_is_no_takeover_in_either_direction() {
     let answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
     for offer in ["permessage-deflate", "permessage-deflate; client_max_window_bits"] {
         assert_eq!(accept(Deflate::default(), offer).as_deref(), Some(answer), "{offer}");
@@ -81,7 +81,7 @@ fn by_default_nothing_is_taken_over_in_either_direction() {
 }
 
 #[test]
-fn a_server_declines_what_is_illegal_and_takes_the_next_offer() {
+fn a_server_declines_an_illegal_offer_and_accepts_the_next() {
     let values =
         ["0", "7", "16", "99", "08", "015", "", "+8", "1e1", "\u{661}0", "10.0", "-9", "256", "4294967304"];
     let mut offers = Vec::new();
@@ -107,7 +107,7 @@ fn a_server_declines_what_is_illegal_and_takes_the_next_offer() {
         let params: Vec<Vec<(&str, Option<&str>)>> = split(&offer);
         assert_eq!(params.len(), 1);
         assert_eq!(FULL.accept(params.clone()), None, "{offer}");
-        // As an answer, each fails the client's handshake.
+        // As an answer, each offer fails the client's handshake.
         assert_eq!(FULL.confirm(params[0].clone()), Err(InvalidAnswer::Params), "{offer}");
         let two = format!("{offer}, permessage-deflate; server_no_context_takeover");
         let answer = FULL.accept([params[0].clone(), vec![("server_no_context_takeover", None)]]);
@@ -117,7 +117,7 @@ fn a_server_declines_what_is_illegal_and_takes_the_next_offer() {
 }
 
 #[test]
-fn a_server_that_bounds_the_clients_window_asks_those_that_can_and_lets_others_keep_none() {
+fn a_server_that_bounds_the_clients_window_asks_others_for_no_takeover() {
     let policy = Deflate { receive: Takeover::UpTo(bits(11)), ..FULL };
     for (offer, answer) in [
         ("permessage-deflate", "permessage-deflate; client_no_context_takeover"),
@@ -138,7 +138,7 @@ fn a_server_that_bounds_the_clients_window_asks_those_that_can_and_lets_others_k
 }
 
 #[test]
-fn a_client_offers_what_it_wants_and_what_it_can_do_without() {
+fn a_client_offers_its_settings_and_an_alternative() {
     let bounded = Deflate { send: Takeover::UpTo(bits(10)), receive: Takeover::UpTo(bits(12)), ..FULL };
     assert_eq!(FULL.offer(), "permessage-deflate; client_max_window_bits");
     assert_eq!(
@@ -179,7 +179,7 @@ fn a_client_offers_what_it_wants_and_what_it_can_do_without() {
 }
 
 #[test]
-fn any_server_and_any_client_agree_on_the_same_within_both_policies() {
+fn any_server_and_client_negotiate_parameters_within_both_settings() {
     fn within(context: Context, policy: Takeover) -> bool {
         match policy {
             Takeover::No => !context.takeover(),
@@ -192,7 +192,7 @@ fn any_server_and_any_client_agree_on_the_same_within_both_policies() {
         let Agreed { server: from_server, client: from_client } = answer.agreed();
         let text = answer.to_string();
         let agreed = client.confirm(split(&text).remove(0)).unwrap();
-        // A client may use less than it was allowed, never more.
+        // A client may use less than the answer allows, never more.
         within(from_server, server.send)
             && within(from_server, client.receive)
             && within(from_client, server.receive)
@@ -218,7 +218,7 @@ fn a_window_has_from_256_bytes_to_32_kib() {
 }
 
 #[test]
-fn what_is_agreed_on_fits_two_bytes() {
+fn negotiated_parameters_fit_in_two_bytes() {
     assert_eq!(size_of::<Option<Agreed>>(), 2);
     for bits in (8..=15).map(bits) {
         for takeover in [false, true] {
@@ -229,7 +229,7 @@ fn what_is_agreed_on_fits_two_bytes() {
 }
 
 #[test]
-fn a_context_says_how_far_back_its_messages_refer() {
+fn a_context_prints_its_takeover_and_window() {
     for takeover in [false, true] {
         for (n, expected) in (9..=15).map(|n| (n, if takeover { "Takeover" } else { "Alone" })) {
             let context = Context::new(bits(n), takeover);

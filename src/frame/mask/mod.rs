@@ -1,17 +1,16 @@
-//! Masking (RFC 6455, section 5.3): each payload byte is combined with a byte of a four-byte key by
-//! exclusive or. The same operation masks and unmasks.
+//! Masking (RFC 6455, section 5.3): each payload byte is combined with a byte of a four-byte key by exclusive
+//! or. One operation both masks and unmasks.
 //!
-//! There is one algorithm, in [`vector`], for a vector of any width. The instruction sets only give
-//! it their vectors:
+//! The only algorithm is in [`vector`], for vectors of any width. The instruction sets supply the vectors:
 //!
 //! ```text
-//! up to 32 bytes      two overlapping words, or two vectors that every processor of its kind has, inlined
-//! more, x86_64        AVX2 where the processor has it, else SSE2
+//! up to 32 bytes      two overlapping words, or two vectors that every such processor has, inlined
+//! more, x86_64        AVX2 if the processor has it, else SSE2
 //! more, aarch64       NEON
 //! more, elsewhere     words of 16 bytes
 //! ```
 //!
-//! With `std` the processor is asked, once; without it, what the build is for decides.
+//! With `std` the processor's features are detected once at run time; without it, the build target decides.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "aarch64")]
@@ -30,12 +29,12 @@ pub(super) use vector::Key;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86_64 as chosen;
 
-/// Up to so many bytes are masked without a call.
+/// The most bytes that are masked without a call.
 pub(super) const SHORT: usize = 32;
 
 /// Masks or unmasks `bytes` in place.
 ///
-/// `offset` is the place of `bytes[0]` in its frame's payload: its key byte is `key[offset % 4]`.
+/// `offset` is the index of `bytes[0]` in its frame's payload: its key byte is `key[offset % 4]`.
 ///
 /// ```
 /// use websocket_stream::frame::mask;
@@ -52,7 +51,7 @@ pub fn mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     mask_at(bytes, Key::new(key).after(offset));
 }
 
-/// The same, with a key that is turned already.
+/// Masks `bytes` in place, with a key that is already rotated.
 #[inline(always)]
 pub(super) fn mask_at(bytes: &mut [u8], key: Key) {
     let to = bytes.as_mut_ptr();
@@ -60,18 +59,17 @@ pub(super) fn mask_at(bytes: &mut [u8], key: Key) {
     unsafe { copy_masked(to, to, bytes.len(), key) };
 }
 
-/// The same for at most 32 bytes; whether they then are ASCII.
+/// Masks at most 32 bytes in place, and returns whether the result is ASCII.
 #[inline(always)]
 pub(super) fn mask_short_at(bytes: &mut [u8], key: Key) -> bool {
     let (to, len) = (bytes.as_mut_ptr(), bytes.len().min(SHORT));
-    // SAFETY: both pointers are to the `len` bytes of `bytes`, at most 32; every processor has the
-    // baseline.
+    // SAFETY: both pointers are to the `len` bytes of `bytes`, at most 32; every processor has the baseline.
     unsafe { vector::copy_short::<chosen::Baseline>(to, to, len, key) }
 }
 
-/// Copies `from` into `to`, masking or unmasking on the way; as many bytes as the shorter one has.
+/// Copies `from` into `to`, masking or unmasking the bytes.
 ///
-/// `offset` is the place of `from[0]` in its frame's payload.
+/// Copies as many bytes as the shorter slice has. `offset` is the index of `from[0]` in its frame's payload.
 #[inline]
 pub fn mask_into(to: &mut [u8], from: &[u8], key: [u8; 4], offset: usize) {
     mask_into_at(to, from, Key::new(key).after(offset));
@@ -81,7 +79,7 @@ pub fn mask_into(to: &mut [u8], from: &[u8], key: [u8; 4], offset: usize) {
 ///
 /// # Panics
 ///
-/// Where the lengths differ.
+/// Panics if the lengths differ.
 #[inline(always)]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     if from.len() <= SHORT && to.len() == from.len() {
@@ -91,26 +89,27 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// The same as [`mask_into`], with a key that is turned already.
+/// Copies as [`mask_into`] does, with a key that is already rotated.
 #[inline(always)]
 pub(super) fn mask_into_at(to: &mut [u8], from: &[u8], key: Key) {
     let len = to.len().min(from.len());
-    // SAFETY: either slice has at least `len` bytes, and a `&mut` one overlaps no other.
+    // SAFETY: both slices have at least `len` bytes, and a `&mut` slice does not overlap another.
     unsafe { copy_masked(to.as_mut_ptr(), from.as_ptr(), len, key) };
 }
 
-/// Copies `len` bytes, masking them; `to` and `from` may be the same place.
+/// Copies `len` bytes, masking them. `to` and `from` may be equal.
 ///
 /// # Safety
 ///
-/// `from` is valid for reads of `len` bytes, `to` for writes; they are the same, or do not overlap.
+/// `from` is valid for reads of `len` bytes, `to` for writes of `len` bytes; they are equal, or do not
+/// overlap.
 #[inline(always)]
 unsafe fn copy_masked(to: *mut u8, from: *const u8, len: usize, key: Key) {
     if len <= SHORT {
-        // SAFETY: as the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { vector::copy_short::<chosen::Baseline>(to, from, len, key) };
     } else {
-        // SAFETY: as the caller's; `len` is more than `SHORT`.
+        // SAFETY: guaranteed by the caller; `len` is more than `SHORT`.
         unsafe { chosen::copy_long(to, from, len, key) };
     }
 }
@@ -121,24 +120,24 @@ mod tests {
     use super::*;
 
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-    /// What stands around the bytes, and must stay.
+    /// The bytes around the payload, which must not change.
     const AROUND: u8 = 0xAA;
 
-    /// A way to copy and mask: `copy_masked`, or one of its parts.
+    /// A function that copies and masks: `copy_masked`, or one of its parts.
     type Copy = unsafe fn(*mut u8, *const u8, usize, Key);
 
-    /// Every way that this processor can go, with the lengths that it is for.
+    /// Every implementation that this processor supports, with its lengths.
     fn ways() -> Vec<(&'static str, core::ops::RangeInclusive<usize>, Copy)> {
         unsafe fn chosen(to: *mut u8, from: *const u8, len: usize, key: Key) {
-            // SAFETY: as the caller's.
+            // SAFETY: guaranteed by the caller.
             unsafe { copy_masked(to, from, len, key) }
         }
         unsafe fn short(to: *mut u8, from: *const u8, len: usize, key: Key) {
-            // SAFETY: as the caller's; plain words work anywhere.
+            // SAFETY: guaranteed by the caller; plain words work on any processor.
             unsafe { vector::copy_short::<u128>(to, from, len, key) };
         }
         unsafe fn long<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Key) {
-            // SAFETY: as the caller's, who knows that the processor has `V`.
+            // SAFETY: guaranteed by the caller, which checked that the processor has `V`.
             unsafe { vector::copy_long::<V>(to, from, len, key) }
         }
         let ways: Vec<(_, _, Copy)> = vec![
@@ -160,7 +159,7 @@ mod tests {
         ways
     }
 
-    /// The definition of section 5.3, byte by byte.
+    /// The definition in section 5.3, byte by byte.
     fn naive(bytes: &[u8], key: [u8; 4], offset: usize) -> Vec<u8> {
         bytes.iter().enumerate().map(|(i, byte)| byte ^ key[(i + offset) % 4]).collect()
     }
@@ -170,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn every_way_masks_every_length_at_every_offset_and_place_as_the_definition_says() {
+    fn every_implementation_masks_every_length_at_every_offset_and_alignment_by_the_definition() {
         let source = bytes(300);
         for (way, lens, copy) in ways() {
             for len in lens {
                 for offset in 0..8 {
-                    // One that turns with the offset, so that each of the 64 pairs comes.
+                    // Varies with the offset, so that all 64 pairs are covered.
                     let place = (len + offset) % 8 + 1;
                     let expected = naive(&source[place..place + len], KEY, offset);
                     let key = Key::new(KEY).after(offset);
@@ -183,13 +182,13 @@ mod tests {
 
                     let mut masked = whole(&source[place..place + len]);
                     let at = masked[place..].as_mut_ptr();
-                    // SAFETY: `len` bytes stand there; the way is for this length and this processor.
+                    // SAFETY: `at` has `len` bytes; `copy` supports this length and this processor.
                     unsafe { copy(at, at, len, key) };
                     assert_eq!(masked, whole(&expected), "{way}, in place: {len} {offset} {place}");
 
                     let mut copied = whole(&vec![0; len]);
                     let to = copied[place..].as_mut_ptr();
-                    // SAFETY: as before; `source` has as many bytes from `place` on.
+                    // SAFETY: `to` has `len` bytes, and so does `source` from `place` on.
                     unsafe { copy(to, source[place..].as_ptr(), len, key) };
                     assert_eq!(copied, whole(&expected), "{way}, copying: {len} {offset} {place}");
                 }
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_masked_in_pieces_is_as_one_masked_whole() {
+    fn masking_in_pieces_equals_masking_whole() {
         let payload = bytes(200);
         let whole = naive(&payload, KEY, 0);
         for cut in 0..=payload.len() {
@@ -235,7 +234,7 @@ mod tests {
         }
     }
     #[test]
-    fn copying_without_a_key_takes_no_two_lengths() {
+    fn copying_without_a_key_panics_if_the_lengths_differ() {
         for (to_len, from_len) in [(12, 3), (2, 12), (40, 32), (32, 40)] {
             let copied = std::panic::catch_unwind(|| copy(&mut vec![0; to_len], &vec![7; from_len]));
             assert!(copied.is_err(), "{to_len} {from_len}");

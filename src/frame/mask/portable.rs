@@ -1,16 +1,16 @@
-//! Words, on any machine.
+//! Plain words, for any machine.
 
 use super::vector::{self, Key};
 
-/// What every processor has.
+/// The word that every processor has.
 pub(in crate::frame) type Baseline = u128;
 
 /// Copies more than 16 bytes, masking them.
 ///
 /// # Safety
 ///
-/// As [`vector::copy_long`]'s.
+/// As for [`vector::copy_long`].
 pub(in crate::frame) unsafe fn copy_long(to: *mut u8, from: *const u8, len: usize, key: Key) {
-    // SAFETY: as the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { vector::copy_long::<u128>(to, from, len, key) }
 }

@@ -1,33 +1,33 @@
 //! Masking with vectors of any width.
 //!
-//! Whole vectors cover every length: the last one ends where the bytes end, and so overlaps the one
-//! before it. It is loaded before that one is stored, so that it finds what the caller gave, also where
-//! bytes are masked in place; what two vectors cover gets the same value from both.
+//! Whole vectors cover every length: the last one ends at the last byte, so it overlaps the one before it. It
+//! is loaded before the other is stored, so it reads unmasked input even when masking in place. Both write
+//! the same value to the bytes that they share.
 
-/// A machine word or vector: as many bytes as its type has, a multiple of four, at any alignment.
+/// A machine word or vector: a multiple of four bytes, at any alignment.
 ///
 /// # Safety
 ///
-/// Each function does what it says and touches nothing else.
+/// Each function does what its documentation says and touches nothing else.
 ///
-/// They may be called only where the processor has the instructions of the implementation; `load` and
-/// `store` need a pointer that is valid for so many bytes.
+/// They may be called only if the processor has the instructions of the implementation. `load` and `store`
+/// need a pointer that is valid for `size_of::<Self>()` bytes.
 pub(in crate::frame) unsafe trait Vector: Copy {
-    /// The key's four bytes, over and over.
+    /// Returns the key's four bytes, repeated.
     unsafe fn splat(key: Key) -> Self;
-    /// The bytes at `from`.
+    /// Loads the bytes at `from`.
     unsafe fn load(from: *const u8) -> Self;
-    /// Writes the bytes to `to`.
+    /// Stores the bytes at `to`.
     unsafe fn store(self, to: *mut u8);
-    /// The exclusive or of each byte.
+    /// Returns the bitwise exclusive or.
     unsafe fn xor(self, other: Self) -> Self;
-    /// The inclusive or of each byte.
+    /// Returns the bitwise inclusive or.
     unsafe fn or(self, other: Self) -> Self;
-    /// Whether no byte has its top bit set.
+    /// Returns whether no byte has its top bit set.
     unsafe fn is_ascii(self) -> bool;
 }
 
-/// A masking key, turned so that it begins with the byte for the first of the bytes to mask.
+/// A masking key, rotated so that its first byte is for the first of the bytes to mask.
 #[derive(Clone, Copy)]
 pub(in crate::frame) struct Key(u32);
 
@@ -40,27 +40,26 @@ impl Key {
         Self(u32::from_le_bytes(key))
     }
 
-    /// The key for the bytes that stand `n` further on.
+    /// Returns the key for the bytes `n` positions further on.
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation)] // Of `n`, only two bits count.
     pub(in crate::frame) const fn after(self, n: usize) -> Self {
         Self(self.0.rotate_right(8 * (n as u32 & 3)))
     }
 
-    /// The word that has the key's bytes, in their order, in memory.
+    /// Returns the word that holds the key's bytes in memory order.
     #[inline(always)]
     pub(super) const fn word(self) -> u32 {
         self.0.to_le()
     }
 }
 
-/// Copies at most 32 bytes, masking them; whether they then are ASCII.
+/// Copies at most 32 bytes, masking them, and returns whether the result is ASCII.
 ///
 /// # Safety
 ///
-/// `len` is at most twice the size of `V`, which is 16. `from` is valid for reads of `len` bytes, `to`
-/// for writes of as many; they are the same, or do not overlap. The processor has the instructions of
-/// `V`.
+/// `len` is at most twice the size of `V`, which is 16. `from` is valid for reads of `len` bytes and `to` for
+/// writes of `len` bytes; they are the same, or do not overlap. The processor has the instructions of `V`.
 #[inline(always)]
 pub(in crate::frame) unsafe fn copy_short<V: Vector>(
     to: *mut u8,
@@ -69,7 +68,7 @@ pub(in crate::frame) unsafe fn copy_short<V: Vector>(
     key: Key,
 ) -> bool {
     const { assert!(size_of::<V>() == 16) };
-    // SAFETY: as the caller's; each length is between one and two times the size of its type.
+    // SAFETY: guaranteed by the caller; each length is between one and two times the size of its type.
     unsafe {
         match len {
             16.. => copy_ends::<V>(to, from, len, key),
@@ -85,7 +84,7 @@ pub(in crate::frame) unsafe fn copy_short<V: Vector>(
 ///
 /// # Safety
 ///
-/// As [`copy_short`]'s, for a `len` of one to three.
+/// As for [`copy_short`], with a `len` of one to three.
 #[inline(always)]
 unsafe fn copy_few(to: *mut u8, from: *const u8, len: usize, key: Key) -> bool {
     let mut all = 0;
@@ -102,11 +101,11 @@ unsafe fn copy_few(to: *mut u8, from: *const u8, len: usize, key: Key) -> bool {
     all.is_ascii()
 }
 
-/// Copies a vector at either end, which cover everything.
+/// Copies one vector at each end, which together cover all the bytes.
 ///
 /// # Safety
 ///
-/// As [`copy_short`]'s, for a `len` between the size of `V` and twice that.
+/// As for [`copy_short`], with a `len` between the size of `V` and twice that size.
 #[inline(always)]
 unsafe fn copy_ends<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Key) -> bool {
     let end = len - size_of::<V>();
@@ -124,7 +123,7 @@ unsafe fn copy_ends<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Ke
 ///
 /// # Safety
 ///
-/// As [`copy_short`]'s, for a `len` of at least the size of `V`.
+/// As for [`copy_short`], with a `len` of at least the size of `V`.
 #[inline(always)]
 pub(in crate::frame) unsafe fn copy_long<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Key) {
     let size = size_of::<V>();
@@ -135,7 +134,7 @@ pub(in crate::frame) unsafe fn copy_long<V: Vector>(to: *mut u8, from: *const u8
         if len < 8 * size {
             copy_steps::<V, 1>(to, from, 0, end, V::splat(key));
         } else {
-            // The first vector, too, overlaps the next one, which is aligned.
+            // The first vector, too, overlaps the next, which is aligned.
             let first = V::load(from).xor(V::splat(key));
             let start = to.align_offset(size).min(size);
             let wide = V::splat(key.after(start));
@@ -149,12 +148,12 @@ pub(in crate::frame) unsafe fn copy_long<V: Vector>(to: *mut u8, from: *const u8
     }
 }
 
-/// Copies `N` vectors at a time, from `at` on, while the last of them begins before `end`. Gives where
-/// the next one would begin.
+/// Copies `N` vectors at a time, starting at `at`, while the last of them begins before `end`. Returns the
+/// start of the next one.
 ///
 /// # Safety
 ///
-/// As [`copy_long`]'s, for a `len` of `end` and the size of `V`. The key is the one for `at`.
+/// As for [`copy_long`], with a `len` of `end` plus the size of `V`. The key is the one for `at`.
 #[inline(always)]
 unsafe fn copy_steps<V: Vector, const N: usize>(
     to: *mut u8,
@@ -164,7 +163,7 @@ unsafe fn copy_steps<V: Vector, const N: usize>(
     key: V,
 ) -> usize {
     let size = size_of::<V>();
-    // SAFETY: every vector begins before `end`, and so is within `end` and its size.
+    // SAFETY: every vector begins before `end`, so it ends within `end` plus its size.
     unsafe {
         while at + (N - 1) * size < end {
             for i in 0..N {
@@ -187,13 +186,13 @@ macro_rules! word {
 
             #[inline(always)]
             unsafe fn load(from: *const u8) -> Self {
-                // SAFETY: the caller's `from` is valid for so many bytes.
+                // SAFETY: the caller's `from` is valid for the size of the word.
                 unsafe { from.cast::<$word>().read_unaligned() }
             }
 
             #[inline(always)]
             unsafe fn store(self, to: *mut u8) {
-                // SAFETY: the caller's `to` is valid for so many bytes.
+                // SAFETY: the caller's `to` is valid for the size of the word.
                 unsafe { to.cast::<$word>().write_unaligned(self) }
             }
 

@@ -7,10 +7,10 @@ use core::arch::x86_64::{
     _mm256_storeu_si256, _mm256_xor_si256,
 };
 
-/// What every processor has.
+/// The vector that every processor of this architecture has.
 pub(in crate::frame) type Baseline = __m128i;
 
-/// Whether the processor has AVX2: asked once with `std`, else what the build is for.
+/// Returns whether the processor has AVX2: detected once with `std`, else fixed by the build target.
 #[inline(always)]
 pub(in crate::frame) fn has_avx2() -> bool {
     #[cfg(feature = "std")]
@@ -23,72 +23,72 @@ pub(in crate::frame) fn has_avx2() -> bool {
 ///
 /// # Safety
 ///
-/// As [`vector::copy_long`]'s.
+/// As for [`vector::copy_long`].
 #[inline]
 pub(in crate::frame) unsafe fn copy_long(to: *mut u8, from: *const u8, len: usize, key: Key) {
     if has_avx2() {
-        // SAFETY: as the caller's; the processor has AVX2.
+        // SAFETY: guaranteed by the caller; the processor has AVX2.
         unsafe { copy_avx2(to, from, len, key) }
     } else {
-        // SAFETY: as the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { copy_sse2(to, from, len, key) }
     }
 }
 
 /// # Safety
 ///
-/// As [`vector::copy_long`]'s, for 32 bytes; the processor has AVX2.
+/// As for [`vector::copy_long`], with vectors of 32 bytes; the processor has AVX2.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn copy_avx2(to: *mut u8, from: *const u8, len: usize, key: Key) {
-    // SAFETY: as the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { vector::copy_long::<__m256i>(to, from, len, key) }
 }
 
 /// # Safety
 ///
-/// As [`vector::copy_long`]'s, for 16 bytes.
+/// As for [`vector::copy_long`], with vectors of 16 bytes.
 unsafe fn copy_sse2(to: *mut u8, from: *const u8, len: usize, key: Key) {
-    // SAFETY: as the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { vector::copy_long::<__m128i>(to, from, len, key) }
 }
 
 macro_rules! vector {
     ($vector:ty, $splat:ident, $load:ident, $store:ident, $xor:ident, $or:ident, $movemask:ident) => {
-        // SAFETY: each instruction does what its function says.
+        // SAFETY: each instruction does what its function documents.
         unsafe impl Vector for $vector {
             #[inline(always)]
             unsafe fn splat(key: Key) -> Self {
-                // SAFETY: the caller's processor has it.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $splat(key.word().cast_signed()) }
             }
 
             #[inline(always)]
             unsafe fn load(from: *const u8) -> Self {
-                // SAFETY: the caller's processor has it; `from` is valid for so many bytes.
+                // SAFETY: the caller guarantees the instructions; `from` is valid for the size of the vector.
                 unsafe { $load(from.cast()) }
             }
 
             #[inline(always)]
             unsafe fn store(self, to: *mut u8) {
-                // SAFETY: the caller's processor has it; `to` is valid for so many bytes.
+                // SAFETY: the caller guarantees the instructions; `to` is valid for the size of the vector.
                 unsafe { $store(to.cast(), self) }
             }
 
             #[inline(always)]
             unsafe fn xor(self, other: Self) -> Self {
-                // SAFETY: the caller's processor has it.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $xor(self, other) }
             }
 
             #[inline(always)]
             unsafe fn or(self, other: Self) -> Self {
-                // SAFETY: the caller's processor has it.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $or(self, other) }
             }
 
             #[inline(always)]
             unsafe fn is_ascii(self) -> bool {
-                // SAFETY: the caller's processor has it.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $movemask(self) == 0 }
             }
         }

@@ -1,23 +1,23 @@
-//! Text unmasked and judged in one pass, in blocks.
+//! Unmasks and validates text in one pass, in blocks.
 //!
-//! While the bytes are ASCII, which most text is, a block is judged by its top bits while it is in
-//! registers for unmasking. From the first block that is not, blocks of 64 bytes are unmasked and go
-//! straight on, from the first-level cache, to the validator of `simdutf8`.
+//! Most text is ASCII. While it is, a block is validated by its top bits while it is in registers for
+//! unmasking. From the first block that is not ASCII, blocks of 64 bytes are unmasked and passed to the
+//! validator of `simdutf8` while they are in the first-level cache.
 #![allow(unsafe_code)]
 
 use crate::frame::mask::{self, Key, vector::Vector};
 use simdutf8::basic::imp::ChunkedUtf8Validator;
 
-/// How many bytes the validator takes at a time.
+/// The block size of the validator in bytes.
 pub(super) const BLOCK: usize = 64;
 
-/// So few bytes std judges faster than any validator that takes blocks.
+/// Below this many bytes, std is faster than any validator that works on blocks.
 const FEW: usize = 16;
 
 #[cfg(target_arch = "aarch64")]
 pub(super) use neon::{judge, unmask_and_judge};
 
-/// Whether the bytes, which are few and not all ASCII, are UTF-8.
+/// Returns whether the bytes, fewer than a block and not all ASCII, are UTF-8.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn judge(bytes: &[u8]) -> bool {
     if bytes.len() >= FEW && mask::chosen::has_avx2() {
@@ -27,7 +27,7 @@ pub(super) fn judge(bytes: &[u8]) -> bool {
     core::str::from_utf8(bytes).is_ok()
 }
 
-/// Unmasks more than 32 bytes in place; whether they are UTF-8 then.
+/// Unmasks more than 32 bytes in place, and returns whether the result is UTF-8.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
     if mask::chosen::has_avx2() {
@@ -53,7 +53,7 @@ pub(super) mod avx2 {
     /// The processor has AVX2.
     #[target_feature(enable = "avx2")]
     pub(in super::super) unsafe fn judge(bytes: &[u8]) -> bool {
-        // SAFETY: as the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { super::judge_text::<ChunkedUtf8ValidatorImp>(bytes) }
     }
 
@@ -62,7 +62,7 @@ pub(super) mod avx2 {
     /// The processor has AVX2, and there are at least 32 bytes.
     #[target_feature(enable = "avx2")]
     pub(in super::super) unsafe fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
-        // SAFETY: as the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { super::in_one_pass::<__m256i, ChunkedUtf8ValidatorImp>(bytes, key) }
     }
 }
@@ -73,7 +73,7 @@ pub(super) mod sse42 {
     use core::arch::x86_64::__m128i;
     use simdutf8::basic::imp::x86::sse42::ChunkedUtf8ValidatorImp;
 
-    /// Whether the processor has SSE 4.2: asked once with `std`, else what the build is for.
+    /// Returns whether the processor has SSE 4.2: detected once with `std`, else fixed by the build target.
     #[inline(always)]
     pub(super) fn is_there() -> bool {
         #[cfg(feature = "std")]
@@ -87,7 +87,7 @@ pub(super) mod sse42 {
     /// The processor has SSE 4.2, and there are at least 16 bytes.
     #[target_feature(enable = "sse4.2")]
     pub(in super::super) unsafe fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
-        // SAFETY: as the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { super::in_one_pass::<__m128i, ChunkedUtf8ValidatorImp>(bytes, key) }
     }
 }
@@ -98,7 +98,7 @@ mod neon {
     use core::arch::aarch64::uint8x16_t;
     use simdutf8::basic::imp::aarch64::neon::ChunkedUtf8ValidatorImp;
 
-    /// Whether the bytes, which are few and not all ASCII, are UTF-8.
+    /// Returns whether the bytes, fewer than a block and not all ASCII, are UTF-8.
     pub(in super::super) fn judge(bytes: &[u8]) -> bool {
         if bytes.len() < FEW {
             return core::str::from_utf8(bytes).is_ok();
@@ -107,65 +107,64 @@ mod neon {
         unsafe { super::judge_text::<ChunkedUtf8ValidatorImp>(bytes) }
     }
 
-    /// Unmasks more than 32 bytes in place; whether they are UTF-8 then.
+    /// Unmasks more than 32 bytes in place, and returns whether the result is UTF-8.
     pub(in super::super) fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
         // SAFETY: the processor has NEON, and there are more than 16 bytes.
         unsafe { super::in_one_pass::<uint8x16_t, ChunkedUtf8ValidatorImp>(bytes, key) }
     }
 }
 
-/// Whether the bytes are UTF-8.
+/// Returns whether the bytes are UTF-8.
 ///
 /// # Safety
 ///
 /// The processor has the instructions of `U`.
 #[inline(always)]
 unsafe fn judge_text<U: ChunkedUtf8Validator>(bytes: &[u8]) -> bool {
-    // SAFETY: the caller's processor has the instructions.
+    // SAFETY: the caller guarantees the instructions of `U`.
     let mut validator = unsafe { U::new() };
     for bytes in bytes.chunks(BLOCK) {
-        // Behind the last of them zeros, which are characters of their own.
+        // The last block is padded with zeros, which are valid characters.
         let mut block = [0; BLOCK];
         mask::mask_into_at(&mut block, bytes, Key::NONE);
-        // SAFETY: as above.
+        // SAFETY: the caller guarantees the instructions of `U`.
         unsafe { validator.update_from_chunks(&block) };
     }
-    // SAFETY: as above.
+    // SAFETY: the caller guarantees the instructions of `U`.
     unsafe { validator.finalize(None).is_ok() }
 }
 
-/// Unmasks the bytes in place; whether they are UTF-8 then.
+/// Unmasks the bytes in place, and returns whether the result is UTF-8.
 ///
 /// # Safety
 ///
-/// There are at least as many bytes as `V` has. The processor has the instructions of `V` and of `U`.
+/// There are at least as many bytes as `V` holds. The processor has the instructions of `V` and of `U`.
 #[inline(always)]
 unsafe fn in_one_pass<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key: Key) -> bool {
-    // SAFETY: as the caller's.
+    // SAFETY: guaranteed by the caller.
     let ascii = unsafe { unmask_ascii::<V>(bytes.as_mut_ptr(), bytes.len(), key) };
     let rest = &mut bytes[ascii..];
-    // SAFETY: as the caller's.
+    // SAFETY: guaranteed by the caller.
     rest.is_empty() || unsafe { unmask_text::<V, U>(rest, key.after(ascii)) }
 }
 
-/// Unmasks from the start as long as it comes upon nothing but ASCII; how many bytes. The others stay
-/// masked.
+/// Unmasks bytes from the start while they are ASCII, and returns how many. The rest stays masked.
 ///
 /// # Safety
 ///
-/// `bytes` is valid for reads and writes of `len` bytes, which are at least as many as `V` has. The
-/// processor has the instructions of `V`.
+/// `bytes` is valid for reads and writes of `len` bytes, and `len` is at least the size of `V`. The processor
+/// has the instructions of `V`.
 #[inline(always)]
 unsafe fn unmask_ascii<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize {
     let size = size_of::<V>();
     let end = len - size;
     // SAFETY: every vector is within `len` bytes.
     unsafe {
-        // Loaded before the one is stored that it overlaps.
+        // Loaded before the vector that it overlaps is stored.
         let last = V::load(bytes.add(end)).xor(V::splat(key.after(end)));
         let mut at = 0;
         if len >= 8 * size && V::load(bytes).xor(V::splat(key)).is_ascii() {
-            // What stands before the first aligned vector goes by itself.
+            // The bytes before the first aligned vector are unmasked on their own.
             at = bytes.align_offset(size).min(size);
             mask::mask_at(core::slice::from_raw_parts_mut(bytes, at), key);
         }
@@ -181,17 +180,18 @@ unsafe fn unmask_ascii<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize
     }
 }
 
-/// Unmasks `N` vectors at a time, from `at` on, while the last of them begins at `end` or before. Whether
-/// it came upon nothing but ASCII; else `at` is where the step begins that it did not make.
+/// Unmasks `N` vectors at a time, starting at `at`, while the last of them begins at `end` or before.
+///
+/// Returns whether all of them were ASCII. If not, `at` is the start of the step that was not stored.
 ///
 /// # Safety
 ///
-/// As [`unmask_ascii`]'s, for a `len` of `end` and the size of `V`. The key is the one for `at`.
+/// As for [`unmask_ascii`], with a `len` of `end` plus the size of `V`. The key is the one for `at`.
 #[inline(always)]
 unsafe fn ascii_steps<V: Vector, const N: usize>(bytes: *mut u8, at: &mut usize, end: usize, key: V) -> bool {
     let size = size_of::<V>();
     while *at + (N - 1) * size <= end {
-        // SAFETY: every vector begins at `end` or before, and so is within `end` and its size.
+        // SAFETY: every vector begins at `end` or before, so it ends within `end` plus its size.
         unsafe {
             let to = bytes.add(*at);
             let vectors: [V; N] = core::array::from_fn(|i| V::load(to.add(i * size)).xor(key));
@@ -207,7 +207,7 @@ unsafe fn ascii_steps<V: Vector, const N: usize>(bytes: *mut u8, at: &mut usize,
     true
 }
 
-/// Unmasks the bytes in place; whether they are UTF-8 then.
+/// Unmasks the bytes in place, and returns whether the result is UTF-8.
 ///
 /// # Safety
 ///
@@ -215,9 +215,9 @@ unsafe fn ascii_steps<V: Vector, const N: usize>(bytes: *mut u8, at: &mut usize,
 #[inline(always)]
 unsafe fn unmask_text<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key: Key) -> bool {
     let size = size_of::<V>();
-    // SAFETY: the caller's processor has the instructions.
+    // SAFETY: the caller guarantees the instructions of `V` and of `U`.
     let (mut validator, wide) = unsafe { (U::new(), V::splat(key)) };
-    // A multiple of the key's size, so that every block begins with the same byte of it.
+    // `BLOCK` is a multiple of the key's size, so every block begins with the first key byte.
     let mut blocks = bytes.chunks_exact_mut(BLOCK);
     for block in &mut blocks {
         for part in block.chunks_exact_mut(size) {
@@ -225,19 +225,19 @@ unsafe fn unmask_text<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key:
             // SAFETY: a part has the size of a vector.
             unsafe { V::load(to).xor(wide).store(to) };
         }
-        // SAFETY: the caller's processor has the instructions.
+        // SAFETY: the caller guarantees the instructions of `U`.
         unsafe { validator.update_from_chunks(block) };
     }
     let rest = blocks.into_remainder();
     if !rest.is_empty() {
-        // Behind the rest zeros, which are characters of their own. It is taken from the masked bytes,
-        // not from those just stored, for which it would have to wait.
+        // The rest is padded with zeros, which are valid characters. The block is read from the masked bytes,
+        // because reading bytes that were just stored would stall.
         let mut block = [0; BLOCK];
         mask::mask_into_at(&mut block, rest, key);
         mask::mask_at(rest, key);
-        // SAFETY: the caller's processor has the instructions.
+        // SAFETY: the caller guarantees the instructions of `U`.
         unsafe { validator.update_from_chunks(&block) };
     }
-    // SAFETY: the caller's processor has the instructions.
+    // SAFETY: the caller guarantees the instructions of `U`.
     unsafe { validator.finalize(None).is_ok() }
 }

@@ -1,4 +1,4 @@
-//! A message that arrives in pieces, judged as it comes.
+//! A message that arrives in pieces, validated as it arrives.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "deflate")]
@@ -7,25 +7,28 @@ use super::{Utf8Error, Utf8Validator};
 use crate::frame::mask::{Key, mask, mask_into};
 use alloc::{vec, vec::Vec};
 
-/// Half a page. A large buffer begins where a page does, or close to it, both an allocator's and the
-/// kernel's; and where source and destination lie nearly alike in their pages, processors take the one for
-/// the other and copy at half the speed. So a large message lies half a page off.
+/// Half a page: the offset of a large message in its buffer.
+///
+/// A large buffer begins at or near the start of a page, and so do the kernel's. If source and destination
+/// have nearly the same offset within their pages, processors mistake one for the other and copy at half the
+/// speed.
 const OFF: usize = 2048;
 
-/// What is large: it has pages of its own.
+/// The size from which a buffer has pages of its own.
 const LARGE: usize = 64 << 10;
 
-/// The bytes of a message so far; for text, all of them known to be UTF-8, so that they become a
-/// `&str` at the end without a second look.
+/// The bytes of a message so far.
+///
+/// The bytes of a text message are known to be UTF-8, so the message becomes a `&str` without a second check.
 ///
 /// ```text
 /// storage: | off | committed .......... | spare ............ |
 ///              start               filled        storage.len()
 /// ```
 ///
-/// Only the spare bytes can be written to: what was committed stays as it was judged.
+/// Only the spare bytes can be written to: committed bytes never change.
 pub struct MessageBuffer {
-    /// Every byte of it is initialised: its length is what may be written without growing.
+    /// Every byte is initialised, so the length is how much can be written without growing.
     storage: Vec<u8>,
     start: usize,
     filled: usize,
@@ -33,48 +36,49 @@ pub struct MessageBuffer {
 }
 
 impl MessageBuffer {
-    /// An empty buffer for text or for bytes, in a storage that may have been used before.
+    /// Creates an empty buffer for text or binary data, in storage that may be reused.
     pub fn new(text: bool, storage: Vec<u8>) -> Self {
         Self { storage, start: 0, filled: 0, text: text.then(Utf8Validator::new) }
     }
 
-    /// How many bytes are committed.
+    /// Returns the number of committed bytes.
     #[inline]
     pub fn len(&self) -> usize {
         self.filled - self.start
     }
 
-    /// Whether nothing is committed.
+    /// Returns whether no bytes are committed.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether it holds text.
+    /// Returns whether the message is text.
     #[inline]
     pub fn is_text(&self) -> bool {
         self.text.is_some()
     }
 
-    /// The heap bytes it holds.
+    /// Returns the heap bytes of the buffer.
     #[inline]
     pub fn capacity(&self) -> usize {
         self.storage.capacity()
     }
 
-    /// The committed bytes.
+    /// Returns the committed bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.storage[self.start..self.filled]
     }
 
-    /// The initialised bytes behind the committed ones, to be written to before [`commit`](Self::commit).
+    /// Returns the initialised bytes after the committed ones, to be written to before
+    /// [`commit`](Self::commit).
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
         &mut self.storage[self.filled..]
     }
 
-    /// Makes [`spare`](Self::spare) at least `additional` bytes long.
+    /// Grows [`spare`](Self::spare) to at least `additional` bytes.
     pub fn grow(&mut self, additional: usize) {
         let wanted = self.filled.saturating_add(additional);
         if self.storage.len() >= wanted {
@@ -88,8 +92,10 @@ impl MessageBuffer {
         self.storage.resize(wanted, 0);
     }
 
-    /// Makes [`spare`](Self::spare) at least `least` bytes long. Where it is not, the storage doubles, at
-    /// most to what `wanted` bytes in all need: so many small steps cost few growths.
+    /// Makes [`spare`](Self::spare) at least `least` bytes long.
+    ///
+    /// If it is shorter, the storage doubles, but to no more than a message of `wanted` bytes needs, so that
+    /// many small steps need few reallocations.
     pub fn make_room(&mut self, least: usize, wanted: usize) {
         if self.spare().len() < least {
             let doubled = self.room().saturating_mul(2).min(wanted);
@@ -97,17 +103,17 @@ impl MessageBuffer {
         }
     }
 
-    /// How long the message can get where it is.
+    /// Returns how long the message can become without growing.
     fn room(&self) -> usize {
         self.storage.len() - self.start
     }
 
-    /// How long a message can get in a storage that it moves to, of so many bytes.
+    /// Returns how long a message can become after moving to a storage of `storage` bytes.
     pub(crate) fn room_in(storage: usize) -> usize {
         storage - off(storage)
     }
 
-    /// Moves to another storage, if that has more room. Gives back the one that is not needed.
+    /// Moves to another storage if it has more room. Returns the unused one.
     pub(crate) fn move_to(&mut self, mut storage: Vec<u8>) -> Vec<u8> {
         if Self::room_in(storage.len()) > self.room() {
             let start = off(storage.len());
@@ -119,17 +125,19 @@ impl MessageBuffer {
         storage
     }
 
-    /// Makes the first `n` spare bytes part of the message: unmasks them where there is a key
-    /// (`offset` bytes of the frame's payload came before) and, for text, judges them. Of more bytes
-    /// than are spare, those that are.
+    /// Adds the first `n` spare bytes to the message: unmasks them if there is a key and, for text, validates
+    /// them.
+    ///
+    /// `offset` is the index of the first of them in the frame's payload. If `n` exceeds the spare bytes, all
+    /// of those are committed.
     ///
     /// # Errors
     ///
-    /// [`Utf8Error`] for text that cannot become right. Nothing was committed.
+    /// [`Utf8Error`] for text that is not UTF-8. In this case no bytes are committed.
     pub fn commit(&mut self, n: usize, key: Option<[u8; 4]>, offset: usize) -> Result<(), Utf8Error> {
         let end = self.filled.saturating_add(n).min(self.storage.len());
         let bytes = &mut self.storage[self.filled..end];
-        // A copy: what is judged moves on together with what is committed, or not at all.
+        // A copy, so that the validator and `filled` advance together or not at all.
         let mut text = self.text;
         match (&mut text, key) {
             (Some(text), Some(key)) => text.unmask_and_feed(bytes, Key::new(key).after(offset))?,
@@ -142,11 +150,11 @@ impl MessageBuffer {
         Ok(())
     }
 
-    /// Copies `bytes` in and commits them, with room made as by [`make_room`](Self::make_room).
+    /// Copies `bytes` in and commits them. Makes room as [`make_room`](Self::make_room) does.
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit).
+    /// See [`commit`](Self::commit).
     pub fn append(
         &mut self,
         bytes: &[u8],
@@ -163,11 +171,11 @@ impl MessageBuffer {
         self.commit(bytes.len(), None, 0)
     }
 
-    /// Takes off the end the bytes of a character that needs more of them: what is left is a string.
+    /// Removes an incomplete character from the end, and returns it: what is left is a string.
     #[cfg(feature = "deflate")]
     pub(crate) fn cut(&mut self) -> CutCharacter {
         let mut cut = CutCharacter::default();
-        // What was committed is no error, so that this is what the validator has come to.
+        // Committed bytes are valid, so `begin` finds the character that the validator is in.
         if !self.is_complete()
             && let Ok(n) = cut.begin(self.as_bytes(), None, 0)
         {
@@ -177,37 +185,36 @@ impl MessageBuffer {
         cut
     }
 
-    /// Whether the message may end here: no character is left half-way.
+    /// Returns whether the message may end here: there is no incomplete character.
     #[inline]
     pub fn is_complete(&self) -> bool {
         self.text.is_none_or(|text| text.is_complete())
     }
 
-    /// The message as a string, where it is text and no character is left half-way.
+    /// Returns the message if it is text without an incomplete character.
     #[inline]
     pub fn as_str(&self) -> Option<&str> {
         if !self.text?.is_complete() {
             return None;
         }
-        // SAFETY: `text` has judged every committed byte, in order and without a gap, and found no
-        // error; it is complete, so they are whole characters. Nothing writes to committed bytes. Where
-        // it was begun anew, by `cut`, it had come to the bytes that were taken off, and before them
-        // are whole characters.
+        // SAFETY: `text` validated every committed byte, in order and without a gap, and found no error; it
+        // is complete, so they are whole characters. Nothing writes to committed bytes. `cut` restarts the
+        // validator only after removing the incomplete character, so whole characters precede it.
         Some(unsafe { core::str::from_utf8_unchecked(self.as_bytes()) })
     }
 
-    /// The storage, to be used again; its length is still what is initialised.
+    /// Returns the storage for reuse. All of its bytes are initialised.
     pub fn into_storage(self) -> Vec<u8> {
         self.storage
     }
 }
 
-/// Where a message begins in a storage of so many bytes.
+/// Returns the offset of a message in a storage of `storage` bytes.
 fn off(storage: usize) -> usize {
     if storage < LARGE { 0 } else { OFF }
 }
 
-/// Lengths only: the payload is nobody's business.
+/// Shows lengths only: the payload may be confidential.
 impl core::fmt::Debug for MessageBuffer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("MessageBuffer")
@@ -223,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_that_was_refused_leaves_no_trace() {
+    fn rejected_text_leaves_the_buffer_unchanged() {
         let mut text = MessageBuffer::new(true, Vec::new());
         text.append(b"\xff", 9, None, 0).unwrap_err();
         assert!(text.is_empty());
@@ -235,7 +242,7 @@ mod tests {
         assert_eq!(text.as_str(), Some("\u{20ac}"));
     }
     #[test]
-    fn it_grows_as_asked_and_by_doubling_up_to_what_is_wanted() {
+    fn it_grows_on_demand_and_by_doubling_up_to_the_wanted_size() {
         let mut buffer = MessageBuffer::new(false, Vec::new());
         assert!(buffer.is_empty() && buffer.capacity() == 0);
         buffer.grow(100);
@@ -249,22 +256,22 @@ mod tests {
         }
         buffer.commit(300, None, 0).unwrap();
         buffer.make_room(1, 450);
-        assert_eq!(buffer.spare().len(), 50, "no more than is wanted");
+        assert_eq!(buffer.spare().len(), 50, "no more than wanted");
         buffer.make_room(60, 450);
         assert_eq!(buffer.spare().len(), 60, "but what is needed");
-        // More than is spare is not there.
+        // Committing more than is spare commits what is spare.
         buffer.commit(usize::MAX, None, 0).unwrap();
         assert_eq!((buffer.len(), buffer.spare().len()), (460, 0));
     }
 
     #[test]
-    fn it_moves_only_to_a_larger_storage_and_gives_back_the_other() {
+    fn it_moves_only_to_a_larger_storage_and_returns_the_other() {
         let mut buffer = MessageBuffer::new(false, Vec::new());
         buffer.append(&[7; 100], 100, None, 0).unwrap();
         for (offered, back) in [(99, 99), (100, 100), (101, 100), (300, 101), (300, 300)] {
             let given = buffer.move_to(vec![9; offered]);
             assert_eq!(given.len(), back);
-            // An equal one is not worth it.
+            // A storage of equal size is not worth a move.
             assert_eq!(given.contains(&7), back < offered);
             assert!(buffer.as_bytes() == [7; 100]);
         }
@@ -274,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_storage_has_room_for_half_a_page_less() {
+    fn a_large_storage_has_half_a_page_less_room() {
         let rooms = [LARGE - 1, LARGE, LARGE + 1].map(MessageBuffer::room_in);
         assert_eq!(rooms, [LARGE - 1, LARGE - OFF, LARGE + 1 - OFF]);
         let mut buffer = MessageBuffer::new(false, Vec::new());

@@ -1,4 +1,4 @@
-//! Many bytes of text at once: judged, or unmasked and judged in one pass.
+//! Validates many bytes of text at once, or unmasks and validates them in one pass.
 
 use crate::frame::mask::{self, Key, SHORT};
 
@@ -7,10 +7,10 @@ use super::blocks;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 use words as blocks;
 
-/// From so many bytes on, `simdutf8` judges what it is given; less it would leave to std.
+/// From this many bytes on, `simdutf8` validates text itself; less it passes on to std.
 const BLOCK: usize = 64;
 
-/// Whether the bytes are UTF-8.
+/// Returns whether the bytes are UTF-8.
 #[inline]
 pub(super) fn judge(bytes: &[u8]) -> bool {
     if bytes.len() >= BLOCK {
@@ -20,7 +20,7 @@ pub(super) fn judge(bytes: &[u8]) -> bool {
     ascii || blocks::judge(bytes)
 }
 
-/// Unmasks the bytes in place; whether they are UTF-8 then. All are unmasked either way.
+/// Unmasks all the bytes in place, and returns whether the result is UTF-8.
 #[inline]
 pub(super) fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
     if bytes.len() > SHORT {
@@ -29,7 +29,7 @@ pub(super) fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
     mask::mask_short_at(bytes, key) || blocks::judge(bytes)
 }
 
-/// Whether at most 32 bytes are ASCII.
+/// Returns whether the bytes, at most 32, are ASCII.
 #[inline(always)]
 fn is_ascii_short(bytes: &[u8]) -> bool {
     const TOP_BITS: u128 = u128::MAX / 0xFF * 0x80;
@@ -41,7 +41,7 @@ fn is_ascii_short(bytes: &[u8]) -> bool {
     }
 }
 
-/// For processors whose validator, if there is one, takes no blocks.
+/// For processors without a validator that works on blocks.
 #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod words {
     use crate::frame::mask::{self, Key};
@@ -65,7 +65,7 @@ mod tests {
 
     type UnmaskAndJudge = fn(&mut [u8], Key) -> bool;
 
-    /// Every way that this processor can go, with the least length that it is for.
+    /// Every implementation that this processor supports, with its minimum length.
     fn ways() -> Vec<(&'static str, usize, UnmaskAndJudge)> {
         let ways: Vec<(_, _, UnmaskAndJudge)> =
             vec![("chosen", 0, unmask_and_judge), ("two passes", 0, words::unmask_and_judge)];
@@ -73,11 +73,11 @@ mod tests {
         let ways = {
             let mut ways = ways;
             if std::is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor has AVX2; the length is asserted by the caller.
+                // SAFETY: the processor has AVX2; the caller checks the length.
                 ways.push(("AVX2", 32, |bytes, key| unsafe { blocks::avx2::unmask_and_judge(bytes, key) }));
             }
             if std::is_x86_feature_detected!("sse4.2") {
-                // SAFETY: the processor has SSE 4.2; the length is asserted by the caller.
+                // SAFETY: the processor has SSE 4.2; the caller checks the length.
                 ways.push(("SSE 4.2", 16, |bytes, key| unsafe {
                     blocks::sse42::unmask_and_judge(bytes, key)
                 }));
@@ -87,7 +87,7 @@ mod tests {
         ways
     }
 
-    /// Every way unmasks these bytes, and judges them as std does.
+    /// Asserts that every implementation unmasks these bytes and validates them as std does.
     fn is_as_std_says(bytes: &[u8]) {
         let expected = std::str::from_utf8(bytes).is_ok();
         assert_eq!(judge(bytes), expected, "judging: {bytes:x?}");
@@ -97,7 +97,7 @@ mod tests {
             if bytes.len() < least {
                 continue;
             }
-            // Bytes before, so many that the text begins at any alignment, and behind, which must stay.
+            // Bytes before the text, so that it begins at any alignment, and after it; both must not change.
             let before = &[0xAA; 40][..=bytes.len() % 37];
             let whole = [before, bytes, &[0xAA; 64]].concat();
             let mut masked = whole.clone();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_and_last_character_of_each_width_and_what_is_just_beyond_them_at_every_place() {
+    fn the_first_and_last_character_of_each_width_and_their_invalid_neighbours_at_every_index() {
         let characters = [
             '\0',
             '\u{7F}',
@@ -151,7 +151,7 @@ mod tests {
         let right = characters.map(|character| character.to_string().into_bytes());
         for sequence in right.iter().map(Vec::as_slice).chain(wrong) {
             for place in 0..130 {
-                // After ASCII, and after text that is not.
+                // After ASCII, and after other text.
                 for start in ["a", "é"] {
                     let mut bytes = start.as_bytes().to_vec();
                     bytes.resize(bytes.len().max(place), b'a');
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_byte_anywhere_in_a_short_text_of_any_length_is_found() {
+    fn an_invalid_byte_anywhere_in_a_short_text_of_any_length_is_found() {
         for len in 0..=130 {
             is_as_std_says(&vec![0x80; len]);
             for at in 0..len {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_byte_anywhere_in_a_text_is_found() {
+    fn an_invalid_byte_anywhere_in_a_long_text_is_found() {
         let text = "a".repeat(140) + &"é色🦊".repeat(16);
         for at in 0..text.len() {
             for wrong in [0x80, 0xC0, 0xFF] {

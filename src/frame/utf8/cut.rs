@@ -1,12 +1,12 @@
-//! A character that was cut: its first bytes have come, the others have not.
+//! A character that was split: only its first bytes have arrived.
 #![forbid(unsafe_code)]
 
 use super::validator::begun;
 use super::{Utf8Error, Utf8Validator};
 use crate::frame::mask::{Key, mask_into_at};
 
-/// What a text that is lent as it comes keeps from one piece to the next: so what is lent is always
-/// whole characters.
+/// The incomplete character that a text delivered in pieces keeps from one piece to the next, so that each
+/// piece consists of whole characters.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CutCharacter {
     bytes: [u8; 4],
@@ -15,22 +15,23 @@ pub(crate) struct CutCharacter {
 }
 
 impl CutCharacter {
-    /// The bytes that have come.
+    /// Returns the bytes that have arrived.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 
-    /// Whether there are none: the text may end here.
+    /// Returns whether there is no incomplete character: the text may end here.
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Begins with the last bytes of a masked piece that belong to a character which needs more of them,
-    /// and gives how many these are. `offset` is as with [`mask`](crate::frame::mask).
+    /// Keeps the incomplete character at the end of a piece, and returns its size.
+    ///
+    /// `offset` is the index of `piece[0]` in the frame's payload, as in [`mask`](crate::frame::mask).
     ///
     /// # Errors
     ///
-    /// [`Utf8Error`], with a place among these bytes, where they are no such character's.
+    /// [`Utf8Error`] if the bytes are not the start of a character. Its index is relative to these bytes.
     pub(crate) fn begin(
         &mut self,
         piece: &[u8],
@@ -47,11 +48,12 @@ impl CutCharacter {
         Ok(n)
     }
 
-    /// Goes on with the next masked bytes, as far as the character does, and gives how many it took.
+    /// Adds the bytes that the character still needs from the next masked piece, and returns how many it
+    /// took.
     ///
     /// # Errors
     ///
-    /// [`Utf8Error`], where the character cannot go on so.
+    /// [`Utf8Error`] if the bytes do not continue the character.
     pub(crate) fn go_on(
         &mut self,
         piece: &[u8],
@@ -63,13 +65,13 @@ impl CutCharacter {
         Ok(n)
     }
 
-    /// Takes the character that was begun, once it is whole.
+    /// Takes the character, if it is complete.
     pub(crate) fn take_whole(&mut self) -> Option<Self> {
         self.judged.is_complete().then(|| core::mem::take(self))
     }
 
     fn push(&mut self, bytes: &[u8], key: Key) -> Result<(), Utf8Error> {
-        // Together with those before them at most four, as a character has no more.
+        // At most four bytes in all: no character has more.
         let to = &mut self.bytes[usize::from(self.len)..][..bytes.len()];
         mask_into_at(to, bytes, key);
         self.judged.feed(to)?;

@@ -1,10 +1,27 @@
-//! A UTF-8 validator that can be fed in pieces.
+//! An incremental UTF-8 validator.
 #![forbid(unsafe_code)]
 
-use super::{Utf8Error, bulk};
+use super::bulk;
 use crate::frame::mask::{self, Key};
+use core::fmt;
 
-/// Judges text that arrives in pieces, which may end anywhere, also inside a character.
+/// Bytes that are not valid UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Utf8Error {
+    /// The index, in the given slice, of the first byte that cannot be part of a valid text. If the bytes end
+    /// within a character, the slice's length.
+    pub at: usize,
+}
+
+impl fmt::Display for Utf8Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid UTF-8 at byte {}", self.at)
+    }
+}
+
+impl core::error::Error for Utf8Error {}
+
+/// Validates text that arrives in pieces. A piece may end within a character.
 ///
 /// ```
 /// use websocket_stream::frame::utf8::Utf8Validator;
@@ -16,24 +33,24 @@ use crate::frame::mask::{self, Key};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Utf8Validator {
-    /// The first byte of a character that is not whole yet.
+    /// The first byte of an incomplete character.
     lead: u8,
-    /// How many bytes of that character there are; none between two characters.
+    /// How many bytes of the incomplete character have arrived; 0 between two characters.
     have: u8,
 }
 
 impl Utf8Validator {
-    /// A validator at the start of a text.
+    /// Creates a validator at the start of a text.
     #[inline]
     pub const fn new() -> Self {
         Self { lead: 0, have: 0 }
     }
 
-    /// Judges the next bytes of the text.
+    /// Validates the next bytes of the text.
     ///
     /// # Errors
     ///
-    /// [`Utf8Error`] with the place of the first byte that cannot be right, whatever may follow.
+    /// [`Utf8Error`] with the index of the first byte that no continuation can make valid.
     #[inline]
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Utf8Error> {
         let (cut, rest) = bytes.split_at(self.missing().min(bytes.len()));
@@ -45,11 +62,11 @@ impl Utf8Validator {
         self.step(begun, cut.len() + whole.len())
     }
 
-    /// Unmasks the next bytes of the text in place, and judges them in the same pass.
+    /// Unmasks the next bytes in place and validates them in one pass.
     ///
     /// # Errors
     ///
-    /// As [`feed`](Self::feed); which bytes are unmasked then is not specified.
+    /// See [`feed`](Self::feed). After an error, it is unspecified which bytes are unmasked.
     #[inline]
     pub(super) fn unmask_and_feed(&mut self, bytes: &mut [u8], key: Key) -> Result<(), Utf8Error> {
         let (cut, rest) = bytes.split_at_mut(self.missing().min(bytes.len()));
@@ -71,19 +88,19 @@ impl Utf8Validator {
         self.step(begun, cut.len() + whole.len())
     }
 
-    /// Whether the text may end here: no character is left half-way.
+    /// Returns whether the text may end here: there is no incomplete character.
     #[inline]
     pub const fn is_complete(&self) -> bool {
         self.have == 0
     }
 
-    /// How many bytes the character needs that is left half-way.
+    /// Returns how many bytes the incomplete character still needs.
     #[inline]
     pub(super) fn missing(&self) -> usize {
         if self.have == 0 { 0 } else { width(self.lead) - usize::from(self.have) }
     }
 
-    /// Judges byte by byte. The bytes stand `at` bytes into the slice that was given.
+    /// Validates byte by byte. `at` is the index of `bytes[0]` in the given slice.
     #[inline]
     fn step(&mut self, bytes: &[u8], at: usize) -> Result<(), Utf8Error> {
         match bytes.iter().position(|&byte| !self.push(byte)) {
@@ -92,7 +109,7 @@ impl Utf8Validator {
         }
     }
 
-    /// Whether the text can go on with this byte (RFC 3629, section 4).
+    /// Consumes a byte, and returns whether it may follow (RFC 3629, section 4).
     fn push(&mut self, byte: u8) -> bool {
         let fits = match (self.have, self.lead) {
             (0, _) => {
@@ -113,7 +130,7 @@ impl Utf8Validator {
     }
 }
 
-/// How many bytes the character has that begins with this one; none where none does.
+/// Returns the size of a character with this first byte, or 0 if the byte is not valid there.
 const fn width(lead: u8) -> usize {
     match lead {
         0x00..=0x7F => 1,
@@ -128,8 +145,8 @@ const fn is_continuation(byte: u8) -> bool {
     byte & 0xC0 == 0x80
 }
 
-/// How many of the last bytes of a text, of which at most three are given, belong to a character that
-/// needs more of them.
+/// Returns how many bytes at the end of a text belong to an incomplete character. `last` is the last three
+/// bytes of the text, or all of a shorter one.
 #[inline]
 pub(super) fn begun(last: &[u8]) -> usize {
     match last.iter().rposition(|&byte| !is_continuation(byte)) {
@@ -138,7 +155,7 @@ pub(super) fn begun(last: &[u8]) -> usize {
     }
 }
 
-/// The place of the first byte that cannot be right; where all can, the bytes' length.
+/// Returns the index of the first invalid byte, or the slice's length if there is none.
 #[cold]
 pub(super) fn first_wrong(bytes: &[u8]) -> usize {
     let start = core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
@@ -155,7 +172,7 @@ mod tests {
     use crate::frame::mask;
     use quickcheck::{Arbitrary, Gen, QuickCheck};
 
-    /// Bytes that are UTF-8, nearly, or not at all.
+    /// Bytes that are UTF-8, nearly UTF-8, or far from it.
     #[derive(Debug, Clone)]
     struct Text(Vec<u8>);
 
@@ -182,21 +199,21 @@ mod tests {
         }
     }
 
-    /// Whether some text begins with these bytes, after the definition in RFC 3629, section 4.
+    /// Returns whether some valid text begins with these bytes (RFC 3629, section 4).
     fn can_go_on(bytes: &[u8]) -> bool {
         let tails: [&[u8]; 4] = [b"", b"\x80", b"\x80\x80", b"\x80\x80\x80"];
         let others: [&[u8]; 4] = [b"\xA0\x80", b"\x90\x80\x80", b"\xBF", b"\xBF\xBF"];
         tails.iter().chain(&others).any(|tail| std::str::from_utf8(&[bytes, tail].concat()).is_ok())
     }
 
-    /// The place of the first byte that cannot be right, or none.
+    /// Returns the index of the first invalid byte, if any.
     fn first_wrong(bytes: &[u8]) -> Option<usize> {
         let whole = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
         (whole..bytes.len()).find(|&at| !can_go_on(&bytes[whole..=at]))
     }
 
-    /// Feeds the bytes in pieces, masked or not: where the first wrong one was found, or else whether
-    /// the text is complete.
+    /// Feeds the bytes in pieces, masked if there is a key. Returns whether the text is complete, or the
+    /// index of the first invalid byte.
     fn fed(bytes: &[u8], cuts: &[usize], key: Option<[u8; 4]>) -> Result<bool, usize> {
         let mut validator = Utf8Validator::new();
         for cut in cuts.windows(2) {
@@ -217,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_byte_that_cannot_be_right_is_found_however_the_text_is_split() {
+    fn the_first_invalid_byte_is_found_however_the_text_is_split() {
         fn prop(text: Text, cuts: Vec<usize>) -> bool {
             let bytes = &text.0;
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
@@ -233,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_of_cuts_in_a_long_text_is_fed_as_one_piece() {
+    fn a_long_text_is_valid_with_every_pair_of_cuts() {
         let text = "a".repeat(50) + &"é色🦊".repeat(12);
         let bytes = text.as_bytes();
         for first in 0..=bytes.len() {
@@ -246,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn feeding_on_after_an_error_does_no_harm() {
+    fn feeding_after_an_error_does_not_panic() {
         let mut validator = Utf8Validator::new();
         for byte in (0..=255).cycle().take(2000) {
             let _ = validator.feed(&[byte, 0xFF]);
@@ -254,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_is_judged_as_std_judges_it() {
+    fn every_prefix_is_validated_as_std_does() {
         fn prop(text: Text) -> bool {
             (0..=text.0.len()).all(|end| {
                 let prefix = &text.0[..end];
@@ -267,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn unmasking_and_judging_together_is_as_one_after_the_other() {
+    fn one_pass_gives_the_result_of_unmasking_then_validating() {
         fn prop(text: Text, key: u32) -> bool {
             let key = key.to_ne_bytes();
             let mut masked = text.0.clone();
@@ -279,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_places_that_are_easy_to_get_wrong() {
+    fn the_first_invalid_byte_is_found_in_the_difficult_cases() {
         let cases: [(&[u8], usize); 7] = [
             (b"\xE0\x80", 1),
             (b"\xC0", 0),
@@ -296,8 +313,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_behind_a_character_that_was_cut_is_found_at_its_place() {
-        // The rest of the cut character, then what is whole, then what is begun.
+    fn an_invalid_byte_after_a_split_character_is_found_at_its_index() {
+        // The rest of the split character, then whole characters, then an invalid one.
         let rest: [&[u8]; 3] = [b"", b"\x82\xAC", b"\xAC"];
         let whole: [&[u8]; 3] = [b"", b"ab", b"a\xC3\xA9b"];
         let wrong: [(&[u8], usize); 4] =
@@ -316,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_one_byte_over_and_over_is_judged_as_std_judges_it() {
+    fn a_text_of_one_repeated_byte_is_validated_as_std_does() {
         for byte in 0..=255 {
             for len in 0..100 {
                 let bytes = vec![byte; len];
@@ -333,8 +350,8 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_which_byte_is_wrong() {
+    fn an_error_names_the_invalid_byte() {
         let error = validate(b"ab\xFF").unwrap_err();
-        assert_eq!(error.to_string(), "the text is not UTF-8: byte 2 cannot be right");
+        assert_eq!(error.to_string(), "invalid UTF-8 at byte 2");
     }
 }

@@ -1,10 +1,10 @@
-//! The opening handshake on a transport, the client's end.
+//! The client's end of an opening handshake on a transport.
 #![forbid(unsafe_code)]
 
+use super::outcome::{OpeningError, Progress};
 #[cfg(feature = "deflate")]
 use super::wire::deflate_params;
-use super::wire::{RECEIVE_BYTES, Wire, head_limits};
-use super::{OpeningError, Progress};
+use super::wire::{RECEIVE_BYTES, Wire, head_limits, shared_methods};
 use crate::handshake::Received as Head;
 use crate::handshake::{ClientHandshake, ClientRequest, ReceivedResponse, ResponseFault};
 use crate::protocol::{Config, Role, SharedConfig};
@@ -13,15 +13,15 @@ use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
 
-/// A client's opening handshake; see [`ServerOpening`](super::ServerOpening) for an example.
+/// Opens a WebSocket as a client; see [`ServerOpening`](super::ServerOpening) for an example.
 ///
 /// # Proxies, credentials, redirects
 ///
-/// It begins on any transport that carries bytes to the server: a socket, TLS on one, or either of them
-/// behind a proxy. Ask the proxy for the way (`CONNECT`, SOCKS) on the socket first, and begin where it
-/// has answered. [`ClientRequest::basic_auth`] and [`ClientRequest::header`] say who asks. A server that
-/// answers with anything but 101 is [`ResponseFault::Refused`]; its [`response`](Self::response) says
-/// where to go instead, or what to show, and nothing is followed by itself:
+/// The transport can be anything that carries bytes to the server: a socket, TLS on one, or either of them
+/// behind a proxy. Connect through the proxy (`CONNECT`, SOCKS) first, and begin after its answer.
+/// [`ClientRequest::basic_auth`] and [`ClientRequest::header`] send credentials. If the server answers with
+/// any status but 101, the error is [`ResponseFault::Refused`], and [`response`](Self::response) lends the
+/// answer. No redirect is followed automatically:
 ///
 /// ```
 /// use websocket_stream::handshake::{ClientRequest, ResponseFault};
@@ -52,18 +52,19 @@ pub struct ClientOpening<T> {
 }
 
 impl<T: NonBlockingTransport> ClientOpening<T> {
-    /// Begins on a transport that is connected, or connecting. Sets it non-blocking, and
-    /// `TCP_NODELAY`.
+    /// Begins on a transport that is connected, or connecting.
+    ///
+    /// Sets the transport non-blocking, and sets `TCP_NODELAY`.
     ///
     /// # Errors
     ///
-    /// The system's; one of kind `InvalidInput`, with the [`RequestError`](crate::handshake::RequestError), where the request cannot be
-    /// sent.
+    /// The system's error, or one of kind `InvalidInput` with the
+    /// [`RequestError`](crate::handshake::RequestError) if the request cannot be sent.
     pub fn new(transport: T, request: ClientRequest) -> io::Result<Self> {
         Self::open(transport, request, SharedConfig::default())
     }
 
-    /// The same with a configuration that others may share.
+    /// Begins with a configuration that connections may share.
     ///
     /// # Errors
     ///
@@ -85,13 +86,13 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         Ok(Self { wire, handshake })
     }
 
-    /// Goes on as far as it can without waiting.
+    /// Advances the handshake as far as possible without waiting.
     ///
     /// # Errors
     ///
-    /// Why there will be no WebSocket. After [`ResponseFault::Refused`] the
-    /// [`response`](Self::response) can be looked at, to follow a redirect, say; its body begins with the
-    /// `unread` bytes of [`into_parts`](Self::into_parts).
+    /// Why there will be no WebSocket. After [`ResponseFault::Refused`], look at the
+    /// [`response`](Self::response), to follow a redirect, for example; its body begins with the `unread`
+    /// bytes of [`into_parts`](Self::into_parts).
     pub fn advance(&mut self, turn: &mut Turn<'_>) -> Result<Progress<'_>, OpeningError> {
         self.wire.begin(turn.now).map_err(|error| self.wire.fail(error))?;
         if self.wire.open {
@@ -104,13 +105,13 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         }
     }
 
-    /// Sends the request and takes the response, as far as they go: what to wait for, or nothing if the
-    /// connection is open.
+    /// Sends the request and receives the response. Returns what to wait for, or `None` if the connection
+    /// is open.
     fn respond(&mut self) -> Result<Option<Interest>, OpeningError> {
-        // A server may answer before all of the request is sent, to refuse it, and then reset the
-        // connection: the answer has arrived though sending fails.
+        // A server may refuse before all of the request is sent, and then reset the connection: the
+        // refusal has arrived though sending fails.
         let mut failed = self.wire.flush().err();
-        // What a transport holds or does not take may wait for what the peer has to say first, as in TLS's
+        // Receive even if not all is sent: the transport may need the peer's bytes first, as in a TLS
         // handshake.
         let mut buffer = [0; RECEIVE_BYTES];
         loop {
@@ -129,7 +130,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         }
     }
 
-    /// Takes bytes of the response, and what lies behind it. Whether it has opened the connection.
+    /// Uses bytes of the response, keeps those behind it, and reports whether the connection is open.
     fn answered(&mut self, bytes: &[u8]) -> Result<bool, ResponseFault> {
         let received = self.handshake.receive(bytes);
         match received {
@@ -151,7 +152,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         Ok(true)
     }
 
-    /// What the server agreed on.
+    /// Checks what the server has agreed on.
     #[cfg(feature = "deflate")]
     fn confirm_deflate(&self) -> Result<Option<crate::deflate::Agreed>, ResponseFault> {
         use crate::deflate::InvalidAnswer;
@@ -170,12 +171,12 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         }
     }
 
-    /// The subprotocol that the server chose.
+    /// Returns the subprotocol that the server chose.
     pub fn subprotocol(&self) -> Option<&str> {
         self.handshake.subprotocol()
     }
 
-    /// The server's response, once it is there, whatever its status.
+    /// Lends the server's response after it has arrived, whatever its status.
     pub fn response(&self) -> Option<ReceivedResponse<'_>> {
         self.handshake.response()
     }

@@ -1,19 +1,19 @@
-//! The opening handshake on a transport, the server's end.
+//! The server's end of an opening handshake on a transport.
 #![forbid(unsafe_code)]
 
+use super::outcome::{OpeningError, Progress};
 #[cfg(feature = "deflate")]
 use super::wire::deflate_params;
-use super::wire::{RECEIVE_BYTES, Wire, head_limits};
-use super::{OpeningError, Progress};
+use super::wire::{RECEIVE_BYTES, Wire, head_limits, shared_methods};
 use crate::handshake::Received as Head;
-use crate::handshake::{Request, RequestFault, Response, ResponseError, ServerHandshake};
+use crate::handshake::{Request, RequestFault, Response, ResponseError, ServerHandshake, Verdict};
 use crate::protocol::{Config, Role, SharedConfig};
 use crate::stream::{Interest, Turn};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
 
-/// A server's opening handshake.
+/// Opens a WebSocket as a server.
 ///
 /// ```
 /// use websocket_stream::handshake::Response;
@@ -40,8 +40,8 @@ use std::sync::Arc;
 ///
 /// # Plain HTTP
 ///
-/// Requests that ask for no WebSocket come to be decided, too, so that a health check or a page can be
-/// served on the same port:
+/// Requests that ask for no WebSocket have to be answered, too, so that a health check or a page can share
+/// the port:
 ///
 /// ```
 /// use websocket_stream::handshake::{Request, Response};
@@ -67,41 +67,32 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Each is one response, after which the connection ends. What needs more, a body or the next request on
-/// the same connection, is an HTTP server's: [`into_parts`](Self::into_parts) gives it the transport and
-/// all the bytes that came, the request's first.
+/// The connection ends after that response. For a request with a body, or a next request on the same
+/// connection, use an HTTP server: [`into_parts`](Self::into_parts) returns the transport and all bytes that
+/// have arrived, those of the request first.
 #[derive(Debug)]
 pub struct ServerOpening<T> {
     wire: Wire<T>,
     handshake: ServerHandshake,
-    /// How many bytes it has received.
-    received: usize,
-    state: ServerState,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum ServerState {
-    Receiving,
-    Accepted,
-    Answered { status: u16 },
-    Faulty(RequestFault),
 }
 
 impl<T: NonBlockingTransport> ServerOpening<T> {
-    /// Begins on a transport that was accepted. Sets it non-blocking, and `TCP_NODELAY`.
+    /// Begins on a transport that was accepted.
+    ///
+    /// Sets the transport non-blocking, and sets `TCP_NODELAY`.
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// The system's error.
     pub fn new(transport: T) -> io::Result<Self> {
         Self::open(transport, SharedConfig::default())
     }
 
-    /// The same with a configuration that others may share.
+    /// Begins with a configuration that connections may share.
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// The system's error.
     pub fn with_config(transport: T, config: Arc<Config>) -> io::Result<Self> {
         Self::open(transport, SharedConfig::from(config))
     }
@@ -109,14 +100,14 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     fn open(transport: T, config: SharedConfig) -> io::Result<Self> {
         let handshake = ServerHandshake::new(head_limits(&config.get().limits));
         let wire = Wire::new(transport, Role::Server, config)?;
-        Ok(Self { wire, handshake, received: 0, state: ServerState::Receiving })
+        Ok(Self { wire, handshake })
     }
 
-    /// Goes on as far as it can without waiting.
+    /// Advances the handshake as far as possible without waiting.
     ///
     /// # Errors
     ///
-    /// Why there will be no WebSocket; the transport can be dropped then.
+    /// Why there will be no WebSocket; drop the opening then.
     pub fn advance(&mut self, turn: &mut Turn<'_>) -> Result<Progress<'_>, OpeningError> {
         let begun = self.wire.begin(turn.now);
         begun.map_err(|late| self.refusal().unwrap_or(late)).map_err(|error| self.wire.fail(error))?;
@@ -134,18 +125,15 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         }
     }
 
-    /// Receives the request and sends the answer, as far as they go: what to wait for, or nothing where
-    /// the connection is open or the request is to be decided on.
+    /// Receives the request and sends the answer. Returns what to wait for, or `None` if the connection is
+    /// open or the request waits for its answer.
     fn respond(&mut self) -> Result<Option<Interest>, OpeningError> {
-        if let ServerState::Receiving = self.state {
-            // TLS's handshake, say.
+        if self.handshake.verdict().is_none() {
+            // The transport may have bytes of its own to send, as in a TLS handshake.
             self.wire.flush()?;
         }
         let mut buffer = [0; RECEIVE_BYTES];
-        while let ServerState::Receiving = self.state {
-            if self.handshake.request().is_some() {
-                break;
-            }
+        while self.handshake.is_receiving() {
             let n = self.wire.receive(&mut buffer)?;
             if n == 0 {
                 return Ok(Some(self.wire.pending_received()?));
@@ -153,18 +141,8 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             match self.handshake.receive(&buffer[..n]) {
                 Ok(Head::Partial) => {}
                 Ok(Head::Complete { used }) => self.wire.unread.extend_from_slice(&buffer[used..n]),
-                // The caller decides on it.
-                Err(RequestFault::NotAnUpgrade) => {
-                    let head = self.handshake.request().map_or(0, |request| request.as_bytes().len());
-                    let used = head.saturating_sub(self.received);
-                    self.wire.unread.extend_from_slice(buffer[..n].get(used..).unwrap_or_default());
-                }
-                Err(fault) => {
-                    let told = self.tell(fault);
-                    debug_assert!(told.is_ok(), "{fault:?}: {told:?}");
-                }
+                Err(fault) => self.handshake.refuse(fault, &mut self.wire.out),
             }
-            self.received += n;
         }
         if let Some(error) = self.refusal() {
             return match self.wire.linger() {
@@ -172,7 +150,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
                 Ok(None) | Err(_) => Err(error),
             };
         }
-        if let ServerState::Accepted = self.state {
+        if let Some(Verdict::Accepted) = self.handshake.verdict() {
             self.wire.open = self.wire.flush()?;
             if !self.wire.open {
                 return Ok(Some(self.wire.pending(false)));
@@ -181,63 +159,54 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         Ok(None)
     }
 
-    /// Answers the request with what is wrong with it.
-    fn tell(&mut self, fault: RequestFault) -> Result<(), ResponseError> {
-        let told = self.handshake.answer(&Response::from(fault), &mut self.wire.out);
-        if told != Err(ResponseError::Answered) {
-            self.state = ServerState::Faulty(fault);
-        }
-        told
-    }
-
-    /// Why there will be no WebSocket, where that is decided.
+    /// Why there will be no WebSocket, if that is decided.
     fn refusal(&self) -> Option<OpeningError> {
-        match self.state {
-            ServerState::Receiving | ServerState::Accepted => None,
-            ServerState::Answered { status } => Some(OpeningError::Answered { status }),
-            ServerState::Faulty(fault) => Some(OpeningError::Request(fault)),
+        match self.handshake.verdict()? {
+            Verdict::Accepted => None,
+            Verdict::Refused { status } => Some(OpeningError::Answered { status }),
+            Verdict::Faulty(fault) => Some(OpeningError::Request(fault)),
         }
     }
 
-    /// The request, once it is there, answered or not.
+    /// Lends the request after it has arrived, answered or not.
     pub fn request(&self) -> Option<Request<'_>> {
         self.handshake.request()
     }
 
     /// Answers the request. [`advance`](Self::advance) sends the answer.
     ///
-    /// A request that asks for no WebSocket ([`Request::is_upgrade`]) can have any other answer: a page,
-    /// the health of the server. It has no body that was read. Where it is accepted nonetheless, it is
-    /// told that it should have asked for an upgrade (426), and the opening ends with
-    /// [`RequestFault::NotAnUpgrade`].
+    /// A request that asks for no WebSocket ([`Request::is_upgrade`]) can have any answer but an accepting
+    /// one: a page, the health of the server. A body that follows the request is not read. An accepting
+    /// answer is replaced by a 426, and the opening ends with [`RequestFault::NotAnUpgrade`].
     ///
-    /// With `Config::deflate`, compression is agreed on where the client offers it, unless the
-    /// response names extensions itself.
+    /// With `Config::deflate`, an accepting answer agrees on compression if the client offers it, unless
+    /// the response names extensions itself.
     ///
     /// # Errors
     ///
-    /// [`ResponseError`] where the answer cannot be sent as it is; another one can be given.
+    /// [`ResponseError`] if the answer cannot be sent as it is; give another one.
     pub fn answer(&mut self, response: &Response) -> Result<(), ResponseError> {
-        if response.is_accept() && self.handshake.request().is_some_and(|request| !request.is_upgrade()) {
-            return self.tell(RequestFault::NotAnUpgrade);
+        match self.write_answer(response) {
+            Err(ResponseError::NotAnUpgrade) => {
+                self.handshake.refuse(RequestFault::NotAnUpgrade, &mut self.wire.out);
+                Ok(())
+            }
+            written => written,
         }
+    }
+
+    fn write_answer(&mut self, response: &Response) -> Result<(), ResponseError> {
         #[cfg(feature = "deflate")]
         if let Some(answer) = self.deflate_answer(response) {
             let response = response.clone().extensions(&answer.to_string());
             self.handshake.answer(&response, &mut self.wire.out)?;
             self.wire.agreed = Some(answer.agreed());
-            self.state = ServerState::Accepted;
             return Ok(());
         }
-        self.handshake.answer(response, &mut self.wire.out)?;
-        self.state = match response.is_accept() {
-            true => ServerState::Accepted,
-            false => ServerState::Answered { status: response.status() },
-        };
-        Ok(())
+        self.handshake.answer(response, &mut self.wire.out)
     }
 
-    /// What is agreed on by a response that accepts.
+    /// What an accepting response agrees on.
     #[cfg(feature = "deflate")]
     fn deflate_answer(&self, response: &Response) -> Option<crate::deflate::Answer> {
         let policy = self.wire.config.get().deflate?;

@@ -1,4 +1,4 @@
-//! A frame's header: from bytes to fields.
+//! Frame headers: from bytes to fields.
 
 use super::table::Table;
 use super::timing::{Case, case, times};
@@ -7,13 +7,13 @@ use std::io::Cursor;
 use websocket_stream::OpCode;
 use websocket_stream::frame::Header;
 
-/// One payload length of each form that a header has.
+/// One payload length for each form of a header.
 const LENGTHS: [u64; 3] = [32, 1_000, 100_000];
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-/// So many that no branch predictor learns their order.
+/// Too many for a branch predictor to learn their order.
 const HEADERS: usize = 1 << 10;
 
-/// Masked headers in a row, each with two bytes of payload or more behind it.
+/// Masked headers in a row, each followed by two or more bytes of payload.
 struct Headers {
     bytes: Vec<[u8; 16]>,
     next: usize,

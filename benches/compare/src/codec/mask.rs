@@ -1,4 +1,4 @@
-//! Masking, in place and on the way from one place to another; the floor is the copying of as much.
+//! Masking in place, and while copying. The floor is a copy of equal length.
 
 use super::ring::Ring;
 use super::table::{Table, length};
@@ -7,8 +7,8 @@ use std::hint::black_box;
 use websocket_stream::frame::{mask, mask_into};
 
 const LENGTHS: [usize; 10] = [1, 8, 32, 64, 125, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20];
-/// What the target is for: long enough to count, and in a first-level cache of 32 KiB, which 16 KiB on
-/// both sides just fill.
+/// The lengths with a target: long enough to matter, and within a first-level cache of 32 KiB, which 16 KiB
+/// on both sides just fill.
 const JUDGED: std::ops::RangeInclusive<usize> = 1 << 10..=16 << 10;
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -69,11 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_mask_as_the_definition_says() {
+    fn all_mask_as_defined_by_the_rfc() {
         let content: Vec<u8> = (0..=255).cycle().take(12 << 10).collect();
         let masked: Vec<u8> = content.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
         for (at, mut case) in cases().into_iter().enumerate() {
-            // One pair: what is done once is seen in it.
+            // One pair, so that the result of each call can be inspected.
             let mut ring = Ring::of(&content);
             case(&mut ring, 1);
             let (to, from) = ring.next();

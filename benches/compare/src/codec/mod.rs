@@ -1,5 +1,5 @@
-//! The codec in this process, without a socket: headers, masking, text and a client's sending, beside
-//! the floor under each and beside the peers that export theirs.
+//! The codec in this process, without a socket: headers, masking, text and a client's sending, beside the
+//! floor of each and the peers that export such a function.
 
 mod header;
 mod mask;
@@ -12,11 +12,11 @@ mod timing;
 
 pub use table::Table;
 
-/// Who does not stand in a table that others stand in.
+/// The peers that are missing in some tables.
 const ABSENT: &str = "tokio-websockets exports neither its header decoding nor its masking, tungstenite not its \
                       masking, fastwebsockets not its header decoding";
 
-/// Measures all of them and prints each table when it is done.
+/// Measures everything, and prints each table when it is done.
 pub fn run() -> Vec<Table> {
     let groups: [fn() -> Table; 4] = [header::measure, mask::measure, text::measure, send::measure];
     let tables = groups
@@ -31,7 +31,7 @@ pub fn run() -> Vec<Table> {
     tables
 }
 
-/// The tables as Markdown, headed by where and how they came about.
+/// Returns the tables as Markdown, with a head that describes the machine and the command.
 pub fn markdown(tables: &[Table]) -> String {
     let mut text = crate::report::files::head();
     for table in tables {

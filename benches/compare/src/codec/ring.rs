@@ -1,14 +1,14 @@
-//! Memory to work on.
+//! Buffers for the benchmarks.
 
 use std::hint::black_box;
 
 const LINE: usize = 64;
 const PAGE: usize = 4 << 10;
-/// What small buffers fill on either side; both sides fit the first-level cache.
+/// The total size of small buffers on either side; both sides fit into the first-level cache.
 const SIDE: usize = 12 << 10;
 
-/// Pairs of buffers that are used in turn, as a server uses the bytes that it receives: each was last
-/// written to so long ago that no load waits for a store which it overlaps.
+/// Pairs of buffers used in rotation, like a server's received bytes: each was last written long enough ago
+/// that no load waits for an overlapping store.
 ///
 /// ```text
 /// start               + distance
@@ -25,18 +25,18 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Buffers of `len` bytes, each `misaligned` bytes behind the beginning of a cache line.
+    /// Makes buffers of `len` bytes, each `misaligned` bytes after the start of a cache line.
     pub fn new(len: usize, misaligned: usize) -> Self {
         let stride = (len + misaligned).next_multiple_of(LINE);
         let count = (SIDE / stride).max(1);
-        // Half a page more than whole pages: no load looks as if it came from where a store goes.
+        // Whole pages and half a page: no load appears to depend on a store at an equal offset.
         let distance = (count * stride).next_multiple_of(PAGE) + PAGE / 2;
         let bytes = vec![7; 2 * distance + LINE];
         let start = bytes.as_ptr().align_offset(LINE) + misaligned;
         Self { bytes, len, stride, count, start, distance, next: 0 }
     }
 
-    /// Buffers that hold this.
+    /// Makes buffers with this content.
     pub fn of(content: &[u8]) -> Self {
         let mut ring = Self::new(content.len(), 0);
         for _ in 0..ring.count {
@@ -45,7 +45,7 @@ impl Ring {
         ring
     }
 
-    /// The next pair: where to write, and what to read.
+    /// Returns the next pair: the buffer to write, and the one to read.
     #[inline(always)]
     pub fn next(&mut self) -> (&mut [u8], &[u8]) {
         let at = self.start + self.next * self.stride;
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_lie_where_they_were_asked_for_and_never_overlap() {
+    fn buffers_have_the_requested_alignment_and_never_overlap() {
         for len in [1, 8, 32, 125, 1 << 10, 12 << 10, 64 << 10] {
             for misaligned in [0, 1] {
                 let mut ring = Ring::new(len, misaligned);
@@ -71,7 +71,7 @@ mod tests {
                     assert_eq!((to.len(), from.len()), (len, len));
                     places.extend([to.as_ptr() as usize, from.as_ptr() as usize]);
                 }
-                assert_eq!(ring.next().0.as_ptr() as usize, places[0], "the first one comes again");
+                assert_eq!(ring.next().0.as_ptr() as usize, places[0], "the rotation starts again");
                 assert!(places.iter().all(|place| place % LINE == misaligned));
                 places.sort_unstable();
                 assert!(places.windows(2).all(|pair| pair[0] + len <= pair[1]));

@@ -1,5 +1,5 @@
-//! A client sends 32 bytes, each time with a fresh key, into a sink: what the protocol costs on the way
-//! out where the kernel costs nothing.
+//! A client sends 32 bytes, each time with a fresh key, into a sink: the cost of the protocol without the
+//! kernel.
 
 use super::sink::Sink;
 use super::table::Table;
@@ -13,15 +13,15 @@ use websocket_stream::protocol::{Connection, Output, Role};
 use websocket_stream::{Message, Scratch, WebSocketStream};
 
 const PAYLOAD: &[u8; 32] = b"Thirty-two bytes, neither \xF0\x9F\xA6\x8A ~";
-/// How many messages leave in one write.
+/// Messages for each write.
 const BATCHES: [usize; 2] = [1, 32];
 const TAKES: &str = "a sink takes everything at once";
 
-/// Sends so many messages, and then flushes.
+/// Sends this number of messages, and then flushes.
 type Sender = Box<dyn FnMut(usize)>;
 type Make = fn(Sink) -> Sender;
 
-/// Those who gather messages, and then the one who does not.
+/// The senders that batch messages, and then the one that does not.
 const SENDERS: [(&str, Make); 6] = [
     ("ours, connection", connection),
     ("ours, stream", stream),
@@ -121,13 +121,13 @@ fn soketto(sink: Sink) -> Sender {
     })
 }
 
-/// It writes every frame at once.
+/// fastwebsockets writes every frame at once.
 fn fastwebsockets(sink: Sink) -> Sender {
     use ::fastwebsockets::{Frame, Payload, Role, WebSocket};
     let mut socket = WebSocket::after_handshake(sink, Role::Client);
     Box::new(move |count| {
         for _ in 0..count {
-            // It masks in place: one copy is the least that keeps the message.
+            // It masks in place, so at least one copy is needed to keep the message.
             let mut payload = *black_box(PAYLOAD);
             let frame = Frame::binary(Payload::BorrowedMut(&mut payload));
             socket.write_frame(frame).now_or_never().expect(TAKES).expect(TAKES);
@@ -144,7 +144,7 @@ mod tests {
     use websocket_stream::frame::{Decoded, Header, mask};
 
     #[test]
-    fn all_send_the_same_message_with_a_fresh_key_each() {
+    fn all_send_equal_messages_with_fresh_keys() {
         for (name, make) in SENDERS {
             let kept = Arc::new(Mutex::new(Vec::new()));
             let mut send = make(Sink { kept: Some(kept.clone()) });

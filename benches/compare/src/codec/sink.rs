@@ -1,4 +1,4 @@
-//! A transport that takes everything at once.
+//! A transport that accepts everything at once.
 
 use std::hint::black_box;
 use std::io::{self, ErrorKind, IoSlice, Write};
@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use websocket_stream::NonBlockingTransport;
 
-/// Nothing ever arrives from it.
+/// A transport from which nothing ever arrives.
 #[derive(Clone, Default)]
 pub struct Sink {
-    /// Where the bytes go, in tests; otherwise nowhere.
+    /// Keeps the bytes in tests; otherwise they are discarded.
     pub kept: Option<Arc<Mutex<Vec<u8>>>>,
 }
 

@@ -1,4 +1,4 @@
-//! Nanoseconds in lines and columns, with what was aimed at.
+//! Nanoseconds in lines and columns, with the targets.
 
 use crate::report::files;
 use crate::report::table::columns;
@@ -15,7 +15,7 @@ impl Table {
         Self { title: title.to_owned(), cells: vec![heads], verdicts: Vec::new() }
     }
 
-    /// A line of nanoseconds, then of ratios; what does not exist is a dash.
+    /// Adds a line of nanoseconds and then ratios; a missing value is a dash.
     pub fn line(
         &mut self,
         label: String,
@@ -28,14 +28,14 @@ impl Table {
         self.cells.push(line);
     }
 
-    /// Says whether the least of the ratios reaches the target.
+    /// Adds whether the smallest ratio reaches the target.
     pub fn judge(&mut self, what: &str, ratios: impl IntoIterator<Item = f64>, target: f64) {
         let least = ratios.into_iter().fold(f64::INFINITY, f64::min);
         let met = if least >= target { "met" } else { "missed" };
         self.verdicts.push(format!("{what}: {least:.2} at the least, target {target:.2}: {met}"));
     }
 
-    /// For a terminal.
+    /// Returns the table for a terminal.
     pub fn render(&self) -> String {
         let verdicts: String = self.verdicts.iter().map(|line| format!("  {line}\n")).collect();
         format!("{}\n{}{verdicts}\n", self.title, columns(&self.cells))
@@ -51,7 +51,7 @@ fn nanoseconds(time: f64) -> String {
     if time < 100.0 { format!("{time:.1}") } else { format!("{time:.0}") }
 }
 
-/// A length as people write it.
+/// Returns a length in a readable form.
 pub fn length(bytes: usize) -> String {
     match bytes {
         ..1_024 => format!("{bytes} B"),
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_has_its_lines_and_says_what_is_missed() {
+    fn a_table_has_its_lines_and_reports_missed_targets() {
         let mut table = Table::new("masking", &["bytes", "ours", "theirs", "ratio"]);
         table.line(length(1 << 10), [Some(12.34), None], [0.5]);
         table.judge("masking", [0.9, 0.5], 0.85);

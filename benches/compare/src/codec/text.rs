@@ -1,4 +1,4 @@
-//! Unmasking a text and judging it; the floor is the best validator alone.
+//! Unmasking and validating text. The floor is the best validator alone.
 
 use super::ring::Ring;
 use super::table::{Table, length};
@@ -9,7 +9,7 @@ use websocket_stream::frame::{mask, utf8};
 const LENGTHS: [usize; 6] = [32, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20];
 const ASCII: &str = "The quick brown fox jumps over the lazy dog. ";
 const MIXED: &str = "Franz jagt im völlig verwahrlosten Taxi, Съешь же ещё, 色は匂へど 🦊 ";
-/// What is unmasked with it stays text from one round to the next.
+/// Zeros, so that unmasked text stays text from one round to the next.
 const KEY: [u8; 4] = [0; 4];
 
 pub fn measure() -> Table {
@@ -45,7 +45,7 @@ pub fn measure() -> Table {
     table
 }
 
-/// So many bytes of these sentences; where a character would be cut, spaces stand for it.
+/// Returns text of this length, made of these sentences; spaces replace a character that would be cut.
 fn text(sentence: &str, bytes: usize) -> String {
     let mut text = sentence.repeat(bytes / sentence.len() + 1);
     text.truncate((0..=bytes).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0));
@@ -71,7 +71,7 @@ fn cases() -> [Case<Ring>; 4] {
     ]
 }
 
-/// A text that is refused would be measured for what it is not.
+/// Fails if the text is refused, because its time would be meaningless.
 #[inline(always)]
 fn judged(valid: bool) {
     assert!(black_box(valid), "the text is UTF-8");

@@ -1,16 +1,16 @@
-//! How long a call takes: the median of many short rounds in which all cases take turns.
+//! The time of a call: the median of many short rounds in which all cases take turns.
 
 use crate::stats;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 31;
-/// What a case runs for in a round, at least.
+/// The minimum time of a case in a round.
 const SLICE: Duration = Duration::from_millis(2);
 
-/// Calls something so many times, on a state that all cases of a line share.
+/// Makes this number of calls, on a state that all cases of a line share.
 pub type Case<S> = Box<dyn FnMut(&mut S, u64)>;
 
-/// A case that calls `f`; the loop is around it, so that it can be inlined.
+/// Makes a case that calls `f`; the loop is around it, so that it can be inlined.
 pub fn case<S>(mut f: impl FnMut(&mut S) + 'static) -> Case<S> {
     Box::new(move |state, times| {
         for _ in 0..times {
@@ -19,13 +19,13 @@ pub fn case<S>(mut f: impl FnMut(&mut S) + 'static) -> Case<S> {
     })
 }
 
-/// Nanoseconds of one call, for each case.
+/// Returns the nanoseconds of one call, for each case.
 pub fn times<S>(state: &mut S, cases: &mut [Case<S>]) -> Vec<f64> {
     let counts: Vec<u64> = cases.iter_mut().map(|case| enough(state, case)).collect();
     let mut samples = vec![Vec::with_capacity(ROUNDS); cases.len()];
     for round in 0..ROUNDS {
         for turn in 0..cases.len() {
-            // None always follows the same one.
+            // No case always follows the same one.
             let at = (round + turn) % cases.len();
             let time = clock(state, &mut cases[at], counts[at]);
             samples[at].push(time.as_nanos() as f64 / counts[at] as f64);
@@ -34,8 +34,8 @@ pub fn times<S>(state: &mut S, cases: &mut [Case<S>]) -> Vec<f64> {
     samples.into_iter().map(|samples| stats::median(samples).unwrap_or(f64::NAN)).collect()
 }
 
-/// The calls that fill a slice, at the quickest of three attempts: one that the system interrupted
-/// seems to fill it with far too few. Warms the case up on the way.
+/// Returns the number of calls that fill a slice, at the fastest of three attempts: after an interruption,
+/// far too few calls seem to fill it. Also warms the case up.
 fn enough<S>(state: &mut S, case: &mut Case<S>) -> u64 {
     let mut count = 1;
     while (0..3).any(|_| clock(state, case, count) < SLICE) {

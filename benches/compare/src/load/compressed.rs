@@ -1,10 +1,10 @@
-//! Compressed messages there and back (RFC 7692). Requests are compressed beforehand; each connection
-//! inflates its replies and compares them with what it said.
+//! Echoes of compressed messages (RFC 7692). Requests are compressed in advance; each connection inflates its
+//! replies and compares them with its messages.
 //!
-//! All connections say the same messages in a circle, each from another place on. The circle is longer
-//! than the largest window, so no message refers to when it was said before. In a connection's first
-//! round each stands alone, which a sender may choose for any message; from then on it is the one
-//! that a compressor makes of it behind those before it in the circle, the same in every round.
+//! All connections send one cycle of messages, each from a different start. The cycle is longer than the
+//! largest window, so no message can refer to its own previous occurrence. In a connection's first cycle,
+//! each message is compressed without context, which a sender may do for any message. In all later cycles, a
+//! message is compressed with the messages before it in the cycle as context, so its bytes are always equal.
 
 use super::Script;
 use super::frames::{TEXT, frame};
@@ -15,28 +15,28 @@ use std::io;
 use std::rc::Rc;
 use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush, Status};
 
-/// The bytes of all messages of a circle: twice the largest window.
+/// The total length of a cycle's messages: twice the largest window.
 const CIRCLE: usize = 64 << 10;
 
-/// zlib's default, as most clients have it.
+/// zlib's default, like most clients.
 const LEVEL: i32 = 6;
 const WINDOW_BITS: u8 = 15;
 
-/// What a sender leaves out at a message's end (section 7.2.1).
+/// The bytes that a sender omits at the end of a message (section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// In a frame's first byte: the message is compressed.
+/// The bit in a frame's first byte that marks a compressed message.
 const RSV1: u8 = 0x40;
 
-/// How many messages of this length a circle has.
+/// Returns the number of messages of this length in a cycle.
 pub fn distinct(bytes: usize) -> usize {
     (CIRCLE / bytes).max(1)
 }
 
-/// The messages, and the frames that say them.
+/// The messages, and their frames.
 pub struct Pool {
     messages: Vec<Vec<u8>>,
-    /// Those that refer to nothing, and those that may refer to the messages before them in the circle.
+    /// Frames without context, and frames that may refer to earlier messages of the cycle.
     alone: Vec<Vec<u8>>,
     after: Vec<Vec<u8>>,
     compression: Compression,
@@ -63,7 +63,7 @@ impl Pool {
     }
 }
 
-/// A message's frame as a client sends it.
+/// Returns a message's frame, as a client sends it.
 fn request(engine: &mut Deflate, message: &[u8]) -> Vec<u8> {
     let mut payload = vec![0; message.len() + message.len() / 8 + 64];
     let before = engine.total_out();
@@ -78,14 +78,14 @@ fn request(engine: &mut Deflate, message: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// One connection's part.
+/// One connection's conversation.
 pub struct Conversation {
     pool: Rc<Pool>,
     in_flight: usize,
-    /// Messages said so far, and where in the circle the first was.
+    /// The number of messages sent so far, and the position of the first one in the cycle.
     said: usize,
     first: usize,
-    /// Replies that have come, of those said.
+    /// The number of replies received.
     heard: usize,
     request: Vec<u8>,
     replies: Replies,
@@ -96,7 +96,7 @@ pub struct Conversation {
 
 impl Conversation {
     pub fn new(pool: &Rc<Pool>, in_flight: usize, index: usize) -> Self {
-        // One byte more than is expected shows that there is more.
+        // Room for one more byte than expected, to detect longer replies.
         let longest = pool.messages.iter().map(Vec::len).max().unwrap_or(0);
         Self {
             pool: Rc::clone(pool),
@@ -112,14 +112,14 @@ impl Conversation {
         }
     }
 
-    /// Compares a reply with the message that it answers.
+    /// Compares a reply with its message.
     fn judge(&mut self, mut reply: Reply) -> io::Result<()> {
         let pool = &self.pool;
         let expected = &pool.messages[(self.first + self.heard) % pool.messages.len()];
         self.payload += reply.payload.len() as u64;
         let same = if reply.compressed {
             if pool.compression == Compression::Alone {
-                // It has to stand alone.
+                // The reply must not need context.
                 self.inflate.reset(false);
             }
             reply.payload.extend(TAIL);
@@ -175,18 +175,18 @@ impl Script for Conversation {
     }
 }
 
-/// A text message as it came.
+/// A text message as received.
 #[derive(Debug, PartialEq, Eq)]
 struct Reply {
     compressed: bool,
     payload: Vec<u8>,
 }
 
-/// Bytes to messages.
+/// Decodes bytes into messages.
 #[derive(Default)]
 struct Replies {
     bytes: Vec<u8>,
-    /// One whose last frame has not come.
+    /// A message whose last frame has not arrived.
     open: Option<Reply>,
 }
 
@@ -217,7 +217,7 @@ impl Replies {
     }
 }
 
-/// A server's frame: its first byte, the length of its header and that of its payload.
+/// Parses a server's frame: returns its first byte, the length of its header and the length of its payload.
 fn head(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
     Some(match second {
@@ -231,7 +231,8 @@ fn head(bytes: &[u8]) -> Option<(u8, usize, usize)> {
 mod tests {
     use super::*;
 
-    /// What an echo server without memory sends back for a batch: each message anew, compressed by `engine`.
+    /// Returns the answer of an echo server without context for a batch: each message, compressed again by
+    /// `engine`.
     fn answer(conversation: &mut Conversation, engine: &mut Deflate, inflate: &mut Inflate) -> Vec<u8> {
         conversation.next();
         let request = conversation.request();
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn later_rounds_are_smaller_where_messages_may_refer_to_others() {
+    fn later_rounds_are_smaller_if_messages_may_refer_to_others() {
         let total = |frames: &[Vec<u8>]| frames.iter().map(Vec::len).sum::<usize>();
         let pool = Pool::new(512, Compression::Takeover);
         assert!(total(&pool.after) < total(&pool.alone) * 9 / 10);
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_refers_to_others_does_not_stand_alone() {
+    fn a_reply_that_refers_to_others_is_refused_without_takeover() {
         let mut talk = conversation(Compression::Alone);
         let (mut engine, mut inflate) = (Deflate::new(6, false, 15), Inflate::new(false, 15));
         let first = answer(&mut talk, &mut engine, &mut inflate);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn another_message_is_found_plain_or_compressed_and_so_is_one_too_many() {
+    fn a_wrong_or_additional_message_is_detected() {
         let mut talk = conversation(Compression::Alone);
         talk.next();
         let mut reply = Vec::new();

@@ -1,5 +1,5 @@
-//! Batches back and forth: each connection sends its batch, has every byte that comes back judged, and
-//! goes on with the next.
+//! Batches of echoes: each connection sends its batch, checks every byte of the reply, and continues with the
+//! next batch.
 
 use super::Script;
 use super::open::PATIENCE;
@@ -8,16 +8,16 @@ use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// Received at once.
+/// Bytes received at once.
 const BUFFER: usize = 256 << 10;
 
 struct Connection {
     socket: TcpStream,
     script: Box<dyn Script>,
     sent: usize,
-    /// When the batch that is under way began.
+    /// When the current batch began.
     began: Option<Instant>,
-    /// Batches that are still to be begun.
+    /// Batches still to send.
     left: u64,
 }
 
@@ -26,14 +26,14 @@ pub struct Load {
     epoll: Epoll,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
-    /// Connections with a batch under way.
+    /// Connections with a current batch.
     active: usize,
-    /// How long each batch took, from its first byte sent to its last byte back, in nanoseconds.
+    /// The time of each batch, from its first byte sent to its last byte received, in nanoseconds.
     pub times: Vec<u32>,
 }
 
 impl Load {
-    /// Takes connections that are open; each has its own script.
+    /// Takes open connections; each has its own script.
     pub fn new(sockets: Vec<TcpStream>, script: impl Fn(usize) -> Box<dyn Script>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         let mut connections = Vec::with_capacity(sockets.len());
@@ -47,7 +47,7 @@ impl Load {
         Ok(Self { epoll, connections, buffer: vec![0; BUFFER], active: 0, times: Vec::new() })
     }
 
-    /// Keeps every connection busy for so long, and leaves it so; how many batches came back.
+    /// Keeps every connection busy for this time. Returns the number of completed batches.
     pub fn run_for(&mut self, time: Duration) -> io::Result<u64> {
         let deadline = Instant::now() + time;
         self.begin(u64::MAX)?;
@@ -58,12 +58,12 @@ impl Load {
         Ok((self.times.len() - before) as u64)
     }
 
-    /// Awaits what is under way.
+    /// Waits for the current batches.
     pub fn drain(&mut self) -> io::Result<()> {
         self.run_batches(0)
     }
 
-    /// Sends so many batches on every connection and awaits their replies.
+    /// Sends this number of batches on every connection and waits for their replies.
     pub fn run_batches(&mut self, batches: u64) -> io::Result<()> {
         self.begin(batches)?;
         while self.active > 0 {
@@ -72,7 +72,7 @@ impl Load {
         Ok(())
     }
 
-    /// The payload bytes of all replies so far, where the scripts count them.
+    /// Returns the payload bytes of all replies so far, if the scripts count them.
     pub fn payload(&self) -> u64 {
         self.connections.iter().map(|connection| connection.script.payload()).sum()
     }
@@ -123,7 +123,7 @@ impl Load {
 }
 
 impl Connection {
-    /// Whether there is another batch to begin.
+    /// Starts the next batch. Returns whether there is one.
     fn start(&mut self, now: Instant) -> bool {
         if self.left == 0 {
             return false;
@@ -146,8 +146,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the whole reply is there now. A short read has drained the socket, unless its end is there
-    /// too, which is told only once.
+    /// Returns whether the reply is complete. A short read has drained the socket, unless the end of the
+    /// stream is there too, which is reported only once.
     fn receive(&mut self, buffer: &mut [u8], closed: bool) -> io::Result<bool> {
         while self.began.is_some() {
             let n = match sys::recv(&self.socket, buffer) {
@@ -177,7 +177,7 @@ mod tests {
 
     const SHAPE: Shape = Shape { bytes: 300_000, text: false };
 
-    /// A peer that answers a batch's request with what `reply` makes of it, so many times.
+    /// A peer that answers each of this number of batches with the result of `reply`.
     fn peer(times: usize, reply: impl Fn(&mut Vec<u8>) + Send + 'static) -> (Load, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let batch = |index| Batch::new(SHAPE, 2, index);
@@ -188,7 +188,7 @@ mod tests {
                 let Batch { mut request, reply: mut answer, .. } = batch(0);
                 socket.read_exact(&mut request).unwrap();
                 reply(&mut answer);
-                // The load may have given up.
+                // The load generator may have stopped.
                 let _ = socket.write_all(&answer);
             }
         });
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn every_batch_that_comes_back_is_counted() {
+    fn every_echoed_batch_is_counted() {
         let (mut load, peer) = peer(5, |_| {});
         load.run_batches(5).unwrap();
         assert_eq!(load.times.len(), 5);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_breaks_off_is_an_error() {
+    fn a_truncated_reply_is_an_error() {
         let (mut load, peer) = peer(1, |reply| reply.truncate(1000));
         assert_eq!(load.run_batches(1).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         peer.join().unwrap();

@@ -1,22 +1,22 @@
-//! What is sent and what must come back, made beforehand.
+//! The bytes to send and the expected replies, made in advance.
 //!
-//! No WebSocket library here: the bytes are put together from RFC 6455, section 5.2, so that none of
-//! the servers is measured against its own code.
+//! There is no WebSocket library here: frames are built as in RFC 6455, section 5.2, so that no server is
+//! measured with its own code.
 
 use super::Script;
 use super::random::Random;
 use std::io;
 
-/// One connection's messages: a batch that is sent in one piece, and the bytes that must come back.
+/// One connection's messages: a batch that is sent at once, and the expected reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     pub request: Vec<u8>,
     pub reply: Vec<u8>,
-    /// So much of the reply has come.
+    /// Bytes of the reply received so far.
     received: usize,
 }
 
-/// What a message is.
+/// The length and type of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     pub bytes: usize,
@@ -24,7 +24,7 @@ pub struct Shape {
 }
 
 impl Batch {
-    /// So many messages of this shape; each connection's, and each message of it, is another.
+    /// Makes this number of messages of this shape; each message of each connection is different.
     pub fn new(shape: Shape, messages: usize, connection: usize) -> Self {
         let mut batch = Self::from((Vec::new(), Vec::new()));
         for message in 0..messages {
@@ -37,7 +37,7 @@ impl Batch {
         batch
     }
 
-    /// The same for a server that knows no protocol: what is sent comes back.
+    /// Returns the script for a server without protocol, which echoes the request.
     pub fn raw(mut self) -> Self {
         self.reply.clone_from(&self.request);
         self
@@ -45,7 +45,7 @@ impl Batch {
 }
 
 impl From<(Vec<u8>, Vec<u8>)> for Batch {
-    /// What is sent, and what must come back.
+    /// Makes a script from the request and the expected reply.
     fn from((request, reply): (Vec<u8>, Vec<u8>)) -> Self {
         Self { request, reply, received: 0 }
     }
@@ -78,7 +78,7 @@ impl Script for Batch {
     }
 }
 
-/// Where two slices of the same length first differ.
+/// Returns the first position at which two slices of equal length differ.
 fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
     if a == b {
         return None;
@@ -114,7 +114,7 @@ pub fn frame(to: &mut Vec<u8>, first: u8, key: Option<[u8; 4]>, payload: &[u8]) 
     }
 }
 
-/// Text is ASCII, as most of what is sent as JSON.
+/// Text is ASCII, like most JSON.
 fn payload(shape: Shape, random: &mut Random) -> Vec<u8> {
     let byte = |_| {
         let byte = random.next().to_le_bytes()[0];
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_messages_are_the_same() {
+    fn all_messages_are_different() {
         let shape = Shape { bytes: 32, text: false };
         let (one, two) = (Batch::new(shape, 2, 0), Batch::new(shape, 2, 1));
         assert_ne!(one.reply[..34], one.reply[34..]);

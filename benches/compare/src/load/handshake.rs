@@ -1,4 +1,4 @@
-//! The opening handshake: what is sent, and what a server has to make of it.
+//! The opening handshake: the request, and the check of a server's response.
 
 use crate::compression::Compression;
 
@@ -6,10 +6,10 @@ use crate::compression::Compression;
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
-/// What a server makes of that key.
+/// The accept value for that key.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// The request that offers this.
+/// Returns the request with this offer.
 pub fn request(compression: Compression) -> Vec<u8> {
     let mut request = String::from(REQUEST);
     if let Some(offer) = compression.offer() {
@@ -21,7 +21,7 @@ pub fn request(compression: Compression) -> Vec<u8> {
     request.into_bytes()
 }
 
-/// Whether a response accepts the [`request`], or what is wrong with it. `None`: it goes on.
+/// Checks whether a response accepts the [`request`]. Returns `None` if the response is incomplete.
 pub fn accepted(response: &[u8], compression: Compression) -> Option<Result<(), String>> {
     let text = std::str::from_utf8(response).unwrap_or("");
     let head = text.strip_suffix("\r\n\r\n")?;
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_response_must_agree_to_what_is_wanted() {
+    fn the_response_must_agree_to_the_offer() {
         let judge = |line: &str, compression| {
             accepted(format!("{RIGHT}{line}\r\n").as_bytes(), compression).unwrap().is_ok()
         };
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_offers_compression_where_it_is_wanted() {
+    fn a_request_offers_compression_if_wanted() {
         let request = |compression| String::from_utf8(request(compression)).unwrap();
         assert!(request(Compression::Off).ends_with("Version: 13\r\n\r\n"));
         let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";

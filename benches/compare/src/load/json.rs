@@ -1,5 +1,5 @@
-//! Messages as applications send them: JSON with names that recur, and numbers, times and words that
-//! do not.
+//! Messages like those of applications: JSON with recurring names, and with numbers, times and words that do
+//! not recur.
 
 use super::random::Random;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ const WORDS: [&str; 16] = [
     "update", "of", "the", "was", "not", "to",
 ];
 
-/// A message of exactly so many bytes, one for each seed.
+/// Returns a message of exactly this length, one for each seed.
 pub fn message(bytes: usize, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut text = format!("{{\"type\":\"orders\",\"sequence\":{},\"orders\":[", 10_000 + seed);

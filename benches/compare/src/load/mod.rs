@@ -1,4 +1,4 @@
-//! The load: one thread on a core of its own, with no WebSocket library, the same for every server.
+//! The load generator: one thread on its own core, without a WebSocket library, identical for every server.
 
 pub mod compressed;
 pub mod echo;
@@ -15,26 +15,26 @@ pub use random::Random;
 use std::io;
 use std::rc::Rc;
 
-/// One connection's part: what it sends, batch by batch, and what it makes of the replies.
+/// One connection's part: its requests, batch by batch, and the check of the replies.
 pub trait Script {
-    /// Takes up the next batch.
+    /// Selects the next batch.
     fn next(&mut self);
 
-    /// The batch, which is sent in one piece.
+    /// Returns the batch, which is sent at once.
     fn request(&self) -> &[u8];
 
-    /// Judges the next bytes of the reply; whether it is whole now.
+    /// Checks the next bytes of the reply. Returns whether the reply is complete.
     fn receive(&mut self, bytes: &[u8]) -> io::Result<bool>;
 
-    /// The payload bytes of all replies so far; 0 where they are as long as what was sent.
+    /// Returns the payload bytes of all replies so far, or 0 if they are as long as the requests.
     fn payload(&self) -> u64;
 }
 
-/// What is said.
+/// The kind of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Messages {
     Plain(Shape),
-    /// JSON of so many bytes, compressed in both directions.
+    /// JSON of this length, compressed in both directions.
     Json {
         bytes: usize,
         compression: Compression,
@@ -49,7 +49,7 @@ impl Messages {
         }
     }
 
-    /// After so many batches a connection repeats itself.
+    /// Returns the number of batches after which a connection repeats itself.
     pub fn distinct(self) -> u64 {
         match self {
             Self::Plain(_) => 1,
@@ -57,8 +57,8 @@ impl Messages {
         }
     }
 
-    /// The scripts of connections, by their index, for a server that knows the protocol or, raw, sends
-    /// back what it gets.
+    /// Returns the scripts of connections, by their index, for a server with the protocol, or a raw one that
+    /// echoes its input.
     pub fn scripts(self, in_flight: usize, raw: bool) -> Box<dyn Fn(usize) -> Box<dyn Script>> {
         match self {
             Self::Plain(shape) => Box::new(move |index| {

@@ -1,4 +1,4 @@
-//! Connections: made, opened and tried out in groups, with blocking calls.
+//! Connections: connected, opened and tested in groups, with blocking calls.
 
 use super::frames::Batch;
 use super::{Script, handshake};
@@ -9,26 +9,26 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// So many connections are under way at once: fewer than any listener's queue holds.
+/// Connections that are opened at once: fewer than any listener's queue holds.
 const GROUP: usize = 64;
 
-/// Connections from one source address: fewer than it has ports.
+/// Connections from one source address: fewer than its ports.
 const FROM_ONE_ADDRESS: usize = 10_000;
 
-/// A server that says nothing for so long has failed.
+/// A server that sends nothing for this time has failed.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where to connect, and to what.
+/// The address of a server, and its kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     pub port: u16,
-    /// The server knows no protocol.
+    /// Whether the server has no protocol.
     pub raw: bool,
-    /// What is to be agreed on.
+    /// The compression to negotiate.
     pub compression: Compression,
 }
 
-/// Makes so many connections and their opening handshakes.
+/// Opens this number of connections, with their opening handshakes.
 pub fn open(target: Target, connections: usize) -> io::Result<Vec<TcpStream>> {
     let mut sockets = Vec::with_capacity(connections);
     while sockets.len() < connections {
@@ -43,7 +43,7 @@ pub fn open(target: Target, connections: usize) -> io::Result<Vec<TcpStream>> {
     Ok(sockets)
 }
 
-/// Sends each connection's first batch and awaits its reply.
+/// Sends each connection's first batch and waits for its reply.
 pub fn exchange(sockets: &mut [TcpStream], script: impl Fn(usize) -> Box<dyn Script>) -> io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     let mut first = 0;
@@ -69,15 +69,15 @@ pub fn exchange(sockets: &mut [TcpStream], script: impl Fn(usize) -> Box<dyn Scr
     Ok(())
 }
 
-/// Receives exactly this.
+/// Receives exactly these bytes.
 pub fn expect(socket: &mut TcpStream, reply: &[u8]) -> io::Result<()> {
     let mut received = vec![0; reply.len()];
     socket.read_exact(&mut received)?;
     if received == reply { Ok(()) } else { Err(io::Error::other("a reply differs from what was sent")) }
 }
 
-/// Opens and drops connections until the time is up; how many. A server without protocol sends the
-/// request back instead.
+/// Opens and drops connections until the time is up. Returns their number. A server without protocol echoes
+/// the request instead.
 pub fn open_and_drop(target: Target, time: Duration) -> io::Result<u64> {
     let start = Instant::now();
     let mut made = 0;
@@ -100,7 +100,7 @@ fn connect(target: Target, index: usize) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     let address = u8::try_from(1 + index / FROM_ONE_ADDRESS).map_err(io::Error::other)?;
     sys::choose_port_late(&socket)?;
-    // Dropped with a reset, so that no port of ours has to wait.
+    // Dropped with a reset, so that our port need not wait.
     socket.set_linger(Some(Duration::ZERO))?;
     socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, address), 0)).into())?;
     socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, target.port)).into())?;

@@ -1,6 +1,6 @@
-//! Numbers that are the same in every run.
+//! Random numbers that are equal in every run.
 
-/// Numbers without end from a seed (splitmix64).
+/// An endless sequence of numbers from a seed (splitmix64).
 pub struct Random(u64);
 
 impl Random {
@@ -16,17 +16,17 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// One below this.
+    /// Returns a number below this bound.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    /// One of these.
+    /// Returns one of these words.
     pub fn one_of<'a>(&mut self, words: &[&'a str]) -> &'a str {
         words[usize::try_from(self.below(words.len() as u64)).unwrap_or(0)]
     }
 
-    /// Brings these into an order of its own.
+    /// Shuffles these values.
     pub fn shuffle<T>(&mut self, all: &mut [T]) {
         for last in (1..all.len()).rev() {
             let other = self.below(last as u64 + 1);
@@ -34,7 +34,7 @@ impl Random {
         }
     }
 
-    /// A masking key.
+    /// Returns a masking key.
     pub fn key(&mut self) -> [u8; 4] {
         let bytes = self.next().to_le_bytes();
         [bytes[0], bytes[1], bytes[2], bytes[3]]
@@ -46,11 +46,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shuffling_keeps_all_and_changes_their_order() {
+    fn shuffling_keeps_all_values_and_changes_their_order() {
         let mut all: Vec<u32> = (0..1000).collect();
         Random::new(7).shuffle(&mut all);
         let fixed = all.iter().enumerate().filter(|&(at, &value)| at as u64 == u64::from(value)).count();
-        assert!(fixed < 20, "{fixed} of 1000 are where they were");
+        assert!(fixed < 20, "{fixed} of 1000 kept their positions");
         all.sort_unstable();
         assert!(all.into_iter().eq(0..1000));
     }

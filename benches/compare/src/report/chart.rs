@@ -1,4 +1,4 @@
-//! One picture of all workloads: bars for what each server costs, the shorter the better.
+//! A chart of all workloads: bars for the cost of each server; shorter is better.
 
 use super::{Results, table};
 use crate::contestants::{FLOOR, OURS};
@@ -10,7 +10,7 @@ use std::error::Error;
 use std::path::Path;
 
 const PANEL: (u32, u32) = (520, 330);
-/// Room for the names and for the figures behind the bars.
+/// Room for the names, and for the figures after the bars.
 const NAMES: i32 = 150;
 const FIGURES: i32 = 80;
 const ROW: i32 = 29;
@@ -22,7 +22,7 @@ const PALE: RGBColor = RGBColor(225, 229, 235);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws `results.svg` into the folder.
+/// Draws `results.svg` into the directory.
 pub fn draw(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
     let panels: Vec<_> = results.iter().filter(|(_, figures)| !figures.is_empty()).collect();
     if panels.is_empty() {

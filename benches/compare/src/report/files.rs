@@ -1,4 +1,4 @@
-//! The figures as JSON, and as Markdown with the machine they come from.
+//! The figures as JSON, and as Markdown with a description of the machine.
 
 use super::{Results, table};
 use crate::measure::Figures;
@@ -24,14 +24,14 @@ pub fn to_json(results: &Results) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&results.iter().map(entry).collect::<Vec<_>>())
 }
 
-/// What [`to_json`] wrote; workloads that are no more are left out.
+/// Reads the output of [`to_json`]; unknown workloads are left out.
 pub fn from_json(text: &str) -> serde_json::Result<Vec<(Workload, Vec<Figures>)>> {
     let entries: Vec<Entry> = serde_json::from_str(text)?;
     let known = |entry: Entry| Some((workload::named(&entry.workload)?, entry.figures));
     Ok(entries.into_iter().filter_map(known).collect())
 }
 
-/// All tables, headed by where and how they came about.
+/// Returns all tables, with a head that describes the machine and the command.
 pub fn markdown(results: &Results) -> String {
     let mut text = head();
     for (workload, figures) in results {
@@ -44,12 +44,12 @@ pub fn markdown(results: &Results) -> String {
     text
 }
 
-/// Where and how the figures came about.
+/// Describes the machine and the command.
 pub fn head() -> String {
     circumstances().iter().map(|line| format!("- {line}\n")).collect()
 }
 
-/// One table, the heads first.
+/// Returns one table, its heads first.
 pub fn table(cells: &table::Cells) -> String {
     let mut text = String::new();
     for (index, row) in cells.iter().enumerate() {
@@ -67,7 +67,7 @@ fn circumstances() -> Vec<String> {
     let value =
         |name| cpuinfo.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(": "));
     let model = value("model name").map_or("unknown", |(_, model)| model);
-    // Not those that this thread may run on: it is pinned to one by now.
+    // Not the cores that this thread may run on: it is pinned to one by now.
     let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     vec![
@@ -84,7 +84,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
     output.map_or("unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The versions that the lock file has of those who are compared.
+/// Returns the versions of the compared crates in the lock file.
 fn versions(lock: &str) -> String {
     const NAMES: [&str; 9] = [
         "fastwebsockets",
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_as_json_is_read_again() {
+    fn json_output_can_be_read_back() {
         let figures = Figures {
             server: "ours".into(),
             rate: 1.5,

@@ -7,5 +7,5 @@ pub mod table;
 use crate::measure::Figures;
 use crate::workload::Workload;
 
-/// What was measured: each workload with the figures of all servers.
+/// The measurements: each workload with the figures of all servers.
 pub type Results = [(Workload, Vec<Figures>)];

@@ -1,4 +1,4 @@
-//! The figures as text: one table a workload.
+//! The figures as text: one table for each workload.
 
 use crate::contestants::{FLOOR, OURS};
 use crate::load::Messages;
@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// A table's cells, the heads first.
 pub type Cells = Vec<Vec<String>>;
 
-/// The table with its title, for a terminal.
+/// Returns the table with its title, for a terminal.
 pub fn render(workload: &Workload, figures: &[Figures]) -> String {
     let mut text = format!("{}\n", workload.title);
     text.push_str(&columns(&cells(workload, figures)));
@@ -20,7 +20,7 @@ pub fn render(workload: &Workload, figures: &[Figures]) -> String {
     text
 }
 
-/// What stands in the table.
+/// Returns the contents of the table.
 pub fn cells(workload: &Workload, figures: &[Figures]) -> Cells {
     let floor = figure(figures, FLOOR);
     let ours = figure(figures, OURS);
@@ -95,7 +95,7 @@ fn heads(workload: &Workload) -> Vec<String> {
     heads.iter().map(|head| (*head).to_owned()).collect()
 }
 
-/// What was aimed at, and whether it is met.
+/// Returns the targets, and whether they are met.
 pub fn verdicts(workload: &Workload, figures: &[Figures]) -> Vec<String> {
     let Some(ours) = figure(figures, OURS) else { return Vec::new() };
     let met = |met: bool| if met { "met" } else { "missed" };
@@ -141,7 +141,7 @@ fn figure<'a>(figures: &'a [Figures], server: &str) -> Option<&'a Figures> {
     figures.iter().find(|row| row.server == server)
 }
 
-/// Cells in columns: names to the left, numbers to the right.
+/// Aligns cells in columns: names to the left, numbers to the right.
 pub fn columns(cells: &Cells) -> String {
     let count = cells.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
@@ -158,7 +158,7 @@ pub fn columns(cells: &Cells) -> String {
     text
 }
 
-/// Nanoseconds, as people read them.
+/// Returns nanoseconds in a readable form.
 pub fn time(nanoseconds: f64) -> String {
     match nanoseconds {
         ..1_000.0 => format!("{nanoseconds:.0} ns"),

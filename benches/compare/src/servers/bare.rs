@@ -1,5 +1,5 @@
-//! This library in the least of loops, without a clock, a policy or a turn for others: what it costs by
-//! itself. It is counted, and not compared.
+//! This library in a minimal loop, without a clock, a policy or turns for others: the cost of the library
+//! itself. This server is counted, but not compared.
 
 use super::listen;
 use super::ours::{Connection, open, ready};

@@ -1,5 +1,5 @@
-//! fastwebsockets as its example of an echo server has it: hyper upgrades, a frame is written as soon
-//! as it is read (a read cannot be given up half-way, so there is no telling when to flush).
+//! fastwebsockets, like its example of an echo server: hyper upgrades, and a frame is written as soon as it
+//! is read (a read cannot be cancelled safely, so the server cannot know when to flush).
 
 use super::Mode;
 use super::listen::accept_each;
@@ -65,7 +65,7 @@ async fn share(upgraded: UpgradeFut, channel: Channel) -> Result<(), WebSocketEr
         }
     });
     let mut reader = FragmentCollectorRead::new(reader);
-    // The load sends no pings: nothing has to be answered.
+    // The load generator sends no pings, so nothing needs an answer.
     let mut answer = |_| async { Ok::<_, Infallible>(()) };
     while let Ok(frame) = reader.read_frame(&mut answer).await {
         if frame.opcode == OpCode::Binary {

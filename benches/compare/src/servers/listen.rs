@@ -1,4 +1,4 @@
-//! What the servers share: accepting.
+//! Accepting connections, shared by the servers.
 
 use crate::sys;
 use std::io::{self, ErrorKind};
@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 /// The listener's key in a poll.
 pub const KEY: usize = usize::MAX;
 
-/// Accepts all that wait, each non-blocking: for the servers with a loop of their own.
+/// Accepts all waiting connections as non-blocking sockets, for the servers with their own loop.
 pub fn accept_all(
     listener: &TcpListener,
     mut take: impl FnMut(TcpStream) -> io::Result<()>,
@@ -16,14 +16,14 @@ pub fn accept_all(
         match sys::accept(listener) {
             Ok(socket) => take(socket)?,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            // The one connection that was to be accepted is gone already.
+            // The connection to accept has already closed.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Accepts for ever: for the servers on tokio.
+/// Accepts forever, for the servers on tokio.
 pub async fn accept_each(
     listener: TcpListener,
     mut serve: impl FnMut(tokio::net::TcpStream),

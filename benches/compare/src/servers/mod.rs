@@ -1,4 +1,4 @@
-//! The servers: one thread each, in a process of its own, told by its subcommand which to be.
+//! The servers: one thread each, in a separate process, selected by a subcommand.
 
 mod bare;
 mod fastwebsockets;
@@ -20,25 +20,25 @@ use socket2::{Domain, Socket, Type};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-/// What a server does with a message.
+/// A server's reaction to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Sends it back.
+    /// Echoes it.
     Echo,
     /// Sends it to every connection.
     Broadcast,
 }
 
-/// What a server is told beforehand.
+/// A server's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     pub mode: Mode,
-    /// Thousands of connections with little to say, for servers that have a setting for it.
+    /// Thousands of connections with few messages, for servers that have a setting for this.
     pub many: bool,
     pub compression: Compression,
 }
 
-/// One that runs in a child process of this very program.
+/// A server that runs in a child process of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuiltIn {
     Raw,
@@ -54,7 +54,7 @@ pub enum BuiltIn {
 }
 
 impl BuiltIn {
-    /// Listens, says on its standard output on which port, and serves until it is ended.
+    /// Listens, prints its port to the standard output, and serves until it is ended.
     pub fn run(self, plan: Plan) -> io::Result<()> {
         sys::die_with_parent()?;
         sys::raise_open_files()?;
@@ -97,7 +97,7 @@ fn on_tokio(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
     runtime().build()?.block_on(server)
 }
 
-/// The runtime for one thread, with nothing but I/O.
+/// Returns a runtime for one thread, with only I/O enabled.
 fn runtime() -> tokio::runtime::Builder {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_io();

@@ -1,4 +1,4 @@
-//! This library, on the same loop as the floor: one scratch, connections in a slab.
+//! This library, on the floor's loop: one scratch, connections in a slab.
 
 use super::{Mode, Plan, listen};
 use crate::compression::Compression;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, SendError, Sent,
+    Config, Delivery, Event, IfFull, Interest, Message, Prepared, Progress, Ready, Scratch, SendError,
     ServerOpening, WebSocketStream,
 };
 
@@ -19,7 +19,7 @@ pub(super) enum Connection {
     /// Boxed: few are opening, many are open.
     Opening(Box<ServerOpening<TcpStream>>),
     Open(WebSocketStream<TcpStream>),
-    /// Only for the moment in which one becomes the other.
+    /// Only during the change from one state to the other.
     Gone,
 }
 
@@ -29,7 +29,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// Waits for the socket to take more, where it has not taken all.
+    /// Waits until the socket is writable, if it has not taken everything.
     #[inline]
     fn watch(&mut self, epoll: &Epoll, key: usize, writable: bool) -> io::Result<()> {
         if !writable || self.watches_writable {
@@ -60,9 +60,9 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
     loop {
         let wait = if server.again.is_empty() { -1 } else { 0 };
         let ready = epoll.wait(wait)?;
-        // One look at the clock a turn of the loop.
+        // One reading of the clock for each iteration of the loop.
         let now = u64::try_from(start.elapsed().as_millis()).map_err(io::Error::other)?;
-        // Those that said "again" before have one turn each, behind the others.
+        // Connections that asked for another turn have one turn each, after the others.
         for turn in 0..ready + server.again.len() {
             let seen = match turn < ready {
                 true => epoll.seen(turn),
@@ -82,16 +82,16 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
 
 struct Server {
     connections: Slab<Entry>,
-    /// Connections that said "again".
+    /// Connections that asked for another turn.
     again: VecDeque<usize>,
     scratch: Scratch,
-    /// What is to be broadcast.
+    /// The message to broadcast.
     said: Vec<u8>,
     mode: Mode,
     config: Option<Arc<Config>>,
 }
 
-/// Nothing where the default is wanted.
+/// Returns `None` for the default.
 #[cfg(feature = "deflate")]
 fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
     use websocket_stream::deflate::{Deflate, Takeover};
@@ -104,7 +104,7 @@ fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
     Ok(Some(Arc::new(Config { deflate: Some(deflate), ..Config::default() })))
 }
 
-/// The same without the feature.
+/// Without the feature, there is nothing to configure.
 #[cfg(not(feature = "deflate"))]
 fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
     match compression {
@@ -152,9 +152,9 @@ impl Server {
         let message = Prepared::new(Message::Binary(&self.said));
         for (key, entry) in &mut self.connections {
             if let Connection::Open(stream) = &mut entry.connection {
-                // One that failed says so when it is driven.
+                // A failed connection reports its end when it is driven.
                 let sent = stream.send_prepared(&mut self.scratch.at(now), &message, IfFull::Drop);
-                let _ = entry.watch(epoll, key, matches!(sent, Ok(Sent::Queued(_))));
+                let _ = entry.watch(epoll, key, matches!(sent, Ok(Delivery::Queued(_))));
             }
         }
         self.said.clear();
@@ -166,7 +166,7 @@ pub(super) fn ready(seen: Seen) -> Ready {
     Ready { readable: seen.readable(), writable: seen.writable(), closed: seen.closed() }
 }
 
-/// `None`: it is over.
+/// Returns `None` if it is over.
 #[inline]
 fn drive(
     stream: &mut WebSocketStream<TcpStream>,
@@ -208,7 +208,7 @@ pub(super) fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64)
     }
     let Connection::Opening(opening) = std::mem::replace(connection, Connection::Gone) else { return None };
     let stream = opening.into_stream().ok()?;
-    // Bytes behind the head are read in the next turn.
+    // Bytes after the head are read in the next turn.
     let interest = stream.interest();
     *connection = Connection::Open(stream);
     Some(interest)

@@ -1,4 +1,5 @@
-//! The floor: bytes come back as they came. No protocol, one receive and one send a readiness.
+//! The floor: echoes the received bytes unchanged. No protocol; one receive and one send for each readiness
+//! event.
 
 use super::{Mode, listen};
 use crate::sys::{self, Epoll};
@@ -6,12 +7,12 @@ use slab::Slab;
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 
-/// Received at once.
+/// Bytes received at once.
 const BUFFER: usize = 64 << 10;
 
 struct Connection {
     socket: TcpStream,
-    /// What the socket has not taken; nothing is read before it is gone.
+    /// Bytes that the socket has not taken; nothing is read until they are sent.
     unsent: Vec<u8>,
     watches_writable: bool,
 }
@@ -48,7 +49,7 @@ pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
 }
 
 impl Connection {
-    /// Waits for the socket to take more, where it has not taken all.
+    /// Waits until the socket is writable, if it has not taken everything.
     fn watch(&mut self, epoll: &Epoll, key: usize) -> io::Result<()> {
         if !self.unsent.is_empty() && !self.watches_writable {
             self.watches_writable = true;
@@ -58,7 +59,7 @@ impl Connection {
     }
 }
 
-/// Everything that is there, until the socket is drained or takes no more.
+/// Echoes everything available, until the socket is drained or takes no more.
 fn echo(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<()> {
     let Connection { socket, unsent, .. } = connection;
     if !unsent.is_empty() {
@@ -88,7 +89,7 @@ fn echo(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<()> {
     }
 }
 
-/// What one connection says goes to each.
+/// Sends one connection's message to all.
 fn broadcast(connections: &mut Slab<Connection>, from: usize, buffer: &mut [u8]) -> io::Result<()> {
     let Some(connection) = connections.get(from) else { return Ok(()) };
     let received = match sys::recv(&connection.socket, buffer) {
@@ -97,14 +98,14 @@ fn broadcast(connections: &mut Slab<Connection>, from: usize, buffer: &mut [u8])
     };
     if received > 0 {
         for (_, connection) in connections.iter() {
-            // The load waits for all of them: a socket always has the room.
+            // The load generator waits for all of them, so a socket always has room.
             sys::send(&connection.socket, &buffer[..received])?;
         }
     }
     Ok(())
 }
 
-/// How many bytes were moved: none where the socket was not ready.
+/// Returns the number of bytes moved, or 0 if the socket was not ready.
 fn some(outcome: io::Result<usize>) -> io::Result<usize> {
     match outcome {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),

@@ -1,5 +1,5 @@
-//! sockudo-ws on a current-thread runtime, a task for each connection, with the handshake as its simple
-//! example has it and the negotiation of its Axum integration.
+//! sockudo-ws on a current-thread runtime, with a task for each connection, the handshake of its simple
+//! example and the negotiation of its Axum integration.
 
 use super::Plan;
 use super::listen::accept_each;
@@ -19,7 +19,7 @@ pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
         Compression::Alone => sockudo_ws::Compression::Shared,
         Compression::Takeover => sockudo_ws::Compression::Dedicated,
     };
-    let policy = compression.to_deflate_config().ok_or(io::Error::other("only where it compresses"))?;
+    let policy = compression.to_deflate_config().ok_or(io::Error::other("only with compression"))?;
     accept_each(listener, move |socket| {
         tokio::spawn(echo(socket, compression, policy.clone()));
     })
@@ -45,7 +45,7 @@ async fn echo(
             break agreed.config;
         }
     };
-    // None of the servers pings.
+    // No server here sends pings.
     let config = Config::builder().compression(compression).idle_timeout(0).auto_ping(false).build();
     let mut stream = CompressedWebSocketStream::server(socket, config, agreed);
     while let Some(message) = stream.next().await {

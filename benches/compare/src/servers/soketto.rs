@@ -1,6 +1,5 @@
-//! soketto on a current-thread runtime, a task for each connection, buffered on both sides as its
-//! examples have it. Messages are sent while there are some, and flushed when there are none; a
-//! receive is never given up half-way.
+//! soketto on a current-thread runtime, with a task for each connection, buffered on both sides like its
+//! examples. Messages are sent while more are available, and then flushed; a receive is never cancelled.
 
 use super::Mode;
 use super::listen::accept_each;

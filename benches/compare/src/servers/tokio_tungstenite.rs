@@ -1,5 +1,5 @@
-//! tokio-tungstenite on a current-thread runtime, a task for each connection. Messages are fed while
-//! there are some, and flushed when there are none.
+//! tokio-tungstenite on a current-thread runtime, with a task for each connection. Replies are fed while more
+//! messages are available, and then flushed.
 
 use super::listen::accept_each;
 use super::{Mode, Plan, tungstenite_mio};

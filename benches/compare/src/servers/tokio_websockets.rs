@@ -1,5 +1,6 @@
-//! tokio-websockets on a current-thread runtime, a task for each connection. Looking for the next
-//! message flushes, so those that are there are taken first, and their replies fed and flushed then.
+//! tokio-websockets on a current-thread runtime, with a task for each connection. Polling for the next
+//! message flushes, so the server first takes all available messages, and then feeds and flushes their
+//! replies.
 
 use super::Mode;
 use super::listen::accept_each;

@@ -1,5 +1,5 @@
-//! tungstenite on mio, edge-triggered: as its documentation has it, messages are written while there
-//! are some to read, and flushed when there are none.
+//! tungstenite on mio, edge-triggered. As its documentation recommends, messages are written while there are
+//! messages to read, and then flushed.
 
 use super::{Mode, Plan};
 use mio::{Events, Interest, Poll, Token};
@@ -50,8 +50,8 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
     }
 }
 
-/// "For scenarios where you expect a lot of connections and don't need high read load performance a
-/// smaller buffer, e.g. 4 KiB, would be appropriate"; else the defaults.
+/// "For scenarios where you expect a lot of connections and don't need high read load performance a smaller
+/// buffer, e.g. 4 KiB, would be appropriate"; otherwise, the defaults.
 pub fn config(plan: Plan) -> WebSocketConfig {
     let config = WebSocketConfig::default();
     if plan.many { config.read_buffer_size(4 << 10) } else { config }
@@ -77,7 +77,7 @@ fn accept_all(
     }
 }
 
-/// `None`: it is over.
+/// Returns `None` if it is over.
 fn advance(
     connection: &mut Connection,
     config: WebSocketConfig,
@@ -124,13 +124,13 @@ fn drive(stream: &mut WebSocket<Socket>, mode: Mode, said: &mut Vec<Message>) ->
 fn broadcast(connections: &mut Slab<Connection>, message: &Message) {
     for (_, connection) in connections {
         if let Connection::Open(stream) = connection {
-            // Its clone shares the payload. One that failed says so when it is read.
+            // The clone shares the payload. A failed connection reports its error when it is read.
             let _ = stream.send(message.clone());
         }
     }
 }
 
-/// A socket that is not ready is no error: what was written is buffered, and flushed later.
+/// A socket that is not ready is not an error: written bytes are buffered, and flushed later.
 fn go_on(outcome: Result<(), Error>) -> Option<()> {
     match outcome {
         Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Some(()),

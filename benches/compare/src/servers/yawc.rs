@@ -1,5 +1,5 @@
-//! yawc as its documentation has an echo server: hyper upgrades, a task for each connection. Where each
-//! message is compressed alone, the engines are in a pool, as is advised for many connections.
+//! yawc, like the echo server in its documentation: hyper upgrades, with a task for each connection. If each
+//! message is compressed on its own, the engines are in a pool, as recommended for many connections.
 
 use super::Plan;
 use super::listen::accept_each;
@@ -34,7 +34,7 @@ fn options(plan: Plan) -> Options {
     let mut options = Options::default().with_utf8();
     options = match plan.compression {
         Compression::Off => options,
-        // Asked for a window without being told which, it takes the smallest.
+        // If a window is requested without a size, it takes the smallest.
         Compression::Takeover => options
             .with_balanced_compression()
             .with_server_max_window_bits(15)

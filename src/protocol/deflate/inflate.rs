@@ -1,0 +1,381 @@
+//! Compressed messages on their way in (RFC 7692, section 7.2.2).
+//!
+//! A message is inflated when it is complete, by the thread's inflater, if at most 32 KiB of compressed
+//! payload have arrived until then: a slow peer occupies no inflater. A longer message has an inflater of
+//! its own from there on and is inflated as it arrives. So besides the message itself at most 32 KiB of its
+//! payload are kept.
+//!
+//! The limit is counted in the message's payload, so events and faults do not depend on how the network
+//! splits the stream.
+#![forbid(unsafe_code)]
+
+use super::contexts::{Contexts, Directions};
+use crate::deflate::{History, InflateError, Inflater, WindowBits};
+use crate::frame::utf8::{CutCharacter, MessageBuffer};
+use crate::frame::{Header, mask};
+use crate::protocol::Fault;
+use crate::protocol::buffer::RecvBuffer;
+use crate::protocol::payload::FramePayload;
+use crate::protocol::pool::BufferPool;
+use alloc::{boxed::Box, vec::Vec};
+
+/// The most compressed bytes of an unfinished message that are kept: the size of a window.
+const COLLECTED: usize = WindowBits::MAX.size();
+
+/// The size at which a chunk of a streamed message ends; one more byte of payload can bring it to 64 KiB.
+const CHUNK: usize = 56 << 10;
+
+/// Bytes of payload that are unmasked at a time while a chunk may become full.
+const STRETCH: usize = 4 << 10;
+
+/// The thread's inflater, and the number of bytes inflated since [`take_inflated`](Self::take_inflated).
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct SpareInflater {
+    inflater: Option<Box<Inflater>>,
+    inflated: usize,
+}
+
+impl SpareInflater {
+    #[inline]
+    pub(in crate::protocol) fn take_inflated(&mut self) -> usize {
+        core::mem::take(&mut self.inflated)
+    }
+
+    /// Returns the inflater, or a new one if a message has it, ready for a message.
+    fn take(&mut self) -> Box<Inflater> {
+        let mut inflater = self.inflater.take().unwrap_or_default();
+        inflater.begin();
+        inflater
+    }
+
+    fn put(&mut self, inflater: Box<Inflater>) {
+        self.inflater.get_or_insert(inflater);
+    }
+
+    /// Inflates into a message and counts the bytes, also if that fails.
+    fn count<R>(
+        inflated: &mut usize,
+        message: &mut MessageBuffer,
+        inflate: impl FnOnce(&mut MessageBuffer) -> Result<R, InflateError>,
+    ) -> Result<R, Fault> {
+        let before = message.len();
+        let result = inflate(message);
+        *inflated += message.len() - before;
+        Ok(result?)
+    }
+}
+
+/// What messages are inflated with.
+#[derive(Debug)]
+pub(in crate::protocol) struct Inflation<'a> {
+    spare: &'a mut SpareInflater,
+    earlier: Earlier<'a>,
+    /// The most bytes that a message may have.
+    limit: usize,
+}
+
+impl<'a> Inflation<'a> {
+    pub(in crate::protocol) fn new(
+        spare: &'a mut SpareInflater,
+        contexts: &'a mut Contexts,
+        directions: Option<Directions>,
+        limit: usize,
+    ) -> Self {
+        Self {
+            spare,
+            earlier: Earlier { contexts, window: directions.and_then(Directions::receiving) },
+            limit,
+        }
+    }
+}
+
+/// The messages before the one that is inflated.
+#[derive(Debug)]
+struct Earlier<'a> {
+    contexts: &'a mut Contexts,
+    /// `None` if a message may not refer to them.
+    window: Option<WindowBits>,
+}
+
+impl Earlier<'_> {
+    fn history(&mut self) -> Option<&mut History> {
+        let bits = self.window?;
+        Some(self.contexts.get_or_insert().received.get_or_insert_with(|| History::new(bits)))
+    }
+}
+
+/// Inflates a message that is complete.
+pub(in crate::protocol) fn inflate_whole(
+    is_text: bool,
+    payload: &[u8],
+    pool: &mut BufferPool,
+    inflation: &mut Inflation<'_>,
+) -> Result<MessageBuffer, Fault> {
+    // The message is lent and then goes back to the pool, so a buffer of any size will do.
+    let mut message = MessageBuffer::new(is_text, pool.take());
+    let Inflation { spare: SpareInflater { inflater, inflated }, earlier, limit } = inflation;
+    let inflater = inflater.get_or_insert_default();
+    let result = SpareInflater::count(inflated, &mut message, |message| {
+        inflater.inflate(payload, earlier.history(), *limit, message)
+    });
+    match result {
+        Ok(()) => Ok(message),
+        Err(fault) => {
+            pool.put(message.into_storage());
+            Err(fault)
+        }
+    }
+}
+
+/// A compressed message of which not all has arrived.
+#[derive(Debug)]
+pub(in crate::protocol) struct Inflating {
+    is_text: bool,
+    /// Bytes of compressed payload that have arrived.
+    received: usize,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The compressed payload, up to 32 KiB.
+    Collecting(MessageBuffer),
+    /// The message so far.
+    Running { inflater: Box<Inflater>, message: MessageBuffer },
+}
+
+impl Inflating {
+    pub(in crate::protocol) fn new(is_text: bool) -> Self {
+        Self { is_text, received: 0, state: State::Collecting(MessageBuffer::new(false, Vec::new())) }
+    }
+
+    /// Returns the number of compressed bytes that have arrived.
+    pub(in crate::protocol) fn received(&self) -> usize {
+        self.received
+    }
+
+    /// Uses unread bytes of the frame's payload: all of them, or those that fill the 32 KiB.
+    pub(in crate::protocol) fn append(
+        &mut self,
+        frame: &mut FramePayload,
+        bytes: &mut RecvBuffer,
+        pool: &mut BufferPool,
+        inflation: &mut Inflation<'_>,
+    ) -> Result<(), Fault> {
+        let (here, unread, key) = (frame.remaining().min(bytes.len()), bytes.len(), frame.key());
+        let n = match &mut self.state {
+            State::Collecting(payload) => {
+                let n = here.min(COLLECTED - payload.len());
+                let wanted = frame.message_len(payload.len(), inflation.limit).min(COLLECTED);
+                pool.make_room(payload, n, wanted, unread);
+                payload.append(&bytes.as_bytes()[..n], wanted, key, 0).map_err(|_| Fault::InvalidUtf8)?;
+                let is_whole = frame.header().fin && n == frame.remaining();
+                if payload.len() == COLLECTED && !is_whole {
+                    self.run(pool, unread, inflation)?;
+                }
+                n
+            }
+            State::Running { inflater, message } => {
+                let payload = next(bytes, here);
+                if let Some(key) = key {
+                    mask(payload, key, 0);
+                }
+                feed(payload, self.received, inflater, message, pool, unread, inflation)?;
+                here
+            }
+        };
+        self.received += n;
+        bytes.consume(n);
+        frame.advance(n);
+        Ok(())
+    }
+
+    /// Inflates what was collected, with the thread's inflater, which is returned with the message.
+    fn run(
+        &mut self,
+        pool: &mut BufferPool,
+        unread: usize,
+        inflation: &mut Inflation<'_>,
+    ) -> Result<(), Fault> {
+        let State::Collecting(payload) = &self.state else { return Ok(()) };
+        let mut inflater = inflation.spare.take();
+        let mut message = MessageBuffer::new(self.is_text, Vec::new());
+        feed(payload.as_bytes(), 0, &mut inflater, &mut message, pool, unread, inflation)?;
+        self.state = State::Running { inflater, message };
+        Ok(())
+    }
+
+    /// Completes the message, all of which has arrived.
+    pub(in crate::protocol) fn finish(
+        self,
+        pool: &mut BufferPool,
+        inflation: &mut Inflation<'_>,
+    ) -> Result<MessageBuffer, Fault> {
+        match self.state {
+            State::Collecting(payload) => {
+                let message = inflate_whole(self.is_text, payload.as_bytes(), pool, inflation);
+                pool.put(payload.into_storage());
+                message
+            }
+            State::Running { mut inflater, mut message } => {
+                inflater.finish(inflation.earlier.history(), inflation.limit, &mut message)?;
+                inflation.spare.put(inflater);
+                Ok(message)
+            }
+        }
+    }
+
+    /// Returns the heap bytes it holds.
+    pub(in crate::protocol) fn held(&self) -> usize {
+        match &self.state {
+            State::Collecting(payload) => payload.capacity(),
+            State::Running { inflater, message } => {
+                size_of::<Inflater>() + inflater.held() + message.capacity()
+            }
+        }
+    }
+}
+
+/// Returns the next `n` unread bytes, to be unmasked in place.
+fn next(bytes: &mut RecvBuffer, n: usize) -> &mut [u8] {
+    let (bytes, unread) = bytes.split();
+    &mut bytes[unread.start..][..n]
+}
+
+/// Inflates the next bytes of a payload of which `received` bytes were inflated before.
+fn feed(
+    payload: &[u8],
+    received: usize,
+    inflater: &mut Inflater,
+    message: &mut MessageBuffer,
+    pool: &mut BufferPool,
+    unread: usize,
+    inflation: &mut Inflation<'_>,
+) -> Result<(), Fault> {
+    let Inflation { spare, earlier, limit } = inflation;
+    // Room for what these bytes become if they compress like those before, at most for as many bytes as
+    // the message has.
+    let (n, before) = (payload.len(), message.len());
+    let likely = n.saturating_mul(before) / received.max(1);
+    let least = likely.min(before).max(n).min(limit.saturating_sub(before));
+    pool.make_room(message, least, *limit, unread);
+    SpareInflater::count(&mut spare.inflated, message, |message| {
+        inflater.feed(payload, earlier.history().as_deref(), *limit, message)
+    })
+}
+
+/// A compressed message that is delivered in chunks, each inflated as it arrives.
+///
+/// Payload that would exceed a chunk stays in the receive buffer. So nothing stays inside the inflater: when
+/// all bytes are used, all of their output was delivered.
+#[derive(Debug)]
+pub(in crate::protocol) struct StreamInflating {
+    is_text: bool,
+    /// From the first byte on.
+    inflater: Option<Box<Inflater>>,
+    /// Bytes of the message that were delivered.
+    delivered: usize,
+    /// The last bytes that were delivered, to which later ones may refer.
+    window: History,
+    cut: CutCharacter,
+}
+
+impl StreamInflating {
+    pub(in crate::protocol) fn new(is_text: bool) -> Self {
+        let window = History::new(WindowBits::MAX);
+        Self { is_text, inflater: None, delivered: 0, window, cut: CutCharacter::default() }
+    }
+
+    /// Uses unread bytes of the frame's payload, up to a chunk. Returns the chunk if it is not empty.
+    pub(in crate::protocol) fn append(
+        &mut self,
+        frame: &mut FramePayload,
+        bytes: &mut RecvBuffer,
+        pool: &mut BufferPool,
+        inflation: &mut Inflation<'_>,
+    ) -> Result<Option<MessageBuffer>, Fault> {
+        let mut chunk = MessageBuffer::new(self.is_text, pool.take());
+        let result = self.inflate(frame, bytes, &mut chunk, inflation);
+        if result.is_ok() && !chunk.is_empty() {
+            return Ok(Some(chunk));
+        }
+        pool.put(chunk.into_storage());
+        result.map(|()| None)
+    }
+
+    fn inflate(
+        &mut self,
+        frame: &mut FramePayload,
+        bytes: &mut RecvBuffer,
+        chunk: &mut MessageBuffer,
+        inflation: &mut Inflation<'_>,
+    ) -> Result<(), Fault> {
+        let n = frame.remaining().min(bytes.len());
+        let Header { fin, .. } = *frame.header();
+        let ends = fin && frame.remaining() == n;
+        if n == 0 && !ends {
+            return Ok(());
+        }
+        let limit = inflation.limit.saturating_sub(self.delivered);
+        let inflater = self.inflater.get_or_insert_with(|| inflation.spare.take());
+        let Inflation { spare, earlier, .. } = inflation;
+        chunk.append(self.cut.as_bytes(), 0, None, 0).map_err(|_| Fault::InvalidUtf8)?;
+        let mut used = 0;
+        while used < n && chunk.len() < CHUNK {
+            let stretch = &mut next(bytes, n)[used..];
+            let stretch = &mut stretch[..STRETCH.min(n - used)];
+            let unmask = |bytes: &mut [u8], at| {
+                if let Some(key) = frame.key() {
+                    mask(bytes, key, at);
+                }
+            };
+            unmask(stretch, used);
+            let earlier = [earlier.history().map(|history| &*history), Some(&self.window)];
+            let taken = SpareInflater::count(&mut spare.inflated, chunk, |chunk| {
+                inflater.feed_part(CHUNK, stretch, earlier, limit, chunk)
+            })?;
+            used += taken;
+            // The other bytes belong to the next chunk: mask them again.
+            unmask(&mut stretch[taken..], used);
+        }
+        if ends && used == n {
+            inflater.finish_part(limit, chunk)?;
+            if let Some(history) = earlier.history() {
+                let (first, second) = self.window.as_slices();
+                for bytes in [first, second, chunk.as_bytes()] {
+                    history.push(bytes);
+                }
+            }
+        } else {
+            self.cut = chunk.cut();
+            self.delivered += chunk.len();
+            self.window.push(chunk.as_bytes());
+        }
+        bytes.consume(used);
+        frame.advance(used);
+        Ok(())
+    }
+
+    /// Ends the message, all of which was inflated.
+    pub(in crate::protocol) fn finish(self, inflation: &mut Inflation<'_>) {
+        if let Some(inflater) = self.inflater {
+            inflation.spare.put(inflater);
+        }
+    }
+
+    /// Returns the heap bytes it holds.
+    pub(in crate::protocol) fn held(&self) -> usize {
+        let inflater = self.inflater.as_ref().map_or(0, |inflater| size_of::<Inflater>() + inflater.held());
+        size_of::<Self>() + inflater + self.window.held()
+    }
+}
+
+impl From<InflateError> for Fault {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::Corrupt => Self::InvalidDeflate,
+            InflateError::TooLong => Self::MessageTooLong,
+            InflateError::NotUtf8 => Self::InvalidUtf8,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Replaces the other files if the feature `deflate` is off: nothing is negotiated, so nothing is compressed.
+#![forbid(unsafe_code)]
+#![expect(clippy::unused_self, reason = "the interface is that of the feature")]
+
+use crate::frame::utf8::MessageBuffer;
+use crate::protocol::Fault;
+use crate::protocol::buffer::RecvBuffer;
+use crate::protocol::payload::FramePayload;
+use crate::protocol::pool::BufferPool;
+use core::marker::PhantomData;
+
+#[derive(Debug, Clone, Copy)]
+pub(in crate::protocol) enum Directions {}
+
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct Contexts;
+
+impl Contexts {
+    #[inline]
+    pub(in crate::protocol) fn is_empty(&self) -> bool {
+        true
+    }
+
+    pub(in crate::protocol) fn clear(&mut self) {}
+
+    pub(in crate::protocol) fn held(&self) -> usize {
+        0
+    }
+}
+
+/// No reserved bit has a meaning.
+#[inline]
+pub(in crate::protocol) fn extension_bits(_: Option<Directions>) -> u8 {
+    0
+}
+
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct SpareInflater;
+
+impl SpareInflater {
+    #[inline]
+    pub(in crate::protocol) fn take_inflated(&mut self) -> usize {
+        0
+    }
+}
+
+#[derive(Debug)]
+pub(in crate::protocol) struct Inflation<'a>(PhantomData<&'a mut SpareInflater>);
+
+impl<'a> Inflation<'a> {
+    pub(in crate::protocol) fn new(
+        _: &'a mut SpareInflater,
+        _: &'a mut Contexts,
+        _: Option<Directions>,
+        _: usize,
+    ) -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// The fault of a compressed message. The check of its first header already fails with this fault.
+const NOT_NEGOTIATED: Fault = Fault::ReservedBits;
+
+pub(in crate::protocol) fn inflate_whole(
+    _: bool,
+    _: &[u8],
+    _: &mut BufferPool,
+    _: &mut Inflation<'_>,
+) -> Result<MessageBuffer, Fault> {
+    Err(NOT_NEGOTIATED)
+}
+
+#[derive(Debug)]
+pub(in crate::protocol) struct Inflating;
+
+impl Inflating {
+    pub(in crate::protocol) fn new(_: bool) -> Self {
+        Self
+    }
+
+    pub(in crate::protocol) fn received(&self) -> usize {
+        0
+    }
+
+    pub(in crate::protocol) fn append(
+        &mut self,
+        _: &mut FramePayload,
+        _: &mut RecvBuffer,
+        _: &mut BufferPool,
+        _: &mut Inflation<'_>,
+    ) -> Result<(), Fault> {
+        Err(NOT_NEGOTIATED)
+    }
+
+    pub(in crate::protocol) fn finish(
+        self,
+        _: &mut BufferPool,
+        _: &mut Inflation<'_>,
+    ) -> Result<MessageBuffer, Fault> {
+        Err(NOT_NEGOTIATED)
+    }
+
+    pub(in crate::protocol) fn held(&self) -> usize {
+        0
+    }
+}
+
+#[derive(Debug)]
+pub(in crate::protocol) struct StreamInflating;
+
+impl StreamInflating {
+    pub(in crate::protocol) fn new(_: bool) -> Self {
+        Self
+    }
+
+    pub(in crate::protocol) fn append(
+        &mut self,
+        _: &mut FramePayload,
+        _: &mut RecvBuffer,
+        _: &mut BufferPool,
+        _: &mut Inflation<'_>,
+    ) -> Result<Option<MessageBuffer>, Fault> {
+        Err(NOT_NEGOTIATED)
+    }
+
+    pub(in crate::protocol) fn finish(self, _: &mut Inflation<'_>) {}
+
+    pub(in crate::protocol) fn held(&self) -> usize {
+        0
+    }
+}
+
+/// Stands in for the compressors.
+#[derive(Debug, Default)]
+pub(crate) struct Compressor;
+
+impl Compressor {
+    pub(in crate::protocol) fn trim(&mut self) {}
+}

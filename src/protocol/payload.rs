@@ -1,0 +1,103 @@
+//! A frame's payload on its way in: how much of it has been used, and where the bytes lie.
+#![forbid(unsafe_code)]
+
+use crate::frame::utf8::MessageBuffer;
+use crate::frame::{Header, mask};
+
+/// The maximum payload of a control frame, in bytes (RFC 6455, section 5.5).
+pub(super) const MAX_CONTROL: usize = 125;
+
+/// A frame's header and the number of payload bytes that have been used.
+#[derive(Debug)]
+pub(super) struct FramePayload {
+    header: Header,
+    used: usize,
+}
+
+impl FramePayload {
+    pub(super) fn new(header: Header) -> Self {
+        Self { header, used: 0 }
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Returns the number of payload bytes that are still missing. The header was checked against
+    /// `Limits::frame` and `Limits::message`, so the number fits a `usize`.
+    pub(super) fn remaining(&self) -> usize {
+        usize::try_from(self.header.len).unwrap_or(usize::MAX) - self.used
+    }
+
+    /// Returns whether the payload is complete and ends its message.
+    pub(super) fn ends_message(&self) -> bool {
+        self.header.fin && self.remaining() == 0
+    }
+
+    /// Returns the masking key, rotated so that it begins at the next byte.
+    pub(super) fn key(&self) -> Option<[u8; 4]> {
+        self.header.mask.map(|mut key| {
+            key.rotate_left(self.used % 4);
+            key
+        })
+    }
+
+    /// Counts the next `n` bytes as used.
+    pub(super) fn advance(&mut self, n: usize) {
+        self.used += n;
+    }
+
+    /// Returns the length of the message if `len` bytes precede the rest of this payload, or `limit` if
+    /// further fragments may follow.
+    pub(super) fn message_len(&self, len: usize, limit: usize) -> usize {
+        if self.header.fin { len + self.remaining() } else { limit }
+    }
+}
+
+/// Where a received payload lies.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// In the receive buffer, masked if there is a key.
+    Buffered { at: usize, len: usize, key: Option<[u8; 4]> },
+    /// In a buffer of its own, unmasked and validated.
+    Collected(MessageBuffer),
+    /// Up to 125 unmasked bytes that arrived in pieces: a control frame, or one character of a text.
+    Short(ShortBuffer),
+}
+
+/// Up to 125 bytes, the maximum of a control frame.
+#[derive(Clone)]
+pub(super) struct ShortBuffer {
+    bytes: [u8; MAX_CONTROL],
+    len: usize,
+}
+
+impl Default for ShortBuffer {
+    fn default() -> Self {
+        Self { bytes: [0; MAX_CONTROL], len: 0 }
+    }
+}
+
+impl ShortBuffer {
+    /// Appends `bytes` and unmasks them.
+    pub(super) fn append(&mut self, bytes: &[u8], key: Option<[u8; 4]>) {
+        let to = &mut self.bytes[self.len..];
+        let n = bytes.len().min(to.len());
+        to[..n].copy_from_slice(&bytes[..n]);
+        if let Some(key) = key {
+            mask(&mut to[..n], key, 0);
+        }
+        self.len += n;
+    }
+
+    pub(super) fn as_mut_bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+}
+
+/// Lengths only.
+impl core::fmt::Debug for ShortBuffer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ShortBuffer").field("len", &self.len).finish()
+    }
+}

@@ -1,0 +1,106 @@
+//! A message that is assembled from fragments or from pieces of one frame.
+#![forbid(unsafe_code)]
+
+use super::check::{Expected, Progress};
+use super::streaming::Streaming;
+use crate::frame::{Header, OpCode, utf8::MessageBuffer};
+use crate::protocol::Fault;
+use crate::protocol::buffer::RecvBuffer;
+use crate::protocol::deflate::{Inflating, Inflation};
+use crate::protocol::payload::{FramePayload, Payload};
+use crate::protocol::pool::BufferPool;
+use alloc::vec::Vec;
+
+/// What a receiver needs beside the bytes.
+pub(in crate::protocol) struct ReceiveContext<'a> {
+    pub(in crate::protocol) expected: Expected<'a>,
+    /// Messages are delivered in chunks.
+    pub(in crate::protocol) streaming: bool,
+    pub(in crate::protocol) pool: &'a mut BufferPool,
+    pub(in crate::protocol) inflation: Inflation<'a>,
+}
+
+/// A message of which not all has arrived.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    /// The number of fragments that have begun.
+    fragments: u32,
+    pub(super) sink: Sink,
+}
+
+/// Takes the payload of a message as it arrives.
+#[derive(Debug)]
+pub(super) enum Sink {
+    /// Collects it.
+    Plain(MessageBuffer),
+    /// Inflates and collects it.
+    Inflating(Inflating),
+    /// Delivers it in chunks.
+    Streaming(Streaming),
+}
+
+impl Assembly {
+    /// Begins the message with this first header.
+    pub(super) fn new(header: &Header, streaming: bool) -> Self {
+        let is_text = header.opcode == OpCode::Text;
+        let is_compressed = header.rsv != 0;
+        let sink = match (streaming, is_compressed) {
+            (true, _) => Sink::Streaming(Streaming::new(is_text, is_compressed)),
+            (false, true) => Sink::Inflating(Inflating::new(is_text)),
+            (false, false) => Sink::Plain(MessageBuffer::new(is_text, Vec::new())),
+        };
+        Self { fragments: 0, sink }
+    }
+
+    /// Counts a fragment that begins.
+    pub(super) fn begin_fragment(&mut self) {
+        self.fragments += 1;
+    }
+
+    /// Returns what the next header is checked against.
+    pub(super) fn progress(&self) -> Progress {
+        let len = match &self.sink {
+            Sink::Plain(buffer) => buffer.len(),
+            Sink::Inflating(message) => message.received(),
+            Sink::Streaming(message) => message.received(),
+        };
+        Progress { len, fragments: self.fragments }
+    }
+
+    /// Uses unread bytes of the frame's payload: all of them, or as many as the next chunk needs. Returns
+    /// that chunk's payload; only a streamed message has chunks.
+    pub(super) fn append(
+        &mut self,
+        frame: &mut FramePayload,
+        bytes: &mut RecvBuffer,
+        context: &mut ReceiveContext<'_>,
+    ) -> Result<Option<Payload>, Fault> {
+        match &mut self.sink {
+            Sink::Plain(buffer) => {
+                let n = frame.remaining().min(bytes.len());
+                let wanted = frame.message_len(buffer.len(), context.expected.limits.message);
+                context.pool.make_room(buffer, n, wanted, bytes.len());
+                buffer
+                    .append(&bytes.as_bytes()[..n], wanted, frame.key(), 0)
+                    .map_err(|_| Fault::InvalidUtf8)?;
+                bytes.consume(n);
+                frame.advance(n);
+                Ok(None)
+            }
+            Sink::Inflating(message) => {
+                message.append(frame, bytes, context.pool, &mut context.inflation)?;
+                Ok(None)
+            }
+            Sink::Streaming(message) => message.append(frame, bytes, context.pool, &mut context.inflation),
+        }
+    }
+
+    /// Returns the heap bytes it holds.
+    pub(super) fn held(&self) -> usize {
+        match &self.sink {
+            Sink::Plain(buffer) => buffer.capacity(),
+            Sink::Inflating(message) => message.held(),
+            Sink::Streaming(message) => message.held(),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A message that is delivered in chunks as it arrives.
+//!
+//! A chunk is lent from the receive buffer, or from where it was inflated. Between two chunks, only the first
+//! bytes of a cut character are kept, and for a compressed message also an inflater and a window.
+#![forbid(unsafe_code)]
+
+use crate::frame::utf8::CutCharacter;
+use crate::protocol::Fault;
+use crate::protocol::buffer::RecvBuffer;
+use crate::protocol::deflate::{Inflation, StreamInflating};
+use crate::protocol::payload::{FramePayload, Payload, ShortBuffer};
+use crate::protocol::pool::BufferPool;
+use alloc::boxed::Box;
+
+/// A streamed message of which not all has arrived.
+#[derive(Debug)]
+pub(super) struct Streaming {
+    is_text: bool,
+    /// A chunk was delivered.
+    begun: bool,
+    /// Bytes of payload that have arrived.
+    received: usize,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Plain(CutCharacter),
+    Compressed(Box<StreamInflating>),
+}
+
+impl Streaming {
+    pub(super) fn new(is_text: bool, is_compressed: bool) -> Self {
+        let source = match is_compressed {
+            true => Source::Compressed(Box::new(StreamInflating::new(is_text))),
+            false => Source::Plain(CutCharacter::default()),
+        };
+        Self { is_text, begun: false, received: 0, source }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.is_text
+    }
+
+    /// Returns the number of payload bytes that have arrived.
+    pub(super) fn received(&self) -> usize {
+        self.received
+    }
+
+    /// Begins a chunk. Returns whether it is the first one of the message.
+    pub(super) fn begin(&mut self) -> bool {
+        !core::mem::replace(&mut self.begun, true)
+    }
+
+    /// Uses unread bytes of the frame's payload: all of them, or as many as the next chunk needs. Returns
+    /// that chunk's payload.
+    pub(super) fn append(
+        &mut self,
+        frame: &mut FramePayload,
+        bytes: &mut RecvBuffer,
+        pool: &mut BufferPool,
+        inflation: &mut Inflation<'_>,
+    ) -> Result<Option<Payload>, Fault> {
+        let remaining = frame.remaining();
+        let chunk = match &mut self.source {
+            Source::Plain(cut) if self.is_text => whole_characters(cut, frame, bytes)?,
+            Source::Plain(_) => {
+                let n = remaining.min(bytes.len());
+                take(frame, bytes, n, n)
+            }
+            Source::Compressed(inflating) => {
+                inflating.append(frame, bytes, pool, inflation)?.map(Payload::Collected)
+            }
+        };
+        self.received += remaining - frame.remaining();
+        Ok(chunk)
+    }
+
+    /// Ends the message, all of which has arrived.
+    pub(super) fn finish(self, inflation: &mut Inflation<'_>) -> Result<(), Fault> {
+        match self.source {
+            // A message must not end inside a character.
+            Source::Plain(cut) if !cut.is_empty() => Err(Fault::InvalidUtf8),
+            Source::Plain(_) => Ok(()),
+            Source::Compressed(inflating) => {
+                inflating.finish(inflation);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the heap bytes it holds.
+    pub(super) fn held(&self) -> usize {
+        match &self.source {
+            Source::Plain(_) => 0,
+            Source::Compressed(inflating) => inflating.held(),
+        }
+    }
+}
+
+/// Uses the next `n` unread bytes, of which the first `len` make a chunk if there are any.
+fn take(frame: &mut FramePayload, bytes: &mut RecvBuffer, n: usize, len: usize) -> Option<Payload> {
+    let payload = Payload::Buffered { at: bytes.position(), len, key: frame.key() };
+    bytes.consume(n);
+    frame.advance(n);
+    (len > 0).then_some(payload)
+}
+
+/// Uses unread bytes of a text up to its last whole character, or up to the end of a character that was cut
+/// before.
+fn whole_characters(
+    cut: &mut CutCharacter,
+    frame: &mut FramePayload,
+    bytes: &mut RecvBuffer,
+) -> Result<Option<Payload>, Fault> {
+    let unread = &bytes.as_bytes()[..frame.remaining().min(bytes.len())];
+    if cut.is_empty() {
+        let n = unread.len();
+        let begun = cut.begin(unread, frame.key(), 0).map_err(|_| Fault::InvalidUtf8)?;
+        return Ok(take(frame, bytes, n, n - begun));
+    }
+    let n = cut.go_on(unread, frame.key(), 0).map_err(|_| Fault::InvalidUtf8)?;
+    bytes.consume(n);
+    frame.advance(n);
+    Ok(cut.take_whole().map(|character| {
+        let mut short = ShortBuffer::default();
+        short.append(character.as_bytes(), None);
+        Payload::Short(short)
+    }))
+}

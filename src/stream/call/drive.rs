@@ -1,0 +1,347 @@
+//! The loop around the handler, and the phases of a call that is not ordinary.
+//!
+//! ```text
+//! ordinary call:   refill_scratch -> hand_out -> finish_ordinary
+//! any other call:  resume -> step -> hand_out -> step -> .. -> conclude
+//!
+//! phases of step:  Receiving -> Sending -> done
+//!                      |           |
+//!                      +-----------+--> Failed -> Over -> done
+//! ```
+#![forbid(unsafe_code)]
+
+use super::receive::{Budget, Refill};
+use super::{CallGuard, Stopped};
+use crate::protocol::{End, Event, SystemError};
+use crate::stream::outgoing::flush_gathered;
+use crate::stream::scratch::CallLimits;
+use crate::stream::state::{Incoming, StreamState};
+use crate::stream::{Interest, Outgoing, Ready};
+use crate::transport::NonBlockingTransport;
+use std::{io, mem};
+
+/// How far a call is that is not ordinary.
+struct CallState {
+    /// The budget is spent, or too many bytes are unsent.
+    spent: bool,
+    /// All that was received is handed out, except for the start of a frame.
+    used_up: bool,
+    /// An end that the handler has not received yet.
+    pending_end: Option<End>,
+    phase: Phase,
+}
+
+/// The phase of a call.
+enum Phase {
+    /// Receives, and hands out events, until nothing is left or the budget is spent.
+    Receiving,
+    /// Sends everything, after doing what was due. `again` asks for another call.
+    Sending { again: bool },
+    /// Receives what arrived before the transport failed. If only sending fails, the peer's last
+    /// messages and its Close frame may be there.
+    Failed,
+    /// Finishes, after the end has been handed out. `report` returns the I/O error from the call.
+    Over { report: bool },
+}
+
+/// What [`run`](CallGuard::run) does after a step.
+enum Action {
+    HandOut,
+    Return(Interest),
+    /// The transport failed, and the handler has received the end.
+    Fail(io::Error),
+}
+
+/// How much of the input the handler has received.
+enum HandedOut<E> {
+    /// All of it, and the connection is quiet again.
+    Clean,
+    /// All of it, except for the start of a frame.
+    All,
+    /// Some of it: the budget has to be checked.
+    Some,
+    /// Everything up to an event that the handler refused.
+    Refused(E),
+}
+
+impl CallState {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { spent: false, used_up: false, pending_end: None, phase: Phase::Receiving }
+    }
+}
+
+/// The loop around the handler.
+impl<T: NonBlockingTransport> CallGuard<'_, T> {
+    /// Does everything that a readiness asks for, in one call.
+    ///
+    /// Almost every call is ordinary: the stream is quiet, some whole messages arrive, and the transport
+    /// takes the replies. Such a call goes straight through; any other goes step by step.
+    #[inline]
+    pub(in crate::stream) fn run<E>(
+        mut self,
+        ready: Ready,
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> Result<Interest, Stopped<E>> {
+        // An ordinary call has none.
+        let mut state = None;
+        let mut budget;
+        let mut hands_out = false;
+        if ready.readable && self.is_quiet() {
+            budget = self.budget(ready);
+            match self.refill_scratch(&mut budget) {
+                Refill::Received => hands_out = true,
+                Refill::Drained | Refill::Spent => budget.more = false,
+            }
+        } else {
+            self.resume(ready);
+            budget = self.budget_beside_unsent(ready);
+            state.get_or_insert_with(CallState::new).spent = self.pause();
+        }
+        loop {
+            if hands_out {
+                match self.hand_out(&mut budget, &mut state, &mut handler) {
+                    HandedOut::Clean if state.is_none() && !budget.more && self.finish_ordinary() => {
+                        // Nothing is left to keep or to clean: skip the guard's way out.
+                        mem::forget(self);
+                        return Ok(Interest::TO_RECEIVE);
+                    }
+                    HandedOut::Refused(error) => {
+                        self.refused(budget);
+                        return Err(Stopped::Handler(error));
+                    }
+                    handed_out => {
+                        let state = state.get_or_insert_with(CallState::new);
+                        state.used_up = !matches!(handed_out, HandedOut::Some);
+                        state.spent = self.is_spent(budget);
+                    }
+                }
+            }
+            // A copy, so that the budget itself need not be in memory.
+            let mut left = budget;
+            let action = self.step(state.get_or_insert_with(CallState::new), &mut left);
+            budget = left;
+            match action {
+                Action::HandOut => hands_out = true,
+                Action::Return(interest) => return Ok(interest),
+                Action::Fail(error) => return Err(Stopped::System(error)),
+            }
+        }
+    }
+
+    /// Whether the connection is open, and nothing is unfinished in either direction.
+    #[inline(always)]
+    fn is_quiet(&self) -> bool {
+        let StreamState { connection, backlog, .. } = &*self.stream;
+        backlog.is_none() & self.stream.is_plain() & connection.is_quiet()
+    }
+
+    /// Sends the replies, and reports whether the call leaves nothing in the scratch or in the stream. No
+    /// deadline is due either: bytes have just been received.
+    #[inline(always)]
+    fn finish_ordinary(&mut self) -> bool {
+        let Self { stream, scratch, failed, .. } = self;
+        flush_gathered(&mut stream.transport, &mut scratch.output, failed)
+            && scratch.output.is_clean()
+            && !stream.transport.wants_write()
+    }
+
+    /// Hands out the input and a pending end, until they are used up or the budget has to be checked.
+    ///
+    /// The handler is called in one place, so that it is compiled into the loop.
+    #[inline(always)]
+    fn hand_out<E>(
+        &mut self,
+        budget: &mut Budget,
+        state: &mut Option<CallState>,
+        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> HandedOut<E> {
+        let (input, mut out) = self.split();
+        // Beside the budget, so that it need not be in memory.
+        let mut given = budget.given;
+        let handed_out = loop {
+            // Almost always a message that lies whole in the input.
+            let event = if let Some(message) =
+                out.connection.receive_whole(input, out.output, out.limits.whole_bound)
+            {
+                Event::Message(message)
+            } else if let Some(event) = out.connection.receive_rest(input, out.output) {
+                event
+            } else if let Some(end) = state.as_mut().and_then(|state| state.pending_end.take()) {
+                Event::End(end)
+            } else {
+                // An unfinished message may have been inflated, too.
+                #[cfg(feature = "deflate")]
+                budget.count_inflated(input.take_inflated());
+                break HandedOut::All;
+            };
+            if let Err(error) = handler(event, &mut out) {
+                break HandedOut::Refused(error);
+            }
+            given += 1;
+            #[cfg(feature = "deflate")]
+            budget.count_inflated(input.take_inflated());
+            if input.is_clean() && out.connection.is_quiet() {
+                break HandedOut::Clean;
+            }
+            if out.output.gathered() >= budget.gather || given >= budget.events {
+                break HandedOut::Some;
+            }
+        };
+        budget.given = given;
+        handed_out
+    }
+
+    /// Ends a call at once after a handler's error.
+    #[cold]
+    fn refused(&mut self, budget: Budget) {
+        if budget.more {
+            self.stream.receive_to_the_end();
+        }
+        self.flush_unblocked();
+    }
+}
+
+/// The budget.
+impl<T: NonBlockingTransport> CallGuard<'_, T> {
+    #[inline(always)]
+    fn budget(&mut self, ready: Ready) -> Budget {
+        if ready.closed {
+            self.stream.receive_to_the_end();
+        }
+        // Before something is done for a deadline, what has arrived is received.
+        let more = ready.readable
+            || self.stream.incoming == Incoming::ToTheEnd
+            || self.stream.transport.holds_input()
+            || self.stream.connection.is_due(&self.scratch.output);
+        let CallLimits { bytes, events, gather, .. } = self.scratch.limits;
+        Budget { bytes, events, given: 0, more, gather }
+    }
+
+    /// The budget if bytes may be unsent already: they count towards the number above which the stream
+    /// pauses.
+    #[cold]
+    fn budget_beside_unsent(&mut self, ready: Ready) -> Budget {
+        let budget = self.budget(ready);
+        let pause = self.scratch.limits.pause(self.stream.connection.role());
+        let room = pause.map_or(usize::MAX, |pause| pause.saturating_sub(self.scratch.output.len()).max(1));
+        Budget { gather: budget.gather.min(room), ..budget }
+    }
+
+    /// Sends the gathered bytes if they are many, and reports whether the budget is spent.
+    #[inline(never)]
+    fn is_spent(&mut self, budget: Budget) -> bool {
+        if self.scratch.output.gathered() >= budget.gather {
+            self.flush_unblocked();
+            if self.pause() {
+                return true;
+            }
+        }
+        budget.given >= budget.events && (budget.more || !self.scratch.input.unread().is_empty())
+    }
+}
+
+/// The phases of a call that is not ordinary.
+impl<T: NonBlockingTransport> CallGuard<'_, T> {
+    /// Takes up the stream's backlog, and sends what waits to be sent, to make room.
+    #[cold]
+    fn resume(&mut self, ready: Ready) {
+        self.unpack();
+        // A poller may not announce a socket as writable that has failed or is shut down.
+        if (ready.writable || ready.closed) && self.needs_flush() {
+            self.flush();
+        }
+    }
+
+    /// Goes on until there is something to hand out, or nothing is left to do.
+    #[inline(never)]
+    fn step(&mut self, state: &mut CallState, budget: &mut Budget) -> Action {
+        loop {
+            if state.pending_end.is_some() || !state.spent && !state.used_up && self.holds_input() {
+                return Action::HandOut;
+            }
+            if !state.spent && budget.more {
+                match self.refill(budget) {
+                    Refill::Received => {
+                        state.used_up = false;
+                        continue;
+                    }
+                    Refill::Drained => {}
+                    Refill::Spent => state.spent = true,
+                }
+            }
+            if let Some(action) = self.finish_phase(state, budget) {
+                return action;
+            }
+        }
+    }
+
+    /// Whether something was received that is not handed out: bytes, the end of the stream, or a message
+    /// that has just become whole.
+    #[inline]
+    fn holds_input(&self) -> bool {
+        !self.scratch.input.is_clean() || self.stream.connection.is_receiving()
+    }
+
+    /// Goes on when nothing more can be received. Returns `None` if that has brought an end to hand out,
+    /// or more to receive.
+    #[inline]
+    fn finish_phase(&mut self, state: &mut CallState, budget: &mut Budget) -> Option<Action> {
+        if let Phase::Receiving = state.phase {
+            state.phase = Phase::Sending { again: state.spent };
+            if state.spent && budget.more {
+                self.stream.receive_to_the_end();
+            }
+            budget.more = false;
+            if self.failed.is_none()
+                && let Some(end) = self.on_deadline()
+            {
+                state.pending_end = Some(end);
+                return None;
+            }
+        }
+        if let Phase::Sending { mut again } = state.phase {
+            self.flush_at_end();
+            if self.stream.paused {
+                again = !self.pause_if_too_full();
+            }
+            if again || !self.has_failed() {
+                return Some(Action::Return(self.conclude(again)));
+            }
+        }
+        self.fail(state, budget)
+    }
+
+    /// Goes on after the transport has failed.
+    #[cold]
+    fn fail(&mut self, state: &mut CallState, budget: &mut Budget) -> Option<Action> {
+        match state.phase {
+            Phase::Receiving | Phase::Sending { .. } => {
+                state.phase = Phase::Failed;
+                state.spent = false;
+                *budget = self.budget_beside_unsent(Ready::ALL);
+                return None;
+            }
+            Phase::Failed => {
+                self.give_up();
+                if state.spent {
+                    return Some(Action::Return(self.conclude(true)));
+                }
+                // After a closing handshake or a fault, nobody needs to know that the peer is gone.
+                let report = self.stream.connection.goes_on();
+                state.phase = Phase::Over { report };
+                budget.more = false;
+                let error = self.failed.as_ref().map_or(SystemError::from_errno(0), SystemError::from);
+                if let Some(Event::End(end)) = self.stream.connection.transport_failed(error) {
+                    state.pending_end = Some(end);
+                    return None;
+                }
+            }
+            Phase::Over { .. } => {}
+        }
+        Some(match self.failed.take() {
+            Some(error) if matches!(state.phase, Phase::Over { report: true }) => Action::Fail(error),
+            _ => Action::Return(self.conclude(false)),
+        })
+    }
+}

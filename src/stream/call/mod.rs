@@ -1,0 +1,189 @@
+//! One call on a stream.
+//!
+//! The guard in this file borrows the stream's state and the thread's scratch. On every way out, a
+//! caller's error or panic included, the stream keeps what is unfinished and the scratch is clean.
+//!
+//! ```text
+//! drive     the loop around the handler, and the phases of a call that is not ordinary
+//! send      what leaves, and what ends a connection from this end
+//! receive   what arrives, and when nothing is received
+//! ```
+#![forbid(unsafe_code)]
+
+mod drive;
+mod receive;
+mod send;
+
+use super::state::StreamState;
+use super::{Outgoing, Scratch, Turn};
+use crate::protocol::{Input, Stamp, SystemError, UnreadBytes};
+use crate::transport::NonBlockingTransport;
+use std::io;
+
+/// Borrows a stream and a scratch for one call, and cleans both up when dropped.
+///
+/// It is generic over the transport, so that the transport's calls are compiled into the stream's.
+pub(super) struct CallGuard<'a, T> {
+    stream: &'a mut StreamState<T>,
+    scratch: &'a mut Scratch,
+    /// The stream's own unread bytes lie in the scratch's input, and the input's buffer in the backlog.
+    own_unread: bool,
+    /// The error of a system call. Nothing is sent after it.
+    failed: Option<io::Error>,
+}
+
+/// Why a call stopped half-way.
+pub(super) enum Stopped<E> {
+    System(io::Error),
+    Handler(E),
+}
+
+impl<T> Drop for CallGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl<T: NonBlockingTransport> CallGuard<'_, T> {
+    /// The way out, for a handler.
+    #[inline]
+    pub(super) fn out(&mut self) -> Outgoing<'_> {
+        self.split().1
+    }
+
+    /// The input, and the way out beside what is lent from the input.
+    #[inline]
+    fn split(&mut self) -> (&mut Input, Outgoing<'_>) {
+        let Self { stream, scratch, failed, .. } = self;
+        let out = Outgoing {
+            limits: &scratch.limits,
+            transport: &mut stream.transport,
+            connection: &mut stream.connection,
+            output: &mut scratch.output,
+            failed,
+        };
+        (&mut scratch.input, out)
+    }
+}
+
+impl<'a, T> CallGuard<'a, T> {
+    /// Lends the scratch to a stream without a backlog; for any other, [`unpack`](Self::unpack) follows.
+    #[inline]
+    pub(super) fn new(stream: &'a mut StreamState<T>, turn: &'a mut Turn<'_>) -> Self {
+        turn.scratch.output.set_time(turn.now);
+        turn.scratch.limits.load_for(stream.connection.shared_config());
+        Self { stream, scratch: turn.scratch, own_unread: false, failed: None }
+    }
+
+    /// Lends the scratch, and puts the stream's backlog into it.
+    pub(super) fn begin(stream: &'a mut StreamState<T>, turn: &'a mut Turn<'_>) -> Self {
+        let mut call = Self::new(stream, turn);
+        call.unpack();
+        call
+    }
+}
+
+impl<T> CallGuard<'_, T> {
+    /// Puts the stream's backlog into the scratch.
+    fn unpack(&mut self) {
+        let Self { stream, scratch, .. } = self;
+        if let Some(backlog) = &mut stream.backlog {
+            let pong = backlog.unsent.pong.take();
+            scratch.output.begin(backlog.unsent.len(), pong);
+            if !backlog.unread.as_bytes().is_empty() {
+                scratch.input.swap_bytes(&mut backlog.unread);
+                self.own_unread = true;
+            }
+        }
+        if stream.ended() && !stream.broken {
+            scratch.input.end_of_stream();
+        }
+        // Until the end is reported, each call fails like the one in which the transport failed.
+        if let Some(failure) = stream.backlog.as_ref().and_then(|backlog| backlog.failure)
+            && stream.connection.goes_on()
+        {
+            self.failed = Some(failure.into());
+        }
+    }
+
+    #[cold]
+    fn leave(&mut self) {
+        let is_clean = self.scratch.input.is_clean() && self.scratch.output.is_clean();
+        if self.stream.backlog.is_some() || self.failed.is_some() || !is_clean {
+            self.stow();
+        }
+    }
+
+    /// Moves what is unfinished into the stream's backlog, and leaves the scratch clean.
+    #[cold]
+    fn stow(&mut self) {
+        // Of a call that a handler has left by a panic.
+        self.keep_failure();
+        self.restore();
+        let StreamState { connection, broken, backlog, .. } = &mut *self.stream;
+        let unread = self.scratch.input.unread();
+        if !unread.is_empty() {
+            let unread = UnreadBytes::new(unread);
+            backlog.get_or_insert_default().unread = unread;
+        }
+        self.scratch.input.reset();
+        let output = &mut self.scratch.output;
+        let pong = output.take_pong();
+        if !*broken && (!output.as_bytes().is_empty() || pong.is_some()) {
+            let unsent = &mut backlog.get_or_insert_default().unsent;
+            if unsent.is_empty() {
+                unsent.since = output.now().map(Stamp::at);
+            }
+            let bound = connection.config().limits.unsent_bound();
+            match unsent.is_empty().then(|| output.take_bytes(bound)).flatten() {
+                Some((bytes, sent)) => unsent.take(bytes, sent),
+                None => unsent.push(output.as_bytes(), bound),
+            }
+            unsent.pong = pong;
+        }
+        output.begin(0, None);
+        output.shrink();
+        if backlog.as_ref().is_some_and(|backlog| backlog.is_empty()) {
+            *backlog = None;
+        }
+    }
+
+    /// Keeps how the transport failed, until the end is reported.
+    #[cold]
+    fn keep_failure(&mut self) {
+        let StreamState { connection, broken, backlog, .. } = &mut *self.stream;
+        if let Some(error) = &self.failed {
+            *broken = true;
+            if connection.goes_on() {
+                backlog.get_or_insert_default().failure.get_or_insert(SystemError::from(error));
+            }
+        }
+        if !connection.goes_on()
+            && let Some(backlog) = backlog
+        {
+            backlog.failure = None;
+        }
+    }
+
+    /// Whether the transport has failed, in this call or before.
+    #[inline]
+    fn has_failed(&self) -> bool {
+        self.failed.is_some() || self.stream.broken
+    }
+
+    /// Returns the stream's own unread bytes, used or not, to the backlog, and the input's buffer to the
+    /// input.
+    #[inline]
+    fn restore(&mut self) {
+        if self.own_unread
+            && let Some(backlog) = &mut self.stream.backlog
+        {
+            self.own_unread = false;
+            self.scratch.input.swap_bytes(&mut backlog.unread);
+            if backlog.unread.as_bytes().is_empty() {
+                backlog.unread = UnreadBytes::default();
+            }
+        }
+    }
+}
