@@ -1,5 +1,5 @@
 # The parts of run and full, each a function, and the code that runs them. Sourced by both.
-# shellcheck shell=bash disable=SC2317 # the parts are called by name
+# shellcheck shell=bash disable=SC2030,SC2031,SC2317 # the parts are called by name, in shells of their own
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
@@ -8,8 +8,9 @@ exec </dev/null
 # the disk space.
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/websocket-stream
-readonly cache
+# shellcheck source-path=SCRIPTDIR source=../tests/support/cargo_tool.sh
+source tests/support/cargo_tool.sh
+
 notes=()
 rows=()
 
@@ -37,6 +38,19 @@ lints() {
     step cargo clippy --no-default-features --lib -- -D warnings
     docs
     step cargo fmt --check --manifest-path fuzz/Cargo.toml
+}
+
+# The shell scripts: what begins with a line for a shell, or with one for shellcheck.
+scripts() {
+    local files
+    if ! command -v shellcheck >/dev/null; then
+        note "shellcheck is not here: the shell scripts were not checked"
+        return
+    fi
+    mapfile -t files < <(
+        grep -rlE --exclude-dir={target,reports} '^#!.*[ /](ba)?sh$|^# shellcheck shell=' .ci tests benches
+    )
+    step shellcheck --external-sources "${files[@]}"
 }
 
 feature_names() {
@@ -101,10 +115,51 @@ package() {
     step cargo package --allow-dirty --no-verify
     rm -rf "$directory"
     mkdir -p "$directory"
+    # shellcheck disable=SC2012 # the names are cargo's
     tar -xzf "$(ls -t target/package/websocket-stream-*.crate | head -n 1)" -C "$directory" --strip-components=1
     step env CARGO_TARGET_DIR="$PWD/target" \
         cargo test --no-run --all-features --manifest-path "$directory/Cargo.toml"
     rm -rf "$directory"
+}
+
+# The oldest dependencies that Cargo.toml allows are enough for the library and its own tests.
+minimal() {
+    local copy=target/minimal-versions
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    cp -R src tests benches examples README.md "$copy"
+    rm -rf "$copy/benches/compare"
+    # First without what only tests need, which would ask for newer ones than a user gets.
+    awk '/^\[/ { skip = /dev-dependencies|^\[\[|^\[profile/ } !skip' Cargo.toml >"$copy/Cargo.toml"
+    step env RUSTC_BOOTSTRAP=1 cargo generate-lockfile -Z direct-minimal-versions --manifest-path "$copy/Cargo.toml"
+    local -x CARGO_TARGET_DIR=$PWD/target
+    step cargo tree --depth 1 --all-features --locked --manifest-path "$copy/Cargo.toml"
+    step cargo check --lib --all-features --locked --manifest-path "$copy/Cargo.toml"
+    cp Cargo.toml "$copy"
+    step cargo test --lib --all-features --manifest-path "$copy/Cargo.toml"
+    rm -rf "$copy"
+}
+
+# Licences, sources and known vulnerabilities of everything that is depended on.
+dependencies() {
+    local manifest checks=(advisories licenses bans sources)
+    step cargo_tool deny
+    if ! step cargo deny --config .ci/deny.toml fetch db; then
+        note "the advisory database could not be fetched: no dependency was looked up in it"
+        checks=(licenses bans sources)
+    fi
+    for manifest in Cargo.toml fuzz/Cargo.toml benches/*/Cargo.toml; do
+        step cargo deny --locked --manifest-path "$manifest" --config "$PWD/.ci/deny.toml" \
+            check --hide-inclusion-graph --allow license-exception-not-encountered "${checks[@]}"
+    done
+}
+
+public_api() {
+    if has_toolchain nightly; then
+        step tests/public_api
+    else
+        note "no nightly Rust is here: the public API was not compared with its snapshot"
+    fi
 }
 
 interop() { step tests/interop/run; }
@@ -166,12 +221,7 @@ fuzz() {
         step cargo test --all-features --test fuzz_bodies
         return
     fi
-    if ! cargo fuzz --version >/dev/null 2>&1; then
-        PATH=$cache/cargo-fuzz/bin:$PATH
-        if ! cargo fuzz --version >/dev/null 2>&1; then
-            step cargo install --locked --root "$cache/cargo-fuzz" cargo-fuzz
-        fi
-    fi
+    step cargo_tool fuzz
     for target in $(cargo +nightly fuzz list); do
         corpus=$(mktemp -d)
         step cargo +nightly fuzz run "$target" "$corpus" -- -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0
@@ -223,7 +273,7 @@ run_part() {
     wait "$!" || status=$?
     local line
     while IFS= read -r line; do
-        [[ -z $line ]] || notes+=("$line")
+        [[ -z $line ]] || notes+=("$part: $line")
     done <"$noted_file"
     if ((status)); then
         outcome=FAILED

@@ -8,6 +8,10 @@
 //! bound; beyond it, the member misses messages and receives a note with their number. A member that takes
 //! nothing for a long time is disconnected. Nobody waits for a slow member.
 
+#[path = "common/interests.rs"]
+mod interests;
+
+use interests::INTERESTS;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
@@ -22,13 +26,6 @@ use websocket_stream::{
 };
 
 const LISTENER: Token = Token(usize::MAX);
-
-/// What a member's socket is registered for, including urgent data if the system supports that: a receive
-/// stops early at urgent data.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// Milliseconds until the next attempt to accept, after the system could not.
 const RETRY: u64 = 1000;

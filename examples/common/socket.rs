@@ -3,20 +3,15 @@
 //! With the feature `mio`, mio's sockets are transports themselves. The examples with this file do not use
 //! it, so that they need no feature.
 
+mod interests;
+
+pub(crate) use interests::INTERESTS;
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use websocket_stream::NonBlockingTransport;
-
-/// What a socket is registered for, including urgent data if the system supports that: a receive stops early
-/// at urgent data.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) const INTERESTS: mio::Interest =
-    mio::Interest::READABLE.add(mio::Interest::WRITABLE).add(mio::Interest::PRIORITY);
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) const INTERESTS: mio::Interest = mio::Interest::READABLE.add(mio::Interest::WRITABLE);
 
 #[derive(Debug)]
 pub(crate) enum Socket {

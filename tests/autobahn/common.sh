@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Shared by install.sh and run. Sourced by both, under `set -euo pipefail`.
 
+# shellcheck source-path=SCRIPTDIR source=../support/processes.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/processes.sh"
+
 say() { printf 'autobahn: %s\n' "$*" >&2; }
 
 die() {
@@ -15,15 +18,6 @@ bounded() {
     shift
     timeout --kill-after=10 "$seconds" "$@" &
     wait "$!"
-}
-
-# Ends the processes that this script started and has not waited for, and nothing else.
-stop_children() {
-    local pid
-    for pid in $(jobs -pr); do
-        kill -TERM "$pid" 2>/dev/null || true
-    done
-    wait
 }
 
 # Calls `at_exit`, the caller's own cleanup, last.

@@ -9,6 +9,7 @@ mod deflate;
 mod differential;
 mod endings;
 mod fairness;
+mod floors;
 mod guarantees;
 mod handshake;
 mod messages;

@@ -1,20 +1,14 @@
 # Starts programs, bounds them, and ends them: sourced by `run`.
 # shellcheck shell=bash disable=SC2154,SC2034
 
+# shellcheck source-path=SCRIPTDIR source=../support/processes.sh
+. "$root/tests/support/processes.sh"
+
 say() { printf 'interop: %s\n' "$*" >&2; }
 
 die() {
     say "$*"
     exit 1
-}
-
-# Ends the processes that this shell started and has not waited for, and nothing else.
-stop_children() {
-    local pid
-    for pid in $(jobs -pr); do
-        kill -TERM "$pid" 2>/dev/null || true
-    done
-    wait
 }
 
 # The most seconds that a conversation may take: a hang is a failure.
