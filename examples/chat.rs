@@ -60,9 +60,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on ws://{}", listener.local_addr()?);
     let limits = Limits::default().message(64 << 10).frame(64 << 10).unsent(256 << 10);
     let timeouts = Timeouts::default()
-        .ping_interval(Duration::from_millis(20_000))
-        .idle(Duration::from_millis(60_000))
-        .write(Duration::from_millis(30_000));
+        .ping_interval(Duration::from_secs(20))
+        .idle(Duration::from_secs(60))
+        .write(Duration::from_secs(30));
     let mut room = Room {
         poll: Poll::new()?,
         members: Slab::new(),

@@ -25,9 +25,9 @@ const ACCEPTED: usize = 256;
 fn suited(config: &Config) -> Config {
     // Disconnects peers that are silent or take nothing for half a minute.
     let timeouts = Timeouts::default()
-        .ping_interval(Duration::from_millis(120_000))
-        .idle(Duration::from_millis(180_000))
-        .write(Duration::from_millis(30_000));
+        .ping_interval(Duration::from_secs(120))
+        .idle(Duration::from_secs(180))
+        .write(Duration::from_secs(30));
     config.clone().timeouts(timeouts)
 }
 

@@ -202,7 +202,7 @@ impl World {
             together: Together::default(),
             fragments: None,
             end: None,
-            wants: Wants { read: true, ..Wants::default() },
+            wants: Wants::READ,
             keepalive,
             compression,
             #[cfg(feature = "deflate")]
@@ -523,7 +523,9 @@ impl World {
         let wire = self.stream.get_mut();
         wire.moods.clear();
         wire.ends = true;
-        self.wants = Wants { read: true, write: true, again: true, ..Wants::default() };
+        self.wants = Wants::READ;
+        self.wants.write = true;
+        self.wants.again = true;
         let mut calls = 0;
         while !self.wants.closed {
             calls += 1;

@@ -106,22 +106,22 @@ impl From<HeadFault> for RequestFault {
 impl fmt::Display for RequestFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => "the request is not well-formed HTTP",
-            Self::TooLarge => "the head of the request is too large",
-            Self::HttpVersion => "the request is not HTTP/1.1",
-            Self::NotAnUpgrade => "the request has no Upgrade header that names websocket",
-            Self::Method => "the method of a WebSocket handshake is GET",
-            Self::Target => "the request target is neither a path nor an http or ws URI",
-            Self::Host => "the request needs exactly one valid Host header",
-            Self::BodyLength => "the length of the request's body cannot be determined",
-            Self::Connection => "the request has no Connection header that contains Upgrade",
-            Self::Key => "the request needs exactly one Sec-WebSocket-Key, of 16 bytes in base64",
-            Self::Version => "the request needs Sec-WebSocket-Version: 13",
-            Self::DoubledVersion => "the request has more than one Sec-WebSocket-Version",
-            Self::Body => "a WebSocket handshake has no body",
-            Self::Origin => "the request has more than one Origin, or one that is not visible ASCII",
-            Self::Subprotocols => "the Sec-WebSocket-Protocol header is no list of tokens",
-            Self::Extensions => "the Sec-WebSocket-Extensions header is malformed",
+            Self::Malformed => "malformed HTTP request",
+            Self::TooLarge => "request head too large",
+            Self::HttpVersion => "HTTP version other than HTTP/1.1",
+            Self::NotAnUpgrade => "no Upgrade header that names websocket",
+            Self::Method => "method other than GET",
+            Self::Target => "invalid request target",
+            Self::Host => "missing, duplicate or invalid Host header",
+            Self::BodyLength => "ambiguous length of the request body",
+            Self::Connection => "no Connection header that contains Upgrade",
+            Self::Key => "missing, duplicate or invalid Sec-WebSocket-Key",
+            Self::Version => "Sec-WebSocket-Version other than 13",
+            Self::DoubledVersion => "more than one Sec-WebSocket-Version",
+            Self::Body => "body in a WebSocket handshake",
+            Self::Origin => "duplicate or invalid Origin",
+            Self::Subprotocols => "malformed Sec-WebSocket-Protocol",
+            Self::Extensions => "malformed Sec-WebSocket-Extensions",
         })
     }
 }

@@ -16,6 +16,7 @@
 //! 5. A fault is final: later calls repeat it.
 //!
 //! ```
+//! use websocket_stream::Limits;
 //! use websocket_stream::handshake::*;
 //!
 //! let request = ClientRequest::new("example.com", "/chat").subprotocol("superchat");

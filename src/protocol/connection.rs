@@ -55,7 +55,6 @@ pub struct Connection {
 
 /// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum State {
     /// Messages can be sent and received.
     Open,

@@ -1,19 +1,23 @@
-//! Errors of the stream: the system's and the caller's. The peer's faults are ends, not errors.
+//! Errors of the stream: the system's and the caller's. A fault of the peer is the end of the connection
+//! ([`Closed`]), not an error.
+//!
+//! An error's text includes the text of the error inside it; its `source` is what lies behind that one.
 #![forbid(unsafe_code)]
 
 use crate::frame::OpCode;
 use crate::protocol::{Closed, SendError};
 use std::{fmt, io};
 
-/// What a call on a stream can fail with.
+/// Why a call on a stream failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The system refused a call on the transport. The connection is over: drop the stream. From
-    /// [`drive`](super::WebSocketStream::drive) its end was told; after any other call the next `drive`
-    /// tells it.
+    /// A system call on the transport failed. The connection is over: drop the stream.
+    ///
+    /// [`drive`](super::WebSocketStream::drive) has delivered [`Event::Closed`](crate::Event::Closed) before
+    /// it returns this error. After any other call, the next `drive` delivers it.
     System(io::Error),
-    /// The caller sent what could not be accepted. The connection goes on.
+    /// The message was not accepted. The connection continues.
     Send(SendError),
 }
 
@@ -32,8 +36,8 @@ impl From<io::Error> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::System(error) => write!(f, "the transport failed: {error}"),
-            Self::Send(error) => write!(f, "not accepted: {error}"),
+            Self::System(error) => write!(f, "transport error: {error}"),
+            Self::Send(error) => write!(f, "message not accepted: {error}"),
         }
     }
 }
@@ -41,27 +45,29 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::System(error) => Some(error),
-            Self::Send(error) => Some(error),
+            Self::System(error) => error.source(),
+            Self::Send(error) => error.source(),
         }
     }
 }
 
-/// What [`WebSocketStream::read`](super::WebSocketStream::read) gives: a message or a control frame.
+/// What [`WebSocketStream::read`](super::WebSocketStream::read) returns: a message or a control frame.
 pub type ReadResult = Result<(OpCode, Vec<u8>), ReadError>;
 
-/// What [`WebSocketStream::write`](super::WebSocketStream::write) gives: how many bytes of the frame
-/// the transport took at once. The rest is queued.
+/// What [`WebSocketStream::write`](super::WebSocketStream::write) returns: the bytes of the frame that the
+/// transport took at once. The rest is queued.
 pub type WriteResult = Result<usize, WriteError>;
 
-/// Why [`WebSocketStream::read`](super::WebSocketStream::read) gave no message.
+/// Why [`WebSocketStream::read`](super::WebSocketStream::read) returned no message.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// Nothing is there.
+    /// No data has arrived.
     NoData,
-    /// A part of a message is there. It is kept, can be looked at with
-    /// [`partial`](super::WebSocketStream::partial), and the next call goes on.
+    /// Part of a message has arrived.
+    ///
+    /// The stream keeps it, [`partial`](super::WebSocketStream::partial) lends it, and the next call
+    /// continues.
     DataStop,
     /// The connection has ended, cleanly or not.
     Closed(Closed),
@@ -69,23 +75,13 @@ pub enum ReadError {
     System(io::Error),
 }
 
-impl From<Error> for ReadError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::System(error) => Self::System(error),
-            // Reading sends only what answers by itself, which is never refused.
-            Error::Send(_) => Self::NoData,
-        }
-    }
-}
-
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoData => f.write_str("no data is there yet"),
-            Self::DataStop => f.write_str("only a part of a message is there yet"),
-            Self::Closed(end) => write!(f, "the connection has ended: {end}"),
-            Self::System(error) => write!(f, "receiving failed: {error}"),
+            Self::NoData => f.write_str("no data yet"),
+            Self::DataStop => f.write_str("incomplete message"),
+            Self::Closed(end) => write!(f, "connection closed: {end}"),
+            Self::System(error) => write!(f, "receive error: {error}"),
         }
     }
 }
@@ -93,8 +89,8 @@ impl fmt::Display for ReadError {
 impl std::error::Error for ReadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::System(error) => Some(error),
-            _ => None,
+            Self::System(error) => error.source(),
+            Self::NoData | Self::DataStop | Self::Closed(_) => None,
         }
     }
 }
@@ -103,7 +99,7 @@ impl std::error::Error for ReadError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// What was given could not be accepted; nothing of it was taken.
+    /// The message was not accepted; no byte of it is sent.
     Refused(SendError),
     /// A system call failed.
     System(io::Error),
@@ -127,8 +123,8 @@ impl From<SendError> for WriteError {
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(error) => write!(f, "not accepted: {error}"),
-            Self::System(error) => write!(f, "sending failed: {error}"),
+            Self::Refused(error) => write!(f, "message not accepted: {error}"),
+            Self::System(error) => write!(f, "send error: {error}"),
         }
     }
 }
@@ -136,8 +132,8 @@ impl fmt::Display for WriteError {
 impl std::error::Error for WriteError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Refused(error) => Some(error),
-            Self::System(error) => Some(error),
+            Self::Refused(error) => error.source(),
+            Self::System(error) => error.source(),
         }
     }
 }
@@ -145,6 +141,7 @@ impl std::error::Error for WriteError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::error::Error as _;
 
     #[test]
     fn errors_are_small() {
@@ -152,5 +149,35 @@ mod tests {
         assert!(size_of::<ReadError>() <= 32);
         assert!(size_of::<WriteError>() <= 32);
         assert!(size_of::<Closed>() <= 16);
+    }
+
+    #[test]
+    fn an_error_prints_the_error_inside_it_and_does_not_return_it_as_its_source() {
+        /// An error with a source, as TLS transports report it.
+        #[derive(Debug)]
+        struct Outer(SendError);
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("outer")
+            }
+        }
+        impl std::error::Error for Outer {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let system = || io::Error::other(Outer(SendError::Full));
+        let errors: [Box<dyn std::error::Error>; 4] = [
+            Box::new(Error::System(system())),
+            Box::new(ReadError::System(system())),
+            Box::new(WriteError::System(system())),
+            Box::new(crate::OpeningError::System(system())),
+        ];
+        for error in errors {
+            assert!(error.to_string().ends_with(": outer"), "{error}");
+            let source = error.source().expect("the source of the error inside");
+            assert_eq!(source.to_string(), SendError::Full.to_string());
+        }
+        assert!(Error::Send(SendError::Full).source().is_none());
     }
 }

@@ -93,7 +93,7 @@ impl From<&mio::event::Event> for Ready {
 /// # use std::sync::Arc;
 /// # use websocket_stream::transport::testing::memory;
 /// # use websocket_stream::{Config, Error, Limits, NonBlockingTransport, Role, Scratch};
-/// use websocket_stream::{Wants, Ready, WebSocketStream};
+/// use websocket_stream::{Ready, Wants, WebSocketStream};
 /// # let limits = Limits::default().call_events(1);
 /// # let config = Arc::new(Config::default().limits(limits));
 /// # let (a, mut peer) = memory::pair(4096);
@@ -115,12 +115,12 @@ impl From<&mio::event::Event> for Ready {
 ///     if again {
 ///         later.push_back(key);
 ///     }
-///     if over {
+///     if closed {
 ///         // Drop the stream; that closes its socket.
 ///     } else {
-///         // Wait for `readable` and `writable`, if that has changed. With an edge-triggered
+///         // Wait for `read` and `write`, if that has changed. With an edge-triggered
 ///         // poller, both were registered in the beginning.
-/// #         let _ = (readable, writable);
+/// #         let _ = (read, write);
 ///     }
 ///     Ok(())
 /// };
@@ -139,6 +139,7 @@ impl From<&mio::event::Event> for Ready {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
+#[non_exhaustive]
 // In one register.
 #[repr(align(8))]
 pub struct Wants {
@@ -158,12 +159,11 @@ pub struct Wants {
     ///
     /// The call stopped behind that event, and `again` is set. Only
     /// [`drive`](super::WebSocketStream::drive) sets it. After [`SendError::Full`], you may wait until the
-    /// stream is write instead of calling again: unused input is kept.
+    /// stream is writable instead of calling again: unused input is kept.
     pub refused: Option<SendError>,
 }
 
 impl Wants {
-    /// The wants of an open connection without unsent bytes.
-    pub(super) const TO_RECEIVE: Self =
-        Self { read: true, write: false, again: false, closed: false, refused: None };
+    /// To receive, and nothing else: what an open connection without unsent bytes wants.
+    pub const READ: Self = Self { read: true, write: false, again: false, closed: false, refused: None };
 }

@@ -406,10 +406,15 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// ```
     /// use std::sync::Arc;
+    /// use std::time::Duration;
     /// use websocket_stream::transport::testing::memory;
-    /// use websocket_stream::{Cause, Config, Timeout, Timeouts, Event, Ready, Role, Scratch, WebSocketStream};
+    /// use websocket_stream::{
+    ///     Cause, Config, Event, Ready, Role, Scratch, Timeout, Timeouts, WebSocketStream,
+    /// };
     ///
-    /// let timeouts = Timeouts::default().ping_interval(Duration::from_millis(20_000)).idle(Duration::from_millis(30_000));
+    /// let timeouts = Timeouts::default()
+    ///     .ping_interval(Duration::from_secs(20))
+    ///     .idle(Duration::from_secs(30));
     /// let config = Arc::new(Config::default().timeouts(timeouts));
     /// let (a, _peer) = memory::pair(4096);
     /// let mut stream = WebSocketStream::with_config(a, Role::Server, config)?;

@@ -10,9 +10,9 @@ use std::path::Path;
 /// and from rooms with a lower floor, or with the same floor and a lower step.
 const ROOMS: &[(&str, u8, u8)] = &[
     ("frame", 0, 0),
+    ("setters", 0, 0),
     ("wheel", 1, 0),
     ("deflate", 1, 0),
-    ("limits", 1, 1),
     ("config", 1, 1),
     ("handshake", 1, 2),
     ("protocol", 1, 2),

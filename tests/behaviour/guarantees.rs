@@ -51,7 +51,11 @@ fn fields(debug: &str) -> Vec<(String, Option<u64>)> {
                 "ServerOnly" => "65536",
                 value => value,
             };
-            (name.to_owned(), (value != "None").then(|| number.parse().unwrap()))
+            let number = || match number.strip_suffix('s') {
+                Some(seconds) => 1_000 * seconds.parse::<u64>().unwrap(),
+                None => number.parse().unwrap(),
+            };
+            (name.to_owned(), (value != "None").then(number))
         })
         .collect()
 }
@@ -87,7 +91,7 @@ fn the_memory_for_inflating_a_message_is_listed() {
 }
 
 #[test]
-fn each_deadline_is_listed_with_its_default() {
+fn each_timeout_is_listed_with_its_default() {
     assert_eq!(defaults("What time does"), fields(&format!("{:?}", Timeouts::default())));
 }
 
@@ -186,7 +190,7 @@ fn each_origin_policy_is_listed_and_the_default_is_named() {
 }
 
 #[test]
-fn each_field_of_interest_is_listed() {
+fn each_field_of_wants_is_listed() {
     let (transport, _peer) = memory::pair(0);
     let wants = format!("{:?}", WebSocketStream::new(transport).unwrap().wants());
     let (_, fields) = wants.split_once(" { ").unwrap();

@@ -76,7 +76,7 @@ const ROLES: [Role; 2] = [Role::Server, Role::Client];
 #[test]
 fn a_silent_peer_is_pinged_once_and_then_disconnected() {
     for role in ROLES {
-        let timeouts = OFF.ping_interval(Duration::from_millis(30_000)).idle(Duration::from_millis(45_000));
+        let timeouts = OFF.ping_interval(Duration::from_secs(30)).idle(Duration::from_secs(45));
         let mut side = side(role, timeouts, 4096);
         // Silence counts from the first call, whatever the clock's value.
         let start = 7_000_000;
@@ -121,7 +121,7 @@ fn a_late_loop_still_pings_a_peer_before_disconnecting_it() {
 #[test]
 fn a_timer_renewed_only_when_it_expires_is_never_late_for_ping_or_silence() {
     for role in ROLES {
-        let timeouts = OFF.ping_interval(Duration::from_millis(20_000)).idle(Duration::from_millis(60_000));
+        let timeouts = OFF.ping_interval(Duration::from_secs(20)).idle(Duration::from_secs(60));
         let mut side = side(role, timeouts, 4096);
         let _ = side.drive(1_000, Ready::UNKNOWN);
         let (mut pings, mut heard) = (Vec::new(), 0);
@@ -169,7 +169,7 @@ fn any_received_byte_counts_as_activity() {
 
 #[test]
 fn without_a_socket_received_bytes_count_as_activity_and_an_empty_call_does_not() {
-    let timeouts = OFF.idle(Duration::from_millis(5_000));
+    let timeouts = OFF.idle(Duration::from_secs(5));
     let mut server = Connection::with_config(Role::Server, Arc::new(Config::default().timeouts(timeouts)));
     let (mut input, mut output) = (Input::default(), Output::with_keys(Box::new(|| [0; 4])));
     output.set_now(1_000);
@@ -192,11 +192,8 @@ fn without_a_socket_received_bytes_count_as_activity_and_an_empty_call_does_not(
 #[test]
 fn bytes_that_arrived_before_a_late_call_count_as_activity() {
     for role in ROLES {
-        let mut side = side(
-            role,
-            OFF.ping_interval(Duration::from_millis(1_000)).idle(Duration::from_millis(3_000)),
-            4096,
-        );
+        let mut side =
+            side(role, OFF.ping_interval(Duration::from_secs(1)).idle(Duration::from_secs(3)), 4096);
         let _ = side.drive(1_000, Ready::UNKNOWN);
         side.peer.send(from_peer(role)[0]).unwrap();
         // A call for the deadline only, by a loop that has not polled yet.
@@ -233,7 +230,7 @@ fn the_defaults_are_as_documented() {
 #[test]
 fn a_peer_that_does_not_answer_a_close_frame_is_dropped_after_the_close_deadline() {
     for role in ROLES {
-        let mut side = side(role, OFF.close(Duration::from_millis(5_000)), 4096);
+        let mut side = side(role, OFF.close(Duration::from_secs(5)), 4096);
         let _ = side.drive(100, Ready::UNKNOWN);
         side.stream.close(&mut side.scratch.at(1_000), CloseCode::NORMAL, "").unwrap();
         // Bytes received meanwhile are read, but do not extend the deadline.
@@ -252,7 +249,7 @@ fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
     for role in ROLES {
         // 0: it sends a Close frame; 1: it breaks the protocol; 2: it only ends its stream.
         for way in 0..3 {
-            let mut side = side(role, OFF.close(Duration::from_millis(5_000)), 8);
+            let mut side = side(role, OFF.close(Duration::from_secs(5)), 8);
             side.stream.send(&mut side.scratch.at(0), &[7; 100][..]).unwrap();
             match way {
                 0 => drop(side.peer.send(from_peer(role)[2]).unwrap()),
@@ -283,7 +280,7 @@ fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
 #[test]
 fn the_end_of_the_stream_starts_the_close_deadline_unless_a_close_frame_did() {
     for (role, closes) in ROLES.into_iter().flat_map(|role| [(role, false), (role, true)]) {
-        let mut side = side(role, OFF.close(Duration::from_millis(5_000)), 8);
+        let mut side = side(role, OFF.close(Duration::from_secs(5)), 8);
         side.peer.send(from_peer(role)[0]).unwrap();
         let _ = side.drive(1_000, Ready::READABLE);
         side.stream.send(&mut side.scratch.at(2_000), &[7; 100][..]).unwrap();
@@ -335,8 +332,8 @@ impl NonBlockingTransport for Holding {
 fn a_peer_that_ends_and_takes_no_buffered_bytes_does_not_keep_the_connection() {
     for role in ROLES {
         let (a, mut peer) = memory::pair(4096);
-        let config = Config::default()
-            .timeouts(OFF.close(Duration::from_millis(5_000)).write(Duration::from_millis(1)));
+        let config =
+            Config::default().timeouts(OFF.close(Duration::from_secs(5)).write(Duration::from_millis(1)));
         let mut stream = WebSocketStream::with_config(Holding(a, 0), role, Arc::new(config)).unwrap();
         let (mut scratch, mut ends) = (Scratch::new(), 0);
         let mut drive = |stream: &mut WebSocketStream<_>, now, ready| {
@@ -365,7 +362,7 @@ fn a_peer_that_ends_and_takes_no_buffered_bytes_does_not_keep_the_connection() {
 #[test]
 fn a_peer_that_takes_nothing_is_closed_with_1008_after_the_accepted_messages() {
     for role in ROLES {
-        let timeouts = OFF.write(Duration::from_millis(60_000)).close(Duration::from_millis(5_000));
+        let timeouts = OFF.write(Duration::from_secs(60)).close(Duration::from_secs(5));
         let mut side = side(role, timeouts, 64);
         let _ = side.drive(1_000, Ready::UNKNOWN);
         assert_eq!(side.stream.next_deadline(1_000), None, "nothing is unsent");

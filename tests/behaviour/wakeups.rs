@@ -134,7 +134,7 @@ fn serve(
     mut fails: impl FnMut() -> bool,
 ) -> (Vec<String>, Closed) {
     let (mut scratch, mut heard, mut ends) = (Scratch::new(), Vec::new(), Vec::new());
-    let mut wants = Wants { read: true, ..Wants::default() };
+    let mut wants = Wants::READ;
     let mut next = first;
     for _ in 0..100_000 {
         if let Some(peer) = &mut peer {
@@ -271,7 +271,7 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize, first: Ready) 
 
         let mut scratch = Scratch::new();
         let mut opening = ServerOpening::new(socket).unwrap();
-        let wants = Wants { read: true, ..Wants::default() };
+        let wants = Wants::READ;
         poller.wait(opening.get_ref(), wants);
         assert!(matches!(opening.advance(&mut scratch.at(0)).unwrap(), Progress::Decide(_)));
         // The server takes a few calls to decide; other calls in between change nothing.
@@ -304,7 +304,7 @@ fn read_returns_the_end_that_arrived_with_half_a_message() {
         let bytes = from_client(&["one", "a message of which half comes"], false);
         client.send_at_once(&bytes[..20], true);
         let mut stream = WebSocketStream::new(socket).unwrap();
-        let wants = Wants { read: true, ..Wants::default() };
+        let wants = Wants::READ;
         poller.wait(stream.get_ref(), wants);
         // "Call it until NoData or DataStop."
         assert_eq!(stream.read().unwrap(), (OpCode::Text, b"one".to_vec()));
@@ -334,7 +334,7 @@ fn bytes_unsent_because_of_a_slow_reader_are_sent_when_the_poller_reports_room()
 /// Echoes until all output is sent and the sending direction is shut down, then drops the connection.
 fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) -> (usize, Closed) {
     let (mut scratch, mut heard) = (Scratch::new(), 0);
-    let mut wants = Wants { read: true, ..Wants::default() };
+    let mut wants = Wants::READ;
     loop {
         let ready = match wants.again {
             true => Ready::READABLE,

@@ -123,7 +123,7 @@ impl Plan {
             .ping_interval(choose(random, &[None, millis(30), millis(200)]))
             // Long enough for the worst transport: only a disaster lets these timeouts pass.
             .idle(choose(random, if silent { &[LONG] } else { &[None, LONG] }))
-            .close(Duration::from_millis(2_000_000));
+            .close(Duration::from_secs(2_000));
         Config::default().limits(limits).timeouts(timeouts)
     }
 

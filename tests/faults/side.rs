@@ -324,7 +324,8 @@ impl Side {
     ) -> Self {
         let limits = stream.config().limits.clone();
         let record = Record::new(random, limits, left, largest, misbehaves);
-        let wants = Wants { read: true, again: true, ..Wants::default() };
+        let mut wants = Wants::READ;
+        wants.again = true;
         Side { stream: Some(stream), wants, style, record }
     }
 
@@ -394,7 +395,7 @@ impl Side {
     /// Receives in the original style, until nothing is left.
     fn read(&mut self) {
         let Some(stream) = &mut self.stream else { return };
-        self.wants = Wants { read: true, ..Wants::default() };
+        self.wants = Wants::READ;
         loop {
             stream.get_mut().refused = false;
             match stream.read() {

@@ -104,7 +104,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                     HandedOut::Clean if state.is_none() && !budget.more && self.finish_ordinary() => {
                         // Nothing is left to keep or to clean: skip the guard's way out.
                         mem::forget(self);
-                        return Ok(Wants::TO_RECEIVE);
+                        return Ok(Wants::READ);
                     }
                     HandedOut::Refused(error) => {
                         self.refused(budget);

@@ -94,24 +94,23 @@ impl From<io::Error> for OpeningError {
 impl fmt::Display for OpeningError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request(fault) => write!(f, "no WebSocket was opened: {fault}"),
-            Self::Response(fault) => write!(f, "no WebSocket was opened: {fault}"),
-            Self::Answered { status } => {
-                write!(f, "the request was answered with status {status} and no WebSocket")
-            }
-            Self::EndOfStream => f.write_str("the peer ended the stream in the opening handshake"),
-            Self::Timeout => f.write_str("the opening handshake took too long"),
-            Self::System(error) => write!(f, "the transport failed in the opening handshake: {error}"),
+            Self::Request(fault) => write!(f, "invalid request: {fault}"),
+            Self::Response(fault) => write!(f, "no WebSocket from the server: {fault}"),
+            Self::Answered { status } => write!(f, "request answered with status {status}, not 101"),
+            Self::EndOfStream => f.write_str("end of stream in the opening handshake"),
+            Self::Timeout => f.write_str("timeout: opening handshake"),
+            Self::System(error) => write!(f, "transport error in the opening handshake: {error}"),
         }
     }
 }
 
 impl std::error::Error for OpeningError {
+    /// What lies behind the error inside, whose own text is part of this error's.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Request(fault) => Some(fault),
-            Self::Response(fault) => Some(fault),
-            Self::System(error) => Some(error),
+            Self::Request(fault) => fault.source(),
+            Self::Response(fault) => fault.source(),
+            Self::System(error) => error.source(),
             Self::Answered { .. } | Self::EndOfStream | Self::Timeout => None,
         }
     }
