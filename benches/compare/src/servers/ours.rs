@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Delivery, Event, IfFull, Wants, Message, PreparedMessage, Progress, Ready, Scratch, SendError,
-    ServerOpening, WebSocketStream,
+    Config, Delivery, Event, IfFull, Message, PreparedMessage, Progress, Ready, Scratch, SendError,
+    ServerOpening, Wants, WebSocketStream,
 };
 
 pub(super) enum Connection {
