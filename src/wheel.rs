@@ -49,7 +49,7 @@ const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 ///
 /// let mut wheel = Wheel::new(1000);
 /// wheel.set(7, 2_500);
-/// assert_eq!(wheel.next(), Some(3_000));
+/// assert_eq!(wheel.next_deadline(), Some(3_000));
 /// wheel.set(7, 60_000); // later: it stays as it is
 /// assert_eq!(wheel.expired(2_999), None);
 /// assert_eq!(wheel.expired(3_000), Some(7));
@@ -170,7 +170,7 @@ impl Wheel {
     ///
     /// Returns `None` if no key is set, or if the time would be above [`u64::MAX`].
     #[inline]
-    pub fn next(&self) -> Option<u64> {
+    pub fn next_deadline(&self) -> Option<u64> {
         let is_empty = |list: usize| self.places[list].behind() == list;
         let ahead = match () {
             () if !is_empty(DUE) => 0,
@@ -339,8 +339,8 @@ mod tests {
                 let late = |at: &u64| at.div_ceil(tick) * tick + tick <= now;
                 assert!(!timeouts.values().any(late), "{timeouts:?} at {now}");
                 // The next call is due while there are timeouts, and in time for them.
-                assert_eq!(wheel.next().is_none(), timeouts.is_empty());
-                if let (Some(next), Some(first)) = (wheel.next(), timeouts.values().min()) {
+                assert_eq!(wheel.next_deadline().is_none(), timeouts.is_empty());
+                if let (Some(next), Some(first)) = (wheel.next_deadline(), timeouts.values().min()) {
                     assert!(
                         next > now - now % tick && next <= first.div_ceil(tick).max(now / tick + 1) * tick
                     );
@@ -365,7 +365,7 @@ mod tests {
             assert!(!wheel.set(key, 1));
             wheel.remove(key);
         }
-        assert_eq!((wheel.next(), wheel.places.len()), (None, LISTS));
+        assert_eq!((wheel.next_deadline(), wheel.places.len()), (None, LISTS));
         assert!(wheel.set(3, 1));
     }
 
@@ -393,7 +393,7 @@ mod tests {
             calls += 1;
             assert!(calls <= 3);
         }
-        assert_eq!(wheel.next(), Some(1_000_010));
+        assert_eq!(wheel.next_deadline(), Some(1_000_010));
     }
 
     #[test]
@@ -410,7 +410,7 @@ mod tests {
                         assert!(calls == 1 && round == 0, "tick {tick}, set for {at}");
                     }
                     assert_eq!(
-                        (calls, wheel.next()),
+                        (calls, wheel.next_deadline()),
                         (u32::from(round == 0), None),
                         "there is no later time"
                     );
@@ -438,14 +438,14 @@ mod tests {
             assert_eq!(wheel.expired(101_000), None);
             wheel.set(1, 130_000);
             wheel.set(3, 120_500);
-            assert_eq!(wheel.next(), Some(121_000));
+            assert_eq!(wheel.next_deadline(), Some(121_000));
             assert_eq!(wheel.expired(120_999), None);
             assert_eq!(wheel.expired(121_000), Some(3));
             assert_eq!(wheel.expired(129_999), None);
             assert_eq!(wheel.expired(130_000), Some(1));
             // The other entry is found after a full turn.
             let other = (wrong < u64::MAX - 60_000).then_some(2);
-            assert_eq!(wheel.next(), other.map(|_| 101_000 + 255_000));
+            assert_eq!(wheel.next_deadline(), other.map(|_| 101_000 + 255_000));
             assert_eq!(wheel.expired(356_000), other);
         }
     }
@@ -474,7 +474,7 @@ mod tests {
         let first = wheel.expired(1_000_000).unwrap();
         assert!(wheel.set(3 - first, 1_000_500));
         assert_eq!(wheel.expired(1_000_000), Some(3 - first));
-        assert_eq!(wheel.next(), None);
+        assert_eq!(wheel.next_deadline(), None);
     }
 
     /// A reference model of the wheel: a map that is searched.
@@ -594,7 +594,7 @@ mod tests {
                         }
                     }
                 }
-                assert_eq!(wheel.next(), naive.next(), "after {act:?}");
+                assert_eq!(wheel.next_deadline(), naive.next(), "after {act:?}");
             }
         }
         QuickCheck::new().tests(5_000).quickcheck(prop as fn(u16, Vec<Act>));

@@ -127,7 +127,7 @@ impl Server {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = self.wheel.next().into_iter().chain(self.accept_at).min()?;
+        let next = self.wheel.next_deadline().into_iter().chain(self.accept_at).min()?;
         Some(Duration::from_millis(next.saturating_sub(self.now)))
     }
 
