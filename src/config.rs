@@ -1,6 +1,6 @@
 //! Every limit and every timeout, with unit, default and reason.
 #![forbid(unsafe_code)]
-// Without `std` there is no stream, which alone uses some of what is here.
+// Only streams use some of these items, and without `std` there are no streams.
 #![cfg_attr(not(feature = "std"), allow(dead_code))]
 
 #[cfg(feature = "deflate")]
@@ -12,13 +12,13 @@ use core::time::Duration;
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The end that opened the connection. It masks what it sends.
+    /// The end that opened the connection. It masks every frame that it sends.
     Client,
-    /// The end that accepted the connection. It does not mask.
+    /// The end that accepted the connection. It sends unmasked frames.
     Server,
 }
 
-/// Bounds on what a connection may cost.
+/// Bounds on the memory and the work of a connection.
 ///
 /// ```
 /// use websocket_stream::Limits;
@@ -29,35 +29,36 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of an opening handshake's head: request or response line and headers. 16 KiB, more than
+    /// The bytes of an opening handshake's head: the first line and the headers. Default: 16 KiB, more than
     /// browsers send with many cookies. A server answers a larger head with status 431.
     pub head_bytes: usize,
-    /// Headers in an opening handshake. 100, as in common servers.
+    /// The number of headers in an opening handshake. Default: 100, common among servers.
     pub head_headers: usize,
-    /// Payload bytes of a received frame. 16 MiB.
+    /// The payload bytes of a received frame. Default: 16 MiB.
     pub frame: u64,
-    /// Bytes of a received message, over all its fragments. 16 MiB. If replies are as long, raise
-    /// [`unsent`](Self::unsent) too.
+    /// The bytes of a received message, all fragments together. Default: 16 MiB. If you raise this limit and
+    /// send replies of that size, raise [`unsent`](Self::unsent) too.
     pub message: usize,
-    /// Fragments of a received message. 262,144: a message of 16 MiB in pieces of 64 bytes. 0 counts as 1.
+    /// The fragments of a received message. Default: 262,144, for a message of 16 MiB in fragments of 64
+    /// bytes. 0 counts as 1.
     pub fragments: u32,
-    /// Bytes accepted for sending that the transport has not taken, control frames included. 16 MiB and
-    /// 128 KiB: a message of the largest size, and room for what is unsent beside it.
-    /// [`CONTROL_ROOM`](Self::CONTROL_ROOM) bytes of it are reserved for control frames; a smaller number
-    /// counts as that.
+    /// The bytes accepted for sending that the transport has not taken, control frames included. Default:
+    /// 16 MiB + 128 KiB, for a message of 16 MiB and other unsent bytes. The last
+    /// [`CONTROL_ROOM`](Self::CONTROL_ROOM) bytes are reserved for control frames. A limit below
+    /// `CONTROL_ROOM` counts as `CONTROL_ROOM`.
     ///
     /// A message that does not fit is refused with [`SendError::Full`](crate::SendError::Full). A message
-    /// longer than this, less [`CONTROL_ROOM`](Self::CONTROL_ROOM) and 14 bytes for a header, never fits
-    /// and is refused with [`SendError::TooLong`](crate::SendError::TooLong).
+    /// longer than this limit less `CONTROL_ROOM` and 14 bytes for a header can never fit, and is refused
+    /// with [`SendError::TooLong`](crate::SendError::TooLong).
     pub unsent: usize,
-    /// When a connection stops receiving because its peer does not take what is sent. By default a server
-    /// stops and a client does not: see [`PauseReading`].
+    /// When to stop receiving from a peer that does not take what is sent. Default:
+    /// [`PauseReading::ServerOnly`].
     pub pause_reading: PauseReading,
-    /// Bytes received in one call before the call returns, so that other connections get their turn. 1 MiB
-    /// and 64 KiB, a large message and what is beside it: it takes about as long as 4,096 small messages. 0
-    /// counts as 1.
+    /// The bytes received in one call, after which other connections get their turn. Default: 1 MiB + 64 KiB,
+    /// for a large message and other bytes, which take about as long as 4,096 small messages. 0 counts as 1.
     pub call_bytes: usize,
-    /// Events delivered in one call before the call returns. 4,096. 0 counts as 1.
+    /// The events delivered in one call, after which other connections get their turn. Default: 4,096. 0
+    /// counts as 1.
     pub call_events: usize,
 }
 
@@ -74,16 +75,17 @@ setters!(Limits {
 });
 
 impl Limits {
-    /// Bytes of [`unsent`](Self::unsent) that only control frames may use: room for a pong, a ping and a
-    /// Close frame, so that a Close frame always fits.
+    /// The bytes of [`unsent`](Self::unsent) that are reserved for control frames, so that a Close frame
+    /// always fits.
     ///
-    /// A control frame has at most 131 bytes (2 of header, 4 of mask, 125 of payload). Pings may fill the
-    /// first half. The second half is for one pong and one Close frame. Those two can have 262 bytes, six
-    /// more than it: they fit because a ping is accepted into the first half only with room for the longest
-    /// header, 14 bytes, while its header has at most 6.
+    /// The first half is for the pings and pongs that the program sends, the second half for one automatic
+    /// pong and one Close frame. A control frame has at most 131 bytes: 2 of header, 4 of masking key and 125
+    /// of payload. A pong and a Close frame can therefore have 262 bytes, 6 more than the second half. They
+    /// still fit, because the first half always keeps at least 8 bytes free: a ping is accepted only with
+    /// room for a header of 14 bytes, and its header has at most 6.
     pub const CONTROL_ROOM: usize = 512;
 
-    /// The defaults that the fields name.
+    /// The default limits.
     pub const DEFAULT: Self = Self {
         head_bytes: 16 << 10,
         head_headers: 100,
@@ -96,14 +98,14 @@ impl Limits {
         call_events: 4096,
     };
 
-    /// Returns the most bytes that may be unsent.
+    /// Returns the maximum number of unsent bytes.
     #[inline]
     pub(crate) const fn unsent_bound(&self) -> usize {
         if self.unsent < Self::CONTROL_ROOM { Self::CONTROL_ROOM } else { self.unsent }
     }
 
-    /// Returns the most bytes that may be unsent, headers included, together with a message that is
-    /// accepted.
+    /// Returns the maximum number of unsent bytes when a message is accepted, including that message and its
+    /// header.
     #[inline]
     pub(crate) const fn data_bound(&self) -> usize {
         self.unsent_bound() - Self::CONTROL_ROOM
@@ -116,33 +118,32 @@ impl Default for Limits {
     }
 }
 
-/// When a connection stops receiving because its peer does not take what is sent.
+/// When to stop receiving from a peer that does not take what is sent.
 ///
-/// The transport then holds up a peer that sends requests and does not take the replies. A server that
-/// replies to each message with at most one message never gets [`SendError::Full`](crate::SendError::Full)
-/// if [`Limits::unsent`] is at least 66 KiB more than its longest reply and it pauses above 64 KiB or less.
-/// By default this holds for replies of up to 16 MiB.
+/// A peer that sends requests and does not take the replies is then slowed down by the transport. A server
+/// that sends at most one reply per message never gets [`SendError::Full`](crate::SendError::Full) if it
+/// pauses above 64 KiB or less, and [`Limits::unsent`] is at least 66 KiB more than its longest reply. The
+/// defaults allow replies of up to 16 MiB.
 ///
-/// If both ends pause, **each can wait for the other forever**: both send much, and neither receives
-/// before its own bytes are taken. So let only one end pause, or set
-/// [`Timeouts::write`] or [`Timeouts::idle`]. While a connection is paused, the idle time counts from the
-/// last byte that the peer took.
+/// If both ends pause, **each can wait for the other forever**: neither receives until the peer has taken
+/// its bytes. Let only one end pause, or set [`Timeouts::write`] or [`Timeouts::idle`]. While a connection is
+/// paused, the idle time counts from the last byte that the peer took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PauseReading {
-    /// A server pauses while more than 64 KiB are unsent, or more than half of what [`Limits::unsent`]
-    /// leaves for messages (all of it but [`Limits::CONTROL_ROOM`]) if that is less. A client never pauses.
+    /// A server pauses while more than 64 KiB are unsent, or more than half of the bytes that
+    /// [`Limits::unsent`] allows for messages, if that is less. A client never pauses.
     #[default]
     ServerOnly,
-    /// Neither end pauses.
+    /// Neither a server nor a client pauses.
     Never,
-    /// Either end pauses while more than this many bytes are unsent. Replies are also sent whenever this
-    /// many bytes are gathered, so a number below a few KiB costs system calls.
+    /// A server or a client pauses while more than this number of bytes is unsent. Replies are also sent
+    /// each time this number of bytes is gathered, so a number below a few KiB costs system calls.
     Above(usize),
 }
 
 impl PauseReading {
-    /// Returns the unsent bytes above which an end pauses; `None` if it never does.
+    /// Returns the number of unsent bytes above which this role pauses, or `None` if it never pauses.
     pub(crate) fn above(self, role: Role, limits: &Limits) -> Option<usize> {
         match (self, role) {
             (Self::ServerOnly, Role::Server) => Some((64 << 10).min(limits.data_bound() / 2)),
@@ -152,10 +153,10 @@ impl PauseReading {
     }
 }
 
-/// How long things may take.
+/// The timeouts of a connection.
 ///
-/// `None` switches a timeout off, and so does a time of more than 24 days (2^31 ms). Times count in whole
-/// milliseconds, rounded up.
+/// `None` switches a timeout off, and so does a timeout of more than 24 days (2^31 ms). Timeouts are rounded
+/// up to whole milliseconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -171,22 +172,26 @@ impl PauseReading {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// The opening handshake, from its first call. 10 s.
+    /// The time for the opening handshake, from its first call. Default: 10 s.
     pub opening: Option<Duration>,
-    /// Time without a byte from the peer after which a ping is sent. It only sends pings: set
-    /// [`idle`](Self::idle) to disconnect a peer that does not answer. Off.
+    /// The time without a byte from the peer after which a ping is sent. This only sends pings: set
+    /// [`idle`](Self::idle) to disconnect a peer that does not answer. Default: off.
     pub ping_interval: Option<Duration>,
-    /// Time without a byte from the peer after which the connection ends. Any byte counts, not only a
-    /// pong; while the connection [pauses reading](PauseReading), any byte that the peer takes counts. Off.
+    /// The time without a byte from the peer after which the connection ends. Any byte counts, not only
+    /// those of a pong. While the connection [pauses reading](PauseReading), a byte that the peer takes
+    /// counts too. Default: off.
     pub idle: Option<Duration>,
-    /// From the first Close frame, in either direction, to the end of the stream; and from a peer's end of
-    /// stream until it has taken what was unsent. It counts from when the Close frame is queued, so a slow
-    /// peer with much to take before it may need more. 5 s.
-    pub close: Option<Duration>,
-    /// Time in which the peer takes none of the bytes that are unsent. Then the connection is closed with
-    /// code 1008, behind what was accepted, within [`close`](Self::close). Off.
+    /// The time from the first Close frame, in either direction, to the end of the stream. If the peer ends
+    /// the stream first, the time in which it must take the unsent bytes. Default: 5 s.
     ///
-    /// Streams measure it, because only they know what their transport takes.
+    /// For a Close frame that this end sends, the time counts from when the frame is queued. A slow peer that
+    /// must first take many other bytes may need more time.
+    pub close: Option<Duration>,
+    /// The time in which the peer takes none of the unsent bytes, after which the connection is closed.
+    /// Default: off.
+    ///
+    /// The Close frame has code 1008 and follows the accepted messages; [`close`](Self::close) limits the
+    /// time to send them. Only a stream applies this timeout, because only a stream has a transport.
     pub write: Option<Duration>,
 }
 
@@ -199,7 +204,7 @@ setters!(Timeouts {
 });
 
 impl Timeouts {
-    /// The defaults that the fields name.
+    /// The default timeouts.
     pub const DEFAULT: Self = Self {
         opening: Some(Duration::from_secs(10)),
         ping_interval: None,
@@ -208,7 +213,7 @@ impl Timeouts {
         write: None,
     };
 
-    /// No timeouts at all.
+    /// All timeouts off.
     pub const OFF: Self = Self { opening: None, ping_interval: None, idle: None, close: None, write: None };
 }
 
@@ -218,7 +223,7 @@ impl Default for Timeouts {
     }
 }
 
-/// Returns a timeout in milliseconds, rounded up; `None` if it is off.
+/// Returns a timeout in milliseconds, rounded up, or `None` if it is off.
 #[inline]
 pub(crate) fn millis(timeout: Option<Duration>) -> Option<u32> {
     let timeout = timeout?;
@@ -227,9 +232,10 @@ pub(crate) fn millis(timeout: Option<Duration>) -> Option<u32> {
     u32::try_from(millis).ok().filter(|&millis| millis <= 1 << 31)
 }
 
-/// Limits, timeouts and options of a connection.
+/// The limits, timeouts and options of a connection.
 ///
-/// Made once and shared: a connection holds one pointer to it, and none to the default.
+/// Create a configuration once, and share it: each connection holds only a pointer. The default
+/// configuration is never allocated.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -245,37 +251,37 @@ pub(crate) fn millis(timeout: Option<Duration>) -> Option<u32> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Config {
-    /// What a connection may cost.
+    /// The bounds on memory and work.
     pub limits: Limits,
-    /// How long things may take.
+    /// The timeouts.
     pub timeouts: Timeouts,
-    /// How messages are compressed if the peer agrees. Off.
+    /// Compression, if the peer agrees to it. Default: off.
     #[cfg(feature = "deflate")]
     pub deflate: Option<Deflate>,
-    /// Whether messages are delivered in chunks as they arrive, each an
-    /// [`Event::Chunk`](crate::Event::Chunk), instead of being buffered: for uploads that do not fit in
-    /// memory. Off.
+    /// Delivers messages in chunks as they arrive, instead of buffering them. Default: off.
     ///
-    /// A chunk is lent from where it was received or inflated. Where a message is split into chunks has no
-    /// meaning: it depends on what arrived together. A message has at least one chunk; the first and the
-    /// last one are marked, and may be the same. Text is split between characters. Text that is not UTF-8
-    /// fails the connection when it arrives, after chunks that were delivered, so a handler that acts on a
-    /// message before its last chunk must be able to undo that.
+    /// This is for uploads that do not fit in memory. Each chunk is an [`Event::Chunk`](crate::Event::Chunk),
+    /// lent from the buffer in which it was received or inflated. A message has at least one chunk; the first
+    /// and the last chunk are marked, and can be the same. The boundaries between chunks have no meaning:
+    /// they depend on which bytes arrived together. Text is split only between characters.
     ///
-    /// The [`Limits`] hold for the message over all its chunks: raise `message` and `frame` for larger
-    /// messages, which costs no memory here. An unfinished message costs a few hundred bytes; a compressed
-    /// one also costs an inflater of 48 KiB, and from its second chunk on a window of 32 KiB.
+    /// Text that is not UTF-8 fails the connection when it arrives, possibly after chunks of the message were
+    /// delivered. A handler that acts on a message before its last chunk must be able to undo the action.
+    ///
+    /// The [`Limits`] apply to the whole message: raise `message` and `frame` for larger messages, which
+    /// costs no memory here. An unfinished message takes a few hundred bytes of memory. A compressed one also
+    /// takes an inflater of 48 KiB and, from its second chunk on, a window of 32 KiB.
     ///
     /// ```
     /// use std::sync::Arc;
     /// use websocket_stream::transport::testing::memory;
     /// use websocket_stream::{Config, Event, Limits, Ready, Role, Scratch, WebSocketStream};
     ///
-    /// // Files of any size, of which no more is in memory than one call receives.
+    /// // Files of any size. No more of a file is in memory than one call receives.
     /// let limits = Limits::default().message(usize::MAX).frame(u64::MAX);
     /// let config = Arc::new(Config::default().streaming(true).limits(limits));
     ///
-    /// let (a, b) = memory::pair(16 << 10); // as much as fits the socket's buffer
+    /// let (a, b) = memory::pair(16 << 10); // the size of the socket's buffer
     /// let mut server = WebSocketStream::with_config(a, Role::Server, config)?;
     /// let mut client = WebSocketStream::client(b)?;
     /// let mut scratch = Scratch::new();
@@ -308,7 +314,7 @@ setters!(Config {
 });
 
 impl Config {
-    /// Returns the payload size from which a frame is not delivered as a whole message.
+    /// Returns the payload size, in bytes, from which no frame is delivered as a whole message.
     #[inline]
     pub(crate) fn whole_bound(&self) -> u64 {
         let Limits { frame, message, .. } = self.limits;
@@ -324,7 +330,7 @@ static DEFAULT: Config = Config {
     streaming: false,
 };
 
-/// A configuration that connections share, or the default, which costs nothing.
+/// A configuration that connections share, or the default, which is not allocated.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedConfig(Option<Arc<Config>>);
 
@@ -334,7 +340,7 @@ impl SharedConfig {
         self.0.as_deref().unwrap_or(&DEFAULT)
     }
 
-    /// Whether both are the same object, not only equal.
+    /// Returns whether both are one object, and not only equal.
     #[inline]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.0.as_ref().map(Arc::as_ptr) == other.0.as_ref().map(Arc::as_ptr)

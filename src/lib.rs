@@ -1,21 +1,26 @@
-//! Non-blocking WebSockets (RFC 6455) for one thread that holds hundreds of thousands of them.
+//! Non-blocking WebSockets (RFC 6455) for one thread that serves hundreds of thousands of connections.
 //!
-//! The library forces no server model on its user: no runtime, no threads, no loop of its own. Wrap a
-//! `TcpStream`, a `UnixStream` or anything that is a [`NonBlockingTransport`], wait with epoll, mio, poll
-//! or io_uring, and call it when something is ready. An idle connection is at most 64 bytes, with no heap
-//! behind it: the buffers are a [`Scratch`]'s, which belongs to the thread and is lent for the length of a
-//! call.
+//! The crate adds WebSockets to a program's own event loop: there is no runtime, no thread and no loop to
+//! adopt. Wrap a `TcpStream`, a `UnixStream` or any other [`NonBlockingTransport`], wait with epoll, mio,
+//! poll or io_uring, and call the stream when its socket is ready. An idle connection on a socket takes at
+//! most 64 bytes and no heap memory: the buffers belong to the thread's [`Scratch`], which is lent to one
+//! call at a time.
+//!
+//! # Example
+//!
+//! An echo server and its client, in memory. `examples/unix_pair.rs` is the shortest program with sockets,
+//! and `examples/echo_server` is a complete server.
 //!
 //! ```
 //! use websocket_stream::handshake::{ClientRequest, Response};
 //! use websocket_stream::transport::testing::memory;
 //! use websocket_stream::{ClientOpening, Event, Message, Progress, Ready, Scratch, ServerOpening};
 //!
-//! let (a, b) = memory::pair(4096); // two ends of a stream; a program has sockets here
-//! let mut scratch = Scratch::new(); // one for each thread
-//! let now = 0; // milliseconds, from the caller's clock
+//! let (a, b) = memory::pair(4096); // both ends of a stream; in a program, sockets
+//! let mut scratch = Scratch::new(); // one per thread
+//! let now = 0; // milliseconds, from the caller's monotonic clock
 //!
-//! // The opening handshake: one object on either side, advanced until it is done.
+//! // The opening handshake: each end advances its opening until the connection is open.
 //! let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/echo"))?;
 //! let mut server = ServerOpening::new(a)?;
 //! assert!(matches!(client.advance(&mut scratch.at(now))?, Progress::Pending(_)));
@@ -27,49 +32,57 @@
 //! assert!(matches!(client.advance(&mut scratch.at(now))?, Progress::Open));
 //! let (mut server, mut client) = (server.into_stream()?, client.into_stream()?);
 //!
-//! // Then `drive`, for each readiness: events come in, replies go out.
+//! // From now on, `drive` whenever the socket is ready: it receives, calls the handler and sends.
 //! client.send(&mut scratch.at(now), "Hello")?;
 //! let wants = server.drive(&mut scratch.at(now), Ready::READABLE, |event, out| match event {
 //!     Event::Message(message) => out.send(message), // echoed while it is borrowed
-//!     _ => Ok(()),
+//!     _ => Ok(()),                                  // pings and Close frames are answered already
 //! })?;
+//! // What to wait for until the next call.
 //! assert!(wants.read && !wants.write && !wants.again && !wants.closed);
 //! assert_eq!(client.read()?.1, b"Hello");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Which floor to use
+//!
+//! The crate is built in five floors, each of which uses only those below:
+//!
+//! ```text
+//! 4  testing     both ends in memory
+//! 3  stream      openings and connections on a transport, the thread's buffers
+//! 2  transport   the trait, its laws, sockets
+//! 1  protocol    messages to frames and back     handshake, deflate, limits, timeouts, wheel
+//! 0  frame       headers, masking, UTF-8
+//! ```
+//!
+//! | you have | use |
+//! | --- | --- |
+//! | a socket and an event loop | floor 3: [`ServerOpening`] or [`ClientOpening`], then [`WebSocketStream`] |
+//! | another byte stream, such as TLS | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
+//! | bytes without a stream: io_uring, HTTP/2, a fuzzer | floor 1: [`handshake`], [`protocol::Connection`] |
+//! | frames to parse or mask | floor 0: [`frame`] |
+//! | a handler to test | floor 4: [`testing`] |
+//!
+//! Without the feature `std`, only floors 0 and 1 exist, as `no_std` with `alloc`.
+//!
 //! # Where to look
 //!
 //! | to | see |
 //! | --- | --- |
-//! | accept or open a connection | [`ServerOpening`], [`ClientOpening`], [`handshake`] |
-//! | receive and send on a socket | [`WebSocketStream`], [`Outgoing`], [`Ready`], [`Wants`] |
-//! | receive uploads of any size | [`Config::streaming`], [`Chunk`] |
-//! | send one message to many | [`PreparedMessage`] |
-//! | bound memory, work and time | [`Limits`], [`Timeouts`], [`Config`], [`Wheel`] |
-//! | know how it ended | [`Closed`], [`Fault`] |
-//! | know what can be relied on | [`guarantees`] |
-//! | compress | [`Config::deflate`], feature `deflate` |
-//! | do without a socket | [`protocol::Connection`] |
-//! | parse and mask frames | [`frame`] |
-//! | bring a transport | [`transport`] |
-//! | test a handler in memory | [`testing`] |
-//! | find the original crate's names | [`util`] |
-//!
-//! # Floors
-//!
-//! ```text
-//! 4  testing     both ends in memory
-//! 3  stream      a connection on a transport; a thread's buffers; openings
-//! 2  transport   the trait, its laws, sockets
-//! 1  protocol    frames to messages and back     handshake     deflate
-//! 0  frame       headers, masking, UTF-8         limits
-//! ```
-//!
-//! Each imports only from below. Without the feature `std` floors 0 and 1 remain, as `no_std` with `alloc`.
+//! | accept or open a connection | [`ServerOpening`], [`ClientOpening`], [`OriginPolicy`] |
+//! | receive and send | [`WebSocketStream::drive`], [`Outgoing`] |
+//! | wait in an event loop | [`Ready`], [`Wants`], [`Wheel`] |
+//! | receive messages of any size | [`Config::streaming`], [`Chunk`] |
+//! | send one message to many peers | [`PreparedMessage`] |
+//! | compress | feature `deflate`, [`Config::deflate`] |
+//! | bound memory, work and time | [`Config`], [`Limits`], [`Timeouts`] |
+//! | find out how a connection ended | [`Closed`], [`Fault`] |
+//! | receive or send one message per call | [`WebSocketStream::read`], [`WebSocketStream::write`], [`util`] |
+//! | know what the crate guarantees | [`guarantees`] |
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The front page and the guarantees tell of the upper floors, too, which are not there then.
+// Without `std`, the links from this page and the guarantees to the upper floors are broken.
 #![cfg_attr(not(feature = "std"), allow(rustdoc::broken_intra_doc_links))]
 
 extern crate alloc;

@@ -1,7 +1,7 @@
-//! The setters of a configuration.
+//! Setters for the configuration structs.
 
-/// Gives a configuration a setter for each field, so that fields can be added later. What is optional can be
-/// set without `Some`.
+/// Defines a setter for each field of a configuration, so that fields can be added later. The setter of an
+/// optional field also takes a value without `Some`.
 macro_rules! setters {
     ($config:ident { $($fields:tt)+ }) => { impl $config { setters!($($fields)+); } };
     ($(#[$attribute:meta])* $field:ident: Option<$type:ty>, $($more:tt)*) => {

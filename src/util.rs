@@ -1,4 +1,4 @@
-//! The names of the original crate, where its users look for them.
+//! The names of the original crate, at their original paths.
 //!
 //! ```
 //! use websocket_stream::util::{OpCode, ReadError, WriteError};

@@ -1,4 +1,4 @@
-//! Coarse timeouts for many connections: a timer wheel without a clock or timers, with eight bytes per
+//! Coarse deadlines for many connections: a timer wheel without a clock or timers, with eight bytes per
 //! connection.
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,7 @@ const LISTS: usize = SLOTS + 2;
 const PLACE_BITS: u32 = 27;
 const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 
-/// A timer wheel: finds the connections whose timeouts may have passed.
+/// A timer wheel: finds the connections whose deadlines may have passed.
 ///
 /// Entries are the caller's keys, small numbers such as slab indices, at most one entry per key. They are
 /// stored in 256 slots of `tick` milliseconds. Setting, moving and removing an entry takes a few
@@ -301,24 +301,24 @@ mod tests {
         }
     }
 
-    /// A caller whose timeouts move both ways, and who uses the wheel as documented. Each key whose deadline
-    /// has passed is found within a tick, and none before.
+    /// A caller whose deadlines move in both directions, and who uses the wheel as documented. Each key whose
+    /// deadline has passed is found within a tick, and none before.
     #[test]
     fn every_deadline_is_found_within_a_tick_and_none_before() {
         fn prop(tick: u8, start: u32, steps: Vec<Step>) {
             let tick = u64::from(tick % 100) + 1;
             let mut wheel = Wheel::new(u32::try_from(tick).unwrap());
-            let mut timeouts = BTreeMap::new();
+            let mut deadlines = BTreeMap::new();
             let mut now = u64::from(start);
             assert_eq!(wheel.expired(now), None);
             for step in steps {
                 match step {
                     Step::Set(key, ahead) => {
-                        timeouts.insert(key, now + ahead);
+                        deadlines.insert(key, now + ahead);
                         wheel.set(key, now + ahead);
                     }
                     Step::Remove(key) => {
-                        timeouts.remove(&key);
+                        deadlines.remove(&key);
                         wheel.remove(key);
                     }
                     Step::Pass(time) => now += time,
@@ -329,18 +329,18 @@ mod tests {
                     calls += 1;
                     assert!(calls <= 3 * 40, "an entry fires a few times at most");
                     // A key fires only while it has a deadline.
-                    let at = timeouts[&key];
+                    let at = deadlines[&key];
                     if at <= now {
-                        timeouts.remove(&key);
+                        deadlines.remove(&key);
                     } else {
                         wheel.set(key, at);
                     }
                 }
                 let late = |at: &u64| at.div_ceil(tick) * tick + tick <= now;
-                assert!(!timeouts.values().any(late), "{timeouts:?} at {now}");
-                // The next call is due while there are timeouts, and in time for them.
-                assert_eq!(wheel.next_deadline().is_none(), timeouts.is_empty());
-                if let (Some(next), Some(first)) = (wheel.next_deadline(), timeouts.values().min()) {
+                assert!(!deadlines.values().any(late), "{deadlines:?} at {now}");
+                // There is a next call while there are deadlines, and it is in time for them.
+                assert_eq!(wheel.next_deadline().is_none(), deadlines.is_empty());
+                if let (Some(next), Some(first)) = (wheel.next_deadline(), deadlines.values().min()) {
                     assert!(
                         next > now - now % tick && next <= first.div_ceil(tick).max(now / tick + 1) * tick
                     );

@@ -24,7 +24,7 @@
 //! | 15 | 32 KiB | 32 KiB | 32 KiB |
 //!
 //! An active connection has both windows, and 88 bytes besides (48 on 32-bit targets). A parked connection,
-//! on request or after [`Deflate::idle`], has only the receiving window, which the peer may still refer to.
+//! on request or after [`Deflate::drop_window_after`], has only the receiving window, which the peer may still refer to.
 //!
 //! An incomplete message is kept compressed until 32 KiB of it have arrived. From then on it is inflated as
 //! it arrives. Until it ends, the connection has a decompressor of its own, 48 KiB, and the message inflated

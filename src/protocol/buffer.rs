@@ -12,7 +12,8 @@ use core::ops::Range;
 ///        0      unread.start      unread.end    room()     bytes.len()
 /// ```
 ///
-/// The longest header always fits behind the unread bytes, so a header is read without a bounds check first.
+/// The buffer always has 14 bytes after the unread bytes, so the longest header is read without a bounds
+/// check.
 #[derive(Default)]
 pub(crate) struct RecvBuffer {
     bytes: Vec<u8>,
@@ -53,12 +54,12 @@ impl RecvBuffer {
         self.unread.start
     }
 
-    /// Returns the heap bytes it holds.
+    /// Returns the heap memory in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Returns where the room for received bytes ends.
+    /// Returns the end of the room for received bytes.
     #[inline]
     pub(super) fn room(&self) -> usize {
         self.bytes.len().saturating_sub(MAX_HEADER_SIZE)
@@ -77,8 +78,8 @@ impl RecvBuffer {
         self.unread.end += bytes.len();
     }
 
-    /// Returns the room behind the unread bytes, its position, and the end of the unread bytes, to be
-    /// advanced by the number of bytes received.
+    /// Returns the room after the unread bytes, its position, and the end of the unread bytes. The caller
+    /// advances the end by the number of bytes received.
     #[inline(always)]
     pub(super) fn spare_and_end(&mut self) -> (&mut [u8], usize, &mut usize) {
         if self.unread.start == self.unread.end {
@@ -119,8 +120,8 @@ impl RecvBuffer {
         self.unread = 0..0;
     }
 
-    /// Returns the next 14 bytes, the size of the longest header, or `None` if nothing is unread. Bytes
-    /// behind the unread ones can have any value.
+    /// Returns the next 14 bytes, the size of the longest header, or `None` if nothing is unread. Bytes after
+    /// the unread ones can have any value.
     #[inline(always)]
     pub(super) fn peek(&self) -> Option<&[u8; MAX_HEADER_SIZE]> {
         if self.unread.start == self.unread.end {
@@ -129,7 +130,7 @@ impl RecvBuffer {
         self.bytes.get(self.unread.start..)?.first_chunk()
     }
 
-    /// Consumes a frame that is complete, and lends its payload beside the range that is then unread.
+    /// Consumes a frame if it is complete. Returns its payload, and the range that is then unread.
     #[inline(always)]
     pub(super) fn take(&mut self, header: usize, payload: usize) -> Option<(&mut [u8], &mut Range<usize>)> {
         let frame = header.checked_add(payload)?;
@@ -141,14 +142,14 @@ impl RecvBuffer {
         Some((bytes, &mut self.unread))
     }
 
-    /// Lends all bytes, used ones too, beside the range that is unread.
+    /// Returns all bytes, used ones too, and the range that is unread.
     #[inline]
     pub(super) fn split(&mut self) -> (&mut [u8], &mut Range<usize>) {
         (&mut self.bytes, &mut self.unread)
     }
 }
 
-/// Lengths only: the bytes are the connection's.
+/// Prints lengths instead of bytes.
 impl core::fmt::Debug for RecvBuffer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("RecvBuffer").field("unread", &self.len()).field("room", &self.room()).finish()

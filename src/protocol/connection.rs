@@ -10,7 +10,7 @@ use super::receive::{Expected, ReceiveContext, Received, Receiver, WholeFrame};
 use super::{
     Cause, Chunk, Closed, Config, Event, Fault, Initiator, Input, Message, Output, Role, SystemError,
 };
-use crate::config::SharedConfig;
+use crate::config::{SharedConfig, millis};
 use crate::frame::{CloseCode, Header, OpCode, mask, utf8};
 use alloc::sync::Arc;
 use core::ops::Range;
@@ -266,7 +266,7 @@ impl Connection {
     pub(crate) fn waits_for_the_servers_end(&self, output: &Output) -> bool {
         matches!(self.closing, Closing::Draining(end) if self.role == Role::Client && end.is_clean())
             && output.now().is_some()
-            && self.config().timeouts.close.is_some()
+            && millis(self.config().timeouts.close).is_some()
     }
 
     /// Returns the payload received so far of an unfinished message.
@@ -355,12 +355,12 @@ impl Connection {
     fn end_of_stream(&mut self, now: Option<u64>) -> Option<Event<'static>> {
         match self.closing {
             Closing::Closed(_) => None,
-            Closing::Draining(end) => Some(self.over(end)),
+            Closing::Draining(end) => Some(self.end_with(end)),
             Closing::Open | Closing::CloseSent(_) => {
                 if self.closing == Closing::Open {
                     self.start_close_timer(now);
                 }
-                Some(self.over(Closed::abnormal(Initiator::Peer, Cause::EndOfStream)))
+                Some(self.end_with(Closed::abnormal(Initiator::Peer, Cause::EndOfStream)))
             }
         }
     }
@@ -372,15 +372,15 @@ impl Connection {
         match self.closing {
             Closing::Closed(_) => None,
             // The closing handshake or the fault remains the cause.
-            Closing::Draining(end) => Some(self.over(end)),
+            Closing::Draining(end) => Some(self.end_with(end)),
             Closing::Open | Closing::CloseSent(_) => {
-                Some(self.over(Closed::abnormal(Initiator::Transport, Cause::System(error))))
+                Some(self.end_with(Closed::abnormal(Initiator::Transport, Cause::System(error))))
             }
         }
     }
 
     /// Ends the connection, and returns its last event.
-    pub(super) fn over(&mut self, end: Closed) -> Event<'static> {
+    pub(super) fn end_with(&mut self, end: Closed) -> Event<'static> {
         self.clear();
         self.closing = Closing::Closed(end);
         Event::Closed(end)

@@ -87,7 +87,7 @@ impl<'a> From<&'a String> for Message<'a> {
     }
 }
 
-/// A part of a message, delivered as it arrives; see [`Config::streaming`](super::Config::streaming).
+/// A chunk of a message, delivered as it arrives; see [`Config::streaming`](super::Config::streaming).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Chunk<'a> {
     kind: Kind<'a>,
@@ -101,7 +101,7 @@ enum Kind<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// Creates a part.
+    /// Creates a chunk.
     pub const fn new(payload: Message<'a>, first: bool, last: bool) -> Self {
         Self {
             kind: match payload {
@@ -129,23 +129,23 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// Returns whether this is the first part of its message.
+    /// Returns whether this is the first chunk of its message.
     #[inline]
     pub const fn is_first(&self) -> bool {
         let (Kind::Text { first, .. } | Kind::Binary { first, .. }) = self.kind;
         first
     }
 
-    /// Returns whether this is the last part of its message.
+    /// Returns whether this is the last chunk of its message.
     #[inline]
     pub const fn is_last(&self) -> bool {
         let (Kind::Text { last, .. } | Kind::Binary { last, .. }) = self.kind;
         last
     }
 
-    /// Returns the opcode for sending this part as a fragment (RFC 6455, section 5.4).
+    /// Returns the opcode for sending this chunk as a fragment (RFC 6455, section 5.4).
     ///
-    /// The first part has the opcode of the message; further parts have [`OpCode::Continuation`]. So a
+    /// The first chunk has the opcode of the message; further chunks have [`OpCode::Continuation`]. So a
     /// message can be forwarded while it arrives:
     ///
     /// ```
@@ -153,7 +153,7 @@ impl<'a> Chunk<'a> {
     ///
     /// fn echo(event: Event<'_>, out: &mut Outgoing<'_>) -> Result<(), SendError> {
     ///     match event {
-    ///         Event::Chunk(part) => out.send_fragment(part.opcode(), part.as_bytes(), part.is_last()),
+    ///         Event::Chunk(chunk) => out.send_fragment(chunk.opcode(), chunk.as_bytes(), chunk.is_last()),
     ///         _ => Ok(()),
     ///     }
     /// }
@@ -189,7 +189,7 @@ pub enum Event<'a> {
     Close(CloseFrame<'a>),
     /// The connection has ended. This is the last event.
     Closed(Closed),
-    /// A part of a message arrived. Only with [`Config::streaming`](super::Config::streaming), in place of
+    /// A chunk of a message arrived. Only with [`Config::streaming`](super::Config::streaming), in place of
     /// whole messages.
     Chunk(Chunk<'a>),
 }

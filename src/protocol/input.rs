@@ -1,4 +1,4 @@
-//! What a connection receives into, and lends events from.
+//! The bytes that a connection receives, and the messages that its events borrow.
 #![forbid(unsafe_code)]
 
 use super::buffer::RecvBuffer;
@@ -64,32 +64,32 @@ impl Input {
         self.bytes.extend(bytes);
     }
 
-    /// Returns the room behind the unread bytes, to receive into before [`filled`](Self::filled).
+    /// Returns the room after the unread bytes. Receive into it, then call [`filled`](Self::filled).
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
         self.spare_and_end().0
     }
 
-    /// Returns the room, its position, and the end of the unread bytes, to be advanced by the number of bytes
-    /// received.
+    /// Returns the room, its position, and the end of the unread bytes. The caller advances the end by the
+    /// number of bytes received.
     #[inline(always)]
     pub(crate) fn spare_and_end(&mut self) -> (&mut [u8], usize, &mut usize) {
         self.bytes.spare_and_end()
     }
 
-    /// Adds the first `n` bytes of [`spare`](Self::spare) to the unread bytes, or all if it has fewer.
+    /// Adds the first `n` bytes of [`spare`](Self::spare) to the unread bytes, or all of it if it has fewer.
     #[inline]
     pub fn filled(&mut self, n: usize) {
         self.bytes.filled(n);
     }
 
-    /// Marks the end of the peer's stream: nothing follows the unread bytes.
+    /// Marks the end of the peer's stream, after the unread bytes.
     #[inline]
     pub fn end_of_stream(&mut self) {
         self.end_of_stream = true;
     }
 
-    /// Returns the bytes that were received and not used.
+    /// Returns the received bytes that were not used.
     #[inline]
     pub fn unread(&self) -> &[u8] {
         self.bytes.as_bytes()
@@ -122,14 +122,14 @@ impl Input {
         core::mem::swap(&mut self.bytes, other);
     }
 
-    /// Returns how many bytes were inflated since the last call.
+    /// Returns the number of bytes inflated since the last call.
     #[inline]
     pub(crate) fn take_inflated(&mut self) -> usize {
         self.spare_inflater.take_inflated()
     }
 }
 
-/// Lengths only: the bytes are the connection's.
+/// Prints lengths instead of bytes.
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Input")

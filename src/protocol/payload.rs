@@ -95,7 +95,7 @@ impl ShortBuffer {
     }
 }
 
-/// Lengths only.
+/// Prints lengths instead of bytes.
 impl core::fmt::Debug for ShortBuffer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ShortBuffer").field("len", &self.len).finish()

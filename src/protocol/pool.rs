@@ -9,8 +9,8 @@ use core::cmp::Reverse;
 const POOLED_BUFFERS: usize = 4;
 const POOLED_BYTES: usize = 8 << 20;
 
-/// A message gets a used buffer only if the buffer is at most 32 times as large as what has arrived of the
-/// message. With 64 KiB received at once, less a header, that is enough for a message of 1 MiB.
+/// A message gets a used buffer of at most 32 times the bytes that have arrived of the message. After the
+/// first 64 KiB, less a header, that is enough for a message of 1 MiB.
 const POOLED_TIMES: usize = 32;
 
 /// Up to four used message buffers, shared by all connections of a thread.
@@ -24,7 +24,7 @@ impl BufferPool {
         self.0.pop().unwrap_or_default()
     }
 
-    /// Keeps a used buffer. A full pool drops its smallest buffer, the cheapest to allocate again.
+    /// Keeps a used buffer. A full pool drops its smallest buffer, which is the cheapest to allocate again.
     pub(super) fn put(&mut self, storage: Vec<u8>) {
         let mut pooled: usize = self.0.iter().map(Vec::capacity).sum();
         let mut place = None;
@@ -46,8 +46,9 @@ impl BufferPool {
     /// Makes room in a message for `least` more bytes, of `wanted` bytes in all; `unread` bytes have been
     /// received and not used.
     ///
-    /// A message that has to grow moves to a used buffer: the smallest with room for all of it, or else the
-    /// largest, so that it moves once. A length that was announced and has not arrived reserves nothing.
+    /// A message that must grow moves to a used buffer: the smallest one with room for the whole message, or
+    /// else the largest one, so that it moves only once. Only bytes that have arrived reserve memory, not an
+    /// announced length.
     pub(super) fn make_room(
         &mut self,
         message: &mut MessageBuffer,

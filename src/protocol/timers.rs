@@ -56,12 +56,12 @@ impl Connection {
         (age / ping).saturating_add(1).max(2).saturating_mul(ping)
     }
 
-    /// Returns when to discard the last unsent bytes of a connection that is over.
+    /// Returns when to discard the last unsent bytes of a closed connection.
     pub(crate) fn linger_deadline(&self, now: u64) -> Option<u64> {
         Some(deadline_after(self.stamp, millis(self.config().timeouts.close)?, now))
     }
 
-    /// Returns whether to discard the last unsent bytes of a connection that is over.
+    /// Returns whether to discard the last unsent bytes of a closed connection.
     pub(crate) fn linger_is_due(&self, output: &Output) -> bool {
         let due = |now| self.linger_deadline(now).is_some_and(|at| at <= now);
         self.stamp.is_some() && output.now().is_some_and(due)
@@ -100,7 +100,7 @@ impl Connection {
         let asks_first = ping.is_some_and(|ping| idle.is_some_and(|idle| ping < idle));
         match self.closing {
             Closing::Open if due(idle) && !asks_first => {
-                Some(self.over(Closed::abnormal(Initiator::Local, Cause::Timeout(Timeout::Idle))))
+                Some(self.end_with(Closed::abnormal(Initiator::Local, Cause::Timeout(Timeout::Idle))))
             }
             Closing::Open if due(ping) => {
                 self.pinged = true;
@@ -112,11 +112,11 @@ impl Connection {
                 None
             }
             Closing::CloseSent(_) if due(close) => {
-                Some(self.over(Closed::abnormal(Initiator::Local, Cause::Timeout(Timeout::Close))))
+                Some(self.end_with(Closed::abnormal(Initiator::Local, Cause::Timeout(Timeout::Close))))
             }
             // The handshake is complete or the fault was reported: only the end of the peer's stream is
             // missing.
-            Closing::Draining(end) if due(close) => Some(self.over(end)),
+            Closing::Draining(end) if due(close) => Some(self.end_with(end)),
             _ => None,
         }
     }

@@ -1,35 +1,34 @@
-//! What a call could not finish: unread bytes, unsent bytes, and a failure that is not reported yet.
+//! What a call could not finish: unread bytes, unsent bytes, and an unreported failure.
 #![forbid(unsafe_code)]
 
 use crate::protocol::{Millis32, Pong, RecvBuffer, SystemError};
 use std::collections::VecDeque;
 
-/// What a call leaves to the next one. Allocated only while it holds something.
+/// What a call leaves to the next one. Allocated only if there is something to keep.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    /// Bytes that were received and not used.
+    /// Received bytes that were not used.
     pub(super) unread: RecvBuffer,
     /// Bytes that the transport did not take.
     pub(super) unsent: Unsent,
-    /// How the transport failed, until the end is reported.
+    /// The error of the transport, until the end is reported.
     pub(super) failure: Option<SystemError>,
 }
 
-/// Unsent bytes in the order in which they leave, and the newest pong behind them.
+/// Unsent bytes in sending order, and the newest pong, which follows them.
 ///
-/// The bytes are a ring: none is moved within it, however few the transport takes at a time, and it
-/// never holds more than the bound.
+/// The bytes are in a ring buffer, which never exceeds the bound: sending removes bytes without moving the
+/// others.
 #[derive(Default)]
 pub(super) struct Unsent {
     bytes: VecDeque<u8>,
     pub(super) pong: Option<Box<Pong>>,
-    /// When the first of the bytes was kept, or the transport last took some. `None` if that call had
-    /// no time.
+    /// When the first byte was kept, or the transport last took bytes. `None` if that call had no time.
     pub(super) since: Option<Millis32>,
 }
 
 impl Unsent {
-    /// The number of bytes, without the pong.
+    /// Returns the number of bytes, without the pong.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
@@ -40,18 +39,18 @@ impl Unsent {
         self.bytes.is_empty()
     }
 
-    /// The number of bytes, with the pong.
+    /// Returns the number of bytes, including the pong.
     pub(super) fn all(&self) -> usize {
         self.bytes.len() + self.pong.as_ref().map_or(0, |pong| pong.len())
     }
 
-    /// The bytes in order, in the two pieces of the ring.
+    /// Returns the bytes in order, as the two pieces of the ring buffer.
     #[inline]
     pub(super) fn pieces(&self) -> (&[u8], &[u8]) {
         self.bytes.as_slices()
     }
 
-    /// Removes the first `n` bytes, which are sent, and frees the storage after the last one.
+    /// Removes the first `n` bytes, which were sent. Frees the storage if no bytes are left.
     pub(super) fn consume(&mut self, n: usize) {
         if n >= self.bytes.len() {
             self.bytes = VecDeque::new();
@@ -60,7 +59,7 @@ impl Unsent {
         }
     }
 
-    /// Appends bytes. The storage doubles, but never beyond `bound`, which the total never exceeds.
+    /// Appends bytes. The storage doubles when it is full, up to `bound`, the maximum number of bytes.
     pub(super) fn push(&mut self, bytes: &[u8], bound: usize) {
         let wanted = self.bytes.len() + bytes.len();
         if wanted > self.bytes.capacity() {
@@ -70,7 +69,7 @@ impl Unsent {
         self.bytes.extend(bytes);
     }
 
-    /// Replaces the bytes, of which there are none, by those of `buffer` behind the first `sent`.
+    /// Takes the bytes of `buffer` after the first `sent`. There must be no other bytes.
     pub(super) fn take(&mut self, buffer: Vec<u8>, sent: usize) {
         self.bytes = buffer.into();
         self.bytes.drain(..sent);
@@ -80,7 +79,7 @@ impl Unsent {
         *self = Self::default();
     }
 
-    /// The bytes, with the pong behind them.
+    /// Returns the bytes, followed by the pong.
     pub(super) fn into_vec(self) -> Vec<u8> {
         let mut bytes = Vec::from(self.bytes);
         if let Some(pong) = &self.pong {
@@ -90,7 +89,7 @@ impl Unsent {
     }
 }
 
-/// Prints lengths only.
+/// Prints lengths instead of bytes.
 impl std::fmt::Debug for Unsent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Unsent").field("len", &self.all()).field("since", &self.since).finish()
@@ -102,7 +101,7 @@ impl Backlog {
         self.unread.as_bytes().is_empty() && self.unsent.all() == 0 && self.failure.is_none()
     }
 
-    /// The heap bytes held, including those of the backlog itself.
+    /// Returns the heap memory in bytes, including that of the backlog itself.
     pub(super) fn heap_bytes(&self) -> usize {
         let pong = self.unsent.pong.as_ref().map_or(0, |_| size_of::<Pong>());
         size_of::<Self>() + self.unread.capacity() + self.unsent.bytes.capacity() + pong

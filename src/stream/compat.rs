@@ -1,7 +1,7 @@
-//! The original crate's interface: `read` and `write`, one message a call, without a scratch.
+//! The interface of the original crate: `read` and `write`, one message per call, without a scratch.
 //!
-//! Both borrow a scratch that belongs to the thread, even inside another connection's handler. Neither
-//! has a time: timeouts count only in calls that have one.
+//! Both use a scratch that belongs to the thread. They also work inside another connection's handler. Neither
+//! call has a time, so no deadline passes in it.
 #![forbid(unsafe_code)]
 
 use super::call::{CallGuard, Stopped};
@@ -15,11 +15,11 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
-/// Lends the thread's scratch, or a new one if it is lent already or the thread is ending.
+/// Lends the thread's scratch, or a new one if the scratch is already lent or the thread is ending.
 fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
     let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
     let result = f(&mut scratch);
-    // Fails if the thread is ending.
+    // Fails only if the thread is ending.
     let _ = SCRATCH.try_with(|cell| cell.set(Some(scratch)));
     result
 }
@@ -30,19 +30,21 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Call it until it returns [`ReadError::NoData`] or [`ReadError::DataStop`].
     ///
     /// A fragmented message is returned whole, with the opcode of its first fragment. Pings and Close
-    /// frames are already answered. With [`Config::streaming`](crate::Config::streaming), a call returns one
-    /// part of a message: the first with the message's opcode, the others with [`OpCode::Continuation`].
-    /// Between two parts the error is [`ReadError::DataStop`], after the last one [`ReadError::NoData`].
+    /// frames are already answered.
     ///
-    /// A call also sends what is unsent: while [`wants`](Self::wants) asks for `writable`, call it
-    /// when the transport is writable, too. Timeouts do not pass in it; to use them,
-    /// [`drive`](Self::drive) the stream.
+    /// With [`Config::streaming`](crate::Config::streaming), a call returns one chunk of a message: the first
+    /// chunk with the message's opcode, the others with [`OpCode::Continuation`]. If no further chunk has
+    /// arrived, the error is [`ReadError::DataStop`], and after the last chunk [`ReadError::NoData`].
+    ///
+    /// A call also sends the unsent bytes: while [`wants`](Self::wants) has `write` set, call `read` when the
+    /// transport is writable, too. No deadline passes in this call; to use timeouts, [`drive`](Self::drive)
+    /// the stream.
     ///
     /// # Errors
     ///
-    /// [`ReadError`]: no data, a part of a message, the end of the connection, or a system call's error.
-    /// After the end, each further call repeats it and continues the closing: drop the stream once its
-    /// `wants` is `over`.
+    /// [`ReadError`]: no data, an incomplete message, the end of the connection, or the error of a system
+    /// call. After the end, each further call continues the closing and returns the end again: drop the
+    /// stream when its [`wants`](Self::wants) has `closed` set.
     pub fn read(&mut self) -> ReadResult {
         let mut found = None;
         let mut ready = Ready::UNKNOWN;
@@ -52,7 +54,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                     CallGuard::new(&mut self.state, &mut scratch.untimed()).run(ready, |event, _| {
                         found = match event {
                             Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
-                            Event::Chunk(part) => Some((part.opcode(), part.as_bytes().to_vec())),
+                            Event::Chunk(chunk) => Some((chunk.opcode(), chunk.as_bytes().to_vec())),
                             Event::Ping(payload) => Some((OpCode::Ping, payload.to_vec())),
                             Event::Pong(payload) => Some((OpCode::Pong, payload.to_vec())),
                             Event::Close(frame) if frame.code == CloseCode::NO_STATUS => {
@@ -67,7 +69,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                         };
                         Err(())
                     });
-                // A message may be longer than the budget of a call.
+                // A message can be longer than the budget of a call.
                 match result {
                     Ok(Wants { again: true, .. }) if self.state.connection.can_receive() => {
                         ready = Ready::READABLE
@@ -89,15 +91,15 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     /// Sends one whole message or control frame.
     ///
-    /// Returns how many bytes of the frame the transport took at once. The rest is queued, counts as
+    /// Returns the number of the frame's bytes that the transport took at once. The rest is queued, counts as
     /// [`unsent`](Self::unsent), and is sent by later calls of any kind.
     ///
-    /// The payload of a Close frame is empty, or a close code in two bytes and a reason.
+    /// The payload of a Close frame is empty, or a close code in two bytes followed by a reason.
     ///
     /// # Errors
     ///
-    /// [`WriteError::Refused`](super::WriteError::Refused) with the reason, if nothing was taken: too many bytes are unsent, the
-    /// connection is closing, or the payload does not fit the opcode.
+    /// [`WriteError::Refused`](super::WriteError::Refused) if the message was not accepted: too many bytes
+    /// are unsent, the connection is closing, or the payload is not valid for the opcode.
     /// [`WriteError::System`](super::WriteError::System) if a system call failed.
     pub fn write(&mut self, opcode: OpCode, payload: &[u8]) -> WriteResult {
         with_scratch(|scratch| {
@@ -107,7 +109,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                 true => scratch.output.last_compressed_frame,
                 false => frame,
             };
-            // The frame is the last of the queued ones: the transport took what is not queued of it.
+            // This frame is the last one in the queue, so the transport took the bytes that are not queued.
             Ok(match sent {
                 Sent::Written => frame,
                 Sent::Queued(_) => frame.saturating_sub(self.state.unsent_frames()),

@@ -1,21 +1,23 @@
-//! Errors of the stream: the system's and the caller's. A fault of the peer is the end of the connection
-//! ([`Closed`]), not an error.
+//! Errors of a stream: those of the system and of the caller. A peer's fault is not an error, but ends the
+//! connection with [`Closed`].
 //!
-//! An error's text includes the text of the error inside it; its `source` is what lies behind that one.
+//! The text of an error includes the text of the error that it wraps, so its `source` is the source of the
+//! wrapped error.
 #![forbid(unsafe_code)]
 
 use crate::frame::OpCode;
 use crate::protocol::{Closed, SendError};
 use std::{fmt, io};
 
-/// Why a call on a stream failed.
+/// The reason why a call on a stream failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// A system call on the transport failed. The connection is over: drop the stream.
+    /// A system call on the transport failed, which ends the connection.
     ///
-    /// [`drive`](super::WebSocketStream::drive) has delivered [`Event::Closed`](crate::Event::Closed) before
-    /// it returns this error. After any other call, the next `drive` delivers it.
+    /// If [`try_drive`](super::WebSocketStream::try_drive) returns this error, it has already delivered
+    /// [`Event::Closed`](crate::Event::Closed): drop the stream. After any other call, the next
+    /// [`drive`](super::WebSocketStream::drive) delivers that event.
     System(io::Error),
     /// The message was not accepted. The connection continues.
     Send(SendError),
@@ -51,23 +53,24 @@ impl std::error::Error for Error {
     }
 }
 
-/// What [`WebSocketStream::read`](super::WebSocketStream::read) returns: a message or a control frame.
+/// The result of [`WebSocketStream::read`](super::WebSocketStream::read): the opcode and the payload of a
+/// message or a control frame.
 pub type ReadResult = Result<(OpCode, Vec<u8>), ReadError>;
 
-/// What [`WebSocketStream::write`](super::WebSocketStream::write) returns: the bytes of the frame that the
-/// transport took at once. The rest is queued.
+/// The result of [`WebSocketStream::write`](super::WebSocketStream::write): the number of the frame's bytes
+/// that the transport took at once. The rest is queued.
 pub type WriteResult = Result<usize, WriteError>;
 
-/// Why [`WebSocketStream::read`](super::WebSocketStream::read) returned no message.
+/// The reason why [`WebSocketStream::read`](super::WebSocketStream::read) returned no message.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
     /// No data has arrived.
     NoData,
-    /// Part of a message has arrived.
+    /// A message has arrived only in part.
     ///
-    /// The stream keeps it, [`partial`](super::WebSocketStream::partial) lends it, and the next call
-    /// continues.
+    /// The stream keeps the received part, and the next call continues the message.
+    /// [`partial`](super::WebSocketStream::partial) returns the payload received so far.
     DataStop,
     /// The connection has ended, cleanly or not.
     Closed(Closed),
@@ -95,11 +98,11 @@ impl std::error::Error for ReadError {
     }
 }
 
-/// Why [`WebSocketStream::write`](super::WebSocketStream::write) sent nothing.
+/// The reason why [`WebSocketStream::write`](super::WebSocketStream::write) failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The message was not accepted; no byte of it is sent.
+    /// The message was not accepted, and nothing of it is sent.
     Refused(SendError),
     /// A system call failed.
     System(io::Error),

@@ -1,18 +1,18 @@
 //! Floor 3: a [`Connection`](crate::protocol::Connection) on a transport.
 //!
-//! Between two calls a [`WebSocketStream`] keeps only its state and what it could not finish. The
-//! buffers belong to the thread's [`Scratch`], which is lent to one call at a time.
+//! Between two calls, a [`WebSocketStream`] keeps only its state, and unread and unsent bytes if there are
+//! any. The buffers belong to the thread's [`Scratch`], which is lent to one call at a time.
 //!
 //! ```text
-//!             +------------ CallGuard: borrows both, leaves both clean on every way out ----+
+//!             +------- CallGuard: borrows stream and scratch, cleans both up when dropped --+
 //! transport --|-> Scratch.input   -> Connection -> handler(event, outgoing)                 |
 //! transport <-|-- Scratch.output  <- Connection <-------------------/                       |
 //!             |     ^ unread and unsent bytes v                                             |
-//!             |     Backlog, allocated only while it holds something                        |
+//!             |     Backlog, allocated only if there are such bytes                         |
 //!             +-----------------------------------------------------------------------------+
 //! ```
 //!
-//! Imports run one way, from the bottom of this list to its top:
+//! Each file imports only from files above it in this list:
 //!
 //! ```text
 //! error, readiness         what a call returns
@@ -22,7 +22,7 @@
 //! call/                    one call: the guard, receiving, sending, the loop around the handler
 //! websocket                the public stream
 //! compat, parts, opening/  read and write, taking a stream apart, opening handshakes
-//! descriptor               the descriptors of all that has a socket
+//! descriptor               the descriptors of streams and openings on sockets
 //! ```
 
 mod backlog;

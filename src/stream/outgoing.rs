@@ -1,4 +1,4 @@
-//! What a handler sends with, and what becomes of it.
+//! What a handler sends with, and the result of sending.
 #![forbid(unsafe_code)]
 
 use super::scratch::CallLimits;
@@ -7,10 +7,10 @@ use crate::protocol::{Connection, FrameHead, Message, Output, SendError, State};
 use crate::transport::{NonBlockingTransport, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
 
-/// A payload of this many bytes or more is sent from where it lies; a smaller one is copied once.
+/// The payload size, in bytes, from which a payload is sent without a copy.
 const SENT_IN_PLACE: usize = 4 << 10;
 
-/// What became of an accepted message.
+/// The result of sending a message that was accepted.
 ///
 /// ```
 /// use websocket_stream::transport::testing::memory;
@@ -24,7 +24,7 @@ const SENT_IN_PLACE: usize = 4 << 10;
 /// assert_eq!(stream.send(&mut scratch.at(0), &[1; 60])?, Sent::Written);
 /// assert_eq!(stream.send(&mut scratch.at(0), &[2; 60])?, Sent::Queued(2 * (header + 60) - 100));
 /// assert!(stream.wants().write);
-/// // The peer reads; the poller says that the stream is writable.
+/// // The peer reads, and the poller reports that the stream is writable.
 /// assert_eq!(peer.read()?.1, [1; 60]);
 /// assert_eq!(stream.flush(&mut scratch.at(0))?, Sent::Written);
 /// assert_eq!(peer.read()?.1, [2; 60]);
@@ -32,34 +32,35 @@ const SENT_IN_PLACE: usize = 4 << 10;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// The transport took the whole frame, and everything before it.
+    /// The transport took the whole frame and everything before it.
     Written,
-    /// The connection keeps this many bytes and sends them later: wait until the transport is writable,
-    /// then drive or flush the stream.
+    /// This number of the connection's bytes is unsent: wait until the transport is writable, then drive or
+    /// flush the stream.
     Queued(usize),
 }
 
-/// Sends a connection's frames; lent to its handler.
+/// The sending half of a connection, lent to its handler.
 ///
-/// Small messages are gathered and leave together at the end of the call. A payload of 4 KiB or more
-/// is sent at once from where it lies; a client's is masked into a copy first, because the protocol
-/// requires masking. The connection keeps bytes that the transport does not take, up to
-/// [`Limits::unsent`](crate::Limits::unsent).
+/// Small messages are gathered and sent together at the end of the call. A server sends a payload of 4 KiB
+/// or more at once, without a copy. A client copies every payload, because it must mask it. The connection
+/// keeps bytes that the transport does not take, up to [`Limits::unsent`](crate::Limits::unsent).
 ///
-/// `Ok` means accepted: the message is sent now, or queued and sent later, unless the connection ends
-/// before. An error means that no byte of the message was taken. See
+/// `Ok` means accepted: the message is sent now, or queued and sent later, unless the connection ends first.
+/// An error means that nothing of the message was accepted. See
 /// [the guarantees](crate::guarantees#what-sending-answers).
 pub struct Outgoing<'a> {
     pub(super) transport: &'a mut (dyn NonBlockingTransport + 'a),
     pub(super) connection: &'a mut Connection,
     pub(super) output: &'a mut Output,
-    /// The error of a system call. Nothing is sent after it.
+    /// The error of a system call, after which nothing is sent.
     pub(super) failed: &'a mut Option<io::Error>,
     pub(super) limits: &'a CallLimits,
 }
 
 impl Outgoing<'_> {
-    /// Sends a whole message, compressed if that was agreed on and makes it smaller.
+    /// Sends a whole message.
+    ///
+    /// The message is compressed if compression was negotiated and makes the message smaller.
     ///
     /// # Errors
     ///
@@ -78,7 +79,7 @@ impl Outgoing<'_> {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// See [`send`](Self::send).
     #[inline(always)]
     pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
@@ -96,7 +97,7 @@ impl Outgoing<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Connection::send_fragment`].
+    /// See [`Connection::send_fragment`].
     pub fn send_fragment(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         if opcode.is_control() {
             return Err(SendError::NoMessageBegun);
@@ -116,11 +117,11 @@ impl Outgoing<'_> {
         self.connection.ping(payload, self.output)
     }
 
-    /// Sends an unsolicited pong. Pings are answered without it.
+    /// Sends an unsolicited pong with up to 125 bytes of payload. Pings are answered automatically.
     ///
     /// # Errors
     ///
-    /// As [`ping`](Self::ping).
+    /// See [`ping`](Self::ping).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.connection.pong(payload, self.output)
     }
@@ -129,18 +130,18 @@ impl Outgoing<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Connection::close`].
+    /// See [`Connection::close`].
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.connection.close(code, reason, self.output)
     }
 
-    /// The number of bytes that were accepted and that the transport has not taken yet.
+    /// Returns the number of accepted bytes that the transport has not taken.
     #[inline]
     pub fn unsent(&self) -> usize {
         self.output.len()
     }
 
-    /// What the connection is doing.
+    /// Returns the state of the connection.
     #[inline]
     pub fn state(&self) -> State {
         self.connection.state()
@@ -164,7 +165,7 @@ impl Outgoing<'_> {
         Ok(())
     }
 
-    /// Sends a frame that was admitted before.
+    /// Sends a frame that was already admitted.
     pub(super) fn send_with_head(&mut self, head: &FrameHead, payload: &[u8]) {
         match head.key {
             None if self.sends_in_place(payload.len()) => self.send_in_place(&head.header, payload),
@@ -172,11 +173,11 @@ impl Outgoing<'_> {
         }
     }
 
-    /// Checks that a frame with `len` bytes of payload may be sent now, and fits.
+    /// Checks that a frame with `len` bytes of payload may be sent now and fits into the send buffer.
     pub(super) fn admit(&mut self, opcode: OpCode, fin: bool, len: usize) -> Result<(), SendError> {
         match self.connection.admit(self.limits.data_bound, opcode, fin, len, self.output) {
             Err(SendError::Full) => {
-                // Sending what this call has gathered may make room.
+                // Sending the bytes that this call has gathered may make room.
                 flush_gathered(self.transport, self.output, self.failed);
                 self.connection
                     .admit(self.limits.data_bound, opcode, fin, len, self.output)
@@ -186,12 +187,12 @@ impl Outgoing<'_> {
         }
     }
 
-    /// Whether an unmasked payload of this size is sent from where it lies.
+    /// Returns whether an unmasked payload of this size is sent without a copy.
     pub(super) fn sends_in_place(&self, len: usize) -> bool {
         len >= SENT_IN_PLACE && self.output.may_send() && self.failed.is_none()
     }
 
-    /// Sends a frame behind the gathered bytes, and keeps a copy of what the transport does not take.
+    /// Sends a frame after the gathered bytes, and copies only what the transport does not take.
     pub(super) fn send_in_place(&mut self, header: &[u8], payload: &[u8]) {
         let gathered = self.output.as_bytes();
         let pieces = [IoSlice::new(gathered), IoSlice::new(header), IoSlice::new(payload)];
@@ -220,7 +221,7 @@ impl std::fmt::Debug for Outgoing<'_> {
     }
 }
 
-/// Sends the bytes that a call has gathered, as many as the transport takes.
+/// Sends as many of the gathered bytes as the transport takes.
 #[inline(always)]
 pub(super) fn send_gathered<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,
@@ -237,8 +238,8 @@ pub(super) fn send_gathered<T: NonBlockingTransport + ?Sized>(
     Ok(())
 }
 
-/// Sends the gathered bytes, unless the transport has failed or is known to take nothing now. Keeps an
-/// error, and reports whether the transport works.
+/// Sends the gathered bytes, unless the transport has failed or is known to be full. Keeps an error, and
+/// returns whether the transport works.
 #[inline(always)]
 pub(super) fn flush_gathered<T: NonBlockingTransport + ?Sized>(
     transport: &mut T,

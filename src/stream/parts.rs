@@ -8,16 +8,16 @@ use crate::protocol::{Connection, RecvBuffer};
 use crate::transport::NonBlockingTransport;
 use std::io;
 
-/// Everything that a stream consists of; see [`WebSocketStream::from_parts`].
+/// The parts of a stream; see [`WebSocketStream::from_parts`].
 pub struct Parts<T> {
-    /// The transport, still non-blocking.
+    /// The transport, in non-blocking mode.
     pub transport: T,
-    /// The protocol's state: an unfinished message, a closing handshake under way, the compression's
-    /// windows.
+    /// The state of the protocol, including an unfinished message, an unfinished closing handshake and the
+    /// windows of the compression.
     pub connection: Connection,
-    /// Bytes that were received and that the connection has not used.
+    /// Received bytes that the connection has not used.
     pub unread: Vec<u8>,
-    /// Bytes that the connection has written and that the transport did not take.
+    /// Accepted bytes that the transport has not taken.
     pub unsent: Vec<u8>,
 }
 
@@ -34,10 +34,10 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Parts<T> {
 }
 
 impl<T: NonBlockingTransport> WebSocketStream<T> {
-    /// Puts a stream together that was [taken apart](Self::into_parts).
+    /// Puts a stream together again after [`into_parts`](Self::into_parts).
     ///
-    /// The transport may be another one that carries the same bytes; unread and unsent bytes are kept. Sets
-    /// the transport non-blocking. Drive the stream at once, with [`Ready::UNKNOWN`](super::Ready::UNKNOWN).
+    /// The transport may be a different object if it continues the byte stream of the old one. Puts it into
+    /// non-blocking mode. Drive the stream at once, with [`Ready::UNKNOWN`](super::Ready::UNKNOWN).
     ///
     /// ```
     /// use websocket_stream::stream::Parts;
@@ -49,7 +49,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// peer.send(&[0x82, 0x84, 0, 0, 0, 0, 1, 2])?; // half of a message
     /// assert!(matches!(server.read(), Err(ReadError::DataStop)));
     ///
-    /// // For another kind of socket, say.
+    /// // For example, to wrap the transport.
     /// let Parts { transport, connection, unread, unsent } = server.into_parts();
     /// let transport = Box::new(transport);
     /// let mut server = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent })?;
@@ -61,7 +61,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// See [`new`](Self::new).
     pub fn from_parts(parts: Parts<T>) -> io::Result<Self> {
         let Parts { mut transport, connection, unread, unsent } = parts;
         transport.set_nonblocking()?;
@@ -74,7 +74,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 impl<T> WebSocketStream<T> {
     /// Takes the stream apart; [`from_parts`](Self::from_parts) puts it together again.
     ///
-    /// If the transport has failed, the connection is over, and its status says why.
+    /// If the transport has failed, the connection is closed, and its [`state`](Connection::state) has the
+    /// cause.
     pub fn into_parts(self) -> Parts<T> {
         let StreamState { transport, mut connection, backlog, .. } = self.state;
         if let Some(failure) = backlog.as_ref().and_then(|backlog| backlog.failure) {

@@ -1,4 +1,4 @@
-//! One message to many: encoded once, shared by all connections that send it.
+//! A message for many connections, encoded once.
 #![forbid(unsafe_code)]
 
 use super::{Outgoing, Sent};
@@ -6,10 +6,10 @@ use crate::frame::{Header, OpCode, utf8};
 use crate::protocol::{Message, Role, SendError, Standalone};
 use std::sync::Arc;
 
-/// Holds a whole message that is encoded once; a clone costs a reference count.
+/// A whole message that is encoded once, for many connections.
 ///
-/// A server sends the same bytes to every peer. A client's frames are masked, each with a fresh key
-/// (RFC 6455, section 5.3), so there only the message is shared.
+/// A clone only increments a reference count. A server sends the same bytes to every peer. A client masks
+/// each frame with a fresh key (RFC 6455, section 5.3), so its connections share only the message.
 ///
 /// ```
 /// use websocket_stream::transport::testing::memory;
@@ -27,12 +27,12 @@ use std::sync::Arc;
 /// for stream in &mut room {
 ///     match stream.send_prepared(&mut scratch.at(0), &tick, IfFull::Drop) {
 ///         Ok(Delivery::Written | Delivery::Queued(_)) => {}
-///         // A peer that is too slow for this tick gets the next one.
+///         // The peer is too slow for this tick, and gets the next one.
 ///         Ok(Delivery::Dropped) => {}
-///         // Concerns this peer only: it is closing, for example.
+///         // The error concerns this peer only: its connection is closing, for example.
 ///         Err(_) => {}
 ///     }
-///     // After a send the wants may have changed: update the poller.
+///     // `stream.wants()` may have changed: update the poller.
 ///     assert!(!stream.wants().write);
 /// }
 /// for peer in &mut peers {
@@ -43,27 +43,27 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreparedMessage(Arc<Encoded>);
 
-/// Selects what happens to a message that does not fit, because the peer is slow.
+/// What to do with a message for which the send buffer has no room, because the peer is slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IfFull {
     /// Refuse the message with [`SendError::Full`].
     Refuse,
-    /// Drop the message and return [`Delivery::Dropped`]: for messages that the next one makes worthless.
+    /// Drop the message and return [`Delivery::Dropped`]: for messages that the next message replaces.
     ///
-    /// [`Limits::unsent`](crate::Limits::unsent) bounds the bytes that wait before that; its default is more
-    /// than most rooms should keep for each slow peer.
+    /// Messages are dropped only when [`Limits::unsent`](crate::Limits::unsent) is used up. To keep less for
+    /// each slow peer, lower that limit; the default is high for a broadcast.
     Drop,
 }
 
-/// What became of a prepared message.
+/// The result of sending a prepared message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// The transport took the whole frame, and everything before it.
+    /// The transport took the whole frame and everything before it.
     Written,
-    /// The connection keeps this many bytes and sends them later; see [`Sent::Queued`].
+    /// This number of the connection's bytes is unsent; see [`Sent::Queued`].
     Queued(usize),
-    /// The message did not fit and was dropped, as [`IfFull::Drop`] asks. No byte of it is sent.
+    /// The send buffer was full and the message was dropped, because of [`IfFull::Drop`].
     Dropped,
 }
 
@@ -100,15 +100,15 @@ impl PreparedMessage {
 
     /// Encodes a message and compresses it once, with the level and threshold of `deflate`.
     ///
-    /// Connections that agreed on compression send the compressed form, unless their window is smaller than
-    /// the message; all others send the plain form. No connection compresses it again.
+    /// A connection with negotiated compression sends the compressed form, unless its window is smaller than
+    /// the message. All other connections send the plain form. No connection compresses the message again.
     ///
     /// ```
     /// use websocket_stream::deflate::Deflate;
     /// use websocket_stream::{PreparedMessage, Scratch};
     ///
     /// let mut scratch = Scratch::new();
-    /// let news = "all who listen hear the same; ".repeat(20);
+    /// let news = "one message for many connections; ".repeat(20);
     /// let prepared = PreparedMessage::compressed(&mut scratch.at(0), &*news, &Deflate::default());
     /// assert_eq!(prepared.payload(), news.as_bytes());
     /// ```
@@ -124,7 +124,9 @@ impl PreparedMessage {
         Self(Arc::new(encoded))
     }
 
-    /// Returns the message. A text message is validated again; [`payload`](Self::payload) is free.
+    /// Returns the message.
+    ///
+    /// This validates a text message again. [`payload`](Self::payload) costs nothing.
     ///
     /// ```
     /// use websocket_stream::{Message, PreparedMessage};
@@ -136,12 +138,12 @@ impl PreparedMessage {
         text.map_or(Message::Binary(self.payload()), Message::Text)
     }
 
-    /// Returns the message's payload.
+    /// Returns the payload of the message.
     pub fn payload(&self) -> &[u8] {
         &self.0.frame[self.0.header..]
     }
 
-    /// Returns whether it is a text message.
+    /// Returns whether this is a text message.
     pub fn is_text(&self) -> bool {
         self.0.is_text
     }
@@ -161,11 +163,13 @@ impl Encoded {
 }
 
 impl Outgoing<'_> {
-    /// Sends a message that was encoded once, compressed if that was done and agreed on.
+    /// Sends a message that was encoded once, for many connections.
+    ///
+    /// Sends the compressed form if the message has one and compression was negotiated.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// See [`send`](Self::send).
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
         let payload = message.payload();
         if let Some(compressed) = &message.0.compressed

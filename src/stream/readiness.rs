@@ -1,10 +1,10 @@
-//! What an event loop reports to a stream, and what the stream wants of it.
+//! What an event loop reports to a stream, and what the stream wants from the event loop.
 #![forbid(unsafe_code)]
 
 use crate::protocol::SendError;
 use std::ops::BitOr;
 
-/// Reports what the event loop saw.
+/// The readiness of a stream, as the event loop reports it.
 ///
 /// ```
 /// use websocket_stream::Ready;
@@ -15,34 +15,34 @@ use std::ops::BitOr;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
-    /// The stream can be received from, or has ended.
+    /// The transport has bytes to receive, or its stream has ended.
     pub readable: bool,
-    /// The stream can be sent on.
+    /// The transport can take bytes.
     pub writable: bool,
     /// The peer has ended its sending direction, the connection has failed, or urgent data has arrived
     /// (`EPOLLRDHUP`, `EPOLLHUP`, `EPOLLERR`, `EPOLLPRI`).
     ///
-    /// The call then receives until nothing is left, because an edge-triggered poller announces this only
-    /// once. With a level-triggered one, wait for `EPOLLRDHUP` and `EPOLLPRI` only while
+    /// The call then receives until nothing is left, because an edge-triggered poller announces these events
+    /// only once. With a level-triggered poller, wait for `EPOLLRDHUP` and `EPOLLPRI` only while
     /// [`Wants::read`] is set.
     pub closed: bool,
 }
 
 impl Ready {
-    /// Nothing is ready: for a call because of a deadline.
+    /// Nothing is ready: for a call at a deadline.
     pub const NONE: Self = Self { readable: false, writable: false, closed: false };
-    /// The stream can be received from.
+    /// The transport has bytes to receive, or its stream has ended.
     pub const READABLE: Self = Self { readable: true, writable: false, closed: false };
-    /// The stream can be sent on.
+    /// The transport can take bytes.
     pub const WRITABLE: Self = Self { readable: false, writable: true, closed: false };
-    /// Anything may be ready: for loops that do not know, and for the first call.
+    /// Anything may be ready: for the first call, and for event loops that cannot distinguish.
     ///
-    /// The call receives until nothing is left: one system call more than with
+    /// The call receives until nothing is left, which takes one system call more than
     /// [`READABLE`](Self::READABLE).
     pub const UNKNOWN: Self = Self { readable: true, writable: true, closed: true };
 }
 
-/// Combines two reports, for a stream that was not called between them.
+/// Combines two reports, if the stream was not called between them.
 impl BitOr for Ready {
     type Output = Self;
 
@@ -55,7 +55,7 @@ impl BitOr for Ready {
     }
 }
 
-/// Converts what mio reports about a socket.
+/// Converts mio's report on a socket.
 ///
 /// ```no_run
 /// use mio::net::TcpStream;
@@ -67,7 +67,7 @@ impl BitOr for Ready {
 /// poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
 /// # let mut scratch = Scratch::new();
 /// # let now = 0;
-/// # let mut stream = WebSocketStream::client(socket)?; // an opening comes before it
+/// # let mut stream = WebSocketStream::client(socket)?; // after an opening handshake
 /// poll.poll(&mut events, None)?;
 /// for event in &events {
 ///     let wants = stream.drive(&mut scratch.at(now), Ready::from(event), |_, _| Ok(()))?;
@@ -86,7 +86,7 @@ impl From<&mio::event::Event> for Ready {
     }
 }
 
-/// Reports what a stream wants of the event loop now.
+/// What a stream wants from the event loop now.
 ///
 /// ```
 /// # use std::collections::VecDeque;
@@ -101,12 +101,12 @@ impl From<&mio::event::Event> for Ready {
 /// # let (mut scratch, now) = (Scratch::new(), 0);
 /// # peer.send(b"\x82\x81\0\0\0\0a\x82\x81\0\0\0\0b\x82\x81\0\0\0\0c")?;
 ///
-/// // The keys of streams to call again after all ready ones.
+/// // The keys of the streams to call again, after all ready ones.
 /// let mut later = VecDeque::new();
-/// # let (key, mut heard) = (7, 0);
+/// # let (key, mut events) = (7, 0);
 /// # let mut drive = |ready| -> std::io::Result<Wants> {
 /// #     stream.drive(&mut scratch.at(now), ready, |_, _| {
-/// #         heard += 1;
+/// #         events += 1;
 /// #         Ok(())
 /// #     })
 /// # };
@@ -116,10 +116,10 @@ impl From<&mio::event::Event> for Ready {
 ///         later.push_back(key);
 ///     }
 ///     if closed {
-///         // Drop the stream; that closes its socket.
+///         // Drop the stream, which closes its socket.
 ///     } else {
-///         // Wait for `read` and `write`, if that has changed. With an edge-triggered
-///         // poller, both were registered in the beginning.
+///         // If `read` or `write` has changed, update the poller. An edge-triggered
+///         // poller needs no update: register both directions once.
 /// #         let _ = (read, write);
 ///     }
 ///     Ok(())
@@ -134,36 +134,36 @@ impl From<&mio::event::Event> for Ready {
 /// #         later.push_back(key);
 /// #     }
 /// }
-/// # assert_eq!((heard, turns), (3, 3));
+/// # assert_eq!((events, turns), (3, 3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 #[non_exhaustive]
-// In one register.
+// Fits in one register.
 #[repr(align(8))]
 pub struct Wants {
-    /// Call when the stream can be received from.
+    /// Call when the transport is readable.
     pub read: bool,
-    /// Call when the stream can be sent on: bytes are unsent.
+    /// Call when the transport is writable: bytes are unsent.
     pub write: bool,
-    /// Call again with [`Ready::READABLE`] after the other ready streams: no readiness will announce the
-    /// work that is left.
+    /// Call again with [`Ready::READABLE`], after the other ready streams: the poller does not announce the
+    /// remaining work.
     pub again: bool,
     /// The connection is closed: drop the stream.
     ///
-    /// If `again` is set too, a call that only sends has failed: one more
-    /// [`drive`](super::WebSocketStream::drive) before dropping delivers what the peer had sent, and the end.
+    /// If `again` is set too, a call that only sends has failed: before you drop the stream, one more
+    /// [`drive`](super::WebSocketStream::drive) delivers the peer's remaining messages and the end.
     pub closed: bool,
-    /// Why the connection refused to send a message, if the handler returned that error.
+    /// The error of a refused send, if the handler returned that error.
     ///
-    /// The call stopped behind that event, and `again` is set. Only
-    /// [`drive`](super::WebSocketStream::drive) sets it. After [`SendError::Full`], you may wait until the
-    /// stream is writable instead of calling again: unused input is kept.
+    /// Only [`drive`](super::WebSocketStream::drive) sets this. The call stopped after that event, and
+    /// `again` is set. After [`SendError::Full`], you may wait until the stream is writable instead of
+    /// calling again: unused input is kept.
     pub refused: Option<SendError>,
 }
 
 impl Wants {
-    /// To receive, and nothing else: what an open connection without unsent bytes wants.
+    /// Only `read` is set: what an open connection without unsent bytes wants.
     pub const READ: Self = Self { read: true, write: false, again: false, closed: false, refused: None };
 }

@@ -1,22 +1,23 @@
-//! What a thread lends to each of its connections for one call: buffers and limits.
+//! What a thread lends to a connection for one call: buffers and limits.
 #![forbid(unsafe_code)]
 
 use crate::Limits;
 use crate::protocol::{Input, MaskKeys, Output, Role, SharedConfig};
 
-/// The bytes received at once: enough for the small messages of a busy connection, and they stay in the
-/// second-level cache.
+/// The bytes received at once. Large enough for the small messages of a busy connection, and small enough to
+/// stay in the second-level cache.
 const RECEIVE_BYTES: usize = 64 << 10;
 
-/// The reply bytes that are gathered before they are sent in the middle of a call.
+/// The number of gathered reply bytes at which they are sent in the middle of a call.
 const GATHER: usize = 64 << 10;
 
-/// Buffers for one thread, shared by all of its connections.
+/// The buffers of one thread, shared by all of its connections.
 ///
-/// A new one takes about 64 KiB, which are zeroed only then. It keeps buffers for later messages: up to 9.1 MiB in all,
-/// or 12.2 MiB with compression; [`guarantees`](crate::guarantees#what-stays-when-all-have-gone) lists them. Dropping
-/// the scratch frees them. No byte of one connection stays in it for the next; only a shared
-/// [`Config`](crate::Config) does.
+/// A new scratch takes about 64 KiB, which are zeroed only once. It keeps used buffers for later messages: up
+/// to 9.1 MiB in all, or 12.2 MiB with compression;
+/// [`guarantees`](crate::guarantees#what-stays-when-all-have-gone) lists them. Dropping the scratch frees all
+/// of them. No connection can read the bytes of another one. Between two calls, a scratch also keeps the
+/// shared [`Config`](crate::Config) of the connection that used it last.
 ///
 /// ```
 /// use websocket_stream::Scratch;
@@ -30,25 +31,27 @@ const GATHER: usize = 64 << 10;
 pub struct Scratch {
     pub(super) input: Input,
     pub(super) output: Output,
-    /// The limits of the connection that borrows the scratch, or borrowed it last.
+    /// The limits of the connection that uses the scratch, or used it last.
     pub(super) limits: CallLimits,
 }
 
-/// A [`Scratch`] lent for one call, and the time of that call.
+/// A [`Scratch`] that is lent for one call, and the time of that call.
 #[derive(Debug)]
 pub struct Turn<'a> {
     pub(super) scratch: &'a mut Scratch,
-    /// `None` if the caller gave no time.
+    /// `None` for a call without a time.
     pub(super) now: Option<u64>,
 }
 
 impl Scratch {
-    /// Makes buffers for a thread; masking keys come from the system's cryptographic generator.
+    /// Creates buffers for a thread.
+    ///
+    /// Masking keys come from a cryptographic generator, seeded by the system.
     pub fn new() -> Self {
         Self::with_output(Output::new())
     }
 
-    /// Makes buffers with another source of masking keys: for tests that compare bytes.
+    /// Creates buffers with another source of masking keys, for tests that compare bytes.
     pub fn with_keys(keys: Box<dyn MaskKeys + Send>) -> Self {
         Self::with_output(Output::with_keys(keys))
     }
@@ -57,14 +60,16 @@ impl Scratch {
         Self { input: Input::with_capacity(RECEIVE_BYTES), output, limits: CallLimits::default() }
     }
 
-    /// Lends the buffers for one call at this time, in milliseconds from any start of the caller's
-    /// monotonic clock. Timeouts are counted in it.
+    /// Lends the buffers for one call at time `now`.
+    ///
+    /// The time is in milliseconds, from a monotonic clock of the caller with any fixed start. Timeouts count
+    /// in this time.
     #[inline]
     pub fn at(&mut self, now: u64) -> Turn<'_> {
         Turn { scratch: self, now: Some(now) }
     }
 
-    /// Lends the buffers for one call without a time: nothing is due in it.
+    /// Lends the buffers for one call without a time, in which no deadline passes.
     pub(super) fn untimed(&mut self) -> Turn<'_> {
         Turn { scratch: self, now: None }
     }
@@ -76,23 +81,24 @@ impl Default for Scratch {
     }
 }
 
-/// The figures of a [`Config`](crate::Config) that every call needs, computed once for all connections
-/// that share it.
+/// The limits that every call needs, computed once for all connections that share a
+/// [`Config`](crate::Config).
 #[derive(Debug)]
 pub(super) struct CallLimits {
-    /// Keeps the configuration alive, so that no other one gets its address.
+    /// Keeps the configuration alive, so that its address stays unique.
     config: SharedConfig,
-    /// A frame with fewer bytes of payload can be a message that is delivered whole.
+    /// The payload size, in bytes, from which no frame is delivered as a whole message.
     pub(super) whole_bound: u64,
-    /// The unsent bytes allowed when a message is accepted, including that message and its header.
+    /// The maximum number of unsent bytes when a message is accepted, including that message and its header.
     pub(super) data_bound: usize,
-    /// The bytes that a call receives; at least one.
+    /// The maximum number of bytes that a call receives; at least 1.
     pub(super) bytes: usize,
-    /// The events that a call delivers; at least one.
+    /// The maximum number of events that a call delivers; at least 1.
     pub(super) events: usize,
-    /// The unsent bytes above which nothing is received: of a server, and of a client.
+    /// The number of unsent bytes above which a server, and a client, receives nothing.
     pauses: [Option<usize>; 2],
-    /// The gathered reply bytes that are sent in the middle of a call if no earlier bytes are unsent.
+    /// The number of gathered reply bytes at which they are sent in the middle of a call, if no earlier bytes
+    /// are unsent.
     pub(super) gather: usize,
 }
 
@@ -112,7 +118,7 @@ impl CallLimits {
         }
     }
 
-    /// The unsent bytes above which this endpoint receives nothing.
+    /// Returns the number of unsent bytes above which this role receives nothing.
     pub(super) fn pause(&self, role: Role) -> Option<usize> {
         let [server, client] = self.pauses;
         match role {
@@ -121,7 +127,7 @@ impl CallLimits {
         }
     }
 
-    /// Loads the limits of a configuration, which almost always are loaded already.
+    /// Loads the limits of a configuration, unless they are loaded already, as they almost always are.
     #[inline(always)]
     pub(super) fn load_for(&mut self, config: &SharedConfig) {
         if !self.config.is_same(config) {

@@ -1,4 +1,4 @@
-//! What a stream keeps between two calls, and the questions it answers without I/O.
+//! What a stream keeps between two calls, and the methods that need no I/O.
 #![forbid(unsafe_code)]
 
 use super::Wants;
@@ -11,28 +11,27 @@ use crate::transport::NonBlockingTransport;
 pub(super) struct StreamState<T> {
     pub(super) transport: T,
     pub(super) connection: Connection,
-    /// How much of what the peer sends has been received.
+    /// How far the peer's bytes have been received.
     pub(super) incoming: Incoming,
     /// This end has shut down its sending direction.
     pub(super) shut: bool,
-    /// Nothing is received, because too many bytes are unsent
-    /// ([`Limits::pause_reading`](crate::Limits)).
+    /// Nothing is received, because too many bytes are unsent; see [`PauseReading`](crate::PauseReading).
     pub(super) paused: bool,
-    /// Nothing is sent any more: a system call failed, or the last deadline has passed.
+    /// Nothing more is sent: a system call failed, or the last deadline has passed.
     pub(super) broken: bool,
-    /// Bytes that the last call could not use or send. `None` if there are none.
+    /// What the last call could not use, send or report. `None` if there is nothing.
     pub(super) backlog: Option<Box<Backlog>>,
 }
 
-/// How much of what the peer sends has been received.
+/// How far the peer's bytes have been received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Incoming {
-    /// A readiness will announce whatever arrives next.
+    /// The poller announces the bytes that arrive next.
     #[default]
     Announced = 0,
-    /// Bytes may be waiting in the transport that no poller announces again: the poller has reported the
-    /// peer's end of stream, which an edge-triggered one does only once, or a call left bytes behind. The
-    /// next calls receive until nothing is left.
+    /// The transport may have bytes that the poller does not announce again. Either the poller has reported
+    /// the peer's end of stream, which an edge-triggered poller does only once, or a call left bytes behind.
+    /// The next calls receive until nothing is left.
     ToTheEnd,
     /// The peer's end of stream has been received.
     Ended,
@@ -44,28 +43,28 @@ impl<T> StreamState<T> {
         Self { transport, connection, incoming, shut: false, paused: false, broken: false, backlog }
     }
 
-    /// Marks the transport as one to receive from until nothing is left.
+    /// Makes the next calls receive until nothing is left.
     pub(super) fn receive_to_the_end(&mut self) {
         if !self.ended() {
             self.incoming = Incoming::ToTheEnd;
         }
     }
 
-    /// Whether the transport works and announces what arrives. A paused stream is not plain: bytes may
-    /// be waiting for it.
+    /// Returns whether the transport works and its poller announces what arrives. A paused stream is not
+    /// plain, because bytes may have arrived unannounced.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         // Compared as one number, which is one branch.
         self.incoming as u8 | u8::from(self.broken) == 0
     }
 
-    /// Whether the peer's end of stream has been received.
+    /// Returns whether the peer's end of stream has been received.
     #[inline]
     pub(super) fn ended(&self) -> bool {
         self.incoming == Incoming::Ended
     }
 
-    /// What the stream wants of the event loop, with unsent bytes or without.
+    /// Returns what the stream wants from the event loop, with or without unsent bytes.
     #[inline]
     pub(super) fn wants_with(&self, unsent: bool, again: bool) -> Wants {
         let write = unsent && !self.broken;
@@ -86,24 +85,24 @@ impl<T> StreamState<T> {
         }
     }
 
-    /// The unsent bytes, a pong included that waits behind the last frame.
+    /// Returns the number of unsent bytes, including a waiting pong.
     pub(super) fn unsent(&self) -> usize {
         self.backlog.as_ref().map_or(0, |backlog| backlog.unsent.all())
     }
 
-    /// The unsent bytes up to the end of the last frame, without a pong that waits behind it.
+    /// Returns the number of unsent bytes, without a waiting pong.
     pub(super) fn unsent_frames(&self) -> usize {
         self.backlog.as_ref().map_or(0, |backlog| backlog.unsent.len())
     }
 
-    /// The heap bytes held, without those of the transport and of a shared configuration.
+    /// Returns the heap memory in bytes, without that of the transport and of a shared configuration.
     pub(super) fn heap_bytes(&self) -> usize {
         self.connection.heap_bytes() + self.backlog.as_ref().map_or(0, |backlog| backlog.heap_bytes())
     }
 }
 
 impl<T: NonBlockingTransport> StreamState<T> {
-    /// What the stream wants of the event loop between two calls.
+    /// Returns what the stream wants from the event loop between two calls.
     pub(super) fn wants(&self) -> Wants {
         let unsent = self.unsent() > 0 || self.transport.wants_write();
         let unread = self.backlog.as_ref().is_some_and(|backlog| !backlog.unread.as_bytes().is_empty());
@@ -113,7 +112,7 @@ impl<T: NonBlockingTransport> StreamState<T> {
         Wants { closed: wants.closed || self.broken, ..wants }
     }
 
-    /// The next time at which something is due.
+    /// Returns the next deadline.
     pub(super) fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadline = self.connection.next_deadline(now);
         let is_over = matches!(self.connection.state(), State::Closed(_)) && !self.broken;

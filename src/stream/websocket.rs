@@ -1,4 +1,4 @@
-//! The public stream: construction, calls, and questions between two calls.
+//! The public stream: constructors, calls that do I/O, and methods that do none.
 #![forbid(unsafe_code)]
 
 use super::backlog::Backlog;
@@ -11,7 +11,7 @@ use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
 
-/// Sends and receives WebSocket messages on a non-blocking transport, after the opening handshake.
+/// A WebSocket connection on a non-blocking transport, after the opening handshake.
 ///
 /// An idle stream uses no heap memory; the buffers belong to a [`Scratch`](super::Scratch).
 ///
@@ -45,8 +45,8 @@ use std::sync::Arc;
 ///
 /// # Read in one place, write in another
 ///
-/// A handler replies to its own peer only. Collect messages for other peers, and send them after the
-/// call; [`send`](Self::send) may be called at any time:
+/// A handler can reply only to its own peer. Collect messages for other peers, and send them after the call
+/// with [`send`](Self::send), which can be called at any time:
 ///
 /// ```
 /// # use websocket_stream::transport::testing::memory;
@@ -65,7 +65,7 @@ use std::sync::Arc;
 /// })?;
 /// for message in &messages {
 ///     let sent = to.send(&mut scratch.at(now), message)?;
-///     // If it is queued, `to.wants()` has changed: update the poller.
+///     // If the message is queued, `to.wants()` has changed: update the poller.
 /// #    assert_eq!(sent, websocket_stream::Sent::Written);
 /// }
 /// # assert!(wants.read);
@@ -74,13 +74,13 @@ use std::sync::Arc;
 /// ```
 ///
 /// To use another thread, move the stream there (it is `Send` if its transport is), or send messages over
-/// a channel that wakes the loop.
+/// a channel that wakes the event loop.
 ///
-/// # In parts
+/// # Large messages
 ///
-/// [`Outgoing::send_fragment`] sends a large message in parts, each of them at once. The peer's fragmented
-/// message is delivered whole, and [`partial`](Self::partial) lends its payload so far. With
-/// [`Config::streaming`] it is delivered in parts as they arrive, and never gathered.
+/// [`Outgoing::send_fragment`] sends a message in fragments, each as soon as it is ready. A fragmented
+/// message from the peer is delivered whole; [`partial`](Self::partial) returns the payload that has arrived
+/// so far. With [`Config::streaming`], messages are delivered in chunks as they arrive, and never buffered.
 #[derive(Debug)]
 pub struct WebSocketStream<T> {
     pub(super) state: StreamState<T>,
@@ -88,11 +88,11 @@ pub struct WebSocketStream<T> {
 
 /// Construction and calls.
 impl<T: NonBlockingTransport> WebSocketStream<T> {
-    /// Makes the server's end on a transport that is already upgraded.
+    /// Creates the server's end on a transport that is already upgraded.
     ///
-    /// Sets the transport non-blocking, and sets `TCP_NODELAY`: the replies of a call leave together
-    /// anyway, and Nagle's algorithm would only delay a small message until the peer has acknowledged the
-    /// last one. To use that algorithm, reset the option through [`get_mut`](Self::get_mut).
+    /// Puts the transport into non-blocking mode and sets `TCP_NODELAY`. The replies of a call are sent
+    /// together anyway, so Nagle's algorithm would only delay a small message until the peer has acknowledged
+    /// the previous one. To use Nagle's algorithm, reset the option through [`get_mut`](Self::get_mut).
     ///
     /// # Errors
     ///
@@ -101,23 +101,23 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         Self::open(transport, Role::Server, SharedConfig::default())
     }
 
-    /// Makes the client's end on a transport that is already upgraded.
+    /// Creates the client's end on a transport that is already upgraded.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// See [`new`](Self::new).
     pub fn client(transport: T) -> io::Result<Self> {
         Self::open(transport, Role::Client, SharedConfig::default())
     }
 
-    /// Makes either end, with a configuration that streams may share.
+    /// Creates either end, with a configuration that streams can share.
     ///
-    /// `deflate` in the configuration has no effect here: an opening handshake has to agree on it, see
-    /// `with_deflate`.
+    /// Does not enable compression, even if the configuration has `deflate`: an opening handshake must
+    /// negotiate it first. See `with_deflate`.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// See [`new`](Self::new).
     pub fn with_config(transport: T, role: Role, config: Arc<Config>) -> io::Result<Self> {
         Self::open(transport, role, SharedConfig::from(config))
     }
@@ -130,24 +130,24 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         Ok(Self { state })
     }
 
-    /// Makes a stream from an opening handshake that has just finished.
+    /// Creates a stream after an opening handshake.
     ///
-    /// `unread` are the bytes behind its head. No poller announces again what else has arrived meanwhile,
-    /// the peer's end of stream included: the first call receives all of it.
+    /// `unread` are the bytes that followed the head. More bytes, or the end of the stream, may have arrived
+    /// since. The poller does not announce them again, so the first call receives until nothing is left.
     pub(super) fn from_opening(transport: T, connection: Connection, unread: &[u8]) -> Self {
         let backlog = Backlog { unread: RecvBuffer::new(unread), ..Backlog::default() };
         Self { state: StreamState::new(transport, connection, backlog, Incoming::ToTheEnd) }
     }
 
-    /// Does everything that a readiness, a deadline or [`Wants::again`] asks for.
+    /// Does the work for a readiness, a deadline or [`Wants::again`].
     ///
-    /// Sends what is unsent, receives, delivers each event to the handler, sends the replies in one system
-    /// call, and returns what to wait for now.
+    /// Sends the unsent bytes, receives, delivers each event to the handler, sends the replies in one system
+    /// call, and returns what to wait for.
     ///
-    /// The handler may return the result of its sends. [`SendError::Closed`] changes nothing: a message that
-    /// arrives after this end has sent a Close frame gets no reply. Any other refusal stops the call behind
-    /// that event and is returned in [`Wants::refused`], with [`Wants::again`]: the rest of the input
-    /// is kept for the next call. The connection goes on in either case.
+    /// The handler may return the result of its sends. [`SendError::Closed`] is ignored: a message that
+    /// arrives after this end has sent a Close frame gets no reply. Any other error stops the call after that
+    /// event, and is returned in [`Wants::refused`] with [`Wants::again`] set. The rest of the input is kept
+    /// for the next call. In both cases, the connection continues.
     ///
     /// ```
     /// # use websocket_stream::transport::testing::memory;
@@ -162,12 +162,12 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// let wants = stream.drive(&mut scratch.at(now), ready, |event, out| match event {
     ///     Event::Message(Message::Text("bye")) => out.close(CloseCode::NORMAL, "as you wish"),
     ///     Event::Message(message) => out.send(message),
-    ///     // Answered already.
+    ///     // Pings and Close frames are answered already.
     ///     Event::Ping(_) | Event::Pong(_) | Event::Close(_) => Ok(()),
     ///     Event::Closed(end) => Ok(println!("{end}")),
     /// #   _ => unreachable!("{event:?}"),
     /// })?;
-    /// // It waits for the peer's Close frame, and has nothing to send.
+    /// // The stream waits for the peer's Close frame, and has no unsent bytes.
     /// assert!(wants.read && !wants.write && !wants.closed);
     /// # assert_eq!(peer.read()?.1, b"hello");
     /// # assert_eq!(peer.read()?.1, b"\x03\xe8as you wish");
@@ -176,7 +176,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// The system's error if the transport has failed. The handler has received [`Event::Closed`] before;
+    /// The system's error if the transport has failed. The handler has already received [`Event::Closed`];
     /// drop the stream.
     #[inline]
     pub fn drive(
@@ -197,7 +197,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         }
     }
 
-    /// What a stream wants after its handler's message was refused.
+    /// Returns what the stream wants after a message of its handler was refused.
     #[cold]
     fn refused(&self, error: SendError) -> Wants {
         let wants = self.wants();
@@ -206,8 +206,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     /// Calls [`drive`](Self::drive) with a handler that has its own error type.
     ///
-    /// A handler's error stops the call at once, and the connection goes on. Earlier replies are sent or
-    /// kept, and unused input is kept: the next call goes on behind the event that failed. Make that call
+    /// A handler's error stops the call at once, and the connection continues. Earlier replies are sent or
+    /// queued, and unused input is kept: the next call continues after the event that failed. Make that call
     /// with [`Ready::READABLE`], without waiting, or drop the stream.
     ///
     /// If a message arrives after this end has sent a Close frame, its reply is refused with
@@ -251,7 +251,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// The handler's error, or the system's error converted into that type.
+    /// The handler's error, or the system's error, converted into the handler's error type.
     #[inline]
     pub fn try_drive<E: From<io::Error>>(
         &mut self,
@@ -265,7 +265,9 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         })
     }
 
-    /// Sends outside of a handler; everything that `f` sends leaves in as few system calls as possible.
+    /// Sends outside a handler.
+    ///
+    /// Everything that `f` sends leaves in as few system calls as possible.
     ///
     /// ```
     /// # use websocket_stream::transport::testing::memory;
@@ -281,12 +283,12 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// ```
     ///
     /// After any call that sends, check [`wants`](Self::wants): the poller may have to wait until the
-    /// stream is writable, and a stream that had paused may ask to be called again.
+    /// stream is writable, and a stream that had paused reading may ask to be called again.
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] with the error of `f`; [`Error::System`] if the transport has failed. The next
-    /// [`drive`](Self::drive) then delivers the end.
+    /// [`Error::Send`] with the error of `f`, or [`Error::System`] if the transport has failed. After
+    /// `Error::System`, the next [`drive`](Self::drive) delivers the remaining events and the end.
     pub fn send_with(
         &mut self,
         turn: &mut Turn<'_>,
@@ -302,17 +304,18 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// As [`send_with`](Self::send_with). The caller keeps a message that was refused.
+    /// See [`send_with`](Self::send_with).
     pub fn send<'m>(&mut self, turn: &mut Turn<'_>, message: impl Into<Message<'m>>) -> Result<Sent, Error> {
         self.send_with(turn, |out| out.send(message))
     }
 
-    /// Sends a message that was encoded once, for many; drops it if the send buffer is full and
-    /// [`IfFull::Drop`] allows that.
+    /// Sends a message that was encoded once, for many connections.
+    ///
+    /// With [`IfFull::Drop`], drops the message if the send buffer is full.
     ///
     /// # Errors
     ///
-    /// As [`send_with`](Self::send_with); never [`SendError::Full`] with [`IfFull::Drop`].
+    /// See [`send_with`](Self::send_with). With [`IfFull::Drop`], never [`SendError::Full`].
     pub fn send_prepared(
         &mut self,
         turn: &mut Turn<'_>,
@@ -327,7 +330,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
     /// Begins the closing handshake; see [`Connection::close`].
     ///
-    /// Go on driving until [`Wants::closed`].
+    /// Continue to drive the stream until [`Wants::closed`] is set.
     ///
     /// ```
     /// use websocket_stream::transport::testing::memory;
@@ -338,7 +341,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// let mut scratch = Scratch::new();
     ///
     /// server.close(&mut scratch.at(0), CloseCode::GOING_AWAY, "we restart")?;
-    /// // The client answers without its handler, and waits for the server to end the stream.
+    /// // The client answers automatically, and waits for the server to end the stream.
     /// let mut reason = None;
     /// let _ = client.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
     ///     if let Event::Close(close) = event {
@@ -347,8 +350,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///     Ok(())
     /// })?;
     /// assert_eq!(reason, Some((CloseCode::GOING_AWAY, "we restart".to_owned())));
-    /// // The server receives the answer and ends its direction; then the client is over and drops the
-    /// // stream.
+    /// // The server receives the answer and ends its direction. Then the client is closed and is dropped.
     /// let _ = server.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(()))?;
     /// assert!(client.drive(&mut scratch.at(0), Ready::UNKNOWN, |_, _| Ok(()))?.closed);
     /// drop(client);
@@ -365,12 +367,12 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// # Errors
     ///
-    /// As [`send_with`](Self::send_with).
+    /// See [`send_with`](Self::send_with).
     pub fn close(&mut self, turn: &mut Turn<'_>, code: CloseCode, reason: &str) -> Result<Sent, Error> {
         self.send_with(turn, |out| out.close(code, reason))
     }
 
-    /// Tries to send what is unsent.
+    /// Tries to send the unsent bytes.
     ///
     /// # Errors
     ///
@@ -382,27 +384,27 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     }
 }
 
-/// Questions between two calls.
+/// What to do between two calls.
 impl<T: NonBlockingTransport> WebSocketStream<T> {
-    /// Returns what the stream wants of the event loop now.
+    /// Returns what the stream wants from the event loop now.
     ///
-    /// [`drive`](Self::drive) returns it, too; ask again after any other call.
+    /// [`drive`](Self::drive) returns the same value; after any other call, call this.
     pub fn wants(&self) -> Wants {
         self.state.wants()
     }
 
     /// Returns when [`drive`](Self::drive) must be called even if nothing is ready.
     ///
-    /// The result is in the caller's milliseconds; `None` means never.
+    /// The time is in the caller's milliseconds; `None` means never.
     ///
-    /// Only closing, unsent bytes, and compression with takeover can bring the deadline forward. If a timer
-    /// runs for this stream already, ask again when it has expired, after [`close`](Self::close), and if
-    /// [`Wants::write`] is set or [`state`](Self::state) is not open. Memory of the compression is
-    /// then freed when that timer has expired.
+    /// Only closing, unsent bytes, and compression with context takeover can make the deadline earlier. If a
+    /// timer is running for this stream, call this when the timer fires, after [`close`](Self::close), and
+    /// whenever [`Wants::write`] is set or [`state`](Self::state) is not open. (The window for context
+    /// takeover is then freed when that timer fires, perhaps late.)
     ///
-    /// The result is `now` if the start of a deadline is unknown: before the first call with a time, and
-    /// after a [`read`](Self::read) or [`write`](Self::write), which have none. The deadline then counts
-    /// from the next `drive`.
+    /// Returns `now` if the start of a timeout is unknown: before the first call with a time, and after
+    /// [`read`](Self::read) or [`write`](Self::write), which have no time. The timeout then counts from the
+    /// next `drive`.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -423,7 +425,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     ///
     /// let mut cause = None;
     /// while let Some(at) = stream.next_deadline(1_000).filter(|_| cause.is_none()) {
-    ///     // A timer has waited until `at`: first to send a ping, then to end the connection.
+    ///     // The timer fires at `at`: first to send a ping, then to end the connection.
     ///     let _ = stream.drive(&mut scratch.at(at), Ready::NONE, |event, _| {
     ///         if let Event::Closed(end) = event {
     ///             cause = Some((at, end.cause));
@@ -439,33 +441,35 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     }
 }
 
-/// Questions that need nothing of the transport.
+/// State and settings.
 impl<T> WebSocketStream<T> {
-    /// Returns which end of the connection the stream is.
+    /// Returns the role of this end.
     pub fn role(&self) -> Role {
         self.state.connection.role()
     }
 
-    /// Returns whether the connection is open, closing or over, and how it ended.
+    /// Returns whether the connection is open, closing or closed, and how it ended.
     pub fn state(&self) -> State {
         self.state.connection.state()
     }
 
-    /// Returns the payload so far of an unfinished message.
+    /// Returns the payload received so far of an unfinished message.
     ///
-    /// `None` for a compressed message, and with [`Config::streaming`].
+    /// Returns `None` if no message is unfinished, if the message is compressed, or with
+    /// [`Config::streaming`].
     pub fn partial(&self) -> Option<&[u8]> {
         self.state.connection.partial()
     }
 
-    /// Returns how many bytes were accepted and not yet taken by the transport.
+    /// Returns the number of accepted bytes that the transport has not taken.
     pub fn unsent(&self) -> usize {
         self.state.unsent()
     }
 
-    /// Returns the heap bytes that the stream holds now; 0 if it is idle.
+    /// Returns the heap memory of the stream in bytes.
     ///
-    /// The transport's memory and a shared configuration are not counted.
+    /// An idle stream without context takeover uses none. The transport's memory and the shared configuration
+    /// are not counted.
     pub fn heap_bytes(&self) -> usize {
         self.state.heap_bytes()
     }
@@ -475,12 +479,12 @@ impl<T> WebSocketStream<T> {
         self.state.connection.config()
     }
 
-    /// Returns the transport. The stream itself has its descriptor, too (`AsFd`, `AsRawFd`).
+    /// Returns the transport. The stream also implements `AsFd` and `AsRawFd` if its transport does.
     pub fn get_ref(&self) -> &T {
         &self.state.transport
     }
 
-    /// Returns the transport. Sending or receiving on it directly breaks frames apart.
+    /// Returns the transport, mutably. Sending or receiving on it directly corrupts the stream of frames.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.state.transport
     }
@@ -489,22 +493,22 @@ impl<T> WebSocketStream<T> {
 /// Compression.
 #[cfg(feature = "deflate")]
 impl<T> WebSocketStream<T> {
-    /// Enables compression as an opening handshake has agreed on it; see [`Connection::with_deflate`].
+    /// Enables compression that was negotiated elsewhere; see [`Connection::with_deflate`].
     ///
     /// A stream from a [`ServerOpening`](super::ServerOpening) or [`ClientOpening`](super::ClientOpening)
-    /// needs no call.
+    /// does not need this call.
     #[must_use]
-    pub fn with_deflate(mut self, agreed: crate::deflate::DeflateParams) -> Self {
-        self.state.connection = self.state.connection.with_deflate(agreed);
+    pub fn with_deflate(mut self, params: crate::deflate::DeflateParams) -> Self {
+        self.state.connection = self.state.connection.with_deflate(params);
         self
     }
 
-    /// Returns whether compression was agreed on.
+    /// Returns whether compression was negotiated.
     pub fn has_deflate(&self) -> bool {
         self.state.connection.has_deflate()
     }
 
-    /// Frees the memory for compressing with takeover; see [`Connection::drop_send_window`].
+    /// Drops the window of sent messages; see [`Connection::drop_send_window`].
     pub fn drop_send_window(&mut self) {
         self.state.connection.drop_send_window();
     }

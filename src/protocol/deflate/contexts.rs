@@ -18,7 +18,7 @@ pub(in crate::protocol) struct Contexts(Option<Box<Windows>>);
 #[derive(Debug, Default)]
 pub(super) struct Windows {
     pub(super) sent: Option<Window>,
-    /// When `sent` last grew. If the time was not known then, the next time that is known.
+    /// When `sent` last grew. If that call had no time, the time of the next call that has one.
     pub(super) sent_at: Option<Millis32>,
     /// The fragmented message that is being sent is compressed.
     pub(super) fragmenting: bool,
@@ -31,7 +31,7 @@ pub(super) struct Windows {
 pub(crate) struct Compressor(pub(super) Box<Deflaters>);
 
 impl Compressor {
-    /// Frees a result buffer that a large message has grown.
+    /// Frees a result buffer that has grown for a large message.
     pub(in crate::protocol) fn trim(&mut self) {
         self.0.trim();
     }
@@ -47,10 +47,10 @@ impl Directions {
     /// The number of ways to send: with and without takeover, for each of eight windows.
     const SENDING: u8 = 16;
 
-    pub(super) fn new(role: Role, agreed: DeflateParams) -> Self {
+    pub(super) fn new(role: Role, params: DeflateParams) -> Self {
         let (own, peers) = match role {
-            Role::Server => (agreed.server, agreed.client),
-            Role::Client => (agreed.client, agreed.server),
+            Role::Server => (params.server, params.client),
+            Role::Client => (params.client, params.server),
         };
         let index = |bits: WindowBits| bits.get() - WindowBits::MIN.get();
         let sending = index(own.bits()) + if own.takeover() { Self::SENDING / 2 } else { 0 };
@@ -103,7 +103,7 @@ impl Contexts {
         self.0 = None;
     }
 
-    /// Drops the window of sent messages, so that the next message is compressed alone.
+    /// Drops the window of sent messages, so that the next message is compressed on its own.
     pub(super) fn drop_sent(&mut self) {
         if let Some(windows) = &mut self.0 {
             windows.sent = None;
@@ -113,10 +113,10 @@ impl Contexts {
         }
     }
 
-    /// Returns the heap bytes it holds.
+    /// Returns the heap memory in bytes.
     pub(in crate::protocol) fn heap_bytes(&self) -> usize {
-        let held = |history: &Option<Window>| history.as_ref().map_or(0, Window::heap_bytes);
-        self.get().map_or(0, |windows| size_of::<Windows>() + held(&windows.sent) + held(&windows.received))
+        let bytes = |window: &Option<Window>| window.as_ref().map_or(0, Window::heap_bytes);
+        self.get().map_or(0, |windows| size_of::<Windows>() + bytes(&windows.sent) + bytes(&windows.received))
     }
 }
 
@@ -132,11 +132,11 @@ mod tests {
             })
         {
             let (own, peers) = (Context::new(bits(index), takeover), Context::new(bits(other), others));
-            for (role, agreed) in [
+            for (role, params) in [
                 (Role::Server, DeflateParams { server: own, client: peers }),
                 (Role::Client, DeflateParams { server: peers, client: own }),
             ] {
-                let directions = Directions::new(role, agreed);
+                let directions = Directions::new(role, params);
                 assert_eq!(directions.sending(), own);
                 assert_eq!(directions.receiving(), others.then(|| bits(other)));
             }

@@ -1,12 +1,11 @@
 //! Compressed messages on their way in (RFC 7692, section 7.2.2).
 //!
-//! A message is inflated when it is complete, by the thread's inflater, if at most 32 KiB of compressed
-//! payload have arrived until then: a slow peer occupies no inflater. A longer message has an inflater of
-//! its own from there on and is inflated as it arrives. So besides the message itself at most 32 KiB of its
-//! payload are kept.
+//! A message with at most 32 KiB of compressed payload is inflated when it is complete, by the thread's
+//! inflater, so a slow peer occupies no inflater. A longer message gets an inflater of its own after the
+//! first 32 KiB and is inflated as it arrives. So at most 32 KiB of compressed payload are kept.
 //!
-//! The limit is counted in the message's payload, so events and faults do not depend on how the network
-//! splits the stream.
+//! The 32 KiB count only the message's payload, so events and faults do not depend on how the network splits
+//! the stream.
 #![forbid(unsafe_code)]
 
 use super::contexts::{Contexts, Directions};
@@ -19,13 +18,14 @@ use crate::protocol::payload::FramePayload;
 use crate::protocol::pool::BufferPool;
 use alloc::{boxed::Box, vec::Vec};
 
-/// The most compressed bytes of an unfinished message that are kept: the size of a window.
+/// The maximum compressed payload of an unfinished message that is kept: the size of a window.
 const COLLECTED: usize = WindowBits::MAX.size();
 
-/// The size at which a chunk of a streamed message ends; one more byte of payload can bring it to 64 KiB.
+/// The size, in bytes, at which a chunk of a streamed message ends. One more byte of payload can increase it
+/// to 64 KiB.
 const CHUNK: usize = 56 << 10;
 
-/// Bytes of payload that are unmasked at a time while a chunk may become full.
+/// The number of payload bytes that are unmasked at once, because the rest may belong to the next chunk.
 const STRETCH: usize = 4 << 10;
 
 /// The thread's inflater, and the number of bytes inflated since [`take_inflated`](Self::take_inflated).
@@ -41,7 +41,7 @@ impl SpareInflater {
         core::mem::take(&mut self.inflated)
     }
 
-    /// Returns the inflater, or a new one if a message has it, ready for a message.
+    /// Takes the inflater, reset for a new message. Creates one if it is in use.
     fn take(&mut self) -> Box<Inflater> {
         let mut inflater = self.inflater.take().unwrap_or_default();
         inflater.begin();
@@ -52,7 +52,7 @@ impl SpareInflater {
         self.inflater.get_or_insert(inflater);
     }
 
-    /// Inflates into a message and counts the bytes, also if that fails.
+    /// Inflates into a message, and counts the bytes even if inflating fails.
     fn count<R>(
         inflated: &mut usize,
         message: &mut MessageBuffer,
@@ -70,7 +70,7 @@ impl SpareInflater {
 pub(in crate::protocol) struct Inflation<'a> {
     spare: &'a mut SpareInflater,
     earlier: Earlier<'a>,
-    /// The most bytes that a message may have.
+    /// The maximum size of a message in bytes.
     limit: usize,
 }
 
@@ -89,11 +89,11 @@ impl<'a> Inflation<'a> {
     }
 }
 
-/// The messages before the one that is inflated.
+/// The messages before the current one.
 #[derive(Debug)]
 struct Earlier<'a> {
     contexts: &'a mut Contexts,
-    /// `None` if a message may not refer to them.
+    /// `None` if a message cannot refer to earlier messages.
     window: Option<WindowBits>,
 }
 
@@ -111,7 +111,7 @@ pub(in crate::protocol) fn inflate_whole(
     pool: &mut BufferPool,
     inflation: &mut Inflation<'_>,
 ) -> Result<MessageBuffer, Fault> {
-    // The message is lent and then goes back to the pool, so a buffer of any size will do.
+    // The message is lent and then returns to the pool, so a buffer of any size is suitable.
     let mut message = MessageBuffer::new(is_text, pool.take());
     let Inflation { spare: SpareInflater { inflater, inflated }, earlier, limit } = inflation;
     let inflater = inflater.get_or_insert_default();
@@ -127,11 +127,11 @@ pub(in crate::protocol) fn inflate_whole(
     }
 }
 
-/// A compressed message of which not all has arrived.
+/// An incomplete compressed message.
 #[derive(Debug)]
 pub(in crate::protocol) struct Inflating {
     is_text: bool,
-    /// Bytes of compressed payload that have arrived.
+    /// The number of compressed payload bytes that have arrived.
     received: usize,
     state: State,
 }
@@ -154,7 +154,7 @@ impl Inflating {
         self.received
     }
 
-    /// Uses unread bytes of the frame's payload: all of them, or those that fill the 32 KiB.
+    /// Uses unread bytes of the frame's payload: all of them, or those that complete the first 32 KiB.
     pub(in crate::protocol) fn append(
         &mut self,
         frame: &mut FramePayload,
@@ -190,7 +190,7 @@ impl Inflating {
         Ok(())
     }
 
-    /// Inflates what was collected, with the thread's inflater, which is returned with the message.
+    /// Inflates the collected payload. The message keeps the thread's inflater until it is complete.
     fn run(
         &mut self,
         pool: &mut BufferPool,
@@ -205,7 +205,7 @@ impl Inflating {
         Ok(())
     }
 
-    /// Completes the message, all of which has arrived.
+    /// Completes the message, which has fully arrived.
     pub(in crate::protocol) fn finish(
         self,
         pool: &mut BufferPool,
@@ -253,8 +253,8 @@ fn feed(
     inflation: &mut Inflation<'_>,
 ) -> Result<(), Fault> {
     let Inflation { spare, earlier, limit } = inflation;
-    // Room for what these bytes become if they compress like those before, at most for as many bytes as
-    // the message has.
+    // Room for these bytes if they are compressed as much as the earlier ones. At most doubles the message,
+    // unless the bytes themselves are more.
     let (n, before) = (payload.len(), message.len());
     let likely = n.saturating_mul(before) / received.max(1);
     let least = likely.min(before).max(n).min(limit.saturating_sub(before));
@@ -266,14 +266,14 @@ fn feed(
 
 /// A compressed message that is delivered in chunks, each inflated as it arrives.
 ///
-/// Payload that would exceed a chunk stays in the receive buffer. So nothing stays inside the inflater: when
-/// all bytes are used, all of their output was delivered.
+/// Payload that belongs to the next chunk stays in the receive buffer, so no output stays in the inflater:
+/// when all bytes are used, all of their output was delivered.
 #[derive(Debug)]
 pub(in crate::protocol) struct StreamInflating {
     is_text: bool,
-    /// From the first byte on.
+    /// `None` before the first byte.
     inflater: Option<Box<Inflater>>,
-    /// Bytes of the message that were delivered.
+    /// The number of inflated bytes that were delivered.
     delivered: usize,
     /// The last bytes that were delivered, to which later ones may refer.
     window: Window,
@@ -335,7 +335,7 @@ impl StreamInflating {
                 inflater.feed_part(CHUNK, stretch, earlier, limit, chunk)
             })?;
             used += taken;
-            // The other bytes belong to the next chunk: mask them again.
+            // The other bytes belong to the next chunk, so mask them again.
             unmask(&mut stretch[taken..], used);
         }
         if ends && used == n {
@@ -356,7 +356,7 @@ impl StreamInflating {
         Ok(())
     }
 
-    /// Ends the message, all of which was inflated.
+    /// Ends the message, which was fully inflated.
     pub(in crate::protocol) fn finish(self, inflation: &mut Inflation<'_>) {
         if let Some(inflater) = self.inflater {
             inflation.spare.put(inflater);

@@ -28,7 +28,7 @@ impl Contexts {
     }
 }
 
-/// No reserved bit has a meaning.
+/// Returns 0: no reserved bit has a meaning.
 #[inline]
 pub(in crate::protocol) fn extension_bits(_: Option<Directions>) -> u8 {
     0
@@ -130,7 +130,7 @@ impl StreamInflating {
     }
 }
 
-/// Stands in for the compressors.
+/// Replaces the compressors.
 #[derive(Debug, Default)]
 pub(crate) struct Compressor {}
 
@@ -138,7 +138,7 @@ impl Compressor {
     pub(in crate::protocol) fn trim(&mut self) {}
 }
 
-/// A message that was compressed by itself: there is none.
+/// A message that was compressed on its own: none exists.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Standalone {}
 

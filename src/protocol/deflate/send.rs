@@ -13,7 +13,8 @@ use alloc::boxed::Box;
 impl Connection {
     /// Enables compression with the parameters that the opening handshake negotiated.
     ///
-    /// The settings are [`Config::deflate`](crate::Config::deflate), or the defaults if that is `None`.
+    /// The settings are those of [`Config::deflate`](crate::Config::deflate), or the defaults if that field
+    /// is `None`.
     ///
     /// ```
     /// use websocket_stream::deflate::Deflate;
@@ -35,8 +36,8 @@ impl Connection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn with_deflate(mut self, agreed: DeflateParams) -> Self {
-        self.directions = Some(Directions::new(self.role, agreed));
+    pub fn with_deflate(mut self, params: DeflateParams) -> Self {
+        self.directions = Some(Directions::new(self.role, params));
         self
     }
 
@@ -45,7 +46,7 @@ impl Connection {
         self.directions.is_some()
     }
 
-    /// Drops the window of sent messages, so that the next message is compressed alone.
+    /// Drops the window of sent messages, so that the next message is compressed on its own.
     ///
     /// The window of received messages is kept, because the peer may refer to it.
     pub fn drop_send_window(&mut self) {
@@ -61,7 +62,7 @@ impl Connection {
         Some(now.saturating_add(u64::from(millis(self.policy().drop_window_after)?.saturating_sub(age))))
     }
 
-    /// Drops the window of sent messages if it is time.
+    /// Drops the window of sent messages if its deadline has passed.
     #[inline]
     pub(in crate::protocol) fn drop_send_window_if_due(&mut self, now: u64) {
         if let Some(contexts) = self.contexts.get_mut() {
@@ -76,13 +77,13 @@ impl Connection {
         self.config().deflate.as_ref().unwrap_or(&Deflate::DEFAULT)
     }
 
-    /// Returns whether a message of `len` bytes is to be compressed.
+    /// Returns whether to compress a message of `len` bytes.
     #[inline]
     pub(crate) fn compresses(&self, len: usize) -> bool {
         self.directions.is_some() && len >= self.policy().threshold
     }
 
-    /// Returns whether a fragment is to be compressed. The first fragment decides for the whole message.
+    /// Returns whether to compress a fragment. The first fragment decides for the whole message.
     #[inline]
     pub(crate) fn compresses_fragment(&self, opcode: OpCode, len: usize) -> bool {
         match opcode {
@@ -98,7 +99,7 @@ impl Connection {
         if opcode == OpCode::Continuation { Deflaters::most_of_fragment(len) } else { len }
     }
 
-    /// Sends a frame's payload compressed, if the message is to be compressed.
+    /// Sends a frame with compressed payload. Returns `None` if the message is not to be compressed.
     #[inline]
     pub(in crate::protocol) fn try_send_compressed(
         &mut self,
@@ -129,7 +130,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Builds the frame for an admitted payload, and compresses the payload if that was decided.
+    /// Builds the frame for an admitted payload. Compresses the payload if that makes it smaller, or if the
+    /// first fragment was compressed.
     ///
     /// The frame must then be sent, because this end's window already contains the payload and the peer's
     /// must match.
@@ -187,32 +189,32 @@ impl Connection {
             return deflaters.deflate(payload, own, level);
         }
         let contexts = self.contexts.get_or_insert();
-        let history = contexts.sent.get_or_insert_with(|| Window::new(own.bits()));
+        let window = contexts.sent.get_or_insert_with(|| Window::new(own.bits()));
         let compressed = match opcode {
-            OpCode::Continuation => Some(deflaters.deflate_next(payload, fin, history, level)),
-            _ if fin => deflaters.deflate_after(payload, history, level),
-            _ => deflaters.deflate_first(payload, history, level),
+            OpCode::Continuation => Some(deflaters.deflate_next(payload, fin, window, level)),
+            _ if fin => deflaters.deflate_after(payload, window, level),
+            _ => deflaters.deflate_first(payload, window, level),
         };
         contexts.sent_at = now.map(Millis32::at);
         contexts.fragmenting = compressed.is_some() && !fin;
         // Without takeover, a window is only needed for the fragments of one message.
-        if !(own.takeover() || contexts.fragmenting) || history.heap_bytes() == 0 {
+        if !(own.takeover() || contexts.fragmenting) || window.heap_bytes() == 0 {
             self.drop_send_window();
         }
         compressed
     }
 }
 
-/// A message that was compressed by itself, for any number of connections.
+/// A message that was compressed on its own, for any number of connections.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Standalone {
     payload: Box<[u8]>,
-    /// The window that it needs.
+    /// The window that inflating the message needs.
     bits: WindowBits,
 }
 
 impl Standalone {
-    /// Compresses a payload; `None` if it is below the threshold or would grow.
+    /// Compresses a payload. Returns `None` if it is below the threshold or would grow.
     #[cfg(feature = "std")]
     pub(crate) fn new(payload: &[u8], policy: &Deflate, output: &mut Output) -> Option<Self> {
         if payload.len() < policy.threshold {

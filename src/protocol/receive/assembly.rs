@@ -11,7 +11,7 @@ use crate::protocol::payload::{FramePayload, Payload};
 use crate::protocol::pool::BufferPool;
 use alloc::vec::Vec;
 
-/// What a receiver needs beside the bytes.
+/// What a receiver needs besides the bytes.
 pub(in crate::protocol) struct ReceiveContext<'a> {
     pub(in crate::protocol) expected: Expected<'a>,
     /// Messages are delivered in chunks.
@@ -20,7 +20,7 @@ pub(in crate::protocol) struct ReceiveContext<'a> {
     pub(in crate::protocol) inflation: Inflation<'a>,
 }
 
-/// A message of which not all has arrived.
+/// An incomplete message.
 #[derive(Debug)]
 pub(super) struct Assembly {
     /// The number of fragments that have begun.
@@ -28,14 +28,14 @@ pub(super) struct Assembly {
     pub(super) sink: Sink,
 }
 
-/// Takes the payload of a message as it arrives.
+/// The destination of a message's payload as it arrives.
 #[derive(Debug)]
 pub(super) enum Sink {
-    /// Collects it.
+    /// Collects the payload.
     Plain(MessageBuffer),
-    /// Inflates and collects it.
+    /// Inflates and collects the payload.
     Inflating(Inflating),
-    /// Delivers it in chunks.
+    /// Delivers the payload in chunks.
     Streaming(Streaming),
 }
 
@@ -95,7 +95,7 @@ impl Assembly {
         }
     }
 
-    /// Returns the heap bytes it holds.
+    /// Returns the heap memory in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         match &self.sink {
             Sink::Plain(buffer) => buffer.capacity(),

@@ -6,7 +6,7 @@ use crate::frame::{Decoded, Header, HeaderError, OpCode};
 use crate::protocol::payload::MAX_CONTROL;
 use crate::protocol::{Fault, Role};
 
-/// What a header is judged against.
+/// What a header is checked against.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::protocol) struct Expected<'a> {
     /// The role of the receiving end.
@@ -18,7 +18,7 @@ pub(in crate::protocol) struct Expected<'a> {
     pub(in crate::protocol) extension_bits: u8,
 }
 
-/// What has arrived of a fragmented message: bytes and fragments.
+/// The bytes and fragments of a fragmented message that have arrived.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::protocol) struct Progress {
     pub(in crate::protocol) len: usize,
@@ -32,9 +32,9 @@ pub(in crate::protocol) fn check(header: &Header, expected: Expected<'_>) -> Res
     check_size(header, expected)
 }
 
-/// Checks what the first two bytes decide.
+/// Checks everything that the first two bytes determine.
 ///
-/// These checks come first, so the fault does not depend on where the header is cut.
+/// These checks are made first, so the fault does not depend on where the header is cut.
 #[inline(always)]
 pub(in crate::protocol) fn check_start(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
@@ -86,7 +86,7 @@ fn is_extended(header: &Header, expected: Expected<'_>) -> bool {
     header.rsv & !expected.extension_bits == 0 && matches!(header.opcode, OpCode::Text | OpCode::Binary)
 }
 
-/// Checks what needs the whole length: the limits.
+/// Checks the limits, which needs the whole length.
 #[inline(always)]
 fn check_size(header: &Header, expected: Expected<'_>) -> Result<(), Fault> {
     let limits = expected.limits;

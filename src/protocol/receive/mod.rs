@@ -1,8 +1,8 @@
 //! Frames to messages (RFC 6455, sections 5 and 6.2), in one pass over the bytes.
 //!
-//! A frame that is complete in the receive buffer, and is a whole message or a control frame, is found
-//! where it lies. Everything else is collected in a [`Pending`], which exists only while something is
-//! unfinished: an idle receiver is one null pointer.
+//! A whole message or a control frame that is complete in the receive buffer is used in place. Everything
+//! else is collected in a [`Pending`], which exists only while something is unfinished: an idle receiver is
+//! one null pointer.
 //!
 //! ```text
 //! RecvBuffer -> Receiver -> Assembly -> MessageBuffer, or Streaming, or Inflating
@@ -48,7 +48,7 @@ struct Pending {
 /// The current frame.
 #[derive(Debug)]
 enum Frame {
-    /// Its header is incomplete: the bytes that have arrived, if any.
+    /// The bytes of an incomplete header that have arrived, if any.
     Header { bytes: [u8; MAX_HEADER_SIZE], len: usize },
     /// A data frame.
     Data(FramePayload),
@@ -89,13 +89,13 @@ impl Receiver {
         if self.pending.is_some() {
             return None;
         }
-        // The first byte that such a frame has: FIN, no reserved bit, the opcode.
+        // The first byte of such a frame: FIN, no reserved bit, the opcode.
         let is_text = match start[0] {
             0x81 => true,
             0x82 => false,
             _ => return None,
         };
-        // The bytes behind the unread ones may complete a header here, but never a frame.
+        // Bytes after the unread ones may complete a header here, but never a frame.
         let masked = role == Role::Server;
         let Extent { len, key, size, .. } = Extent::of_expected(start, masked)?;
         if len >= bound {
@@ -106,7 +106,7 @@ impl Receiver {
     }
 
     /// Uses the bytes up to the next control frame, chunk, or message that arrived in pieces or
-    /// compressed. `None` means that all bytes were used.
+    /// compressed. Returns `None` if all bytes were used.
     pub(super) fn next(
         &mut self,
         bytes: &mut RecvBuffer,
@@ -186,7 +186,7 @@ impl Receiver {
         }
     }
 
-    /// Returns the payload so far of an unfinished message that is neither compressed nor streamed.
+    /// Returns the payload received so far of an unfinished message that is neither compressed nor streamed.
     pub(super) fn partial(&self) -> Option<&[u8]> {
         match &self.pending.as_ref()?.message.as_ref()?.sink {
             Sink::Plain(buffer) => Some(buffer.as_bytes()),
@@ -200,7 +200,7 @@ impl Receiver {
         self.pending.is_none()
     }
 
-    /// Returns the heap bytes it holds.
+    /// Returns the heap memory in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| {
             let message = pending.message.as_ref().map_or(0, |message| message.heap_bytes());
@@ -208,8 +208,10 @@ impl Receiver {
         })
     }
 
-    /// Returns room for the rest of a data frame's payload in the message itself. `None` if fewer than
-    /// `least` bytes are missing, fewer have arrived, or the message is compressed or streamed.
+    /// Returns room in the message for the rest of a data frame's payload.
+    ///
+    /// Returns `None` if fewer than `least` bytes are missing or fewer have arrived, or if the message is
+    /// compressed or streamed.
     pub(super) fn direct_room(
         &mut self,
         least: usize,
@@ -228,7 +230,7 @@ impl Receiver {
         Some(&mut spare[..n])
     }
 
-    /// Takes the first `n` bytes of [`direct_room`](Self::direct_room), which were received.
+    /// Adds the first `n` bytes of [`direct_room`](Self::direct_room) to the message.
     pub(super) fn direct_filled(&mut self, n: usize) -> Result<(), Fault> {
         if let Some((frame, buffer)) = self.pending.as_mut().and_then(|pending| pending.plain_data()) {
             buffer.commit(n, frame.key(), 0).map_err(|_| Fault::InvalidUtf8)?;
@@ -237,7 +239,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// Drops what is unfinished.
+    /// Drops the unfinished frame and message.
     pub(super) fn clear(&mut self) {
         self.pending = None;
     }
@@ -260,7 +262,7 @@ impl Pending {
         };
     }
 
-    /// Returns the data frame and the buffer of its message, if it is neither compressed nor streamed.
+    /// Returns the data frame and the buffer of its message, unless the message is compressed or streamed.
     fn plain_data(&mut self) -> Option<(&mut FramePayload, &mut MessageBuffer)> {
         match (&mut self.frame, &mut self.message.as_mut()?.sink) {
             (Frame::Data(frame), Sink::Plain(buffer)) => Some((frame, buffer)),
@@ -287,7 +289,8 @@ fn finish(
     })
 }
 
-/// Reads a header of which `len` bytes arrived earlier, or keeps the bytes that have arrived.
+/// Continues a header of which `len` bytes arrived earlier. Keeps the bytes if the header is still
+/// incomplete.
 fn read_header(
     begun: &mut [u8; MAX_HEADER_SIZE],
     len: &mut usize,

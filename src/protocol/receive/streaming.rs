@@ -1,7 +1,8 @@
 //! A message that is delivered in chunks as it arrives.
 //!
-//! A chunk is lent from the receive buffer, or from where it was inflated. Between two chunks, only the first
-//! bytes of a cut character are kept, and for a compressed message also an inflater and a window.
+//! A chunk is lent from the receive buffer, or from the buffer into which it was inflated. Between two
+//! chunks, only the first bytes of a cut character are kept, and for a compressed message an inflater and a
+//! window.
 #![forbid(unsafe_code)]
 
 use crate::frame::utf8::CutCharacter;
@@ -12,13 +13,13 @@ use crate::protocol::payload::{FramePayload, Payload, ShortBuffer};
 use crate::protocol::pool::BufferPool;
 use alloc::boxed::Box;
 
-/// A streamed message of which not all has arrived.
+/// An incomplete message that is streamed.
 #[derive(Debug)]
 pub(super) struct Streaming {
     is_text: bool,
     /// A chunk was delivered.
     begun: bool,
-    /// Bytes of payload that have arrived.
+    /// The number of payload bytes that have arrived.
     received: usize,
     source: Source,
 }
@@ -47,7 +48,7 @@ impl Streaming {
         self.received
     }
 
-    /// Begins a chunk. Returns whether it is the first one of the message.
+    /// Begins a chunk. Returns whether this is the first chunk of the message.
     pub(super) fn begin(&mut self) -> bool {
         !core::mem::replace(&mut self.begun, true)
     }
@@ -76,7 +77,7 @@ impl Streaming {
         Ok(chunk)
     }
 
-    /// Ends the message, all of which has arrived.
+    /// Ends the message, which has fully arrived.
     pub(super) fn finish(self, inflation: &mut Inflation<'_>) -> Result<(), Fault> {
         match self.source {
             // A message must not end inside a character.
@@ -89,7 +90,7 @@ impl Streaming {
         }
     }
 
-    /// Returns the heap bytes it holds.
+    /// Returns the heap memory in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         match &self.source {
             Source::Plain(_) => 0,
@@ -98,7 +99,7 @@ impl Streaming {
     }
 }
 
-/// Uses the next `n` unread bytes, of which the first `len` make a chunk if there are any.
+/// Uses the next `n` unread bytes. Returns the first `len` as a chunk, unless `len` is 0.
 fn take(frame: &mut FramePayload, bytes: &mut RecvBuffer, n: usize, len: usize) -> Option<Payload> {
     let payload = Payload::Buffered { at: bytes.position(), len, key: frame.key() };
     bytes.consume(n);
@@ -106,8 +107,8 @@ fn take(frame: &mut FramePayload, bytes: &mut RecvBuffer, n: usize, len: usize) 
     (len > 0).then_some(payload)
 }
 
-/// Uses unread bytes of a text up to its last whole character, or up to the end of a character that was cut
-/// before.
+/// Uses the unread bytes of a text and returns its whole characters. If a character was cut before, uses only
+/// the bytes up to its end.
 fn whole_characters(
     cut: &mut CutCharacter,
     frame: &mut FramePayload,

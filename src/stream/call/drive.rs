@@ -20,27 +20,27 @@ use crate::stream::{Outgoing, Ready, Wants};
 use crate::transport::NonBlockingTransport;
 use std::{io, mem};
 
-/// How far a call is that is not ordinary.
+/// The state of a call that is not ordinary.
 struct CallState {
     /// The budget is spent, or too many bytes are unsent.
     spent: bool,
-    /// All that was received is handed out, except for the start of a frame.
+    /// All received bytes were delivered, except for the start of a frame.
     used_up: bool,
-    /// An end that the handler has not received yet.
+    /// An end that was not delivered yet.
     pending_end: Option<Closed>,
     phase: Phase,
 }
 
 /// The phase of a call.
 enum Phase {
-    /// Receives, and hands out events, until nothing is left or the budget is spent.
+    /// Receives and delivers events, until nothing is left or the budget is spent.
     Receiving,
-    /// Sends everything, after doing what was due. `again` asks for another call.
+    /// Handles deadlines and sends everything. `again` asks for another call.
     Sending { again: bool },
-    /// Receives what arrived before the transport failed. If only sending fails, the peer's last
-    /// messages and its Close frame may be there.
+    /// Receives the bytes that arrived before the transport failed. If only sending fails, they may include
+    /// the peer's last messages and its Close frame.
     Failed,
-    /// Finishes, after the end has been handed out. `report` returns the I/O error from the call.
+    /// Finishes the call after the end was delivered. If `report`, the call returns the I/O error.
     Over { report: bool },
 }
 
@@ -48,19 +48,19 @@ enum Phase {
 enum Action {
     HandOut,
     Return(Wants),
-    /// The transport failed, and the handler has received the end.
+    /// The transport failed, and the end was delivered.
     Fail(io::Error),
 }
 
-/// How much of the input the handler has received.
+/// How much of the input was delivered.
 enum HandedOut<E> {
-    /// All of it, and the connection is quiet again.
+    /// All of the input, and the connection is quiet again.
     Clean,
-    /// All of it, except for the start of a frame.
+    /// All of the input, except for the start of a frame.
     All,
-    /// Some of it: the budget has to be checked.
+    /// Some of the input; the budget must be checked.
     Some,
-    /// Everything up to an event that the handler refused.
+    /// The input up to an event for which the handler returned an error.
     Refused(E),
 }
 
@@ -73,17 +73,17 @@ impl CallState {
 
 /// The loop around the handler.
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
-    /// Does everything that a readiness asks for, in one call.
+    /// Does all the work for a readiness, in one call.
     ///
     /// Almost every call is ordinary: the stream is quiet, some whole messages arrive, and the transport
-    /// takes the replies. Such a call goes straight through; any other goes step by step.
+    /// takes the replies. Such a call needs no state; any other call goes through [`step`](Self::step).
     #[inline]
     pub(in crate::stream) fn run<E>(
         mut self,
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Wants, Stopped<E>> {
-        // An ordinary call has none.
+        // An ordinary call needs no state.
         let mut state = None;
         let mut budget;
         let mut hands_out = false;
@@ -102,7 +102,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             if hands_out {
                 match self.hand_out(&mut budget, &mut state, &mut handler) {
                     HandedOut::Clean if state.is_none() && !budget.more && self.finish_ordinary() => {
-                        // Nothing is left to keep or to clean: skip the guard's way out.
+                        // Nothing is left to keep or to clean, so the guard need not be dropped.
                         mem::forget(self);
                         return Ok(Wants::READ);
                     }
@@ -117,7 +117,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                     }
                 }
             }
-            // A copy, so that the budget itself need not be in memory.
+            // A copy, so that the budget itself can stay in registers.
             let mut left = budget;
             let action = self.step(state.get_or_insert_with(CallState::new), &mut left);
             budget = left;
@@ -129,15 +129,15 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         }
     }
 
-    /// Whether the connection is open, and nothing is unfinished in either direction.
+    /// Returns whether the connection is open, and nothing is unfinished in either direction.
     #[inline(always)]
     fn is_quiet(&self) -> bool {
         let StreamState { connection, backlog, .. } = &*self.stream;
         backlog.is_none() & self.stream.is_plain() & connection.is_quiet()
     }
 
-    /// Sends the replies, and reports whether the call leaves nothing in the scratch or in the stream. No
-    /// deadline is due either: bytes have just been received.
+    /// Sends the replies, and returns whether nothing is left in the scratch or in the stream. No deadline
+    /// can be due, because bytes have just been received.
     #[inline(always)]
     fn finish_ordinary(&mut self) -> bool {
         let Self { stream, scratch, failed, .. } = self;
@@ -146,9 +146,9 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             && !stream.transport.wants_write()
     }
 
-    /// Hands out the input and a pending end, until they are used up or the budget has to be checked.
+    /// Delivers the input and a pending end, until both are used up or the budget must be checked.
     ///
-    /// The handler is called in one place, so that it is compiled into the loop.
+    /// The handler is called in only one place, so that the compiler can inline it into the loop.
     #[inline(always)]
     fn hand_out<E>(
         &mut self,
@@ -157,10 +157,10 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> HandedOut<E> {
         let (input, mut out) = self.split();
-        // Beside the budget, so that it need not be in memory.
+        // A local variable instead of a field of the budget, so that it can stay in a register.
         let mut given = budget.given;
         let handed_out = loop {
-            // Almost always a message that lies whole in the input.
+            // Almost always a message that is complete in the input.
             let event = if let Some(message) =
                 out.connection.receive_whole(input, out.output, out.limits.whole_bound)
             {
@@ -170,7 +170,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             } else if let Some(end) = state.as_mut().and_then(|state| state.pending_end.take()) {
                 Event::Closed(end)
             } else {
-                // An unfinished message may have been inflated, too.
+                // Bytes of an unfinished message may have been inflated, too.
                 budget.count_inflated(input.take_inflated());
                 break HandedOut::All;
             };
@@ -190,7 +190,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         handed_out
     }
 
-    /// Ends a call at once after a handler's error.
+    /// Ends a call after a handler's error.
     #[cold]
     fn refused(&mut self, budget: Budget) {
         if budget.more {
@@ -207,7 +207,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         if ready.closed {
             self.stream.receive_to_the_end();
         }
-        // Before something is done for a deadline, what has arrived is received.
+        // Before a deadline is handled, everything that has arrived must be received.
         let more = ready.readable
             || self.stream.incoming == Incoming::ToTheEnd
             || self.stream.transport.holds_input()
@@ -216,8 +216,8 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         Budget { bytes, events, given: 0, more, gather }
     }
 
-    /// The budget if bytes may be unsent already: they count towards the number above which the stream
-    /// pauses.
+    /// Returns the budget of a call that may begin with unsent bytes, which count towards the bound above
+    /// which the stream pauses reading.
     #[cold]
     fn budget_beside_unsent(&mut self, ready: Ready) -> Budget {
         let budget = self.budget(ready);
@@ -226,7 +226,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         Budget { gather: budget.gather.min(room), ..budget }
     }
 
-    /// Sends the gathered bytes if they are many, and reports whether the budget is spent.
+    /// Sends the gathered bytes if there are enough of them, and returns whether the budget is spent.
     #[inline(never)]
     fn is_spent(&mut self, budget: Budget) -> bool {
         if self.scratch.output.gathered() >= budget.gather {
@@ -241,17 +241,17 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 
 /// The phases of a call that is not ordinary.
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
-    /// Takes up the stream's backlog, and sends what waits to be sent, to make room.
+    /// Unpacks the stream's backlog, and sends unsent bytes to make room.
     #[cold]
     fn resume(&mut self, ready: Ready) {
         self.unpack();
-        // A poller may not announce a socket as writable that has failed or is shut down.
+        // Some pollers do not announce a failed or shut-down socket as writable.
         if (ready.writable || ready.closed) && self.needs_flush() {
             self.flush();
         }
     }
 
-    /// Goes on until there is something to hand out, or nothing is left to do.
+    /// Continues the call until there is something to deliver, or nothing is left to do.
     #[inline(never)]
     fn step(&mut self, state: &mut CallState, budget: &mut Budget) -> Action {
         loop {
@@ -274,15 +274,15 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         }
     }
 
-    /// Whether something was received that is not handed out: bytes, the end of the stream, or a message
-    /// that has just become whole.
+    /// Returns whether something was received and not delivered: bytes, the end of the stream, or a message
+    /// that has just become complete.
     #[inline]
     fn holds_input(&self) -> bool {
         !self.scratch.input.is_clean() || self.stream.connection.is_receiving()
     }
 
-    /// Goes on when nothing more can be received. Returns `None` if that has brought an end to hand out,
-    /// or more to receive.
+    /// Continues the call when nothing more can be received. Returns `None` if there is then an end to
+    /// deliver, or more to receive.
     #[inline]
     fn finish_phase(&mut self, state: &mut CallState, budget: &mut Budget) -> Option<Action> {
         if let Phase::Receiving = state.phase {
@@ -310,7 +310,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         self.fail(state, budget)
     }
 
-    /// Goes on after the transport has failed.
+    /// Continues the call after the transport has failed.
     #[cold]
     fn fail(&mut self, state: &mut CallState, budget: &mut Budget) -> Option<Action> {
         match state.phase {
@@ -325,7 +325,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                 if state.spent {
                     return Some(Action::Return(self.conclude(true)));
                 }
-                // After a closing handshake or a fault, nobody needs to know that the peer is gone.
+                // After a closing handshake or a fault, a failed transport is not an error.
                 let report = self.stream.connection.can_receive();
                 state.phase = Phase::Over { report };
                 budget.more = false;

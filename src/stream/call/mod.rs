@@ -1,12 +1,12 @@
 //! One call on a stream.
 //!
-//! The guard in this file borrows the stream's state and the thread's scratch. On every way out, a
-//! caller's error or panic included, the stream keeps what is unfinished and the scratch is clean.
+//! The guard in this file borrows the stream's state and the thread's scratch. However the call ends, even by
+//! an error or a panic of the handler, the stream then has all unfinished work and the scratch is clean.
 //!
 //! ```text
 //! drive     the loop around the handler, and the phases of a call that is not ordinary
-//! send      what leaves, and what ends a connection from this end
-//! receive   what arrives, and when nothing is received
+//! send      sending, and how this end ends a connection
+//! receive   receiving, and when to pause it
 //! ```
 #![forbid(unsafe_code)]
 
@@ -22,17 +22,17 @@ use std::io;
 
 /// Borrows a stream and a scratch for one call, and cleans both up when dropped.
 ///
-/// It is generic over the transport, so that the transport's calls are compiled into the stream's.
+/// Generic over the transport, so that the compiler can inline the transport's calls.
 pub(super) struct CallGuard<'a, T> {
     stream: &'a mut StreamState<T>,
     scratch: &'a mut Scratch,
-    /// The stream's own unread bytes lie in the scratch's input, and the input's buffer in the backlog.
+    /// The stream's unread bytes are in the scratch's input, and the input's buffer is in the backlog.
     own_unread: bool,
-    /// The error of a system call. Nothing is sent after it.
+    /// The error of a system call, after which nothing is sent.
     failed: Option<io::Error>,
 }
 
-/// Why a call stopped half-way.
+/// The reason why a call stopped early.
 pub(super) enum Stopped<E> {
     System(io::Error),
     Handler(E),
@@ -46,13 +46,13 @@ impl<T> Drop for CallGuard<'_, T> {
 }
 
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
-    /// The way out, for a handler.
+    /// Returns what a handler sends with.
     #[inline]
     pub(super) fn out(&mut self) -> Outgoing<'_> {
         self.split().1
     }
 
-    /// The input, and the way out beside what is lent from the input.
+    /// Returns the input, and what a handler sends with while the input is borrowed.
     #[inline]
     fn split(&mut self) -> (&mut Input, Outgoing<'_>) {
         let Self { stream, scratch, failed, .. } = self;
@@ -68,7 +68,8 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 }
 
 impl<'a, T> CallGuard<'a, T> {
-    /// Lends the scratch to a stream without a backlog; for any other, [`unpack`](Self::unpack) follows.
+    /// Lends the scratch to a stream. If the stream has a backlog, the caller must then call
+    /// [`unpack`](Self::unpack).
     #[inline]
     pub(super) fn new(stream: &'a mut StreamState<T>, turn: &'a mut Turn<'_>) -> Self {
         turn.scratch.output.set_time(turn.now);
@@ -76,7 +77,7 @@ impl<'a, T> CallGuard<'a, T> {
         Self { stream, scratch: turn.scratch, own_unread: false, failed: None }
     }
 
-    /// Lends the scratch, and puts the stream's backlog into it.
+    /// Lends the scratch to a stream, and puts the stream's backlog into it.
     pub(super) fn begin(stream: &'a mut StreamState<T>, turn: &'a mut Turn<'_>) -> Self {
         let mut call = Self::new(stream, turn);
         call.unpack();
@@ -99,7 +100,7 @@ impl<T> CallGuard<'_, T> {
         if stream.ended() && !stream.broken {
             scratch.input.end_of_stream();
         }
-        // Until the end is reported, each call fails like the one in which the transport failed.
+        // Until the end is reported, each call fails with the error of the transport.
         if let Some(failure) = stream.backlog.as_ref().and_then(|backlog| backlog.failure)
             && stream.connection.can_receive()
         {
@@ -115,10 +116,10 @@ impl<T> CallGuard<'_, T> {
         }
     }
 
-    /// Moves what is unfinished into the stream's backlog, and leaves the scratch clean.
+    /// Moves unfinished work into the stream's backlog, and cleans the scratch.
     #[cold]
     fn stow(&mut self) {
-        // Of a call that a handler has left by a panic.
+        // Not yet done if the handler panicked.
         self.keep_failure();
         self.restore();
         let StreamState { connection, broken, backlog, .. } = &mut *self.stream;
@@ -149,7 +150,7 @@ impl<T> CallGuard<'_, T> {
         }
     }
 
-    /// Keeps how the transport failed, until the end is reported.
+    /// Keeps the error of the transport until the end is reported.
     #[cold]
     fn keep_failure(&mut self) {
         let StreamState { connection, broken, backlog, .. } = &mut *self.stream;
@@ -166,14 +167,14 @@ impl<T> CallGuard<'_, T> {
         }
     }
 
-    /// Whether the transport has failed, in this call or before.
+    /// Returns whether the transport has failed, in this call or before.
     #[inline]
     fn has_failed(&self) -> bool {
         self.failed.is_some() || self.stream.broken
     }
 
-    /// Returns the stream's own unread bytes, used or not, to the backlog, and the input's buffer to the
-    /// input.
+    /// Swaps back the buffers of [`unpack`](Self::unpack): the stream's unread bytes into the backlog, and
+    /// the input's own buffer into the input.
     #[inline]
     fn restore(&mut self) {
         if self.own_unread

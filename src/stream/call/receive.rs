@@ -1,4 +1,4 @@
-//! The receiving half of a call: bytes from the transport, and when none are taken.
+//! The receiving half of a call: bytes from the transport, and when to pause reading.
 #![forbid(unsafe_code)]
 
 use super::CallGuard;
@@ -7,27 +7,27 @@ use crate::stream::state::Incoming;
 use crate::transport::{NonBlockingTransport, RecvOutcome, recv_checked};
 use std::io;
 
-/// The rest of a payload is received straight into its message if this many bytes of it have arrived,
-/// and as many are missing.
+/// The rest of a payload is received directly into its message if at least this number of the message's bytes
+/// has arrived, and at least this number of the payload's bytes is missing.
 const DIRECT_RECEIVE: usize = 32 << 10;
 
-/// What is left of a call's budget.
+/// The remaining budget of a call.
 #[derive(Clone, Copy)]
 pub(super) struct Budget {
-    /// The bytes that may still be received.
+    /// The number of bytes that may still be received.
     pub(super) bytes: usize,
-    /// The events that may be delivered in all.
+    /// The number of events that may be delivered in the whole call.
     pub(super) events: usize,
-    /// The events that were delivered.
+    /// The number of events that were delivered.
     pub(super) given: usize,
-    /// Whether the transport may hold something to receive.
+    /// Whether the transport may have something to receive.
     pub(super) more: bool,
-    /// The gathered bytes that are sent in the middle of the call.
+    /// The number of gathered bytes at which they are sent in the middle of the call.
     pub(super) gather: usize,
 }
 
 impl Budget {
-    /// Counts inflated bytes like received ones: inflating is work, too.
+    /// Counts inflated bytes like received bytes, because inflating is work, too.
     #[inline]
     pub(super) fn count_inflated(&mut self, bytes: usize) {
         if bytes > 0 {
@@ -48,7 +48,7 @@ pub(super) enum Refill {
 }
 
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
-    /// Receives once, after all of the input has been used.
+    /// Receives once, after all input was used.
     pub(super) fn refill(&mut self, budget: &mut Budget) -> Refill {
         let failed = self.has_failed();
         if self.stream.ended() || (failed && !self.stream.connection.can_receive()) {
@@ -69,7 +69,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         self.refill_scratch(budget)
     }
 
-    /// Receives once into the scratch: everything but the rest of a large payload.
+    /// Receives once, into the scratch.
     #[inline(always)]
     pub(super) fn refill_scratch(&mut self, budget: &mut Budget) -> Refill {
         let (room, start, end) = self.scratch.input.spare_and_end();
@@ -81,13 +81,13 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         self.received(received, len, budget)
     }
 
-    /// Evaluates the result of a system call that had space for `room` bytes.
+    /// Handles the result of a system call that had room for `room` bytes.
     #[inline(always)]
     fn received(&mut self, received: io::Result<RecvOutcome>, room: usize, budget: &mut Budget) -> Refill {
         let Ok(RecvOutcome::Bytes(n)) = received else { return self.received_none(received) };
         self.stream.connection.on_bytes_received(self.scratch.output.now());
         budget.bytes -= n;
-        // A short read has drained the socket, except for the end of the stream.
+        // A short read has drained the transport, except for the end of the stream (law 11).
         budget.more =
             n == room || self.stream.incoming == Incoming::ToTheEnd || self.stream.transport.holds_input();
         Refill::Received
@@ -101,7 +101,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             Ok(RecvOutcome::Bytes(_) | RecvOutcome::WouldBlock) => *incoming = Incoming::Announced,
             Ok(RecvOutcome::End) => {
                 *incoming = Incoming::Ended;
-                // If the transport has failed, the failure is the end that is reported.
+                // If the transport has failed, the failure is reported as the end instead.
                 if !failed {
                     self.scratch.input.end_of_stream();
                     return Refill::Received;
@@ -115,28 +115,30 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         Refill::Drained
     }
 
-    /// Whether nothing may be received because too many bytes are unsent.
+    /// Returns whether reading must pause because too many bytes are unsent.
     fn is_too_full(&self) -> bool {
         let pause = self.scratch.limits.pause(self.stream.connection.role());
         pause.is_some_and(|pause| self.scratch.output.len() > pause)
             && self.stream.connection.state() == State::Open
     }
 
-    /// Stops receiving if too many bytes are unsent, and reports whether it has. Once fewer are unsent,
-    /// the stream receives until nothing is left: the poller may not announce again what has arrived.
+    /// Pauses reading if too many bytes are unsent, and returns whether it is paused.
+    ///
+    /// When fewer bytes are unsent, the stream receives until nothing is left, because the poller may not
+    /// announce again the bytes that have arrived.
     #[inline]
     pub(super) fn pause(&mut self) -> bool {
         self.scratch.limits.pause(self.stream.connection.role()).is_some() && self.pause_if_too_full()
     }
 
-    /// Pauses or resumes a stream that may be paused already, and reports whether it is paused now.
+    /// Pauses or resumes reading, and returns whether it is paused.
     #[cold]
     pub(super) fn pause_if_too_full(&mut self) -> bool {
         let paused = self.is_too_full();
         if paused {
             self.stream.receive_to_the_end();
         } else if self.stream.paused {
-            // Nothing of the peer was received while the stream was paused.
+            // While reading was paused, nothing could be received from the peer.
             self.stream.connection.restart_idle_timer(&self.scratch.output);
         }
         self.stream.paused = paused;

@@ -1,5 +1,4 @@
-//! The sending half of a call: what leaves, what ends the connection from this end, and what the
-//! stream then wants.
+//! The sending half of a call: sending, the deadlines, and what the stream then wants.
 #![forbid(unsafe_code)]
 
 use super::CallGuard;
@@ -11,23 +10,23 @@ use std::io::{self, IoSlice};
 
 /// Sending, and the end of a call.
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
-    /// Whether bytes wait for the transport, or in it.
+    /// Returns whether bytes wait to be sent, in the stream or in the transport.
     #[inline]
     pub(super) fn needs_flush(&self) -> bool {
         !self.scratch.output.is_empty() || self.stream.transport.wants_write()
     }
 
-    /// Sends what is unsent, unless there is nothing or the transport is known to take nothing now.
+    /// Sends the unsent bytes, unless the transport is known to be full.
     #[inline]
     pub(in crate::stream) fn flush_unblocked(&mut self) {
-        // A failure is kept even if the transport takes nothing now.
+        // Keep a failure even if the transport is full.
         if self.failed.is_some() || self.scratch.output.may_send() && self.needs_flush() {
             self.flush();
         }
     }
 
-    /// Sends what is unsent at the end of a call. Almost always this call made all of it, and the
-    /// transport takes all of it.
+    /// Sends the unsent bytes at the end of a call. Almost always there is no backlog, and the transport
+    /// takes all of them.
     #[inline]
     pub(super) fn flush_at_end(&mut self) {
         if self.stream.backlog.is_none() && !self.stream.broken {
@@ -36,7 +35,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         self.flush_unblocked();
     }
 
-    /// Sends what is unsent: the backlog first, then what this call made.
+    /// Sends the unsent bytes: first the backlog, then the bytes gathered in this call.
     pub(in crate::stream) fn flush(&mut self) {
         if !self.has_failed()
             && let Err(error) = self.try_flush()
@@ -53,7 +52,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         if self.stream.backlog.is_some() {
             self.flush_backlog()?;
         }
-        // A loop, because a pong may have waited until the frames before it are sent.
+        // A loop, because a waiting pong follows when the frames before it are sent.
         while self.scratch.output.may_send() && self.scratch.output.gathered() > 0 {
             send_gathered(&mut self.stream.transport, &mut self.scratch.output)?;
         }
@@ -82,7 +81,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         Ok(())
     }
 
-    /// Ends a call that only sent, and reports what became of the bytes.
+    /// Ends a call that only sends, and returns whether the bytes were sent or queued.
     pub(in crate::stream) fn sent(&mut self, result: Result<(), SendError>) -> Result<Sent, Error> {
         if self.stream.paused {
             self.pause_if_too_full();
@@ -98,19 +97,20 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         })
     }
 
-    /// Ends a call, and reports what the stream wants now.
+    /// Ends a call, and returns what the stream wants now.
     #[inline]
     pub(super) fn conclude(&mut self, again: bool) -> Wants {
         self.half_close();
         self.stream.wants_with(self.needs_flush(), again)
     }
 
-    /// Shuts down the sending direction once the last frame is sent, and then waits for the peer's end
-    /// of stream: closing with unread input would reset the peer before it has read that frame.
+    /// Shuts down the sending direction after the last frame was sent. The stream then waits for the peer's
+    /// end of stream, because closing with unread input would reset the peer before it has read that frame.
     ///
-    /// After a closing handshake a client leaves that to the server: "the client SHOULD wait for the
-    /// server to close the connection" (RFC 6455, section 7.1.1), so that the server keeps TIME_WAIT.
-    /// Without a time or a deadline that wait might never end.
+    /// After a closing handshake, a client first waits for the server's end of stream: "the client SHOULD
+    /// wait for the server to close the connection" (RFC 6455, section 7.1.1), so that `TIME_WAIT` stays with
+    /// the server. A client does not wait if the call has no time or the close timeout is off, because the
+    /// wait might never end.
     #[inline]
     fn half_close(&mut self) {
         let connection = &self.stream.connection;
@@ -121,21 +121,21 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             && !self.needs_flush()
         {
             self.stream.shut = true;
-            // A transport that is already disconnected reports that at the next receive.
+            // If the transport is disconnected, the next receive reports it.
             let _ = self.stream.transport.shutdown_write();
         }
     }
 }
 
-/// What ends the connection from this end: a deadline, or a transport that failed.
+/// Deadlines, and a transport that failed.
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
-    /// Does what is due by now, and returns an end that has come due.
+    /// Handles the deadlines that have passed. Returns the end if one of them ends the connection.
     #[inline]
     pub(super) fn on_deadline(&mut self) -> Option<Closed> {
         if self.stream.backlog.is_some() {
             self.on_unsent_deadline();
         }
-        // The end was reported before: only the last bytes are left, in the backlog or the transport.
+        // The end was already reported, and only the last bytes are left, in the backlog or the transport.
         if matches!(self.stream.connection.state(), State::Closed(_))
             && self.needs_flush()
             && self.stream.connection.linger_is_due(&self.scratch.output)
@@ -152,7 +152,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 }
 
 impl<T> CallGuard<'_, T> {
-    /// Does what is due for the bytes of the backlog.
+    /// Handles the deadlines of unsent bytes.
     #[cold]
     fn on_unsent_deadline(&mut self) {
         if let Some(backlog) = &mut self.stream.backlog
@@ -166,14 +166,14 @@ impl<T> CallGuard<'_, T> {
         }
     }
 
-    /// Stops sending for good, and discards what is unsent.
+    /// Stops sending permanently, and discards the unsent bytes.
     #[cold]
     fn abandon(&mut self) {
         self.stream.broken = true;
         self.give_up();
     }
 
-    /// Discards what is unsent, after a failure.
+    /// Discards the unsent bytes after a failure.
     #[cold]
     pub(super) fn give_up(&mut self) {
         self.keep_failure();

@@ -11,15 +11,15 @@ use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
 
-/// Opens a WebSocket as a client; see [`ServerOpening`](super::ServerOpening) for an example.
+/// A client's opening handshake on a transport; see [`ServerOpening`](super::ServerOpening) for an example.
 ///
 /// # Proxies, credentials, redirects
 ///
-/// The transport can be anything that carries bytes to the server: a socket, TLS on one, or either of them
-/// behind a proxy. Connect through the proxy (`CONNECT`, SOCKS) first, and begin after its answer.
-/// [`ClientRequest::basic_auth`] and [`ClientRequest::header`] send credentials. If the server answers with
-/// any status but 101, the error is [`ResponseFault::Refused`], and [`response`](Self::response) lends the
-/// answer. No redirect is followed automatically:
+/// The transport can be any byte stream to the server: a socket or TLS, directly or through a proxy. To use a
+/// proxy, complete its handshake (`CONNECT` or SOCKS) first. [`ClientRequest::basic_auth`] and
+/// [`ClientRequest::header`] send credentials. If the server responds with a status other than 101, the error
+/// is [`ResponseFault::Refused`], and [`response`](Self::response) returns the response. Redirects are not
+/// followed automatically:
 ///
 /// ```
 /// use websocket_stream::handshake::{ClientRequest, ResponseFault};
@@ -50,23 +50,23 @@ pub struct ClientOpening<T> {
 }
 
 impl<T: NonBlockingTransport> ClientOpening<T> {
-    /// Begins on a transport that is connected, or connecting.
+    /// Begins the handshake on a transport that is connected or connecting.
     ///
-    /// Sets the transport non-blocking, and sets `TCP_NODELAY`.
+    /// Puts the transport into non-blocking mode and sets `TCP_NODELAY`.
     ///
     /// # Errors
     ///
-    /// The system's error, or one of kind `InvalidInput` with the
-    /// [`RequestError`](crate::handshake::RequestError) if the request cannot be sent.
+    /// The system's error. If the request cannot be sent, an error of kind `InvalidInput` that contains the
+    /// [`RequestError`](crate::handshake::RequestError).
     pub fn new(transport: T, request: ClientRequest) -> io::Result<Self> {
         Self::open(transport, request, SharedConfig::default())
     }
 
-    /// Begins with a configuration that connections may share.
+    /// Begins the handshake with a configuration that connections can share.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// See [`new`](Self::new).
     pub fn with_config(transport: T, request: ClientRequest, config: Arc<Config>) -> io::Result<Self> {
         Self::open(transport, request, SharedConfig::from(config))
     }
@@ -84,9 +84,9 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     ///
     /// # Errors
     ///
-    /// Why there will be no WebSocket. After [`ResponseFault::Refused`], look at the
-    /// [`response`](Self::response), to follow a redirect, for example; its body begins with the `unread`
-    /// bytes of [`into_parts`](Self::into_parts).
+    /// The reason why the connection cannot be opened. After [`ResponseFault::Refused`],
+    /// [`response`](Self::response) returns the response, for example to follow a redirect. The `unread`
+    /// bytes of [`into_parts`](Self::into_parts) are the beginning of its body.
     pub fn advance(&mut self, turn: &mut Turn<'_>) -> Result<Progress<'_>, OpeningError> {
         self.wire.begin(turn.now).map_err(|error| self.wire.fail(error))?;
         if self.wire.open {
@@ -102,10 +102,10 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     /// Sends the request and receives the response. Returns what to wait for, or `None` if the connection
     /// is open.
     fn respond(&mut self) -> Result<Option<Wants>, OpeningError> {
-        // A server may refuse before all of the request is sent, and then reset the connection: the
-        // refusal has arrived though sending fails.
+        // A server may refuse before the whole request is sent, and then reset the connection. Then sending
+        // fails, although the refusal has arrived.
         let mut failed = self.wire.flush().err();
-        // Receive even if not all is sent: the transport may need the peer's bytes first, as in a TLS
+        // Receive even if the request is not sent: the transport may need the peer's bytes first, for a TLS
         // handshake.
         let mut buffer = [0; RECEIVE_BYTES];
         loop {
@@ -124,12 +124,13 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         }
     }
 
-    /// Uses bytes of the response, keeps those behind it, and reports whether the connection is open.
+    /// Uses bytes of the response, keeps the bytes that follow it, and returns whether the connection is
+    /// open.
     fn answered(&mut self, bytes: &[u8]) -> Result<bool, ResponseFault> {
         let received = self.handshake.receive(bytes);
         match received {
             Ok(HeadStatus::Partial) => return Ok(false),
-            // The body of a refusal begins behind its head.
+            // After the head of a refusal, its body begins.
             Ok(HeadStatus::Complete { used }) | Err(ResponseFault::Refused { used, .. }) => {
                 self.wire.unread.extend_from_slice(&bytes[used..]);
             }
@@ -148,7 +149,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         self.handshake.subprotocol()
     }
 
-    /// Lends the server's response after it has arrived, whatever its status.
+    /// Returns the server's response, of any status, after it has arrived.
     pub fn response(&self) -> Option<ReceivedResponse<'_>> {
         self.handshake.response()
     }

@@ -1,7 +1,7 @@
 //! The opening handshake on a transport, for both ends.
 //!
-//! An opening is advanced by `&mut` until it is done, and never moves the transport away on its own. The
-//! handshake itself is floor 1's; an opening only moves its bytes.
+//! `advance` continues an opening until it is open or has failed. The opening owns the transport until the
+//! caller takes the stream or the parts. The handshake itself is on floor 1; an opening only moves its bytes.
 #![forbid(unsafe_code)]
 
 mod client;

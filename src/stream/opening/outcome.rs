@@ -1,4 +1,4 @@
-//! What an opening returns: how far it is, why it failed, and what is left of it.
+//! What an opening returns: its progress, its error, and its parts.
 #![forbid(unsafe_code)]
 
 use crate::handshake::{Request, RequestFault, ResponseFault};
@@ -6,48 +6,50 @@ use crate::protocol::SystemError;
 use crate::stream::Wants;
 use std::{fmt, io};
 
-/// Reports how far an opening is.
+/// The progress of an opening.
 #[derive(Debug)]
 pub enum Progress<'a> {
-    /// Wait for this, and for [`next_deadline`](super::ServerOpening::next_deadline).
+    /// The opening waits for the transport: do what these `Wants` ask for, and set a timer for
+    /// [`next_deadline`](super::ServerOpening::next_deadline).
     Pending(Wants),
-    /// A request has arrived, for a WebSocket or for a page.
+    /// A request has arrived, for a WebSocket or in plain HTTP. Only a server's opening returns this.
     ///
-    /// [`answer`](super::ServerOpening::answer) it, now or later, and advance again. Until then the opening
-    /// receives nothing: wait for no readiness, only for
-    /// [`next_deadline`](super::ServerOpening::next_deadline). A client's opening never returns this.
+    /// [`answer`](super::ServerOpening::answer) the request, now or later, and advance again. Until then, the
+    /// opening receives nothing: wait only for [`next_deadline`](super::ServerOpening::next_deadline).
     Decide(Request<'a>),
     /// The connection is open: take the stream with `into_stream`.
     Open,
 }
 
-/// Why an opening ended without a WebSocket.
+/// The reason why an opening failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpeningError {
-    /// The client's request was faulty. The answer reports that, if the transport took it.
+    /// The client's request is faulty. The opening has answered with the fault's status, if the transport
+    /// took the answer.
     Request(RequestFault),
-    /// The server's response was faulty, or a refusal.
+    /// The server's response is faulty, or is a refusal.
     Response(ResponseFault),
-    /// The caller answered with another status than 101: a page, a redirect, a refusal. The answer is sent.
+    /// The caller answered with a status other than 101: a page, a redirect or a refusal.
     Answered {
-        /// The status.
+        /// The status code.
         status: u16,
     },
-    /// The peer ended the stream in the middle of the handshake.
+    /// The peer ended the stream during the handshake.
     EndOfStream,
     /// The handshake took longer than [`Timeouts::opening`](crate::Timeouts::opening).
     Timeout,
-    /// The system refused a call on the transport.
+    /// A system call on the transport failed.
     System(io::Error),
 }
 
 impl OpeningError {
     /// Returns whether another attempt may succeed later.
     ///
-    /// It may after a transport's error, a deadline, or a temporary refusal (status 408, 425, 429, 500, 502,
-    /// 503 or 504). It fails again after a faulty request or response, any other refusal, an untrusted
-    /// certificate (TLS transports report `InvalidData`), or a call that the system does not permit.
+    /// True after most errors of the transport, the end of the stream, a timeout, or a temporary refusal
+    /// (status 408, 425, 429, 500, 502, 503 or 504). False after a faulty request or response, any other
+    /// refusal, an untrusted certificate (TLS transports report `InvalidData`), or a system call that is not
+    /// permitted or not supported.
     ///
     /// ```
     /// use std::io::{Error, ErrorKind};
@@ -72,7 +74,7 @@ impl OpeningError {
         }
     }
 
-    /// The error of a further call on an opening that has failed.
+    /// Returns the error for further calls on a failed opening.
     pub(super) fn repeated(&self) -> Self {
         match self {
             Self::Request(fault) => Self::Request(*fault),
@@ -95,7 +97,7 @@ impl fmt::Display for OpeningError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(fault) => write!(f, "invalid request: {fault}"),
-            Self::Response(fault) => write!(f, "no WebSocket from the server: {fault}"),
+            Self::Response(fault) => write!(f, "connection not opened: {fault}"),
             Self::Answered { status } => write!(f, "request answered with status {status}, not 101"),
             Self::EndOfStream => f.write_str("end of stream in the opening handshake"),
             Self::Timeout => f.write_str("timeout: opening handshake"),
@@ -105,7 +107,7 @@ impl fmt::Display for OpeningError {
 }
 
 impl std::error::Error for OpeningError {
-    /// What lies behind the error inside, whose own text is part of this error's.
+    /// Returns the source of the wrapped error, because this error's text includes that of the wrapped error.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Request(fault) => fault.source(),
@@ -116,14 +118,14 @@ impl std::error::Error for OpeningError {
     }
 }
 
-/// Everything that an unfinished opening consists of.
+/// The parts of an opening; see [`ServerOpening::into_parts`](super::ServerOpening::into_parts).
 pub struct OpeningParts<T> {
-    /// The transport, non-blocking.
+    /// The transport, in non-blocking mode.
     pub transport: T,
-    /// Bytes that were received and not used. A server's begin with the request until it is answered; a
-    /// client's with the body of a refusal.
+    /// Received bytes that were not used. For a server, they begin with the request until it is answered. For
+    /// a client, they begin with the body of a refusal.
     pub unread: Vec<u8>,
-    /// Bytes of the request or answer that the transport did not take.
+    /// Bytes of the request or the answer that the transport has not taken.
     pub unsent: Vec<u8>,
 }
 
@@ -138,19 +140,19 @@ impl<T: fmt::Debug> fmt::Debug for OpeningParts<T> {
     }
 }
 
-/// Returns the opening unchanged if there is no stream yet.
+/// The error of `into_stream` before the handshake is finished.
 pub struct NotOpen<O>(
-    /// The opening.
+    /// The unchanged opening.
     pub Box<O>,
 );
 
 impl<O> fmt::Display for NotOpen<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the opening handshake is not made yet: advance it until it is open")
+        f.write_str("unfinished opening handshake")
     }
 }
 
-/// Works for any transport, so that `?` can pass the error on.
+/// For any transport, so that `?` can convert the error.
 impl<O> fmt::Debug for NotOpen<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NotOpen").finish_non_exhaustive()

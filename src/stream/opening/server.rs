@@ -13,7 +13,7 @@ use crate::transport::NonBlockingTransport;
 use std::io;
 use std::sync::Arc;
 
-/// Opens a WebSocket as a server.
+/// A server's opening handshake on a transport.
 ///
 /// ```
 /// use websocket_stream::handshake::Response;
@@ -40,7 +40,7 @@ use std::sync::Arc;
 ///
 /// # Plain HTTP
 ///
-/// Requests that ask for no WebSocket have to be answered, too, so that a health check or a page can share
+/// A request that does not ask for a WebSocket is delivered too, so that a health check or a page can share
 /// the port:
 ///
 /// ```
@@ -67,9 +67,9 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The connection ends after that response. For a request with a body, or a next request on the same
-/// connection, use an HTTP server: [`into_parts`](Self::into_parts) returns the transport and all bytes that
-/// have arrived, those of the request first.
+/// The connection ends after that response. For a request with a body, or for more than one request per
+/// connection, hand over to an HTTP server before you answer: [`into_parts`](Self::into_parts) returns the
+/// transport and all bytes that have arrived, beginning with the request.
 #[derive(Debug)]
 pub struct ServerOpening<T> {
     wire: Wire<T>,
@@ -77,9 +77,9 @@ pub struct ServerOpening<T> {
 }
 
 impl<T: NonBlockingTransport> ServerOpening<T> {
-    /// Begins on a transport that was accepted.
+    /// Begins the handshake on an accepted transport.
     ///
-    /// Sets the transport non-blocking, and sets `TCP_NODELAY`.
+    /// Puts the transport into non-blocking mode and sets `TCP_NODELAY`.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         Self::open(transport, SharedConfig::default())
     }
 
-    /// Begins with a configuration that connections may share.
+    /// Begins the handshake with a configuration that connections can share.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     ///
     /// # Errors
     ///
-    /// Why there will be no WebSocket; drop the opening then.
+    /// The reason why the connection cannot be opened; drop the opening.
     pub fn advance(&mut self, turn: &mut Turn<'_>) -> Result<Progress<'_>, OpeningError> {
         let begun = self.wire.begin(turn.now);
         begun.map_err(|late| self.refusal().unwrap_or(late)).map_err(|error| self.wire.fail(error))?;
@@ -126,10 +126,10 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     }
 
     /// Receives the request and sends the answer. Returns what to wait for, or `None` if the connection is
-    /// open or the request waits for its answer.
+    /// open or the request is not answered yet.
     fn respond(&mut self) -> Result<Option<Wants>, OpeningError> {
         if self.handshake.verdict().is_none() {
-            // The transport may have bytes of its own to send, as in a TLS handshake.
+            // The transport may have bytes of its own to send, for a TLS handshake.
             self.wire.flush()?;
         }
         let mut buffer = [0; RECEIVE_BYTES];
@@ -159,7 +159,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         Ok(None)
     }
 
-    /// Why there will be no WebSocket, if that is decided.
+    /// Returns the error of a request that was refused or is faulty.
     fn refusal(&self) -> Option<OpeningError> {
         match self.handshake.verdict()? {
             Verdict::Accepted => None,
@@ -168,23 +168,23 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         }
     }
 
-    /// Lends the request after it has arrived, answered or not.
+    /// Returns the request after it has arrived, answered or not.
     pub fn request(&self) -> Option<Request<'_>> {
         self.handshake.request()
     }
 
     /// Answers the request. [`advance`](Self::advance) sends the answer.
     ///
-    /// A request that asks for no WebSocket ([`Request::is_upgrade`]) can have any answer but an accepting
-    /// one: a page, the health of the server. A body that follows the request is not read. An accepting
-    /// answer is replaced by a 426, and the opening ends with [`RequestFault::NotAnUpgrade`].
+    /// A request that does not ask for a WebSocket (see [`Request::is_upgrade`]) can have any answer except
+    /// [`Response::accept`], which is replaced by status 426 and fails the opening with
+    /// [`RequestFault::NotAnUpgrade`]. The body of a request is not read.
     ///
-    /// With `Config::deflate`, an accepting answer agrees on compression if the client offers it, unless
-    /// the response names extensions itself.
+    /// With `Config::deflate`, an accepting answer enables compression if the client offers it, unless the
+    /// response chooses extensions itself.
     ///
     /// # Errors
     ///
-    /// [`ResponseError`] if the answer cannot be sent as it is; give another one.
+    /// [`ResponseError`] if the answer cannot be sent; call this again with another one.
     pub fn answer(&mut self, response: &Response) -> Result<(), ResponseError> {
         match self.write_answer(response) {
             Err(ResponseError::NotAnUpgrade) => {

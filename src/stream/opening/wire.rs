@@ -1,4 +1,4 @@
-//! What both ends' openings share: a transport, a deadline, and bytes in both directions.
+//! What the openings of both ends share: a transport, a deadline, and bytes in both directions.
 #![forbid(unsafe_code)]
 
 use super::deflate::Negotiated;
@@ -9,30 +9,30 @@ use crate::stream::{Wants, WebSocketStream};
 use crate::transport::{NonBlockingTransport, RecvOutcome, flush_checked, recv_checked, send_checked};
 use std::io;
 
-/// The bytes received in one call of an opening: a whole head of a usual size.
+/// The bytes received at once: enough for most heads.
 pub(super) const RECEIVE_BYTES: usize = 4096;
 
-/// A transport in the opening handshake, bytes to send, and bytes that arrived behind the head.
+/// A transport in the opening handshake, with its unsent and unread bytes.
 #[derive(Debug)]
 pub(super) struct Wire<T> {
     pub(super) transport: T,
     role: Role,
     pub(super) config: SharedConfig,
-    /// The bytes of the request or the answer, of which the transport took `sent`.
+    /// The bytes of the request or the answer; the transport has taken the first `sent`.
     pub(super) out: Vec<u8>,
     sent: usize,
-    /// Bytes that arrived behind the head.
+    /// Bytes that arrived after the head.
     pub(super) unread: Vec<u8>,
     /// The time of the first call that had one.
     began: Option<u64>,
-    /// Why there will be no WebSocket. Every further call repeats it.
+    /// The error of a failed opening, which every further call returns.
     failure: Option<OpeningError>,
     /// The peer's end of stream has been received.
     ended: bool,
     /// This end has shut down its sending direction.
     shut: bool,
     pub(super) negotiated: Negotiated,
-    /// The handshake is done.
+    /// The handshake is finished.
     pub(super) open: bool,
 }
 
@@ -56,7 +56,7 @@ impl<T: NonBlockingTransport> Wire<T> {
         })
     }
 
-    /// When the handshake has taken too long. `None` if it is done or has failed.
+    /// Returns when the handshake times out. `None` if it is finished or has failed.
     pub(super) fn deadline(&self, now: u64) -> Option<u64> {
         if self.open || self.failure.is_some() {
             return None;
@@ -65,7 +65,7 @@ impl<T: NonBlockingTransport> Wire<T> {
         Some(self.began.map_or(now, |began| began.saturating_add(handshake.into())))
     }
 
-    /// Begins a call: fails if the opening has failed before, or the deadline has passed.
+    /// Begins a call. Fails if the opening has already failed, or the deadline has passed.
     pub(super) fn begin(&mut self, now: Option<u64>) -> Result<(), OpeningError> {
         if let Some(failure) = &self.failure {
             return Err(failure.repeated());
@@ -84,12 +84,12 @@ impl<T: NonBlockingTransport> Wire<T> {
         error
     }
 
-    /// Whether the transport has taken all bytes, even if it has not sent all of them.
+    /// Returns whether the transport has taken all bytes, even if it has not sent them yet.
     pub(super) fn is_given(&self) -> bool {
         self.sent == self.out.len()
     }
 
-    /// Sends what is unsent, and reports whether nothing is left.
+    /// Sends the unsent bytes, and returns whether none are left.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
         if self.sent < self.out.len() {
             self.sent += send_checked(&mut self.transport, &self.out[self.sent..])?;
@@ -100,7 +100,7 @@ impl<T: NonBlockingTransport> Wire<T> {
         Ok(self.is_given() && !self.transport.wants_write())
     }
 
-    /// Receives once; 0 bytes if nothing is there.
+    /// Receives once. Returns 0 if no bytes have arrived.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, OpeningError> {
         match recv_checked(&mut self.transport, buffer)? {
             RecvOutcome::Bytes(n) => Ok(n),
@@ -112,9 +112,10 @@ impl<T: NonBlockingTransport> Wire<T> {
         }
     }
 
-    /// Closes the connection after a refusal: sends everything, shuts down the sending direction, and
-    /// drains the input, so that no reset overtakes the refusal. Returns what to wait for, or `None` when
-    /// done.
+    /// Closes the connection after a refusal. Returns what to wait for, or `None` when it is closed.
+    ///
+    /// Sends everything, shuts down the sending direction and drains the input, because closing with unread
+    /// input would reset the peer before it has read the refusal.
     pub(super) fn linger(&mut self) -> io::Result<Option<Wants>> {
         if !self.flush()? {
             return Ok(Some(self.pending(false)));
@@ -124,7 +125,7 @@ impl<T: NonBlockingTransport> Wire<T> {
             self.transport.shutdown_write()?;
         }
         let mut buffer = [0; RECEIVE_BYTES];
-        // Bounded, so that a flooding peer does not occupy the thread.
+        // A bounded loop, so that a flooding peer cannot occupy the thread.
         for _ in 0..16 {
             match recv_checked(&mut self.transport, &mut buffer)? {
                 RecvOutcome::Bytes(_) => {}
@@ -135,8 +136,10 @@ impl<T: NonBlockingTransport> Wire<T> {
         Ok(Some(self.pending(true)))
     }
 
-    /// What to wait for after everything was received. Sends first what the transport answers on its own,
-    /// as in a TLS handshake: no poller announces room that is there already.
+    /// Returns what to wait for after everything was received.
+    ///
+    /// First sends the transport's own bytes, such as those of a TLS handshake, because the poller may not
+    /// announce a transport that is already writable.
     pub(super) fn pending_received(&mut self) -> io::Result<Wants> {
         if self.transport.wants_write() {
             self.flush()?;
@@ -149,7 +152,7 @@ impl<T: NonBlockingTransport> Wire<T> {
         Wants { read: !self.ended, write, again, closed: false, refused: None }
     }
 
-    /// Takes the wire apart; `unused` are bytes that the handshake received and did not use.
+    /// Takes the wire apart. `unused` are bytes that the handshake received and did not use.
     pub(super) fn into_parts(self, unused: Vec<u8>) -> OpeningParts<T> {
         let (unread, unsent) = ([unused, self.unread].concat(), self.out[self.sent..].to_vec());
         OpeningParts { transport: self.transport, unread, unsent }
@@ -161,15 +164,15 @@ impl<T: NonBlockingTransport> Wire<T> {
     }
 }
 
-/// The public methods that both openings share. Each opening has a `wire` and a `handshake`.
+/// Defines the public methods of both openings, which have the fields `wire` and `handshake`.
 macro_rules! shared_methods {
     ($opening:ident) => {
         impl<T: NonBlockingTransport> $opening<T> {
             /// Returns when [`advance`](Self::advance) must be called even if nothing is ready.
             ///
-            /// The handshake has taken too long then. The result is in the caller's milliseconds; `None` if
-            /// that deadline is off, and once the connection is open. The deadline counts from the first
-            /// `advance`; before that the result is `now`.
+            /// The handshake then times out. The time is in the caller's milliseconds. Returns `None` if the
+            /// timeout is off, and after the connection is open or the opening has failed. The timeout counts
+            /// from the first `advance` with a time; before that call, returns `now`.
             pub fn next_deadline(&self, now: u64) -> Option<u64> {
                 self.wire.deadline(now)
             }
@@ -179,19 +182,19 @@ macro_rules! shared_methods {
                 &self.wire.transport
             }
 
-            /// Returns the transport, to register it with a poller.
+            /// Returns the transport, mutably, for example to register it with a poller.
             pub fn get_mut(&mut self) -> &mut T {
                 &mut self.wire.transport
             }
 
             /// Returns the stream after [`Progress::Open`].
             ///
-            /// Drive it once at once, with any [`Ready`](crate::Ready): bytes may have arrived behind the
-            /// head, and the stream keeps them.
+            /// Drive the stream at once, with any [`Ready`](crate::Ready), because bytes may have arrived
+            /// after the head.
             ///
             /// # Errors
             ///
-            /// [`NotOpen`](crate::NotOpen) with the unchanged opening, if [`advance`](Self::advance) has not
+            /// [`NotOpen`](crate::NotOpen), with the unchanged opening, if [`advance`](Self::advance) has not
             /// returned [`Progress::Open`].
             pub fn into_stream(self) -> Result<crate::WebSocketStream<T>, crate::NotOpen<Self>> {
                 match self.wire.open {
@@ -200,7 +203,7 @@ macro_rules! shared_methods {
                 }
             }
 
-            /// Takes the opening apart, to continue with another HTTP server, for example.
+            /// Takes the opening apart, for example to continue with an HTTP server.
             pub fn into_parts(self) -> crate::stream::OpeningParts<T> {
                 self.wire.into_parts(self.handshake.into_unused())
             }

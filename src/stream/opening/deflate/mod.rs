@@ -1,4 +1,4 @@
-//! What the two openings negotiate about compression; without the feature `deflate`, nothing.
+//! The negotiation of compression; without the feature `deflate`, a stub with the same interface.
 #![forbid(unsafe_code)]
 
 #[cfg(not(feature = "deflate"))]

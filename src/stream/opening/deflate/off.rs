@@ -1,4 +1,4 @@
-//! Takes the place of `on.rs` if the feature `deflate` is off: nothing is offered, accepted or confirmed.
+//! Replaces `on.rs` if the feature `deflate` is off: nothing is offered, accepted or confirmed.
 #![forbid(unsafe_code)]
 
 use crate::config::Config;

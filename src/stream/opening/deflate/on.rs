@@ -8,12 +8,12 @@ use crate::handshake::{
 };
 use crate::protocol::Connection;
 
-/// The parameters that both ends have agreed on, if they have.
+/// The negotiated parameters, if compression was negotiated.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::stream::opening) struct Negotiated(Option<DeflateParams>);
 
 impl Negotiated {
-    /// Enables compression on a connection, if it was agreed on.
+    /// Enables compression on a connection, if it was negotiated.
     pub(in crate::stream::opening) fn apply_to(self, connection: Connection) -> Connection {
         match self.0 {
             Some(params) => connection.with_deflate(params),
@@ -30,7 +30,7 @@ pub(in crate::stream::opening) fn offer(request: ClientRequest, config: &Config)
     }
 }
 
-/// Adds the server's answer to an accepting response, unless that has extensions of its own.
+/// Adds the server's answer to an accepting response, unless that response already chooses extensions.
 pub(in crate::stream::opening) fn accept(
     response: &Response,
     request: Request<'_>,
