@@ -272,7 +272,7 @@ impl Connection {
     /// Returns the payload received so far of an unfinished message.
     ///
     /// Returns `None` if no message is unfinished, or if the message is compressed or delivered
-    /// [in parts](Config::streaming).
+    /// [in chunks](Config::streaming).
     pub fn partial(&self) -> Option<&[u8]> {
         self.receiver.partial()
     }
