@@ -12,9 +12,8 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use websocket_stream::handshake::ClientRequest;
 use websocket_stream::{
-    ClientOpening, Config, Event, Message, Progress, Ready, Scratch, Wants, WebSocketStream,
+    ClientOpening, ClientRequest, Config, Event, Message, Progress, Ready, Scratch, Wants, WebSocketStream,
 };
 
 #[path = "common/deflate.rs"]

@@ -19,10 +19,9 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Delivery, Event, IfFull, Limits, PreparedMessage, Progress, Ready, Scratch, ServerOpening,
-    Timeouts, WebSocketStream,
+    Config, Delivery, Event, IfFull, Limits, PreparedMessage, Progress, Ready, Response, Scratch,
+    ServerOpening, Timeouts, Wants, WebSocketStream,
 };
 
 const LISTENER: Token = Token(usize::MAX);
@@ -45,7 +44,7 @@ struct Room {
     scratch: Scratch,
     /// The messages of this round.
     said: Vec<PreparedMessage>,
-    /// Members that want another turn although no poller reports them.
+    /// Members that need another turn although no poller reports them.
     again: Vec<usize>,
     /// When to accept, if that does not wait for the poller.
     accept_at: Option<u64>,
@@ -85,7 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         let now = room.now();
-        let due = room.members.iter().filter(|(_, member)| member.deadline(now).is_some_and(|at| at <= now));
+        let due =
+            room.members.iter().filter(|(_, member)| member.next_deadline(now).is_some_and(|at| at <= now));
         turns.extend(due.map(|(index, _)| (index, Ready::NONE)));
         for (index, ready) in turns {
             // An error concerns one member, and ends it.
@@ -93,7 +93,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 room.members.remove(index);
             }
         }
-        room.tell();
+        room.broadcast();
         if room.accept_at.is_some_and(|at| at <= now) {
             room.accept_at = room.accept(&listener);
         }
@@ -101,7 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 impl Member {
-    fn deadline(&self, now: u64) -> Option<u64> {
+    fn next_deadline(&self, now: u64) -> Option<u64> {
         let opening = self.opening.as_ref().map(|opening| opening.next_deadline(now));
         opening.or(self.stream.as_ref().map(|stream| stream.next_deadline(now)))?
     }
@@ -115,7 +115,7 @@ impl Room {
     /// With many members, use a `Wheel` for their timeouts.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let now = self.now();
-        let timeouts = self.members.iter().filter_map(|(_, member)| member.deadline(now));
+        let timeouts = self.members.iter().filter_map(|(_, member)| member.next_deadline(now));
         let next = timeouts.chain(self.accept_at).min();
         let next = if self.again.is_empty() { next } else { Some(now) };
         match self.poll.poll(events, next.map(|at| Duration::from_millis(at.saturating_sub(now)))) {
@@ -170,7 +170,7 @@ impl Room {
             }
         }
         let Some(stream) = &mut member.stream else { return Ok(true) };
-        let wants = stream.drive(&mut self.scratch.at(now), ready, |event, _| {
+        let Wants { again, closed, .. } = stream.drive(&mut self.scratch.at(now), ready, |event, _| {
             if let Event::Message(message) = event {
                 self.said.push(PreparedMessage::new(message));
             }
@@ -181,12 +181,12 @@ impl Room {
             // A closing member refuses it.
             let _ = stream.send(&mut self.scratch.at(now), &note);
         }
-        self.again.extend(wants.again.then_some(index));
-        Ok(wants.closed)
+        self.again.extend(again.then_some(index));
+        Ok(closed)
     }
 
     /// Sends this round's messages to all members.
-    fn tell(&mut self) {
+    fn broadcast(&mut self) {
         let now = self.now();
         let said = std::mem::take(&mut self.said);
         for (index, member) in &mut self.members {

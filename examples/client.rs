@@ -16,9 +16,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use websocket_stream::handshake::ClientRequest;
 use websocket_stream::{
-    ClientOpening, CloseCode, Closed, Config, Event, Message, Progress, Ready, Scratch, WebSocketStream,
+    ClientOpening, ClientRequest, CloseCode, Closed, Config, Event, Message, Progress, Ready, Scratch, Wants,
+    WebSocketStream,
 };
 
 #[path = "common/deflate.rs"]
@@ -127,12 +127,12 @@ impl Client {
                 }
                 Ok::<(), Box<dyn Error>>(())
             });
-            let wants = match (driven, ended) {
+            let Wants { again, closed, .. } = match (driven, ended) {
                 // The end has more information than the system error behind it.
                 (Err(_), Some(end)) => return Ok(end),
                 (driven, _) => driven?,
             };
-            if let (true, Some(end)) = (wants.closed, ended) {
+            if let (true, Some(end)) = (closed, ended) {
                 return Ok(end);
             }
             // Lines wait while the server does not take the bytes already sent.
@@ -140,12 +140,12 @@ impl Client {
             if read {
                 self.lines.read(&self.poll, &mut self.stream, &mut self.scratch, now)?;
             }
-            let limit = match wants.again || read {
+            let limit = match again || read {
                 true => Some(Duration::ZERO),
                 false => timeout(self.stream.next_deadline(now), now),
             };
             wait(&mut self.poll, &mut self.events, limit)?;
-            ready = if wants.again { Ready::READABLE } else { Ready::NONE };
+            ready = if again { Ready::READABLE } else { Ready::NONE };
             for event in &self.events {
                 if event.token() == STDIN {
                     self.lines.ready = !self.lines.ended;

@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The last frame from this end. The echoes still arrive.
     client.connection.close(CloseCode::NORMAL, "bye", &mut client.output)?;
 
-    while !(is_over(&client) && is_over(&server)) {
+    while !(is_closed(&client) && is_closed(&server)) {
         client.carry_to(&mut server);
         server.receive()?;
         server.carry_to(&mut client);
@@ -67,6 +67,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn is_over(end: &End) -> bool {
+fn is_closed(end: &End) -> bool {
     matches!(end.connection.state(), State::Closed(_))
 }

@@ -9,14 +9,14 @@ use websocket_stream::Config;
 #[cfg(feature = "deflate")]
 pub(crate) fn config(bits: Option<&str>) -> Result<Arc<Config>, String> {
     use websocket_stream::deflate::{Deflate, WindowBits};
-    let takeover = match bits {
+    let window = match bits {
         None => None,
         Some(bits) => match bits.parse().ok().and_then(WindowBits::new) {
-            Some(bits) => Some(bits),
+            Some(window) => Some(window),
             None => return Err(format!("--deflate={bits}: a window has 8 to 15 bits")),
         },
     };
-    let deflate = Deflate::default().send_window(takeover).receive_window(takeover);
+    let deflate = Deflate::default().send_window(window).receive_window(window);
     Ok(Arc::new(Config::default().deflate(deflate)))
 }
 

@@ -3,9 +3,9 @@
 use crate::socket::Socket;
 use std::error::Error;
 use std::sync::Arc;
-use websocket_stream::handshake::OriginPolicy;
 use websocket_stream::{
-    CloseCode, Config, Event, Progress, Ready, Scratch, ServerOpening, State, Wants, WebSocketStream,
+    CloseCode, Config, Event, OriginPolicy, Progress, Ready, Scratch, ServerOpening, State, Wants,
+    WebSocketStream,
 };
 
 pub(crate) enum Connection {
@@ -22,7 +22,7 @@ impl Connection {
     }
 
     /// Does the connection's work and returns what to wait for, or `None` if it was closed. An error is the
-    /// reason of any other end; the connection can then be dropped, too.
+    /// reason for any other end; the connection can then be dropped, too.
     pub(crate) fn advance(
         &mut self,
         scratch: &mut Scratch,
@@ -65,7 +65,7 @@ impl Connection {
         Some(stream.wants())
     }
 
-    /// When to call it although nothing is ready.
+    /// Returns when to call it although nothing is ready.
     pub(crate) fn next_deadline(&self, now: u64) -> Option<u64> {
         match self {
             Self::Opening(opening) => opening.next_deadline(now),

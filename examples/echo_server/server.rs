@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use websocket_stream::{Config, Ready, Scratch, Timeouts, Wheel};
+use websocket_stream::{Config, Ready, Scratch, Timeouts, Wants, Wheel};
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
@@ -23,7 +23,7 @@ const ACCEPTED: usize = 256;
 
 /// Returns the configuration, adjusted for a server that only answers.
 fn suited(config: &Config) -> Config {
-    // Disconnects peers that are silent or take nothing for half a minute.
+    // Disconnects a peer that sends nothing for three minutes, or takes nothing for half a minute.
     let timeouts = Timeouts::default()
         .ping_interval(Duration::from_secs(120))
         .idle(Duration::from_secs(180))
@@ -136,9 +136,9 @@ impl Server {
         for _ in 0..ACCEPTED {
             match self.listener.as_ref()?.accept() {
                 Ok(socket) => match self.register(socket) {
-                    // The deadline of its opening handshake starts now.
+                    // The timeout of its opening handshake starts now.
                     Ok(key) => self.advance(key, Ready::READABLE),
-                    Err(error) => self.tell(&error),
+                    Err(error) => self.report(&error),
                 },
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return None,
@@ -148,7 +148,7 @@ impl Server {
                     // connections again: they are accepted when another connection is dropped, or after a
                     // while.
                     _ => {
-                        self.tell(&error);
+                        self.report(&error);
                         return Some(self.now + u64::from(TICK));
                     }
                 },
@@ -158,7 +158,7 @@ impl Server {
         Some(self.now)
     }
 
-    fn tell(&self, error: &dyn std::fmt::Display) {
+    fn report(&self, error: &dyn std::fmt::Display) {
         if self.verbose {
             eprintln!("echo_server: {error}");
         }
@@ -175,8 +175,8 @@ impl Server {
     fn advance(&mut self, key: usize, ready: Ready) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.advance(&mut self.scratch, self.now, ready) {
-            Ok(Some(wants)) => {
-                if wants.again {
+            Ok(Some(Wants { again, .. })) => {
+                if again {
                     self.again.insert(key, Ready::READABLE);
                 }
                 if let Some(at) = connection.next_deadline(self.now) {
@@ -185,7 +185,7 @@ impl Server {
             }
             Ok(None) => self.remove(key),
             Err(error) => {
-                self.tell(&error);
+                self.report(&error);
                 self.remove(key);
             }
         }

@@ -4,8 +4,8 @@
 //! cargo run --example tls_pair
 //! ```
 //!
-//! A real program has sockets and a poller here. With TLS, nothing changes for it: `Wants` reports what to
-//! wait for, including TLS's own records, and `again` reports decrypted bytes that are still to be read.
+//! A real program has sockets and a poller here. With TLS, nothing changes for it: the fields of
+//! `Wants` report what to wait for, including TLS's own records, and `again` reports decrypted bytes that are still to be read.
 
 mod localhost;
 mod tls;
@@ -13,9 +13,9 @@ mod tls;
 use std::error::Error;
 use std::os::unix::net::UnixStream;
 use tls::Tls;
-use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::{
-    ClientOpening, CloseCode, Event, Progress, Ready, Scratch, ServerOpening, WebSocketStream,
+    ClientOpening, ClientRequest, CloseCode, Event, Progress, Ready, Response, Scratch, ServerOpening,
+    WebSocketStream,
 };
 
 type Stream = WebSocketStream<Tls<UnixStream>>;
@@ -32,23 +32,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     client.send(&mut scratch.at(0), "Hello")?;
     client.send(&mut scratch.at(0), &[7; 100_000])?;
     client.close(&mut scratch.at(0), CloseCode::NORMAL, "bye")?;
-    // Each end has its turn until both are over.
-    let (mut ready, mut over) = ([Ready::UNKNOWN; 2], [false; 2]);
-    while over != [true; 2] {
+    // Each end has its turn until both are closed.
+    let (mut ready, mut closed) = ([Ready::UNKNOWN; 2], [false; 2]);
+    while closed != [true; 2] {
         for (index, stream) in [&mut server, &mut client].into_iter().enumerate() {
             let name = ["server", "client"][index];
             let wants = stream.drive(&mut scratch.at(0), ready[index], |event, out| {
                 match event {
                     Event::Message(message) if name == "server" => out.send(message)?,
                     Event::Message(message) => {
-                        println!("{name} heard {} bytes of {:?}", message.as_bytes().len(), message.opcode());
+                        println!(
+                            "{name} received {} bytes of {:?}",
+                            message.as_bytes().len(),
+                            message.opcode()
+                        );
                     }
                     Event::Closed(end) => println!("{name}: {end}"),
                     _ => {}
                 }
                 Ok(())
             })?;
-            over[index] = wants.closed;
+            closed[index] = wants.closed;
             ready[index] = Ready::UNKNOWN;
         }
     }

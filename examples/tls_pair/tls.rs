@@ -30,7 +30,7 @@ enum Shutdown {
     /// The peer is still to be notified.
     Asked,
     /// The notification is still to be sent.
-    Told,
+    Queued,
     Done,
 }
 
@@ -82,7 +82,7 @@ impl<T: NonBlockingTransport> Tls<T> {
     fn send_records(&mut self) -> io::Result<()> {
         if self.shutdown == Shutdown::Asked && !self.tls.is_handshaking() {
             self.tls.send_close_notify();
-            self.shutdown = Shutdown::Told;
+            self.shutdown = Shutdown::Queued;
         }
         while self.tls.wants_write() {
             match self.tls.write_tls(&mut Records(&mut self.socket)) {
@@ -91,7 +91,7 @@ impl<T: NonBlockingTransport> Tls<T> {
                 Err(error) => return Err(error),
             }
         }
-        if self.shutdown == Shutdown::Told && !self.socket.wants_write() {
+        if self.shutdown == Shutdown::Queued && !self.socket.wants_write() {
             self.shutdown = Shutdown::Done;
             self.socket.shutdown_write()?;
         }
@@ -163,7 +163,7 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Tls<T> {
     }
 
     fn wants_write(&self) -> bool {
-        let shuts_down = matches!(self.shutdown, Shutdown::Asked | Shutdown::Told);
+        let shuts_down = matches!(self.shutdown, Shutdown::Asked | Shutdown::Queued);
         self.tls.wants_write() || self.socket.wants_write() || shuts_down
     }
 

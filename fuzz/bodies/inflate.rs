@@ -44,7 +44,7 @@ fn output() -> Output {
     Output::with_keys(Box::new(|| [1, 2, 3, 4]))
 }
 
-/// Returns the messages in these payloads, and the connection's status.
+/// Returns the messages in these payloads, and the connection's state.
 fn receive(agreed: DeflateParams, opcode: OpCode, payloads: &[&[u8]], piece: usize) -> (Vec<Vec<u8>>, State) {
     let mut connection = end(Role::Client, agreed);
     let (mut input, mut output) = (Input::default(), output());

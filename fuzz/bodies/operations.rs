@@ -61,9 +61,9 @@ struct Wire {
     /// other value limits the bytes that move.
     moods: VecDeque<u8>,
     broken: bool,
-    told_end: bool,
+    reported_end: bool,
     /// Whether a `recv` reported that the transport is broken.
-    told_broken: bool,
+    reported_broken: bool,
     shut: bool,
     refused: bool,
 }
@@ -91,13 +91,13 @@ impl NonBlockingTransport for Wire {
     }
 
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        assert!(!buffer.is_empty() && !self.told_end && !self.told_broken);
+        assert!(!buffer.is_empty() && !self.reported_end && !self.reported_broken);
         // After a failed send, the stream may receive what the peer sent before; then it fails once more.
         let most = if self.broken { Err(ErrorKind::ConnectionReset.into()) } else { self.mood() };
-        self.told_broken = self.broken;
+        self.reported_broken = self.broken;
         let most = most?.min(buffer.len()).min(self.coming.len());
         if most == 0 {
-            self.told_end = self.ends;
+            self.reported_end = self.ends;
             return if self.ends { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
         }
         for (to, from) in buffer.iter_mut().zip(self.coming.drain(..most)) {
@@ -145,8 +145,8 @@ struct World {
     /// The payload bytes still allowed.
     left: usize,
     accepted: Vec<Said>,
-    heard: Vec<Said>,
-    /// The message being received in parts.
+    received: Vec<Said>,
+    /// The message being received in chunks.
     together: Together,
     /// The fragments so far of a message being sent, with the opcode of the first one.
     fragments: Option<Said>,
@@ -198,7 +198,7 @@ impl World {
             made: 0,
             left: 150_000,
             accepted: Vec::new(),
-            heard: Vec::new(),
+            received: Vec::new(),
             together: Together::default(),
             fragments: None,
             end: None,
@@ -341,11 +341,11 @@ impl World {
 
     /// Whims: 0 only receives, 1 echoes, 2 fails at every event, 3 echoes and fails at every message.
     fn drive_with(&mut self, ready: Ready, whims: u8) {
-        let World { stream, accepted, heard, together, end, fragments, .. } = self;
-        let told = end.is_some();
+        let World { stream, accepted, received, together, end, fragments, .. } = self;
+        let was_closed = end.is_some();
         let result = stream.drive(&mut self.scratch.at(self.now), ready, |event, out| {
             assert!(end.is_none(), "{event:?} after the end");
-            hear(event, heard, together, end);
+            record(event, received, together, end);
             if let (Event::Message(message), 1 | 3) = (event, whims)
                 && fragments.is_none()
             {
@@ -364,7 +364,7 @@ impl World {
                 self.wants = wants;
             }
             Err(_) => {
-                assert!(!told && matches!(self.end.map(|end| end.cause), Some(Cause::System(_))));
+                assert!(!was_closed && matches!(self.end.map(|end| end.cause), Some(Cause::System(_))));
             }
         }
     }
@@ -430,14 +430,14 @@ impl World {
     /// Uses the original `read` and `write`.
     fn original(&mut self, input: &mut Bytes<'_>) {
         if input.next() & 1 == 0 {
-            // `read` does not report which part is the last.
+            // `read` does not report which chunk is the last.
             if self.stream.config().streaming {
                 return self.drive_with(Ready::UNKNOWN, 0);
             }
             match self.stream.read() {
                 Ok((opcode, payload)) => {
                     let text = || String::from_utf8(payload.clone()).unwrap();
-                    self.heard.push(match opcode {
+                    self.received.push(match opcode {
                         OpCode::Text => Said::Text(text()),
                         OpCode::Binary => Said::Binary(payload),
                         OpCode::Ping => Said::Ping(payload),
@@ -458,7 +458,7 @@ impl World {
                 Err(_) => {}
             }
             if let State::Closed(end) = self.stream.state() {
-                assert!(self.end.is_none_or(|told| told == end));
+                assert!(self.end.is_none_or(|first| first == end));
                 self.end = Some(end);
             }
         } else {
@@ -478,7 +478,7 @@ impl World {
     fn check_sometimes(&mut self) {
         assert!(self.stream.unsent() <= self.stream.config().limits.unsent);
         let wire = self.stream.get_ref();
-        let size = wire.received.len() + wire.taken.len() + self.heard.len() + self.accepted.len();
+        let size = wire.received.len() + wire.taken.len() + self.received.len() + self.accepted.len();
         if size > self.checked + self.checked / 8 {
             self.checked = size;
             self.check();
@@ -488,12 +488,12 @@ impl World {
     fn check(&self) {
         let wire = self.stream.get_ref();
         let (said, _) = read(&wire.received, self.rules());
-        assert!(said.starts_with(&self.heard), "received {:?} of {said:?}", self.heard);
+        assert!(said.starts_with(&self.received), "received {:?} of {said:?}", self.received);
 
         let (written, stop) =
             read(&wire.taken, Rules::without_limits(self.role == Role::Client, self.compression));
         assert!(!matches!(stop, Stop::Wrong(_)), "invalid output: {stop:?}");
-        let mut pings = self.heard.iter().filter_map(|said| match said {
+        let mut pings = self.received.iter().filter_map(|said| match said {
             Said::Ping(payload) => Some(payload),
             _ => None,
         });
@@ -536,7 +536,7 @@ impl World {
             self.check_sometimes();
         }
         self.check();
-        let end = self.end.expect("over, but no end was reported");
+        let end = self.end.expect("closed, but no end was reported");
         assert_eq!(self.stream.state(), State::Closed(end));
         let wire = self.stream.get_ref();
         let (said, stop) = read(&wire.received, self.rules());
@@ -545,7 +545,7 @@ impl World {
             Cause::Timeout(_) => {}
             Cause::System(_) => assert!(wire.broken),
             cause => {
-                assert_eq!(self.heard, said, "{cause:?}");
+                assert_eq!(self.received, said, "{cause:?}");
                 match (cause, stop) {
                     (Cause::Handshake, Stop::Closed) => {}
                     (Cause::Fault(fault), Stop::Wrong(code)) => assert_eq!(fault.close_code().get(), code),
@@ -555,7 +555,7 @@ impl World {
                 }
             }
         }
-        // If no time has passed, no deadline can have passed.
+        // If no time has passed, no timeout can have passed.
         if !wire.broken && self.now == START {
             assert_eq!(self.stream.unsent(), 0);
             let (written, _) =
@@ -618,7 +618,7 @@ fn stream(role: Role, config: Config, _: Option<Compression>) -> WebSocketStream
 #[cfg(feature = "deflate")]
 struct Peer {
     deflaters: Deflaters,
-    takeover: bool,
+    keeps_window: bool,
     sent: Window,
     /// Whether a compressed message of the peer is unfinished.
     fragmenting: bool,
@@ -629,10 +629,10 @@ impl Peer {
     fn new(compression: Option<Compression>) -> Self {
         let window = compression.and_then(|compression| compression.window);
         let sent = Window::new(WindowBits::new(window.unwrap_or(15)).unwrap());
-        Self { deflaters: Deflaters::new(), takeover: window.is_some(), sent, fragmenting: false }
+        Self { deflaters: Deflaters::new(), keeps_window: window.is_some(), sent, fragmenting: false }
     }
 
-    /// Returns the payload of a frame: compressed if its first byte says so and it gets smaller; otherwise
+    /// Returns the payload of a frame: compressed if its first byte asks for that and it gets smaller; otherwise
     /// possibly bytes that no compressor makes.
     fn compressed(&mut self, first: u8, payload: Vec<u8>) -> Vec<u8> {
         let fin = first & 128 != 0;
@@ -650,26 +650,26 @@ impl Peer {
             _ => return payload,
         };
         let made = made.map(<[u8]>::to_vec);
-        if fin && !self.takeover {
+        if fin && !self.keeps_window {
             self.sent = Window::new(self.sent.bits());
         }
         made.unwrap_or(payload)
     }
 }
 
-fn hear(event: Event<'_>, heard: &mut Vec<Said>, together: &mut Together, end: &mut Option<Closed>) {
-    heard.push(match event {
+fn record(event: Event<'_>, received: &mut Vec<Said>, together: &mut Together, end: &mut Option<Closed>) {
+    received.push(match event {
         Event::Message(Message::Text(text)) => Said::Text(text.into()),
         Event::Message(Message::Binary(bytes)) => Said::Binary(bytes.into()),
-        Event::Chunk(part) => match together.hear(part) {
+        Event::Chunk(chunk) => match together.add(chunk) {
             Some(message) => message,
             None => return,
         },
         Event::Ping(payload) => Said::Ping(payload.into()),
         Event::Pong(payload) => Said::Pong(payload.into()),
         Event::Close(frame) => Said::Close(frame.code.get(), frame.reason.into()),
-        Event::Closed(told) => {
-            assert!(end.replace(told).is_none(), "a second end");
+        Event::Closed(closed) => {
+            assert!(end.replace(closed).is_none(), "a second end");
             return;
         }
         other => panic!("{other:?}"),

@@ -1,6 +1,6 @@
-//! Any bytes, in both roles, under limits, whole or delivered in parts, and in pieces drawn from the input.
+//! Any bytes, in both roles, under limits, whole or delivered in chunks, and in pieces drawn from the input.
 //! Events, answers and result equal those of a naive reading of RFC 6455, with and without compression,
-//! wherever the bytes are cut; and only a window is held when nothing is unfinished. Compressed messages
+//! wherever the bytes are cut; and only a window remains when nothing is unfinished. Compressed messages
 //! longer than a chunk are checked before they are whole.
 
 use super::reference::{CHUNK, Compression, Rules, Said, Stop, Together, read};
@@ -38,8 +38,8 @@ pub(crate) fn body(bytes: &[u8]) {
         }
     };
 
-    let heard = hear(end(), rules, [stream]);
-    heard.check(stream, rules);
+    let received = receive_all(end(), rules, [stream]);
+    received.check(stream, rules);
     // Two alternating sizes, one of which is often a single byte.
     let sizes = [usize::from(first >> 4) + 1, usize::from(small) + 1];
     let mut rest = stream;
@@ -50,12 +50,12 @@ pub(crate) fn body(bytes: &[u8]) {
         rest = behind;
         (!piece.is_empty()).then_some(piece)
     });
-    assert_eq!(heard, hear(end(), rules, pieces));
+    assert_eq!(received, receive_all(end(), rules, pieces));
 }
 
 /// The result of reading a stream.
 #[derive(Debug, PartialEq)]
-struct Heard {
+struct Received {
     said: Vec<Said>,
     answered: Vec<u8>,
     code: CloseCode,
@@ -75,14 +75,18 @@ fn agreed(connection: Connection, _: Compression) -> Connection {
     connection
 }
 
-fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
+fn receive_all<'a>(
+    mut connection: Connection,
+    rules: Rules,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Received {
     let mut input = Input::default();
     let mut output = Output::with_keys(Box::new(|| [1, 2, 3, 4]));
     let mut said = Vec::new();
     let mut together = Together::default();
-    let takeover = rules.compression.is_some_and(|compression| compression.window.is_some());
-    let window = if takeover { 33 << 10 } else { 0 };
-    // Compressed input has become at most one message; in parts, there are an inflater and a window.
+    let keeps_window = rules.compression.is_some_and(|compression| compression.window.is_some());
+    let window = if keeps_window { 33 << 10 } else { 0 };
+    // Compressed input has become at most one message; in chunks, there are an inflater and a window.
     let unfinished = match rules.compression {
         Some(_) if connection.config().streaming => (48 + 32 + 1) << 10,
         None if connection.config().streaming => 1 << 10,
@@ -98,7 +102,7 @@ fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<
                     Said::Text(text.into())
                 }
                 Event::Message(Message::Binary(bytes)) => Said::Binary(bytes.into()),
-                Event::Chunk(part) => match together.hear(part) {
+                Event::Chunk(chunk) => match together.add(chunk) {
                     Some(message) => message,
                     None => continue,
                 },
@@ -118,10 +122,10 @@ fn hear<'a>(mut connection: Connection, rules: Rules, pieces: impl IntoIterator<
         other => panic!("{other:?}"),
     };
     assert_eq!(connection.receive(&mut input, &mut output), None);
-    Heard { said, answered: output.as_bytes().to_vec(), code: end.code, cause: end.cause }
+    Received { said, answered: output.as_bytes().to_vec(), code: end.code, cause: end.cause }
 }
 
-impl Heard {
+impl Received {
     fn check(&self, stream: &[u8], rules: Rules) {
         let (said, stop) = read(stream, rules);
         assert_eq!(self.said, said);

@@ -18,23 +18,23 @@ pub(crate) enum Said {
     Close(u16, String),
 }
 
-/// Joins the parts of a message.
+/// Joins the chunks of a message.
 #[derive(Debug, Default)]
 pub(crate) struct Together(Option<(bool, Vec<u8>)>);
 
 impl Together {
-    /// Adds a part. Returns the message after its last part.
-    pub(crate) fn hear(&mut self, part: Chunk<'_>) -> Option<Said> {
-        let payload = part.payload();
-        assert_eq!(part.is_first(), self.0.is_none(), "one first part, before all others");
+    /// Adds a chunk. Returns the message after its last chunk.
+    pub(crate) fn add(&mut self, chunk: Chunk<'_>) -> Option<Said> {
+        let payload = chunk.payload();
+        assert_eq!(chunk.is_first(), self.0.is_none(), "one first chunk, before all others");
         let (text, bytes) = self.0.get_or_insert_with(|| (payload.is_text(), Vec::new()));
         assert_eq!(*text, payload.is_text());
         bytes.extend_from_slice(payload.as_bytes());
         if let Message::Text(text) = payload {
             assert!(std::str::from_utf8(text.as_bytes()).is_ok());
         }
-        Some(match self.0.take_if(|_| part.is_last())? {
-            (true, bytes) => Said::Text(String::from_utf8(bytes).expect("each part was")),
+        Some(match self.0.take_if(|_| chunk.is_last())? {
+            (true, bytes) => Said::Text(String::from_utf8(bytes).expect("each chunk was")),
             (false, bytes) => Said::Binary(bytes),
         })
     }
@@ -71,7 +71,7 @@ pub(crate) struct Compression {
     pub(crate) chunk: usize,
 }
 
-/// The chunk for messages that are not delivered in parts.
+/// The piece length for messages that are not streamed.
 pub(crate) const CHUNK: usize = 32 << 10;
 
 impl Rules {
@@ -83,7 +83,7 @@ impl Rules {
 /// Inflates whole messages, each of which may refer to earlier ones.
 #[cfg(feature = "deflate")]
 struct Inflation {
-    history: Option<Window>,
+    window: Option<Window>,
     limit: usize,
     chunk: usize,
 }
@@ -92,24 +92,24 @@ struct Inflation {
 impl Inflation {
     fn new(rules: Rules) -> Self {
         let window = rules.compression.and_then(|compression| compression.window);
-        let history = window.map(|bits| Window::new(WindowBits::new(bits).unwrap()));
+        let window = window.map(|bits| Window::new(WindowBits::new(bits).unwrap()));
         let chunk = rules.compression.map_or(CHUNK, |compression| compression.chunk);
-        Self { history, chunk, limit: usize::try_from(rules.message).unwrap_or(usize::MAX).min(1 << 24) }
+        Self { window, chunk, limit: usize::try_from(rules.message).unwrap_or(usize::MAX).min(1 << 24) }
     }
 
     fn inflate(&mut self, payload: &[u8], text: bool) -> Result<Vec<u8>, Stop> {
         let mut message = MessageBuffer::new(text, Vec::new());
-        Inflater::new().inflate(payload, self.history.as_mut(), self.limit, &mut message).map_err(stop)?;
+        Inflater::new().inflate(payload, self.window.as_mut(), self.limit, &mut message).map_err(stop)?;
         Ok(message.as_bytes().to_vec())
     }
 
     /// Checks the received bytes of a message that is not whole.
-    fn judge_part(&self, payload: &[u8], text: bool) -> Result<(), Stop> {
+    fn judge_chunk(&self, payload: &[u8], text: bool) -> Result<(), Stop> {
         if payload.len() < self.chunk {
             return Ok(());
         }
         let mut message = MessageBuffer::new(text, Vec::new());
-        Inflater::new().feed(payload, self.history.as_ref(), self.limit, &mut message).map_err(stop)
+        Inflater::new().feed(payload, self.window.as_ref(), self.limit, &mut message).map_err(stop)
     }
 }
 
@@ -133,7 +133,7 @@ impl Inflation {
         Err(Stop::Wrong(1002))
     }
 
-    fn judge_part(&self, _: &[u8], _: bool) -> Result<(), Stop> {
+    fn judge_chunk(&self, _: &[u8], _: bool) -> Result<(), Stop> {
         Err(Stop::Wrong(1002))
     }
 }
@@ -233,7 +233,7 @@ fn read_into(mut rest: &[u8], rules: Rules, said: &mut Vec<Said>) -> Stop {
         }
         if message.compressed
             && !(whole && fin)
-            && let Err(stop) = inflation.judge_part(&message.bytes, message.text)
+            && let Err(stop) = inflation.judge_chunk(&message.bytes, message.text)
         {
             return stop;
         }

@@ -159,7 +159,7 @@ fn the_bound_is_never_exceeded_and_accepted_messages_arrive_in_order() {
             drive(&mut stream, &mut scratch, |unsent| assert!(unsent <= bound, "{unsent} > {bound}"));
             assert!(stream.unsent() <= bound, "{} > {bound}", stream.unsent());
             // The ring buffer is no larger than the bound. The struct and one pong need a little more.
-            assert!(stream.heap_bytes() <= bound + 1024, "{} held", stream.heap_bytes());
+            assert!(stream.heap_bytes() <= bound + 1024, "{} bytes", stream.heap_bytes());
             closing |= stream.state() != State::Open;
         }
         // The peer reads again.
@@ -504,15 +504,15 @@ fn input_that_arrives_during_a_pause_is_received_after_the_unsent_bytes_are_sent
     assert!(!wants.read && wants.write && !wants.again && server.unsent() > 10);
     // An edge-triggered poller reports this message now and not again, while the server is paused.
     peer.send(&frame_to(Role::Server, 0x80 | 0x2, b"last")).unwrap();
-    let mut heard = vec![0; 8 * 127 + 6];
-    let (first, rest) = heard.split_at_mut(1000);
+    let mut received = vec![0; 8 * 127 + 6];
+    let (first, rest) = received.split_at_mut(1000);
     assert_eq!(peer.recv(first).unwrap(), 1000);
     let mut wants = echo(&mut server, &mut scratch, Ready::WRITABLE);
     while wants.again {
         wants = echo(&mut server, &mut scratch, Ready::READABLE);
     }
     assert_eq!(peer.recv(rest).unwrap(), rest.len());
-    assert!(heard.ends_with(b"\x82\x04last"));
+    assert!(received.ends_with(b"\x82\x04last"));
 }
 
 #[test]
@@ -551,7 +551,7 @@ fn by_default_a_server_pauses_above_64_kib_and_a_client_never() {
 }
 
 #[test]
-fn two_ends_that_both_pause_reading_wait_for_each_other_until_a_deadline() {
+fn two_ends_that_both_pause_reading_wait_for_each_other_until_a_timeout() {
     let end = |transport, role, unsent: Option<Duration>| {
         let limits = Limits::default().pause_reading(PauseReading::Above(1000));
         let timeouts = Timeouts::default().write(unsent);
@@ -625,8 +625,8 @@ fn the_last_frames_are_not_lost_to_a_reset() {
     let flood = vec![0x55; 1 << 20];
     peer.set_nonblocking(true).unwrap();
     let mut bytes: VecDeque<u8> = [b"\x82\x82\0\0\0\0hi\xff".as_slice(), &flood].concat().into();
-    let (mut end, mut all_sent, mut over, mut rounds) = (None, false, false, 0);
-    while !over {
+    let (mut end, mut all_sent, mut is_closed, mut rounds) = (None, false, false, 0);
+    while !is_closed {
         rounds += 1;
         assert!(rounds < MANY, "it never ends");
         let to_send = if bytes.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
@@ -640,14 +640,14 @@ fn the_last_frames_are_not_lost_to_a_reset() {
         let wants = server
             .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| match event {
                 Event::Message(message) => out.send(message),
-                Event::Closed(told) => {
-                    end = Some(told);
+                Event::Closed(closed) => {
+                    end = Some(closed);
                     Ok(())
                 }
                 _ => Ok(()),
             })
             .unwrap();
-        over = wants.closed;
+        is_closed = wants.closed;
     }
     assert_eq!(end.map(|end| end.cause), Some(Cause::Fault(Fault::ReservedOpcode)));
     // The server is dropped after draining its input: the peer reads a complete stream with a clean end.

@@ -118,7 +118,7 @@ fn uncompressed_messages_may_be_mixed_with_compressed_ones() {
     let expected = expected.map(|event| format!("{event:?}"));
     let (events, fault) = receive(&mut server(both(15, true)), &bytes.concat());
     assert_eq!((&events[..], fault), (&expected[..], None));
-    // Without takeover, there is no earlier message to refer to.
+    // Without context takeover, there is no earlier message to refer to.
     let (events, fault) = receive(&mut server(both(15, false)), &bytes.concat());
     assert_eq!((&events[..], fault), (&expected[..2], Some(Fault::InvalidDeflate)));
 }
@@ -259,14 +259,14 @@ fn refused_and_uncompressed_messages_leave_no_trace_in_the_window() {
         accepted.push(text(n).into_bytes());
         input.extend(output.as_bytes());
         output.consume(usize::MAX);
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         while let Some(event) = client.receive(&mut input, &mut Output::new()) {
             match event {
-                Event::Message(message) => heard.push(message.as_bytes().to_vec()),
+                Event::Message(message) => received.push(message.as_bytes().to_vec()),
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(heard, accepted);
+        assert_eq!(received, accepted);
         if n == 100 {
             server.drop_send_window();
             assert_eq!(server.heap_bytes(), 0);
@@ -331,7 +331,7 @@ fn a_message_is_compressed_only_if_it_reaches_the_threshold() {
 
 /// Returns the reserved bits and lengths of these frames, and the messages that a client with equal
 /// parameters receives.
-fn heard(frames: &Output, client: &mut Connection) -> (Vec<(u8, u64)>, Vec<Vec<u8>>) {
+fn headers_and_messages(frames: &Output, client: &mut Connection) -> (Vec<(u8, u64)>, Vec<Vec<u8>>) {
     let (mut rest, mut headers) = (frames.as_bytes(), Vec::new());
     while let Ok(Decoded::Complete { header, size }) = Header::decode(rest) {
         headers.push((header.rsv, header.len));
@@ -377,7 +377,7 @@ fn fragments_are_compressed_if_the_first_one_is() {
                     }
                 );
             }
-            let (headers, messages) = heard(&output, &mut client);
+            let (headers, messages) = headers_and_messages(&output, &mut client);
             assert_eq!(messages, [pieces.concat(), text.clone().into_bytes()]);
             let data: Vec<_> = headers.iter().filter(|&&(_, len)| len != 7).collect();
             let marks: Vec<u8> = data.iter().map(|(rsv, _)| *rsv).collect();
@@ -400,7 +400,7 @@ fn fragments_are_compressed_if_the_first_one_is() {
         let mut output = output();
         server.send_fragment(OpCode::Binary, first, false, &mut output).unwrap();
         server.send_fragment(OpCode::Continuation, text.as_bytes(), true, &mut output).unwrap();
-        let (headers, messages) = heard(&output, &mut client);
+        let (headers, messages) = headers_and_messages(&output, &mut client);
         assert_eq!(headers, [(0, first.len() as u64), (0, text.len() as u64)]);
         assert_eq!((messages, server.heap_bytes()), (vec![[first, text.as_bytes()].concat()], 0));
     }
@@ -414,14 +414,14 @@ fn without_takeover_a_fragment_refers_to_those_before_it_and_a_message_to_none()
     server.send_fragment(OpCode::Text, text.as_bytes(), false, &mut output).unwrap();
     server.send_fragment(OpCode::Continuation, text.as_bytes(), true, &mut output).unwrap();
     server.send(Message::Text(&text), &mut output).unwrap();
-    let (headers, messages) = heard(&output, &mut client);
+    let (headers, messages) = headers_and_messages(&output, &mut client);
     assert_eq!(messages, [text.repeat(2).into_bytes(), text.clone().into_bytes()]);
     let [first, second, alone] = headers[..] else { panic!("{headers:?}") };
     assert!(first.1 > 300 && second.1 < 30 && alone.1 > 300, "{headers:?}");
 }
 
 #[test]
-fn a_connection_may_be_parked_between_two_fragments() {
+fn the_send_window_may_be_dropped_between_two_fragments() {
     for takeover in [false, true] {
         let mut server = server(both(12, takeover));
         let mut client = Connection::new(Role::Client).with_deflate(both(12, takeover));
@@ -433,14 +433,14 @@ fn a_connection_may_be_parked_between_two_fragments() {
         server.drop_send_window();
         server.send_fragment(OpCode::Continuation, text.as_bytes(), true, &mut output).unwrap();
         server.send(Message::Text(&text), &mut output).unwrap();
-        let (headers, messages) = heard(&output, &mut client);
+        let (headers, messages) = headers_and_messages(&output, &mut client);
         assert_eq!(messages, [text.repeat(3).into_bytes(), text.into_bytes()]);
         assert!(headers.iter().all(|&(_, len)| len < 50), "{headers:?}");
     }
 }
 
 #[test]
-fn idle_connections_hold_no_memory_and_used_ones_hold_their_window_until_parked() {
+fn idle_connections_hold_no_memory_and_used_ones_hold_their_window_until_it_is_dropped() {
     let message = "all that a connection remembers ".repeat(3000);
     let unused: Vec<Connection> = (0..10_000).map(|_| server(both(15, true))).collect();
     assert_eq!(unused.iter().map(Connection::heap_bytes).sum::<usize>(), 0);
@@ -467,7 +467,7 @@ fn idle_connections_hold_no_memory_and_used_ones_hold_their_window_until_parked(
         connection.send(Message::Text(&message), &mut out).unwrap();
         assert_eq!(connection.heap_bytes(), receiving + own);
         // On request, or after a time.
-        let due = connection.next_deadline(1000).expect("a time to park");
+        let due = connection.next_deadline(1000).expect("a time to drop the window");
         assert_eq!(due, 61_000);
         out.set_now(due - 1);
         assert_eq!(connection.on_deadline(&mut out), None);
@@ -479,7 +479,7 @@ fn idle_connections_hold_no_memory_and_used_ones_hold_their_window_until_parked(
         connection.drop_send_window();
         assert_eq!(connection.heap_bytes(), receiving);
     }
-    // Without takeover, no memory is kept at all.
+    // Without context takeover, no memory is kept at all.
     let mut alone = server(both(15, false));
     alone.send(Message::Text(&message), &mut output()).unwrap();
     let (events, _) =
@@ -488,7 +488,7 @@ fn idle_connections_hold_no_memory_and_used_ones_hold_their_window_until_parked(
 }
 
 #[test]
-fn without_a_known_time_a_connection_is_parked_after_the_next_call_with_a_time() {
+fn without_a_known_time_the_window_is_dropped_after_the_next_call_with_a_time() {
     let (mut connection, mut out) = (server(both(15, true)), output());
     connection.send(Message::Text(&"to be remembered ".repeat(50)), &mut out).unwrap();
     assert_eq!(connection.next_deadline(1000), Some(61_000));
@@ -509,9 +509,9 @@ fn gets_second_message(receive: Option<WindowBits>, offer: &[(&str, Option<&str>
     // The second message repeats the beginning of the first, which is beyond the reach of a small window.
     let noise: String = (0..6_000_u32).map(|n| char::from_u32(33 + n * n % 7_919 % 89).unwrap()).collect();
     let messages = [&noise[..], &noise[..200]];
-    let (mut deflaters, mut history) = (Deflaters::new(), Window::new(WindowBits::MAX));
+    let (mut deflaters, mut window) = (Deflaters::new(), Window::new(WindowBits::MAX));
     for (index, message) in messages.into_iter().enumerate() {
-        let payload = deflaters.deflate_after(message.as_bytes(), &mut history, 9).unwrap();
+        let payload = deflaters.deflate_after(message.as_bytes(), &mut window, 9).unwrap();
         let (events, fault) = self::receive(&mut connection, &frame(OpCode::Text, true, COMPRESSED, payload));
         if let Some(fault) = fault {
             assert_eq!((index, fault), (1, Fault::InvalidDeflate));
@@ -522,14 +522,14 @@ fn gets_second_message(receive: Option<WindowBits>, offer: &[(&str, Option<&str>
     true
 }
 
-/// As the documentation of `Deflate` says. Tornado, Mojolicious and old Safaris are such clients.
+/// Tornado, Mojolicious and old Safaris are such clients: see the documentation of `Deflate`.
 #[test]
 fn only_a_full_receive_window_serves_a_client_that_keeps_its_context_against_the_agreement() {
     let (bare, browser): (&[_], &[_]) = (&[], &[("client_max_window_bits", None)]);
     for offer in [bare, browser] {
         assert!(gets_second_message(Some(WindowBits::MAX), offer));
         assert!(!gets_second_message(None, offer));
-        // A client that does not offer to limit its window is asked for no takeover; other clients ignore the
+        // A client that does not offer to limit its window is asked for no context takeover; other clients ignore the
         // limit.
         for small in 8..=12 {
             assert!(!gets_second_message(Some(bits(small)), offer), "{small}");
@@ -611,8 +611,8 @@ fn a_message_compressed_once_is_sent_to_each_connection_in_a_form_that_it_can_re
     let prepared = PreparedMessage::compressed(&mut scratch.at(0), &*news, &Deflate::default());
     assert_eq!((prepared.payload(), prepared.is_text()), (news.as_bytes(), true));
     let window = |window| {
-        let takeover = Some(bits(window));
-        Some(Deflate::default().send_window(takeover).receive_window(takeover))
+        let window_bits = Some(bits(window));
+        Some(Deflate::default().send_window(window_bits).receive_window(window_bits))
     };
     for (policy, compressed) in [
         (None, false),
@@ -664,7 +664,7 @@ fn work_in_one_call_counts_what_is_inflated() {
     }
     // They fit in a few KiB, which one call would read in one piece.
     let mut calls = 0;
-    let mut heard = 0;
+    let mut received = 0;
     loop {
         let mut now = 0;
         let wants = server
@@ -675,17 +675,17 @@ fn work_in_one_call_counts_what_is_inflated() {
             })
             .unwrap();
         assert!(now <= 1, "{now}");
-        (calls, heard) = (calls + 1, heard + now);
+        (calls, received) = (calls + 1, received + now);
         if !wants.again {
             break;
         }
     }
     assert!(calls >= 5);
-    assert_eq!((heard, server.heap_bytes()), (5, 0));
+    assert_eq!((received, server.heap_bytes()), (5, 0));
 }
 
 #[test]
-fn a_stream_that_only_receives_is_parked_in_time() {
+fn a_stream_that_only_receives_drops_its_window_in_time() {
     let (a, mut peer) = memory::pair(1 << 16);
     let deflate = Some(Deflate::default().threshold(0).drop_window_after(Duration::from_secs(1)));
     let config = Arc::new(Config::default().deflate(deflate));
@@ -693,10 +693,10 @@ fn a_stream_that_only_receives_is_parked_in_time() {
         WebSocketStream::with_config(a, Role::Server, config).unwrap().with_deflate(both(15, true));
     let mut scratch = Scratch::new();
     server.send(&mut scratch.at(10), &"remembered, ".repeat(20)).unwrap();
-    for (now, parked) in [(500, false), (1009, false), (1010, true)] {
+    for (now, is_dropped) in [(500, false), (1009, false), (1010, true)] {
         peer.send(&frame(OpCode::Binary, true, 0, b"not compressed")).unwrap();
         let _ = server.drive(&mut scratch.at(now), Ready::READABLE, |_, _| Ok(())).unwrap();
-        assert_eq!(server.heap_bytes() == 0, parked, "{now}");
+        assert_eq!(server.heap_bytes() == 0, is_dropped, "{now}");
     }
 }
 
@@ -733,14 +733,14 @@ struct Talk {
 
 impl Arbitrary for Talk {
     fn arbitrary(g: &mut Gen) -> Self {
-        let takeover = |g: &mut Gen| match bool::arbitrary(g) {
+        let window = |g: &mut Gen| match bool::arbitrary(g) {
             true => Some(bits(8 + u8::arbitrary(g) % 8)),
             false => None,
         };
         let mut policy = |threshold| {
             Deflate::default()
-                .send_window(takeover(g))
-                .receive_window(takeover(g))
+                .send_window(window(g))
+                .receive_window(window(g))
                 .level(1 + u8::arbitrary(g) % 9)
                 .threshold(threshold)
         };
@@ -829,18 +829,18 @@ fn any_message_survives_an_echo_with_any_parameters_fragments_and_splits() {
                 let mut at: Vec<usize> = split.iter().map(|cut| cut % (wire.len() + 1)).collect();
                 at.extend([0, wire.len()]);
                 at.sort_unstable();
-                let mut heard = 0;
+                let mut received = 0;
                 for window in at.windows(2) {
                     input.extend(&wire[window[0]..window[1]]);
                     while let Some(event) = connection.receive(input, output) {
                         assert_eq!(event, Event::Message(message));
-                        heard += 1;
+                        received += 1;
                         if to == 1 {
                             connection.send(message, output).unwrap();
                         }
                     }
                 }
-                assert_eq!(heard, 1);
+                assert_eq!(received, 1);
             }
         }
     }
@@ -968,24 +968,24 @@ fn a_message_of_several_chunks_has_the_same_outcome_however_it_is_fragmented_and
                 None => bytes.extend(frame(OpCode::Binary, true, 0, b"after")),
             }
             let (mut input, mut output) = (Input::default(), output());
-            let mut heard = Vec::new();
+            let mut received = Vec::new();
             for piece in places(bytes.len(), splits).windows(2) {
                 input.extend(&bytes[piece[0]..piece[1]]);
                 while let Some(event) = connection.receive(&mut input, &mut output) {
                     let Event::Message(message) = event else { panic!("no other event") };
-                    heard.push(message.as_bytes().to_vec());
+                    received.push(message.as_bytes().to_vec());
                 }
             }
             if large.change.is_none_or(|(_, byte)| byte == 0) && limit >= message.len() {
-                assert_eq!((connection.state(), heard.len()), (State::Open, 2 + before.iter().len()));
-                assert!(heard[heard.len() - 2] == message.as_bytes(), "another message");
+                assert_eq!((connection.state(), received.len()), (State::Open, 2 + before.iter().len()));
+                assert!(received[received.len() - 2] == message.as_bytes(), "another message");
                 let after = if large.refers { part(&message, 30_000) } else { "after".into() };
-                assert!(heard[heard.len() - 1] == after.as_bytes(), "another message behind it");
+                assert!(received[received.len() - 1] == after.as_bytes(), "another message behind it");
             }
             if !large.refers || connection.state() != State::Open {
                 assert_eq!(connection.heap_bytes(), 0);
             }
-            outcomes.push((connection.state(), output.as_bytes().to_vec(), heard));
+            outcomes.push((connection.state(), output.as_bytes().to_vec(), received));
         }
         for outcome in &outcomes {
             assert_eq!((outcome.0, &outcome.1), (outcomes[0].0, &outcomes[0].1));
@@ -1020,7 +1020,7 @@ fn a_refused_message_leaves_nothing_for_the_next_connection_of_the_thread() {
     let bytes = frame(OpCode::Text, true, COMPRESSED, &compressed(message.as_bytes()));
     let mut cut_off = compressed(b"of one letter: aaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     cut_off.truncate(cut_off.len() - 3);
-    // Whole; inflated as it arrives; and delivered in parts as it arrives.
+    // Whole; inflated as it arrives; and delivered in chunks as it arrives.
     for (step, streaming) in [(bytes.len(), false), (10_000, false), (10_000, true)] {
         let (mut input, mut output) = (Input::default(), output());
         let mut refused = server(both(15, false));
@@ -1029,19 +1029,19 @@ fn a_refused_message_leaves_nothing_for_the_next_connection_of_the_thread() {
         assert!(matches!(refused.state(), State::Draining(_)));
         let config = Arc::new(Config::default().streaming(streaming));
         let mut next = Connection::with_config(Role::Server, config).with_deflate(both(15, false));
-        let mut heard = String::new();
+        let mut received = String::new();
         for piece in bytes.chunks(step) {
             input.extend(piece);
             while let Some(event) = next.receive(&mut input, &mut output) {
-                heard += match event {
+                received += match event {
                     Event::Message(Message::Text(text)) => text,
-                    Event::Chunk(part) => part.payload().as_text().unwrap(),
+                    Event::Chunk(chunk) => chunk.payload().as_text().unwrap(),
                     other => panic!("{other:?}"),
                 };
             }
         }
         assert_eq!(next.state(), State::Open);
-        assert!(heard == message, "another message");
+        assert!(received == message, "another message");
     }
 }
 

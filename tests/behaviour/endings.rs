@@ -46,7 +46,7 @@ fn conversation() -> (Vec<u8>, [usize; 4]) {
 #[derive(Debug)]
 enum Outcome {
     NotOpened(OpeningError),
-    Opened { heard: usize, end: Closed },
+    Opened { received: usize, end: Closed },
 }
 
 /// Serves one connection to its end. Each call has a bound, and so does the number of calls.
@@ -68,13 +68,13 @@ fn serve(socket: TcpStream) -> Outcome {
             Err(error) => return Outcome::NotOpened(error),
         }
     };
-    let (mut heard, mut ends) = (0, Vec::new());
+    let (mut received, mut ends) = (0, Vec::new());
     for _ in 0..100 {
         let driven = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| {
             assert!(ends.is_empty(), "{event:?} after the end");
             match event {
                 Event::Message(message) => {
-                    heard += 1;
+                    received += 1;
                     out.send(message)
                 }
                 Event::Closed(end) => {
@@ -93,12 +93,12 @@ fn serve(socket: TcpStream) -> Outcome {
             Err(_) => check_broken(&mut stream, &mut scratch),
         }
         let [end] = ends[..] else { panic!("the end was reported {} times", ends.len()) };
-        return Outcome::Opened { heard, end };
+        return Outcome::Opened { received, end };
     }
     panic!("it spins");
 }
 
-/// Checks that a stream whose transport failed reports `over` from then on.
+/// Checks that a stream whose transport failed reports `closed` from then on.
 fn check_broken(stream: &mut WebSocketStream<TcpStream>, scratch: &mut Scratch) {
     let wants = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| panic!("{event:?}")).unwrap();
     assert!(wants.closed && !wants.read && !wants.write && !wants.again);
@@ -140,7 +140,7 @@ fn a_client_that_goes_away_at_any_byte_has_a_defined_end() {
                 }
                 // Bytes that arrive after the first answer to a closed socket are answered with a reset.
                 (Outcome::NotOpened(OpeningError::System(_)), Way::Reset) => {}
-                (Outcome::Opened { heard, end }, _) => {
+                (Outcome::Opened { received, end }, _) => {
                     assert!(at >= head, "{way:?} {at} {outcome:?}");
                     let is_peers = matches!(end.cause, Cause::Handshake | Cause::EndOfStream);
                     assert_eq!(end.by, if is_peers { Initiator::Peer } else { Initiator::Transport });
@@ -153,7 +153,10 @@ fn a_client_that_goes_away_at_any_byte_has_a_defined_end() {
                         _ => panic!("{way:?} {at} {outcome:?}"),
                     }
                     // If a client still reads, the server receives everything it sent, to the last message.
-                    assert!(*heard == whole || (way != Way::HalfClose && *heard < whole), "{way:?} {at}");
+                    assert!(
+                        *received == whole || (way != Way::HalfClose && *received < whole),
+                        "{way:?} {at}"
+                    );
                 }
                 _ => panic!("{way:?} {at} {outcome:?}"),
             }

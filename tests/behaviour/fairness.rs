@@ -35,7 +35,7 @@ struct Entry {
     stream: WebSocketStream<MemoryStream>,
     client: MemoryStream,
     /// What the poller has reported.
-    told: u64,
+    reported: u64,
     in_queue: bool,
     /// What the poller has reported and no call has used yet.
     ready: Ready,
@@ -61,7 +61,7 @@ impl Entry {
         Entry {
             stream,
             client,
-            told: 0,
+            reported: 0,
             in_queue: false,
             ready: Ready::NONE,
             work: Work::default(),
@@ -70,9 +70,9 @@ impl Entry {
     }
 
     /// Returns whether the poller reports it. Writability is reported each time.
-    fn is_told(&mut self, edge: bool) -> bool {
+    fn is_reported(&mut self, edge: bool) -> bool {
         let sent = self.client.calls().sent;
-        let news = std::mem::replace(&mut self.told, sent) < sent;
+        let news = std::mem::replace(&mut self.reported, sent) < sent;
         let transport = self.stream.get_ref();
         let readable = if edge { news } else { transport.is_readable() };
         self.ready.readable |= readable;
@@ -166,10 +166,10 @@ impl Loop {
         };
         self.flood();
         arrive(&mut self.entries, call);
-        let told: Vec<_> = (0..=honest)
-            .filter(|&key| self.entries[key].is_told(self.edge) && !self.entries[key].in_queue)
+        let reported: Vec<_> = (0..=honest)
+            .filter(|&key| self.entries[key].is_reported(self.edge) && !self.entries[key].in_queue)
             .collect();
-        for key in told.into_iter().chain(std::mem::take(&mut self.queue)) {
+        for key in reported.into_iter().chain(std::mem::take(&mut self.queue)) {
             call += 1;
             self.entries[key].ready.readable |= self.entries[key].in_queue;
             arrive(&mut self.entries, call);

@@ -89,7 +89,7 @@ impl Tree {
     /// Reads the items of a module up to its closing brace. Returns the index behind it.
     fn block(&mut self, tokens: &[(usize, &str)], mut i: usize, at: &str, file: &str) -> usize {
         let text = |i: usize| tokens.get(i).map_or("", |token| token.1);
-        // An inline module may stand there more than once: `cfg` chooses.
+        // An inline module can be declared more than once: `cfg` chooses.
         let mut module = self.modules.remove(at).unwrap_or_default();
         file.clone_into(&mut module.file);
         let (mut depth, mut public) = (0_usize, false);
@@ -165,7 +165,7 @@ impl Tree {
     }
 
     /// The modules that a path may mean, or whose items it may mean: more than one only if `cfg` chooses.
-    /// The flag says whether it is the whole module. Nothing for other crates.
+    /// The flag is true for a whole module. Other crates have no modules here.
     fn resolve(&self, at: &str, path: &[String], known: bool, fuel: u8) -> Vec<(String, bool)> {
         let Some(module) = self.modules.get(at).filter(|_| fuel > 0) else { return Vec::new() };
         let Some((first, rest)) = path.split_first() else { return vec![(at.to_owned(), true)] };
@@ -273,10 +273,10 @@ fn floor(file: &str) -> Option<(u8, u8)> {
 }
 
 fn reason(edges: &Edges, from: &str, to: &str) -> String {
-    let (mut told, mut text) = (BTreeSet::new(), format!("    {from} uses"));
+    let (mut listed, mut text) = (BTreeSet::new(), format!("    {from} uses"));
     for (line, name) in &edges[from][to] {
-        let known = name.split_once("::").is_some_and(|(first, _)| told.contains(first));
-        if !known && told.insert(name.as_str()) {
+        let known = name.split_once("::").is_some_and(|(first, _)| listed.contains(first));
+        if !known && listed.insert(name.as_str()) {
             text += &format!(" {name} (line {line}),");
         }
     }
@@ -368,7 +368,7 @@ fn import(
     i
 }
 
-/// From `[`, `(`, `{` or what stands before it to the index behind its counterpart.
+/// From `[`, `(`, `{` or a token before it, to the index behind its counterpart.
 fn behind_brackets(tokens: &[(usize, &str)], mut i: usize) -> usize {
     let mut depth = 0;
     loop {

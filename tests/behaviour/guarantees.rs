@@ -84,10 +84,10 @@ fn the_memory_for_inflating_a_message_is_listed() {
     use websocket_stream::deflate::{Inflater, WindowBits};
     let inflater = Inflater::new().heap_bytes() >> 10;
     let window = WindowBits::MAX.size() >> 10;
-    let told = format!(
+    let documented = format!(
         "at most {window} KiB of compressed input, {window} KiB of earlier messages, and an inflater of {inflater} KiB"
     );
-    assert!(TEXT.replace('\n', " ").contains(&told), "{told}");
+    assert!(TEXT.replace('\n', " ").contains(&documented), "{documented}");
 }
 
 #[test]
@@ -122,12 +122,12 @@ fn each_fault_is_listed_with_its_close_code() {
         variants(include_str!("../../src/protocol/error.rs"), "Fault"),
         "this test has them all"
     );
-    let told: Vec<_> = table("What a peer's fault gives")
+    let documented: Vec<_> = table("What a peer's fault gives")
         .into_iter()
         .map(|row| (row[0].clone(), row[1].parse::<u16>().unwrap()))
         .collect();
     let expected = faults.map(|fault| (format!("{fault:?}"), fault.close_code().get()));
-    assert_eq!(told, expected);
+    assert_eq!(documented, expected);
 }
 
 #[test]
@@ -137,19 +137,20 @@ fn each_cause_of_an_end_is_listed() {
     let mut causes = variants(source, "Cause");
     assert!(causes.remove("Timeout"));
     causes.extend(timeouts);
-    let told: BTreeSet<_> = table("What an end can be").into_iter().map(|row| row[0].clone()).collect();
-    assert_eq!(told, causes);
+    let documented: BTreeSet<_> = table("What an end can be").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(documented, causes);
 }
 
 #[test]
 fn each_result_of_sending_is_listed() {
-    let told: BTreeSet<_> = table("What sending answers").into_iter().map(|row| row[0].clone()).collect();
+    let documented: BTreeSet<_> =
+        table("What sending answers").into_iter().map(|row| row[0].clone()).collect();
     let mut answers = variants(include_str!("../../src/stream/outgoing.rs"), "Sent");
     answers.extend(variants(include_str!("../../src/stream/prepared.rs"), "Delivery"));
     answers.extend(variants(include_str!("../../src/protocol/error.rs"), "SendError"));
     // The header of the second table.
     answers.extend(["error".to_owned(), "---".to_owned()]);
-    assert_eq!(told, answers);
+    assert_eq!(documented, answers);
 }
 
 #[test]
@@ -161,21 +162,21 @@ fn a_call_in_which_sending_fails_delivers_messages_and_the_end_and_then_nothing_
         assert_eq!(peer.send(&[0x82, 0x81, 0, 0, 0, 0, 7]).unwrap(), 7);
     }
     drop(peer);
-    let (mut heard, mut end) = (0, None);
+    let (mut received, mut end) = (0, None);
     let driven = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
         // Sent without a copy, so that it fails at once.
         Event::Message(_) => {
-            heard += 1;
+            received += 1;
             out.send(&[0; 5000])
         }
-        Event::Closed(told) => {
-            assert_eq!(end.replace(told), None);
+        Event::Closed(closed) => {
+            assert_eq!(end.replace(closed), None);
             Ok(())
         }
         _ => Ok(()),
     });
     assert!(driven.is_err(), "{driven:?}");
-    assert_eq!(heard, 3);
+    assert_eq!(received, 3);
     assert!(matches!(end.unwrap().cause, Cause::System(_)));
     assert!(matches!(stream.send(&mut scratch.at(0), "late"), Err(Error::Send(SendError::Closed))));
 }
@@ -183,8 +184,8 @@ fn a_call_in_which_sending_fails_delivers_messages_and_the_end_and_then_nothing_
 #[test]
 fn each_origin_policy_is_listed_and_the_default_is_named() {
     let rows = table("Who may connect");
-    let told: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
-    assert_eq!(told, variants(include_str!("../../src/handshake/origin.rs"), "OriginPolicy<'a>"));
+    let documented: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
+    assert_eq!(documented, variants(include_str!("../../src/handshake/origin.rs"), "OriginPolicy<'a>"));
     let default = rows.iter().filter(|row| row[1].ends_with("the default")).map(|row| &row[0]);
     assert_eq!(default.collect::<Vec<_>>(), [&format!("{:?}", OriginPolicy::default())]);
 }
@@ -196,6 +197,6 @@ fn each_field_of_wants_is_listed() {
     let (_, fields) = wants.split_once(" { ").unwrap();
     let fields: BTreeSet<_> =
         fields.split(", ").map(|field| field.split(':').next().unwrap().to_owned()).collect();
-    let told: BTreeSet<_> = table("Edge and level").into_iter().map(|row| row[0].clone()).collect();
-    assert_eq!(told, fields);
+    let documented: BTreeSet<_> = table("Edge and level").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(documented, fields);
 }

@@ -46,26 +46,26 @@ fn take(peer: &mut MemoryStream) -> usize {
 fn a_paused_stream_resumes_reading_after_a_flush_that_sent_everything() {
     let (transport, mut peer) = memory::pair(1000);
     let mut stream = server(transport, Limits::default().pause_reading(PauseReading::Above(500)));
-    let (mut sending, mut heard) = (message().repeat(40), 0);
+    let (mut sending, mut received) = (message().repeat(40), 0);
     let mut arrives = |peer: &mut MemoryStream| {
         let n = peer.send(&sending).unwrap_or(0);
         sending.drain(..n);
     };
     while stream.wants().read {
         arrives(&mut peer);
-        let _ = echo(&mut stream, Ready::READABLE, &mut heard);
+        let _ = echo(&mut stream, Ready::READABLE, &mut received);
     }
     // More arrives; an edge-triggered poller reports it now, and never again.
     arrives(&mut peer);
-    assert!(!echo(&mut stream, Ready::READABLE, &mut heard).again);
+    assert!(!echo(&mut stream, Ready::READABLE, &mut received).again);
     while stream.unsent() > 0 {
         take(&mut peer);
         stream.flush(&mut Scratch::new().at(0)).unwrap();
     }
     assert!(stream.wants().again && stream.wants().read);
-    let before = heard;
-    let _ = echo(&mut stream, Ready::NONE, &mut heard);
-    assert!(heard > before);
+    let before = received;
+    let _ = echo(&mut stream, Ready::NONE, &mut received);
+    assert!(received > before);
 }
 
 #[test]
@@ -109,25 +109,25 @@ fn any_call_continues_after_a_used_up_budget_or_a_failed_handler() {
         let (transport, mut peer) = memory::pair(4000);
         let mut stream = server(transport, limits);
         peer.send(&message().repeat(10)).unwrap();
-        let mut heard = 0;
-        let mut wants = echo(&mut stream, Ready::READABLE, &mut heard);
-        assert!(wants.again && heard < 10);
+        let mut received = 0;
+        let mut wants = echo(&mut stream, Ready::READABLE, &mut received);
+        assert!(wants.again && received < 10);
         while wants.again {
             assert_eq!(stream.wants(), wants);
-            wants = echo(&mut stream, Ready::NONE, &mut heard);
+            wants = echo(&mut stream, Ready::NONE, &mut received);
         }
-        assert_eq!(heard, 10);
+        assert_eq!(received, 10);
     }
     let (transport, mut peer) = memory::pair(200_000);
     let mut stream = server(transport, Limits::default());
     peer.send(&message().repeat(1500)).unwrap();
     let refused = stream.drive(&mut Scratch::new().at(0), Ready::READABLE, |_, _| Err(SendError::Full));
     assert_eq!(refused.unwrap().refused, Some(SendError::Full));
-    let mut heard = 0;
+    let mut received = 0;
     while stream.wants().again {
-        let _ = echo(&mut stream, Ready::NONE, &mut heard);
+        let _ = echo(&mut stream, Ready::NONE, &mut received);
     }
-    assert_eq!(heard, 1499);
+    assert_eq!(received, 1499);
 }
 
 #[test]
@@ -156,13 +156,13 @@ fn a_transport_failure_before_a_handlers_panic_is_remembered() {
     }));
     assert!(panics.is_err());
     let mut end = None;
-    let told = stream.drive(&mut scratch.at(0), Ready::NONE, |event, _| {
-        if let Event::Closed(told) = event {
-            end = Some(told);
+    let result = stream.drive(&mut scratch.at(0), Ready::NONE, |event, _| {
+        if let Event::Closed(closed) = event {
+            end = Some(closed);
         }
         Ok(())
     });
-    assert!(told.is_err());
+    assert!(result.is_err());
     assert!(end.is_some_and(|end| matches!(end.cause, Cause::System(_))), "{end:?}");
     assert_eq!(take(&mut peer), 0);
 }
@@ -176,12 +176,12 @@ fn messages_that_arrived_before_sending_failed_are_delivered_with_the_end_in_one
     ]);
     let mut stream = WebSocketStream::new(transport).unwrap();
     assert!(stream.send(&mut Scratch::new().at(0), "hello").is_err());
-    let mut told = Vec::new();
+    let mut are_messages = Vec::new();
     let result = stream.drive(&mut Scratch::new().at(0), Ready::READABLE, |event, _| {
-        told.push(matches!(event, Event::Message(_)));
+        are_messages.push(matches!(event, Event::Message(_)));
         Ok(())
     });
-    assert_eq!(told, [true, false], "a message, then the end");
+    assert_eq!(are_messages, [true, false], "a message, then the end");
     assert!(result.is_err() && matches!(stream.state(), State::Closed(_)));
     stream.into_parts().transport.finish().unwrap();
 }

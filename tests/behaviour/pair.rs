@@ -76,11 +76,11 @@ struct Side {
     stream: WebSocketStream<MemoryStream>,
     scratch: Scratch,
     to_send: VecDeque<Sending>,
-    heard: Vec<Sending>,
+    received: Vec<Sending>,
     pongs: Vec<Vec<u8>>,
     close: Option<(CloseCode, String)>,
     end: Option<Closed>,
-    over: bool,
+    is_closed: bool,
 }
 
 impl Side {
@@ -94,11 +94,11 @@ impl Side {
             stream,
             scratch: Scratch::new(),
             to_send: to_send.iter().cloned().collect(),
-            heard: Vec::new(),
+            received: Vec::new(),
             pongs: Vec::new(),
             close: None,
             end: None,
-            over: false,
+            is_closed: false,
         }
     }
 
@@ -115,34 +115,34 @@ impl Side {
     }
 
     fn drive(&mut self) {
-        if self.over {
+        if self.is_closed {
             return;
         }
-        let Side { stream, scratch, heard, pongs, close, end, .. } = self;
+        let Side { stream, scratch, received, pongs, close, end, .. } = self;
         let wants = stream
             .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
                 assert_eq!(*end, None, "{event:?} after the end");
                 assert!(close.is_none() || matches!(event, Event::Closed(_)), "{event:?} after Close");
                 match event {
-                    Event::Message(Message::Text(text)) => heard.push(Sending::Text(text.into())),
-                    Event::Message(Message::Binary(bytes)) => heard.push(Sending::Binary(bytes.into())),
-                    Event::Ping(payload) => heard.push(Sending::Ping(payload.into())),
+                    Event::Message(Message::Text(text)) => received.push(Sending::Text(text.into())),
+                    Event::Message(Message::Binary(bytes)) => received.push(Sending::Binary(bytes.into())),
+                    Event::Ping(payload) => received.push(Sending::Ping(payload.into())),
                     Event::Pong(payload) => pongs.push(payload.into()),
                     Event::Close(frame) => *close = Some((frame.code, frame.reason.into())),
-                    Event::Closed(told) => *end = Some(told),
+                    Event::Closed(closed) => *end = Some(closed),
                     other => panic!("{other:?}"),
                 }
                 Ok(())
             })
             .unwrap();
-        self.over = wants.closed;
+        self.is_closed = wants.closed;
         // If any bytes are unsent, even only a pong, the stream asks to be called.
-        assert!(self.over || wants.write || self.stream.unsent() == 0);
+        assert!(self.is_closed || wants.write || self.stream.unsent() == 0);
     }
 
     /// Checks that the connection is finished, with a clean end.
     fn check_end(self, by: Initiator, close: (CloseCode, &str), peer_sent: &[Sending], pings: &[Sending]) {
-        assert_eq!(self.heard, peer_sent);
+        assert_eq!(self.received, peer_sent);
         let mut pings = pings.iter();
         for pong in self.pongs {
             let ping = Sending::Ping(pong);
@@ -207,7 +207,7 @@ fn each_end_receives_what_the_other_sends_and_the_end_is_clean() {
         closer.stream.close(&mut closer.scratch.at(0), CloseCode::NORMAL, "done").unwrap();
 
         let mut rounds = 0;
-        while !(client.over && server.over) {
+        while !(client.is_closed && server.is_closed) {
             client.drive();
             server.drive();
             rounds += 1;

@@ -1,4 +1,4 @@
-//! PreparedMessage messages: one message to many peers.
+//! Prepared messages: one message to many peers.
 
 use std::sync::Arc;
 use websocket_stream::transport::testing::memory;

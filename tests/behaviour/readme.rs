@@ -3,11 +3,11 @@
 
 use std::error::Error;
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
-use websocket_stream::handshake::Response;
 use websocket_stream::{
-    CloseCode, IfFull, OpCode, PreparedMessage, Progress, ReadError, Ready, Scratch, ServerOpening, Wants,
-    WebSocketStream,
+    CloseCode, Config, IfFull, Limits, OpCode, PreparedMessage, Progress, ReadError, Ready, Response,
+    Scratch, ServerOpening, Timeouts, Wants, WebSocketStream,
 };
 
 #[rustfmt::skip]
@@ -19,10 +19,10 @@ fn fast(ws: &mut WebSocketStream<TcpStream>, now: u64, ready: Ready) -> Result<W
     // For each readiness; `now` is your monotonic clock in milliseconds.
     let wants = ws.drive(&mut scratch.at(now), ready, |event, out| match event {
         Event::Message(message) => out.send(message), // echoed while it is borrowed
-        Event::Closed(end) => Ok(println!("{end}")),     // once; clean or not
+        Event::Closed(end) => Ok(println!("{end}")),  // once; clean or not
         _ => Ok(()),                                  // pings and Close frames are answered already
     })?;
-    // Now do what `wants` asks for.
+    // Now do what the fields of `wants` ask for.
     // END
     Ok(wants)
 }
@@ -33,7 +33,7 @@ fn opening(socket: TcpStream, mut scratch: Scratch, now: u64, ready: Ready) -> R
     let mut opening = ServerOpening::new(socket)?; // once for each connection
     // For each readiness:
     match opening.advance(&mut scratch.at(now))? {
-        Progress::Pending(wants) => { /* wait for it, and for opening.next_deadline() */ }
+        Progress::Pending(wants) => { /* wait for these, or until opening.next_deadline() */ }
         Progress::Decide(request) => {
             let known = request.path() == "/chat"; // and its headers, Origin, subprotocols
             opening.answer(&if known { Response::accept() } else { Response::new(404) })?;
@@ -55,11 +55,22 @@ fn many(
     let tick = PreparedMessage::new("tick");
     for ws in &mut room {
         match ws.send_prepared(&mut scratch.at(now), &tick, IfFull::Drop) {
-            Ok(sent) => { /* written, queued or dropped */ }
+            Ok(delivery) => { /* written, queued or dropped */ }
             Err(error) => { /* only this peer: it is closing, or its next drive reports its end */ }
         }
         // Then apply ws.wants(): if the message is queued, wait until the socket is writable.
     }
+    // END
+    Ok(())
+}
+
+#[rustfmt::skip]
+fn configured(socket: TcpStream) -> Result<(), Box<dyn Error>> {
+    // README
+    let limits = Limits::default().message(64 << 10).frame(64 << 10);
+    let timeouts = Timeouts::default().ping_interval(Duration::from_secs(20)).idle(Duration::from_secs(60));
+    let config = Arc::new(Config::default().limits(limits).timeouts(timeouts)); // shared by all connections
+    let opening = ServerOpening::with_config(socket, config)?;
     // END
     Ok(())
 }
@@ -95,8 +106,7 @@ fn the_rust_blocks_in_the_readme_compile() {
 }
 
 #[test]
-fn the_readme_lists_the_default_limits_and_deadlines() {
-    use websocket_stream::{Limits, Timeouts};
+fn the_readme_lists_the_default_limits_and_timeouts() {
     let limits = Limits::default();
     assert_eq!((limits.head_bytes, limits.head_headers), (16 << 10, 100));
     assert_eq!((limits.frame, limits.message, limits.fragments), (16 << 20, 16 << 20, 262_144));
@@ -158,16 +168,16 @@ fn the_readme_echo_loses_nothing_with_a_slow_reader() {
         std::thread::yield_now();
     }
     assert!(sent < MESSAGES, "the server accepted everything");
-    let mut heard = 0;
-    while heard < MESSAGES {
+    let mut received = 0;
+    while received < MESSAGES {
         if sent < MESSAGES && client.unsent() == 0 {
             let message = vec![u8::try_from(sent).unwrap(); 1 << 20];
             let _ = client.send(&mut scratch.at(0), &message).unwrap();
             sent += 1;
         }
         while let Ok((OpCode::Binary, payload)) = client.read() {
-            assert!(payload.len() == 1 << 20 && payload.iter().all(|&byte| usize::from(byte) == heard));
-            heard += 1;
+            assert!(payload.len() == 1 << 20 && payload.iter().all(|&byte| usize::from(byte) == received));
+            received += 1;
         }
         assert!(!fast(&mut server, 0, Ready::UNKNOWN).unwrap().closed);
     }

@@ -41,17 +41,17 @@ fn messages_of_a_peer_that_left_are_delivered_although_sending_fails() {
             assert!(matches!(stream.send(&mut scratch.at(0), "tick"), Err(Error::System(_))));
             assert!(stream.wants().again);
         }
-        let (mut heard, mut close, mut end) = (0, None, None);
+        let (mut received, mut close, mut end) = (0, None, None);
         for _ in 0..100 {
             let wants = stream
                 .drive(&mut scratch.at(0), ready, |event, out| {
                     match event {
                         Event::Message(message) => {
-                            heard += 1;
+                            received += 1;
                             out.send(message)?;
                         }
                         Event::Close(frame) => close = Some(frame.code),
-                        Event::Closed(told) => assert_eq!(end.replace(told), None),
+                        Event::Closed(closed) => assert_eq!(end.replace(closed), None),
                         _ => {}
                     }
                     Ok(())
@@ -62,7 +62,7 @@ fn messages_of_a_peer_that_left_are_delivered_although_sending_fails() {
             }
             assert!(wants.again);
         }
-        assert_eq!((heard, close), (60, Some(CloseCode::GOING_AWAY)), "{call_events} {send_first}");
+        assert_eq!((received, close), (60, Some(CloseCode::GOING_AWAY)), "{call_events} {send_first}");
         assert_eq!(end.map(|end| end.cause), Some(Cause::Handshake));
     }
 }
@@ -103,7 +103,7 @@ fn a_transport_without_vectored_sends_receives_every_piece() {
 }
 
 #[test]
-fn interest_can_be_read_without_a_call() {
+fn wants_can_be_read_without_a_call() {
     let (a, mut b) = memory::pair(100);
     let mut stream = WebSocketStream::new(a).unwrap();
     let mut scratch = Scratch::new();
@@ -253,8 +253,8 @@ fn an_end_keeps_the_whole_number_of_a_systems_error() {
             }
             let mut end = None;
             let failed = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
-                Event::Closed(told) => {
-                    end = Some(told);
+                Event::Closed(closed) => {
+                    end = Some(closed);
                     Ok(())
                 }
                 _ => out.send("tock"),
@@ -278,8 +278,8 @@ fn a_transport_failure_without_a_number_keeps_its_kind() {
         stream.send(&mut scratch.at(0), "tick").unwrap_err();
         let mut end = None;
         let failed = stream.drive(&mut scratch.at(0), Ready::NONE, |event, _| {
-            if let Event::Closed(told) = event {
-                end = Some(told);
+            if let Event::Closed(closed) = event {
+                end = Some(closed);
             }
             Ok(())
         });
@@ -303,7 +303,7 @@ fn a_broadcast_can_drop_dead_connections_or_drive_them_to_their_ends() {
             room.push(WebSocketStream::new(a).unwrap());
             peers.push(b);
         }
-        let (mut heard, mut ends) = (0, 0);
+        let (mut received, mut ends) = (0, 0);
         room.retain_mut(|stream| {
             let sent = stream.send(&mut scratch.at(0), "tick");
             let wants = stream.wants();
@@ -312,7 +312,7 @@ fn a_broadcast_can_drop_dead_connections_or_drive_them_to_their_ends() {
             if drives && wants.again {
                 let failed = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
                     match event {
-                        Event::Message(_) => heard += 1,
+                        Event::Message(_) => received += 1,
                         Event::Closed(_) => ends += 1,
                         _ => {}
                     }
@@ -323,7 +323,7 @@ fn a_broadcast_can_drop_dead_connections_or_drive_them_to_their_ends() {
             !wants.closed
         });
         assert_eq!(room.len(), 3);
-        assert_eq!((heard, ends), if drives { (2, 2) } else { (0, 0) });
+        assert_eq!((received, ends), if drives { (2, 2) } else { (0, 0) });
     }
 }
 
@@ -335,16 +335,16 @@ fn a_message_that_crosses_our_close_frame_gets_no_reply_and_causes_no_error() {
     client.send(&mut scratch.at(0), "one").unwrap();
     server.close(&mut scratch.at(0), CloseCode::GOING_AWAY, "").unwrap();
     client.send(&mut scratch.at(0), "two").unwrap();
-    let (mut heard, mut end) = (0, None);
+    let (mut received, mut end) = (0, None);
     let mut call = |server: &mut WebSocketStream<_>, scratch: &mut Scratch| {
         server
             .drive(&mut scratch.at(0), Ready::READABLE, |event, out| match event {
                 Event::Message(message) => {
-                    heard += 1;
+                    received += 1;
                     out.send(message)
                 }
-                Event::Closed(told) => {
-                    end = Some(told);
+                Event::Closed(closed) => {
+                    end = Some(closed);
                     out.send("behind the end")
                 }
                 _ => Ok(()),
@@ -357,7 +357,7 @@ fn a_message_that_crosses_our_close_frame_gets_no_reply_and_causes_no_error() {
     while client.read().is_ok() {}
     drop(client);
     while !call(&mut server, &mut scratch).closed {}
-    assert_eq!(heard, 2);
+    assert_eq!(received, 2);
     assert!(end.unwrap().is_clean());
 }
 
@@ -405,8 +405,8 @@ fn a_client_ends_tcp_after_its_server_whoever_closes() {
         let mut end = None;
         let mut drive = |now| {
             let driven = client.drive(&mut scratch.at(now), Ready::UNKNOWN, |event, _| {
-                if let Event::Closed(told) = event {
-                    end = Some(told);
+                if let Event::Closed(closed) = event {
+                    end = Some(closed);
                 }
                 Ok(())
             });
@@ -464,8 +464,8 @@ fn an_early_refusal_over_tcp_is_received_although_a_reset_follows() {
         assert_eq!(error.can_retry(), status == 503);
         for (now, error) in [(0, Ok(error)), (0, Err(())), (late, Err(()))] {
             match error.unwrap_or_else(|()| opening.advance(&mut scratch.at(now)).unwrap_err()) {
-                OpeningError::Response(ResponseFault::Refused { status: told, .. }) => {
-                    assert_eq!(told, status)
+                OpeningError::Response(ResponseFault::Refused { status: answered, .. }) => {
+                    assert_eq!(answered, status)
                 }
                 other => panic!("{other:?} at {now}"),
             }
@@ -534,7 +534,7 @@ fn over_tcp_the_server_keeps_time_wait_whoever_closes() {
         closing.as_mut().unwrap().close(&mut scratch.at(0), CloseCode::NORMAL, "").unwrap();
         while client.is_some() || server.is_some() {
             for end in [&mut client, &mut server] {
-                // Dropped as soon as it is over.
+                // Dropped as soon as it is closed.
                 end.take_if(|end| {
                     end.drive(&mut scratch.at(0), Ready::UNKNOWN, |_, _| Ok(())).unwrap().closed
                 });
@@ -614,8 +614,8 @@ fn a_paused_stream_ends_when_the_poller_reports_only_a_reset() {
         calls += 1;
         assert!(calls < 100, "it spins");
         let driven = stream.drive(&mut scratch.at(0), closed, |event, _| {
-            if let Event::Closed(told) = event {
-                end = Some(told);
+            if let Event::Closed(closed) = event {
+                end = Some(closed);
             }
             Ok(())
         });
@@ -689,7 +689,7 @@ fn a_transports_own_answers_during_an_opening_are_sent_in_the_call_that_received
 }
 
 #[test]
-fn a_client_whose_wait_has_no_deadline_ends_its_direction_at_once() {
+fn a_client_whose_wait_has_no_timeout_ends_its_direction_at_once() {
     // `read` has no time.
     let (a, mut server) = memory::pair(4096);
     let mut client = WebSocketStream::client(a).unwrap();
@@ -711,7 +711,7 @@ fn a_client_whose_wait_has_no_deadline_ends_its_direction_at_once() {
 }
 
 #[test]
-fn a_stream_reassembled_after_a_failed_send_is_over() {
+fn a_stream_reassembled_after_a_failed_send_is_closed() {
     let (a, _b) = memory::pair(50);
     let mut stream = WebSocketStream::new(a).unwrap();
     let mut scratch = Scratch::new();

@@ -39,7 +39,7 @@ impl Arbitrary for Piece {
     }
 }
 
-/// The window bits of both ends and whether they use takeover, or `None` without compression.
+/// The window bits of both ends and whether they use context takeover, or `None` without compression.
 type Agreement = Option<(u8, bool)>;
 
 #[cfg(feature = "deflate")]
@@ -335,20 +335,20 @@ fn served(bytes: &[u8], at_a_time: usize, apart: bool) -> (Vec<String>, Vec<u8>)
             events.push(format!("{event:?}"));
             if let Event::Message(message) = event { out.send(message) } else { Ok(()) }
         });
-        let over = wants.unwrap().closed;
+        let closed = wants.unwrap().closed;
         if apart {
-            let (unsent, held) = (stream.unsent(), stream.heap_bytes());
+            let (unsent, heap) = (stream.unsent(), stream.heap_bytes());
             let parts = stream.into_parts();
             assert_eq!(parts.unsent.len(), unsent);
             stream = WebSocketStream::from_parts(parts).unwrap();
             assert_eq!(stream.unsent(), unsent);
-            assert!(held > 0 || stream.heap_bytes() == 0);
+            assert!(heap > 0 || stream.heap_bytes() == 0);
         }
         let mut buffer = [0; 50];
         while let Ok(n @ 1..) = peer.recv(&mut buffer) {
             answers.extend_from_slice(&buffer[..n]);
         }
-        if over {
+        if closed {
             return (events, answers);
         }
     }
@@ -405,8 +405,8 @@ fn write_returns_the_exact_frame_bytes_taken_while_pongs_wait() {
                     }
                 }
                 _ => {
-                    let told = stream.write(OpCode::Binary, &vec![7; usize::from(size) * 2]).unwrap();
-                    written.push((told, out.len() + peer.unread()));
+                    let reported = stream.write(OpCode::Binary, &vec![7; usize::from(size) * 2]).unwrap();
+                    written.push((reported, out.len() + peer.unread()));
                 }
             }
         }
@@ -417,7 +417,8 @@ fn write_returns_the_exact_frame_bytes_taken_while_pongs_wait() {
             let _ = stream.read();
         }
         let data = frames(&out).into_iter().filter(|(opcode, ..)| *opcode == OpCode::Binary);
-        data.zip(written).all(|((_, start, end), (told, taken))| told == taken.clamp(start, end) - start)
+        data.zip(written)
+            .all(|((_, start, end), (reported, taken))| reported == taken.clamp(start, end) - start)
     }
     QuickCheck::new().tests(2_000).quickcheck(prop as fn(Vec<(u8, u8)>, u8) -> bool);
 }
@@ -436,7 +437,7 @@ fn bytes_received_beside_unread_input_are_read_in_order() {
             let mut client = Connection::new(Role::Client);
             let mut input = Input::with_capacity(capacity);
             let mut output = Output::with_keys(Box::new(|| [0; 4]));
-            let (mut rest, mut heard) = (&bytes[..], Vec::new());
+            let (mut rest, mut received) = (&bytes[..], Vec::new());
             loop {
                 let unread = input.unread().to_vec();
                 let room = input.spare();
@@ -448,13 +449,13 @@ fn bytes_received_beside_unread_input_are_read_in_order() {
                 rest = &rest[n..];
                 // Only one event, so that more is received while some input is unread.
                 match client.receive(&mut input, &mut output) {
-                    Some(Event::Message(message)) => heard.push(message.as_bytes().to_vec()),
+                    Some(Event::Message(message)) => received.push(message.as_bytes().to_vec()),
                     Some(other) => panic!("{other:?}"),
                     None if rest.is_empty() => break,
                     None => {}
                 }
             }
-            assert!(heard == payloads, "{capacity} {at_once}");
+            assert!(received == payloads, "{capacity} {at_once}");
         }
     }
 }

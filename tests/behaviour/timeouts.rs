@@ -1,4 +1,4 @@
-//! Time as an argument: every deadline, its default and its off switch, with a clock set by the tests.
+//! Time as an argument: every timeout, its default and its off switch, with a clock set by the tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,13 +32,13 @@ fn side(role: Role, timeouts: Timeouts, capacity: usize) -> Side {
 impl Side {
     fn drive(&mut self, now: u64, ready: Ready) -> Wants {
         let end = &mut self.end;
-        let told = |event: Event<'_>, _: &mut websocket_stream::Outgoing<'_>| {
-            if let Event::Closed(told) = event {
-                assert_eq!(end.replace(told), None, "an end is reported once");
+        let handler = |event: Event<'_>, _: &mut websocket_stream::Outgoing<'_>| {
+            if let Event::Closed(closed) = event {
+                assert_eq!(end.replace(closed), None, "an end is reported once");
             }
             Ok(())
         };
-        self.stream.drive(&mut self.scratch.at(now), ready, told).unwrap()
+        self.stream.drive(&mut self.scratch.at(now), ready, handler).unwrap()
     }
 
     /// Returns all bytes that the peer can receive now.
@@ -78,7 +78,7 @@ fn a_silent_peer_is_pinged_once_and_then_disconnected() {
     for role in ROLES {
         let timeouts = OFF.ping_interval(Duration::from_secs(30)).idle(Duration::from_secs(45));
         let mut side = side(role, timeouts, 4096);
-        // Silence counts from the first call, whatever the clock's value.
+        // Idle time counts from the first call, whatever the clock's value.
         let start = 7_000_000;
         assert_eq!(side.stream.next_deadline(start), Some(start));
         let _ = side.drive(start, Ready::READABLE);
@@ -89,7 +89,7 @@ fn a_silent_peer_is_pinged_once_and_then_disconnected() {
         assert_eq!(side.sent(), ping(role));
         assert_eq!(side.stream.next_deadline(start + 30_000), Some(start + 45_000));
         assert!(!side.drive(start + 44_999, Ready::NONE).closed);
-        assert_eq!(side.sent(), b"", "one ping for one silence");
+        assert_eq!(side.sent(), b"", "one ping for one idle time");
         assert!(side.drive(start + 45_000, Ready::NONE).closed);
         let cause = Cause::Timeout(Timeout::Idle);
         assert_eq!(side.end, Some(Closed { code: CloseCode::ABNORMAL, by: Initiator::Local, cause }));
@@ -119,28 +119,28 @@ fn a_late_loop_still_pings_a_peer_before_disconnecting_it() {
 }
 
 #[test]
-fn a_timer_renewed_only_when_it_expires_is_never_late_for_ping_or_silence() {
+fn a_timer_renewed_only_when_it_expires_is_never_late_for_ping_or_idle() {
     for role in ROLES {
         let timeouts = OFF.ping_interval(Duration::from_secs(20)).idle(Duration::from_secs(60));
         let mut side = side(role, timeouts, 4096);
         let _ = side.drive(1_000, Ready::UNKNOWN);
-        let (mut pings, mut heard) = (Vec::new(), 0);
+        let (mut pings, mut last_byte) = (Vec::new(), 0);
         let mut timer = side.stream.next_deadline(1_000);
         while let Some(now) = timer {
             assert!(now <= 1_000_000);
-            let over = side.drive(now, Ready::NONE).closed;
-            timer = side.stream.next_deadline(now).filter(|_| !over);
+            let closed = side.drive(now, Ready::NONE).closed;
+            timer = side.stream.next_deadline(now).filter(|_| !closed);
             assert!(timer.is_none_or(|at| at > now), "the timer would expire again at once");
             if side.sent() == ping(role) {
                 pings.push(now);
                 // The peer answers three pings; the loop does not ask for the deadline then.
                 if pings.len() <= 3 {
-                    heard = now + 50;
+                    last_byte = now + 50;
                     side.peer.send(from_peer(role)[0]).unwrap();
-                    let _ = side.drive(heard, Ready::READABLE);
+                    let _ = side.drive(last_byte, Ready::READABLE);
                 }
-            } else if over {
-                assert_eq!(now, heard + 60_000);
+            } else if closed {
+                assert_eq!(now, last_byte + 60_000);
             }
         }
         assert_eq!(pings, [21_000, 41_050, 61_100, 81_150]);
@@ -161,7 +161,7 @@ fn any_received_byte_counts_as_activity() {
             assert!(!side.drive(1149, Ready::READABLE).closed);
             assert_eq!(side.stream.next_deadline(1149), Some(1249));
             let _ = side.drive(1249, Ready::NONE);
-            assert_eq!(side.sent(), ping(role), "a new silence has its own ping");
+            assert_eq!(side.sent(), ping(role), "a new idle time has its own ping");
             assert!(side.drive(1299, Ready::NONE).closed);
         }
     }
@@ -203,7 +203,7 @@ fn bytes_that_arrived_before_a_late_call_count_as_activity() {
 }
 
 #[test]
-fn a_deadline_that_is_off_never_passes_and_needs_no_call() {
+fn a_timeout_that_is_off_never_passes_and_needs_no_call() {
     for role in ROLES {
         let mut side = side(role, OFF, 8);
         let _ = side.drive(0, Ready::UNKNOWN);
@@ -228,12 +228,12 @@ fn the_defaults_are_as_documented() {
 }
 
 #[test]
-fn a_peer_that_does_not_answer_a_close_frame_is_dropped_after_the_close_deadline() {
+fn a_peer_that_does_not_answer_a_close_frame_is_dropped_after_the_close_timeout() {
     for role in ROLES {
         let mut side = side(role, OFF.close(Duration::from_secs(5)), 4096);
         let _ = side.drive(100, Ready::UNKNOWN);
         side.stream.close(&mut side.scratch.at(1_000), CloseCode::NORMAL, "").unwrap();
-        // Bytes received meanwhile are read, but do not extend the deadline.
+        // Bytes received meanwhile are read, but do not extend the timeout.
         side.peer.send(from_peer(role)[0]).unwrap();
         assert!(!side.drive(4_000, Ready::READABLE).closed);
         assert_eq!(side.stream.next_deadline(4_000), Some(6_000));
@@ -278,7 +278,7 @@ fn a_peer_that_closes_and_takes_nothing_does_not_keep_the_connection() {
 }
 
 #[test]
-fn the_end_of_the_stream_starts_the_close_deadline_unless_a_close_frame_did() {
+fn the_end_of_the_stream_starts_the_close_timeout_unless_a_close_frame_did() {
     for (role, closes) in ROLES.into_iter().flat_map(|role| [(role, false), (role, true)]) {
         let mut side = side(role, OFF.close(Duration::from_secs(5)), 8);
         side.peer.send(from_peer(role)[0]).unwrap();
@@ -381,14 +381,14 @@ fn a_peer_that_takes_nothing_is_closed_with_1008_after_the_accepted_messages() {
         assert_eq!(end, Closed { code: CloseCode::POLICY_VIOLATION, by: Initiator::Local, cause });
         assert_eq!(side.stream.next_deadline(110_000), Some(115_000));
         // A peer that reads in the end receives all messages, and the reason for the close.
-        let mut heard = taken;
+        let mut received = taken;
         for _ in 0..10 {
-            heard.extend(side.sent());
+            received.extend(side.sent());
             let _ = side.drive(111_000, Ready::WRITABLE);
         }
         let closing = close(role, 1008);
-        assert_eq!(heard[heard.len() - closing.len()..], closing);
-        assert_eq!(heard.len(), 100 + if role == Role::Server { 2 } else { 6 } + closing.len());
+        assert_eq!(received[received.len() - closing.len()..], closing);
+        assert_eq!(received.len(), 100 + if role == Role::Server { 2 } else { 6 } + closing.len());
         // A peer that never reads is dropped.
         assert!(side.drive(115_000, Ready::NONE).closed);
         assert_eq!(side.end, Some(end));
@@ -396,12 +396,12 @@ fn a_peer_that_takes_nothing_is_closed_with_1008_after_the_accepted_messages() {
 }
 
 #[test]
-fn an_opening_handshake_has_a_fixed_deadline_however_slowly_its_bytes_arrive() {
+fn an_opening_handshake_has_a_fixed_timeout_however_slowly_its_bytes_arrive() {
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
     let (a, mut peer) = memory::pair(4096);
     let mut scratch = Scratch::new();
     let mut server = ServerOpening::new(a).unwrap();
-    // The deadline counts from the first call, which is due at once.
+    // The timeout counts from the first call, which is due at once.
     assert_eq!(server.next_deadline(500), Some(500));
     assert!(matches!(server.advance(&mut scratch.at(1_000)), Ok(Progress::Pending(_))));
     for (index, byte) in (0..).zip(request) {
@@ -422,7 +422,7 @@ fn an_opening_handshake_has_a_fixed_deadline_however_slowly_its_bytes_arrive() {
     let late = client.advance(&mut scratch.at(11_000));
     assert!(matches!(late, Err(OpeningError::Timeout)));
 
-    // With the deadline off.
+    // With the timeout off.
     let (a, _peer) = memory::pair(4096);
     let config = Arc::new(Config::default().timeouts(OFF));
     let mut server = ServerOpening::with_config(a, config).unwrap();
@@ -469,7 +469,7 @@ fn a_stream_does_not_inherit_the_time_spent_in_its_opening() {
 }
 
 #[test]
-fn deadlines_pass_on_time_when_the_stamp_wraps_around() {
+fn timeouts_pass_on_time_when_the_stamp_wraps_around() {
     // A stamp has 32 bits of the milliseconds: 49 days.
     let wrap = 1u64 << 32;
     for start in [wrap - 1, wrap - 50, wrap + 1, 3 * wrap - 20] {
@@ -493,7 +493,7 @@ fn a_clock_that_steps_back_ends_no_connection() {
     assert!(!side.drive(4_000, Ready::NONE).closed);
     assert_eq!(side.stream.next_deadline(4_000), Some(4_100));
     assert!(side.drive(5_100, Ready::NONE).closed);
-    // The longest deadline that can be distinguished from a step back: 24 days.
+    // The longest timeout that can be distinguished from a step back: 24 days.
     let longest = u32::MAX / 2;
     let mut side = self::side(Role::Server, OFF.idle(Duration::from_millis(longest.into())), 4096);
     let _ = side.drive(5_000, Ready::UNKNOWN);
@@ -521,7 +521,7 @@ fn activity_in_read_and_write_counts_from_the_next_call_with_a_time() {
     one.stream.read().unwrap();
     assert!(!one.drive(9_000, Ready::NONE).closed);
     assert!(one.drive(9_100, Ready::NONE).closed);
-    // A closing handshake that they begin has its full deadline.
+    // A closing handshake that they begin has its full timeout.
     let mut one = side(Role::Server, timeouts.clone(), 4096);
     let _ = one.drive(1_000, Ready::UNKNOWN);
     one.stream.write(websocket_stream::OpCode::Close, b"").unwrap();
@@ -568,7 +568,7 @@ fn while_reading_is_paused_a_peer_is_silent_only_if_it_takes_nothing() {
 }
 
 #[test]
-fn after_a_pause_the_peers_input_is_read_before_silence_is_judged() {
+fn after_a_pause_the_peers_input_is_read_before_idle_is_judged() {
     let (mut side, mut peer) = paused();
     assert!(!side.drive(0, Ready::READABLE).closed);
     assert!(!side.drive(99, Ready::READABLE).closed);
@@ -588,7 +588,7 @@ fn after_a_pause_the_peers_input_is_read_before_silence_is_judged() {
 type Begin = fn(&mut Side);
 
 #[test]
-fn a_loop_that_asks_each_round_gets_every_deadline_even_if_no_call_had_a_time_before() {
+fn a_loop_that_asks_each_round_gets_every_timeout_even_if_no_call_had_a_time_before() {
     let timeouts =
         OFF.idle(Duration::from_millis(30)).close(Duration::from_millis(10)).write(Duration::from_millis(20));
     let begins: [(Begin, Cause, u64); 4] = [

@@ -183,16 +183,16 @@ mod sockets {
         let (mut poll, mut events) = (Poll::new().unwrap(), Events::with_capacity(4));
         let (mut here, mut peer) = mio::net::UnixStream::pair().unwrap();
         poll.registry().register(&mut here, Token(0), Interest::READABLE | Interest::WRITABLE).unwrap();
-        let mut told = || {
+        let mut poll_once = || {
             poll.poll(&mut events, Some(Duration::from_secs(120))).unwrap();
             events.iter().map(Ready::from).fold(Ready::NONE, |one, other| one | other)
         };
-        assert_eq!(told(), Ready::WRITABLE);
+        assert_eq!(poll_once(), Ready::WRITABLE);
         peer.send(&[1]).unwrap();
-        let ready = told();
+        let ready = poll_once();
         assert!(ready.readable && !ready.closed);
         peer.shutdown_write().unwrap();
-        assert!(told().closed);
+        assert!(poll_once().closed);
     }
 
     #[test]

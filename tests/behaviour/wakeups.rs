@@ -51,7 +51,7 @@ impl Poller {
                 let mut wanted = PollFlags::empty();
                 wanted.set(PollFlags::IN, wants.read);
                 wanted.set(PollFlags::OUT, wants.write);
-                assert!(!wanted.is_empty(), "nothing to wait for, and not over");
+                assert!(!wanted.is_empty(), "nothing to wait for, and not closed");
                 let mut fds = [PollFd::new(socket, wanted)];
                 poll(&mut fds, Some(&Timespec::try_from(HANG).unwrap())).unwrap();
                 let seen = fds[0].revents();
@@ -125,7 +125,7 @@ fn from_client(texts: &[&str], close: bool) -> Vec<u8> {
     output.as_bytes().to_vec()
 }
 
-/// Echoes as documented until the connection is over. Returns what was received, and the end.
+/// Echoes as documented until the connection is closed. Returns what was received, and the end.
 fn serve(
     stream: &mut WebSocketStream<OwnedFd>,
     poller: &mut Poller,
@@ -133,7 +133,7 @@ fn serve(
     first: Option<Ready>,
     mut fails: impl FnMut() -> bool,
 ) -> (Vec<String>, Closed) {
-    let (mut scratch, mut heard, mut ends) = (Scratch::new(), Vec::new(), Vec::new());
+    let (mut scratch, mut received, mut ends) = (Scratch::new(), Vec::new(), Vec::new());
     let mut wants = Wants::READ;
     let mut next = first;
     for _ in 0..100_000 {
@@ -144,7 +144,7 @@ fn serve(
         let driven = stream.drive(&mut scratch.at(0), ready, |event, out| {
             match event {
                 Event::Message(Message::Text(text)) => {
-                    heard.push(text.to_owned());
+                    received.push(text.to_owned());
                     out.send(text)?;
                 }
                 Event::Closed(end) => ends.push(end),
@@ -159,7 +159,7 @@ fn serve(
                 next = now.again.then_some(Ready::READABLE);
                 if now.closed {
                     assert_eq!(ends.len(), 1);
-                    return (heard, ends[0]);
+                    return (received, ends[0]);
                 }
             }
             Err(error) => panic!("{error}"),
@@ -178,8 +178,8 @@ fn messages_and_the_end_of_the_stream_that_arrive_together_are_both_received() {
     everywhere(|mut client, socket, mut poller| {
         client.send_at_once(&from_client(&["one", "two", "three"], false), true);
         let mut stream = server(socket, Limits::default());
-        let (heard, end) = serve(&mut stream, &mut poller, Some(&mut client), None, || false);
-        assert_eq!(heard, ["one", "two", "three"]);
+        let (received, end) = serve(&mut stream, &mut poller, Some(&mut client), None, || false);
+        assert_eq!(received, ["one", "two", "three"]);
         assert_eq!(end.cause, Cause::EndOfStream);
     });
 }
@@ -188,9 +188,9 @@ fn messages_and_the_end_of_the_stream_that_arrive_together_are_both_received() {
 fn a_message_a_close_frame_and_the_end_of_the_stream_that_arrive_together_end_cleanly() {
     everywhere(|mut client, socket, mut poller| {
         client.send_at_once(&from_client(&["one"], true), true);
-        let (heard, end) =
+        let (received, end) =
             serve(&mut server(socket, Limits::default()), &mut poller, Some(&mut client), None, || false);
-        assert_eq!((&heard[..], end.is_clean()), (&["one".to_owned()][..], true));
+        assert_eq!((&received[..], end.is_clean()), (&["one".to_owned()][..], true));
     });
 }
 
@@ -205,11 +205,11 @@ fn a_used_up_budget_of_events_or_bytes_loses_neither_messages_nor_the_end() {
         for close in [false, true] {
             everywhere(|mut client, socket, mut poller| {
                 client.send_at_once(&from_client(&texts, close), true);
-                let (heard, end) =
+                let (received, end) =
                     serve(&mut server(socket, limits.clone()), &mut poller, Some(&mut client), None, || {
                         false
                     });
-                assert_eq!((heard.len(), end.is_clean()), (texts.len(), close));
+                assert_eq!((received.len(), end.is_clean()), (texts.len(), close));
             });
         }
     }
@@ -229,8 +229,8 @@ fn input_larger_than_the_budget_and_the_buffer_is_received_to_its_end() {
             });
             let limits = Limits::default().call_bytes(call_bytes);
             let mut stream = server(socket, limits);
-            let (heard, end) = serve(&mut stream, &mut poller, None, None, || false);
-            assert_eq!((heard.len(), end.is_clean()), (2, true));
+            let (received, end) = serve(&mut stream, &mut poller, None, None, || false);
+            assert_eq!((received.len(), end.is_clean()), (2, true));
             drop(stream);
             assert_eq!(writer.join().unwrap(), 2 * (70_000 + 10) + 4);
         });
@@ -248,8 +248,8 @@ fn a_handler_that_fails_loses_neither_messages_nor_the_end() {
                 count % every == 0 && count < 5
             };
             let mut stream = server(socket, Limits::default());
-            let (heard, end) = serve(&mut stream, &mut poller, Some(&mut client), None, fails);
-            assert_eq!(heard, ["one", "two", "three", "four"]);
+            let (received, end) = serve(&mut stream, &mut poller, Some(&mut client), None, fails);
+            assert_eq!(received, ["one", "two", "three", "four"]);
             assert_eq!(end.cause, Cause::EndOfStream);
         });
     }
@@ -283,8 +283,8 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize, first: Ready) 
         assert!(matches!(opening.advance(&mut scratch.at(0)).unwrap(), Progress::Open));
         let mut stream = opening.into_stream().unwrap();
         // "drive it once at once, with any `Ready`"
-        let (heard, end) = serve(&mut stream, &mut poller, Some(&mut client), Some(first), || false);
-        assert_eq!((&heard[..], end.is_clean()), (&["one".to_owned(), "two".to_owned()][..], close));
+        let (received, end) = serve(&mut stream, &mut poller, Some(&mut client), Some(first), || false);
+        assert_eq!((&received[..], end.is_clean()), (&["one".to_owned(), "two".to_owned()][..], close));
     });
 }
 
@@ -325,15 +325,15 @@ fn bytes_unsent_because_of_a_slow_reader_are_sent_when_the_poller_reports_room()
         });
         let limits = Limits::default().pause_reading(PauseReading::Never);
         let mut stream = server(socket, limits);
-        let (heard, end) = serve_and_let_go(&mut stream, &mut poller);
-        assert_eq!((heard, end.is_clean()), (3, true));
+        let (received, end) = serve_and_let_go(&mut stream, &mut poller);
+        assert_eq!((received, end.is_clean()), (3, true));
         assert_eq!(peer.join().unwrap(), 3 * ((1 << 20) + 10) + 4);
     });
 }
 
 /// Echoes until all output is sent and the sending direction is shut down, then drops the connection.
 fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) -> (usize, Closed) {
-    let (mut scratch, mut heard) = (Scratch::new(), 0);
+    let (mut scratch, mut received) = (Scratch::new(), 0);
     let mut wants = Wants::READ;
     loop {
         let ready = match wants.again {
@@ -343,7 +343,7 @@ fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) 
         wants = stream
             .drive(&mut scratch.at(0), ready, |event, out| match event {
                 Event::Message(message) => {
-                    heard += 1;
+                    received += 1;
                     out.send(message)
                 }
                 _ => Ok(()),
@@ -352,7 +352,7 @@ fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) 
         if let State::Draining(end) = stream.state()
             && stream.unsent() == 0
         {
-            return (heard, end);
+            return (received, end);
         }
     }
 }

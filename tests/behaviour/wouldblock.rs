@@ -281,18 +281,18 @@ fn no_cut_of_a_request_and_no_refusal_of_the_response_changes_the_stream() {
                 assert!(calls < 6, "{cut} {sent}");
             }
             let mut stream = opening.into_stream().unwrap();
-            let mut heard = 0;
+            let mut received = 0;
             let ready = Ready::READABLE;
             let result = stream.drive(&mut scratch.at(0), ready, |event, out| match event {
                 Event::Message(Message::Text(text)) => {
-                    heard += 1;
+                    received += 1;
                     assert_eq!(text, "behind the head");
                     out.send(text)
                 }
                 _ => Ok(()),
             });
             assert!(!result.unwrap().closed);
-            assert_eq!(heard, 1, "{cut} {sent}");
+            assert_eq!(received, 1, "{cut} {sent}");
             drop(stream);
             script.finish().unwrap_or_else(|broken| panic!("{cut} {sent}: {broken}"));
         }

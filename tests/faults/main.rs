@@ -268,7 +268,7 @@ fn nothing_to_do(
             }
         }
     }
-    let due = [0, 1].map(|at| sides[at].deadline(*now));
+    let due = [0, 1].map(|at| sides[at].next_deadline(*now));
     if let Some(at) = [0, 1].into_iter().filter(|&at| due[at].is_some()).min_by_key(|&at| due[at]) {
         *now = due[at].unwrap().max(*now);
         return sides[at].drive(scratch, *now, Ready::NONE);
@@ -301,7 +301,7 @@ fn after_a_transport_error_nothing_is_sent_and_each_call_reports_the_end() {
     assert!(matches!(stream.flush(&mut scratch.at(0)), Err(Error::System(_))));
     let mut end = None;
     let driven = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
-        assert!(matches!(event, Event::Closed(told) if end.replace(told).is_none()));
+        assert!(matches!(event, Event::Closed(closed) if end.replace(closed).is_none()));
         Ok(())
     });
     assert!(driven.is_err(), "{driven:?}");
@@ -321,7 +321,7 @@ fn a_transport_that_fails_while_its_handler_fails_is_not_used_again() {
     let mut end = None;
     for now in [1000, 1001] {
         let driven = stream.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
-            assert!(matches!(event, Event::Closed(told) if end.replace(told).is_none()));
+            assert!(matches!(event, Event::Closed(closed) if end.replace(closed).is_none()));
             Err(SendError::Full)
         });
         let wants = driven.unwrap();
@@ -340,15 +340,15 @@ fn messages_that_arrived_before_the_transport_failed_are_delivered_before_the_en
     let keys = Box::new(|| [0; 4]);
     let mut stream = WebSocketStream::with_config(Scripted::new(script), Role::Client, config).unwrap();
     let mut scratch = Scratch::with_keys(keys);
-    let (mut heard, mut end) = (Vec::new(), None);
+    let (mut received, mut end) = (Vec::new(), None);
     let result = loop {
         let driven = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, out| {
             match event {
                 Event::Message(message) => {
-                    heard.extend_from_slice(message.as_bytes());
+                    received.extend_from_slice(message.as_bytes());
                     out.send(message)?;
                 }
-                Event::Closed(told) => assert!(end.replace(told).is_none()),
+                Event::Closed(closed) => assert!(end.replace(closed).is_none()),
                 other => panic!("{other:?}"),
             }
             Ok(())
@@ -359,7 +359,7 @@ fn messages_that_arrived_before_the_transport_failed_are_delivered_before_the_en
         }
     };
     assert_eq!(result.kind(), ErrorKind::BrokenPipe);
-    assert_eq!(heard, b"abc");
+    assert_eq!(received, b"abc");
     assert!(matches!(end, Some(Closed { cause: Cause::System(_), .. })), "{end:?}");
     assert_eq!(stream.into_parts().transport.finish(), Ok(()));
 }

@@ -40,13 +40,13 @@ pub(crate) struct Record {
     pub(crate) misbehaves: bool,
     made: usize,
     pub(crate) accepted: Vec<Item>,
-    pub(crate) heard: Vec<Item>,
+    pub(crate) received: Vec<Item>,
     pub(crate) pings: Vec<Vec<u8>>,
     pub(crate) pongs: Vec<Vec<u8>>,
     /// The fragments sent so far of an unfinished message.
     fragments: Option<Item>,
     pub(crate) closed: Option<CloseCode>,
-    pub(crate) heard_close: bool,
+    pub(crate) received_close: bool,
     pub(crate) system_error: bool,
     pub(crate) end: Option<Closed>,
 }
@@ -85,12 +85,12 @@ impl Record {
             misbehaves,
             made: 0,
             accepted: Vec::new(),
-            heard: Vec::new(),
+            received: Vec::new(),
             pings: Vec::new(),
             pongs: Vec::new(),
             fragments: None,
             closed: None,
-            heard_close: false,
+            received_close: false,
             system_error: false,
             end: None,
         }
@@ -227,22 +227,22 @@ impl Record {
         self.accept(result, Item::Close(code, "enough".into()))
     }
 
-    fn hear(&mut self, event: Event<'_>) {
+    fn add(&mut self, event: Event<'_>) {
         assert_eq!(self.end, None, "{event:?} after the end");
-        assert!(!self.heard_close || matches!(event, Event::Closed(_)), "{event:?} after Close");
+        assert!(!self.received_close || matches!(event, Event::Closed(_)), "{event:?} after Close");
         match event {
-            Event::Message(Message::Text(text)) => self.heard.push(Item::Text(text.into())),
-            Event::Message(Message::Binary(bytes)) => self.heard.push(Item::Binary(bytes.into())),
+            Event::Message(Message::Text(text)) => self.received.push(Item::Text(text.into())),
+            Event::Message(Message::Binary(bytes)) => self.received.push(Item::Binary(bytes.into())),
             // Sent by the keepalive.
             Event::Ping([]) | Event::Pong([]) => {}
-            Event::Ping(payload) => self.heard.push(Item::Ping(payload.into())),
+            Event::Ping(payload) => self.received.push(Item::Ping(payload.into())),
             Event::Pong(payload) if self.pings.iter().any(|ping| ping == payload) => {
                 self.pongs.push(payload.into());
             }
-            Event::Pong(payload) => self.heard.push(Item::Pong(payload.into())),
+            Event::Pong(payload) => self.received.push(Item::Pong(payload.into())),
             Event::Close(frame) => {
-                self.heard_close = true;
-                self.heard.push(Item::Close(frame.code, frame.reason.into()));
+                self.received_close = true;
+                self.received.push(Item::Close(frame.code, frame.reason.into()));
             }
             Event::Closed(end) => self.end = Some(end),
             other => panic!("{other:?}"),
@@ -251,7 +251,7 @@ impl Record {
 
     /// A handler that sometimes answers, and sometimes fails or panics.
     fn handle(&mut self, event: Event<'_>, out: &mut Outgoing<'_>) -> Result<(), Whim> {
-        self.hear(event);
+        self.add(event);
         if self.left > 0 && self.random.random_range(0..3) == 0 {
             self.left -= 1;
             if let (Event::Message(message), true) = (event, self.random.random()) {
@@ -259,7 +259,7 @@ impl Record {
                 let (unsent, status) = (out.unsent(), out.state());
                 let result = out.send(message);
                 self.judge(message.as_bytes().len(), unsent.max(out.unsent()), status, result);
-                let item = self.heard.last().unwrap().clone();
+                let item = self.received.last().unwrap().clone();
                 let _ = self.accept(result, item);
             } else {
                 let _ = self.say(out);
@@ -284,28 +284,28 @@ impl Record {
     }
 
     /// Checks that the items received are the peer's items, in order. Returns how many of them arrived.
-    pub(crate) fn check_heard(&self, peer: &Record, accepted: usize) -> usize {
-        let mut heard = &self.heard[..];
+    pub(crate) fn check_received(&self, peer: &Record, accepted: usize) -> usize {
+        let mut received = &self.received[..];
         // A Close frame that the peer's end sent automatically is not one of the peer's items: it answers
         // another Close frame, or reports a fault.
-        if self.heard_close
+        if self.received_close
             && peer.closed.is_none()
-            && let [before @ .., Item::Close(code, reason)] = heard
+            && let [before @ .., Item::Close(code, reason)] = received
         {
-            heard = before;
+            received = before;
             let expected = if peer.fault_code().is_some() { "" } else { "enough" };
             assert_eq!((Some(*code), &reason[..]), (peer.fault_code().or(self.closed), expected));
         }
         let accepted = &peer.accepted[..accepted];
-        assert!(heard.len() <= accepted.len(), "received more than was sent");
-        for (n, (heard, said)) in heard.iter().zip(accepted).enumerate() {
-            assert!(heard == said, "received item {n} {} instead of {}", brief(heard), brief(said));
+        assert!(received.len() <= accepted.len(), "received more than was sent");
+        for (n, (received, said)) in received.iter().zip(accepted).enumerate() {
+            assert!(received == said, "received item {n} {} instead of {}", brief(received), brief(said));
         }
         let mut pings = self.pings.iter();
         for pong in &self.pongs {
             assert!(pings.any(|ping| ping == pong), "a pong twice, or out of order");
         }
-        heard.len()
+        received.len()
     }
 
     fn system(&mut self) {
@@ -338,7 +338,7 @@ impl Side {
         (ready.readable || ready.writable).then_some(ready)
     }
 
-    pub(crate) fn deadline(&self, now: u64) -> Option<u64> {
+    pub(crate) fn next_deadline(&self, now: u64) -> Option<u64> {
         self.stream.as_ref()?.next_deadline(now)
     }
 
@@ -353,7 +353,7 @@ impl Side {
         if self.style == Style::Original {
             return self.read();
         }
-        let told = self.record.end.is_some();
+        let was_closed = self.record.end.is_some();
         let record = &mut self.record;
         let turn = &mut scratch.at(now);
         let result = catch_unwind(AssertUnwindSafe(|| match self.style {
@@ -377,7 +377,7 @@ impl Side {
             Ok(Ok(wants)) => self.wants = wants,
             Ok(Err(Whim::System)) => {
                 self.record.system();
-                assert!(!told, "an error after the end");
+                assert!(!was_closed, "an error after the end");
                 let end = self.record.end.expect("an error, but no end");
                 assert!(matches!(end.cause, Cause::System(_)), "{end}");
                 self.wants.again = true;
@@ -399,7 +399,7 @@ impl Side {
         loop {
             stream.get_mut().refused = false;
             match stream.read() {
-                Ok((opcode, payload)) => self.record.hear(match opcode {
+                Ok((opcode, payload)) => self.record.add(match opcode {
                     OpCode::Text => Event::Message(Message::Text(std::str::from_utf8(&payload).unwrap())),
                     OpCode::Binary => Event::Message(Message::Binary(&payload)),
                     OpCode::Ping => Event::Ping(&payload),
@@ -413,13 +413,13 @@ impl Side {
                 }
                 Err(ReadError::DataStop) => break,
                 Err(ReadError::Closed(end)) => {
-                    if let State::Closed(over) = stream.state() {
-                        assert_eq!(end, over);
+                    if let State::Closed(closed) = stream.state() {
+                        assert_eq!(end, closed);
                         let first = self.record.end.is_none();
                         if first {
-                            self.record.end = Some(over);
+                            self.record.end = Some(closed);
                         }
-                        self.wants.closed = stream.unsent() == 0 || matches!(over.cause, Cause::System(_));
+                        self.wants.closed = stream.unsent() == 0 || matches!(closed.cause, Cause::System(_));
                     }
                     break;
                 }
@@ -517,7 +517,7 @@ impl Side {
         let unsent = stream.unsent();
         assert!(unsent <= self.record.limits.unsent, "{unsent} bytes are unsent");
         if self.wants.closed {
-            let end = self.record.end.expect("over, but no end was reported");
+            let end = self.record.end.expect("closed, but no end was reported");
             assert_eq!(stream.state(), State::Closed(end));
             let parts = self.stream.take().unwrap().into_parts();
             if end.is_clean() {
@@ -533,10 +533,10 @@ impl Side {
     pub(crate) fn check(&self, peer: &Record, accepted: usize) {
         let record = &self.record;
         let end = record.end.expect("no end was reported");
-        let heard = record.check_heard(peer, accepted);
+        let received = record.check_received(peer, accepted);
         if end.is_clean() {
-            assert!(record.heard_close);
-            assert_eq!(heard, accepted, "a clean end, but items are missing");
+            assert!(record.received_close);
+            assert_eq!(received, accepted, "a clean end, but items are missing");
             match end.by {
                 Initiator::Local => assert_eq!(Some(end.code), record.closed),
                 Initiator::Peer => assert_eq!(Some(end.code), peer.closed.or(peer.fault_code())),

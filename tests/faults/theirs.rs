@@ -106,7 +106,7 @@ impl Theirs {
             let Some(socket) = &mut self.socket else { return };
             let result = socket.read();
             match self.after(result) {
-                Some(message) => self.hear(message),
+                Some(message) => self.receive(message),
                 None if self.closing => return self.finish(),
                 None => return,
             }
@@ -122,24 +122,24 @@ impl Theirs {
         }
     }
 
-    fn hear(&mut self, message: Message) {
-        assert!(!self.record.heard_close, "{message:?} after Close");
+    fn receive(&mut self, message: Message) {
+        assert!(!self.record.received_close, "{message:?} after Close");
         let record = &mut self.record;
         match message {
-            Message::Text(text) => record.heard.push(Item::Text(text.to_string())),
-            Message::Binary(bytes) => record.heard.push(Item::Binary(bytes.to_vec())),
+            Message::Text(text) => record.received.push(Item::Text(text.to_string())),
+            Message::Binary(bytes) => record.received.push(Item::Binary(bytes.to_vec())),
             // Sent by the keepalive.
             Message::Ping(payload) if payload.is_empty() => {}
-            Message::Ping(payload) => record.heard.push(Item::Ping(payload.to_vec())),
+            Message::Ping(payload) => record.received.push(Item::Ping(payload.to_vec())),
             Message::Pong(payload) if record.pings.iter().any(|ping| ping[..] == payload[..]) => {
                 record.pongs.push(payload.to_vec());
             }
-            Message::Pong(payload) => record.heard.push(Item::Pong(payload.to_vec())),
+            Message::Pong(payload) => record.received.push(Item::Pong(payload.to_vec())),
             Message::Close(frame) => {
-                record.heard_close = true;
+                record.received_close = true;
                 let frame = frame.expect("our Close frames have a code");
                 let code = CloseCode::new(frame.code.into());
-                record.heard.push(Item::Close(code, frame.reason.to_string()));
+                record.received.push(Item::Close(code, frame.reason.to_string()));
             }
             other => panic!("{other:?}"),
         }
@@ -218,7 +218,7 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
                         theirs.say(true);
                     } else if ours.state() == Some(State::Open) && !silence {
                         ours.say(scratch, now, true);
-                    } else if let Some(due) = ours.deadline(now).filter(|_| silence) {
+                    } else if let Some(due) = ours.next_deadline(now).filter(|_| silence) {
                         now = due.max(now);
                         ours.drive(scratch, now, Ready::NONE);
                     }
@@ -238,9 +238,9 @@ pub(crate) fn with_tungstenite(seed: u64, scratch: &mut Scratch) {
     }
 
     ours.check(&theirs.record, theirs.record.accepted.len());
-    let heard = theirs.record.check_heard(&ours.record, ours.record.accepted.len());
+    let received = theirs.record.check_received(&ours.record, ours.record.accepted.len());
     if plan.disaster.is_none() {
-        assert_eq!(heard, ours.record.accepted.len(), "tungstenite did not receive all of our items");
+        assert_eq!(received, ours.record.accepted.len(), "tungstenite did not receive all of our items");
         let end = ours.record.end.unwrap();
         assert!(end.is_clean(), "{end}");
         assert!(theirs.clean, "our end is clean, but theirs is not");

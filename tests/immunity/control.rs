@@ -98,13 +98,13 @@ fn messages_to_a_peer_that_never_reads_are_refused_at_the_bound_in_constant_memo
             accepted += 1;
             assert!(side.stream.unsent() <= UNSENT);
         }
-        let (unsent, held) = (side.stream.unsent(), side.stream.heap_bytes());
-        assert!((UNSENT - 1000..=UNSENT).contains(&unsent) && held < UNSENT + 512, "{unsent} {held}");
+        let (unsent, heap) = (side.stream.unsent(), side.stream.heap_bytes());
+        assert!((UNSENT - 1000..=UNSENT).contains(&unsent) && heap < UNSENT + 512, "{unsent} {heap}");
         for _ in 0..100_000 {
             let refused = side.stream.send(&mut side.scratch.at(0), &[8; 100]);
             assert!(matches!(refused, Err(Error::Send(SendError::Full))), "{refused:?}");
         }
-        assert_eq!((side.stream.unsent(), side.stream.heap_bytes()), (unsent, held));
+        assert_eq!((side.stream.unsent(), side.stream.heap_bytes()), (unsent, heap));
         // When the peer reads again, it receives exactly the accepted messages.
         side.stream.get_ref().limit_send(usize::MAX);
         let _ = side.drive(Ready::WRITABLE);

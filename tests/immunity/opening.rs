@@ -63,18 +63,18 @@ impl Serving {
 
     /// Returns the refusal: the client's response, and the error, once the client has ended its direction.
     fn refused(mut self) -> (String, OpeningError) {
-        let told = read_all(&mut self.client);
+        let response = read_all(&mut self.client);
         self.client.shutdown_write().unwrap();
         let Some(Err(error)) = self.receive(b"") else { panic!("it goes on") };
-        (told, error)
+        (response, error)
     }
 
     #[track_caller]
     fn check_fault(self, fault: RequestFault, status: u16) -> String {
-        let (told, error) = self.refused();
+        let (response, error) = self.refused();
         assert!(matches!(error, OpeningError::Request(found) if found == fault), "{error:?}");
-        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{told}");
-        told
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
+        response
     }
 }
 
@@ -235,8 +235,8 @@ fn hostile_lists_of_subprotocols_and_extensions_cost_linear_work_and_are_refused
             Some(fault) => assert!(server.check_fault(fault, 400).contains("close")),
             None => {
                 assert!(matches!(outcome, Some(Ok(()))), "{line:.99}: {outcome:?}");
-                let told = read_all(&mut server.client);
-                assert!(told.starts_with("HTTP/1.1 101 ") && !told.contains(name), "{told}");
+                let response = read_all(&mut server.client);
+                assert!(response.starts_with("HTTP/1.1 101 ") && !response.contains(name), "{response}");
             }
         }
         Asking::new(config(3 * LONG)).check_fault(&line, response_fault);
@@ -291,8 +291,8 @@ fn a_page_of_another_site_is_refused_with_403() {
         if enters {
             assert!(matches!(outcome, Some(Ok(()))), "{origin}");
         } else {
-            let (told, error) = server.refused();
-            assert!(told.starts_with("HTTP/1.1 403 "), "{origin}: {told}");
+            let (response, error) = server.refused();
+            assert!(response.starts_with("HTTP/1.1 403 "), "{origin}: {response}");
             assert!(matches!(error, OpeningError::Answered { status: 403 }), "{error:?}");
         }
     }
@@ -320,9 +320,9 @@ fn smuggled_bodies_and_repeated_headers_are_refused_and_other_valid_forms_accept
         assert!(server.receive(request(begins, line).as_bytes()).is_none(), "{line}");
         // The bytes after it are not a second request.
         assert!(server.receive(REQUEST.as_bytes()).is_none(), "{line}");
-        let told = server.check_fault(fault, fault.status());
-        assert_eq!(told.matches("HTTP/1.1").count(), 1, "{told}");
-        assert_eq!(told.contains("Sec-WebSocket-Version: 13\r\n"), fault == F::Version, "{told}");
+        let response = server.check_fault(fault, fault.status());
+        assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response}");
+        assert_eq!(response.contains("Sec-WebSocket-Version: 13\r\n"), fault == F::Version, "{response}");
     }
     let accepted = request("Connection", "Connection: keep-alive, Upgrade");
     let mut server = Serving::new(Arc::default());

@@ -29,7 +29,7 @@ impl Peer {
     }
 
     /// Returns the next frame that our end sent, unmasked.
-    fn hear(&mut self) -> (u8, Vec<u8>) {
+    fn receive(&mut self) -> (u8, Vec<u8>) {
         let mut bytes = [0; 10];
         self.1.read_exact(&mut bytes[..2]).unwrap();
         let (first, masked) = (bytes[0], bytes[1] & 0x80 != 0);
@@ -56,8 +56,8 @@ impl Peer {
     }
 
     /// Expects a Close frame with this code, then the end of the stream and not a reset.
-    fn hear_close(&mut self, code: CloseCode) {
-        assert_eq!(self.hear(), (0x88, code.get().to_be_bytes().to_vec()));
+    fn receive_close(&mut self, code: CloseCode) {
+        assert_eq!(self.receive(), (0x88, code.get().to_be_bytes().to_vec()));
         // A client that has closed waits for its server to end the stream.
         if self.0 == Role::Client && code == CloseCode::NORMAL {
             self.1.get_ref().shutdown(Shutdown::Write).unwrap();
@@ -71,7 +71,7 @@ impl Peer {
     }
 }
 
-/// Echoes on our end until the connection ends. Returns its end, and the most memory it held.
+/// Echoes on our end until the connection ends. Returns its end, and its largest heap size.
 fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (Closed, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -81,7 +81,7 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (Closed,
     let socket = listener.accept().unwrap().0;
     let mut stream = WebSocketStream::with_config(socket, role, config).unwrap();
     let mut scratch = Scratch::new();
-    let (mut ended, mut held) = (None, 0);
+    let (mut ended, mut heap) = (None, 0);
     std::thread::scope(|scope| {
         let peer = scope.spawn(move || peer(Peer(role, BufReader::new(other))));
         let mut ready = Ready::UNKNOWN;
@@ -95,7 +95,7 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (Closed,
                 }
                 _ => Ok(()),
             });
-            held = held.max(stream.heap_bytes());
+            heap = heap.max(stream.heap_bytes());
             let Ok(wants) = wants else { break };
             if wants.closed {
                 break;
@@ -119,7 +119,7 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (Closed,
         drop(stream);
         peer.join().unwrap();
     });
-    (ended.expect("the end is reported"), held)
+    (ended.expect("the end is reported"), heap)
 }
 
 #[test]
@@ -130,15 +130,15 @@ fn over_tcp_an_announced_length_gets_its_close_code_and_no_memory() {
             (u64::MAX >> 1, Fault::FrameTooLong, CloseCode::TOO_BIG),
             (u64::MAX, Fault::LengthTopBit, CloseCode::PROTOCOL_ERROR),
         ] {
-            let (end, held) = echo(role, &Limits::default(), |mut peer| {
+            let (end, heap) = echo(role, &Limits::default(), |mut peer| {
                 let mut header = Header::new(OpCode::Binary, 1 << 20);
                 header.mask = (role == Role::Server).then_some([0; 4]);
                 let mut bytes = header.encode().to_vec();
                 bytes[2..10].copy_from_slice(&claim.to_be_bytes());
                 peer.write(&bytes);
-                peer.hear_close(code);
+                peer.receive_close(code);
             });
-            assert_eq!((end.cause, end.code, held), (Cause::Fault(fault), code, 0));
+            assert_eq!((end.cause, end.code, heap), (Cause::Fault(fault), code, 0));
         }
     }
 }
@@ -147,17 +147,17 @@ fn over_tcp_an_announced_length_gets_its_close_code_and_no_memory() {
 fn over_tcp_a_reset_in_the_middle_of_a_frame_is_one_end_and_leaves_nothing() {
     for role in ROLES {
         for cut in [1, 3, 7, 1000] {
-            let (end, held) = echo(role, &Limits::default(), |mut peer| {
+            let (end, heap) = echo(role, &Limits::default(), |mut peer| {
                 let whole = peer.frame(OpCode::Text, b"heard before");
                 peer.write(&whole);
-                assert_eq!(peer.hear(), (0x81, b"heard before".to_vec()));
+                assert_eq!(peer.receive(), (0x81, b"heard before".to_vec()));
                 let frame = peer.frame(OpCode::Binary, &[7; 2000]);
                 peer.write(&frame[..cut]);
                 peer.reset();
             });
             assert_eq!((end.code, end.by), (CloseCode::ABNORMAL, Initiator::Transport));
             assert!(matches!(end.cause, Cause::System(_)), "{end:?}");
-            assert!(held <= 2 * cut + 512, "{held} for {cut}");
+            assert!(heap <= 2 * cut + 512, "{heap} for {cut}");
         }
     }
 }
@@ -170,10 +170,10 @@ fn over_tcp_echoes_before_a_fault_are_not_lost_to_a_reset() {
             let ping = peer.frame(OpCode::Ping, b"ping");
             // After the fault, the peer sends more bytes than our end reads.
             peer.write(&[&message[..], &ping, &message, b"\x83", &[0x83; 100_000]].concat());
-            assert_eq!(peer.hear(), (0x82, vec![7; 60_000]));
-            assert_eq!(peer.hear(), (0x8a, b"ping".to_vec()));
-            assert_eq!(peer.hear(), (0x82, vec![7; 60_000]));
-            peer.hear_close(CloseCode::PROTOCOL_ERROR);
+            assert_eq!(peer.receive(), (0x82, vec![7; 60_000]));
+            assert_eq!(peer.receive(), (0x8a, b"ping".to_vec()));
+            assert_eq!(peer.receive(), (0x82, vec![7; 60_000]));
+            peer.receive_close(CloseCode::PROTOCOL_ERROR);
         });
         assert_eq!(end.cause, Cause::Fault(Fault::ReservedOpcode));
     }
@@ -184,7 +184,7 @@ fn over_tcp_a_peer_that_does_not_read_costs_at_most_the_bound_and_loses_nothing(
     const MESSAGES: u32 = 3000;
     let limits = Limits::default().pause_reading(PauseReading::Above(60 << 10));
     for role in ROLES {
-        let (end, held) = echo(role, &limits, |mut peer| {
+        let (end, heap) = echo(role, &limits, |mut peer| {
             // Sends until nothing more is taken and nothing moves: 30 MB are more than the system buffers.
             let frames: Vec<Vec<u8>> =
                 (0..MESSAGES).map(|n| peer.frame(OpCode::Binary, &n.to_be_bytes().repeat(2500))).collect();
@@ -209,16 +209,16 @@ fn over_tcp_a_peer_that_does_not_read_costs_at_most_the_bound_and_loses_nothing(
             std::thread::scope(|scope| {
                 scope.spawn(|| writer.write_all(&bytes[at..]).unwrap());
                 for n in 0..MESSAGES {
-                    assert_eq!(peer.hear(), (0x82, n.to_be_bytes().repeat(2500)));
+                    assert_eq!(peer.receive(), (0x82, n.to_be_bytes().repeat(2500)));
                 }
             });
             let close = peer.frame(OpCode::Close, b"\x03\xe8");
             peer.write(&close);
-            peer.hear_close(CloseCode::NORMAL);
+            peer.receive_close(CloseCode::NORMAL);
         });
         assert!(end.is_clean());
         // The bytes of one receive, an unfinished message, and twice the unsent bytes.
-        assert!(held <= (64 << 10) + 2 * 10_004 + 2 * ((60 << 10) + 10_004) + 1024, "{held}");
+        assert!(heap <= (64 << 10) + 2 * 10_004 + 2 * ((60 << 10) + 10_004) + 1024, "{heap}");
     }
 }
 
@@ -235,7 +235,7 @@ fn over_tcp_ten_pings_in_one_write_and_a_hundred_thousand_are_answered_in_order(
                     scope.spawn(|| writer.write_all(&pings).unwrap());
                     // While our end's socket was full, only the newest ping is answered.
                     while next < count {
-                        let (first, payload) = peer.hear();
+                        let (first, payload) = peer.receive();
                         let number = u32::from_be_bytes(payload.try_into().unwrap());
                         assert!(first == 0x8a && number >= next && (count > 10 || number == next));
                         next = number + 1;
@@ -244,7 +244,7 @@ fn over_tcp_ten_pings_in_one_write_and_a_hundred_thousand_are_answered_in_order(
             }
             let close = peer.frame(OpCode::Close, b"");
             peer.write(&close);
-            assert_eq!(peer.hear(), (0x88, vec![]));
+            assert_eq!(peer.receive(), (0x88, vec![]));
         });
         assert!(end.is_clean());
     }

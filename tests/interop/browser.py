@@ -26,10 +26,10 @@ FLAGS = [
     "--disable-dev-shm-usage",
 ]
 PAGE = """<!doctype html><meta charset="utf-8"><title>echo</title><script>
-const tell = what => fetch("/told", { method: "POST", body: JSON.stringify(what) });
+const report = what => fetch("/reports", { method: "POST", body: JSON.stringify(what) });
 // Bytes are looked at below.
-console.log = text => typeof text === "string" && tell({ printed: text });
-onerror = message => tell({ error: message });
+console.log = text => typeof text === "string" && report({ printed: text });
+onerror = message => report({ error: message });
 let ws;
 %s
 // What a person would do next in the console.
@@ -40,15 +40,15 @@ ws.addEventListener("message", ({ data }) => {
   else if (typeof data === "string") ws.send(bytes);
   else {
     const back = new Uint8Array(data);
-    tell({ bytes: back.length === size && back.every((byte, i) => byte === bytes[i]) });
+    report({ bytes: back.length === size && back.every((byte, i) => byte === bytes[i]) });
     ws.close(1000, "done");
   }
 });
-ws.addEventListener("close", event => tell({ code: event.code, clean: event.wasClean, extensions: ws.extensions }));
+ws.addEventListener("close", event => report({ code: event.code, clean: event.wasClean, extensions: ws.extensions }));
 </script>"""
 
-told = queue.Queue()
-# The browser's requests. If it never requested the page, its silence means nothing.
+reports = queue.Queue()
+# The browser's requests. If it never requested the page, its missing reports mean nothing.
 asked = []
 
 
@@ -71,7 +71,7 @@ def handler(page):
             self.wfile.write(page.encode() if found else b"")
 
         def do_POST(self):
-            told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(204)
             self.end_headers()
 
@@ -81,7 +81,7 @@ def handler(page):
     return Handler
 
 
-def browse(chromium, address, heard):
+def browse(chromium, address, reported):
     """Opens the page and collects its reports. Each report is a separate request, so their order is not fixed."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         with open(os.path.join(directory, "log"), "w+b") as log:
@@ -93,12 +93,12 @@ def browse(chromium, address, heard):
                 start_new_session=True,
             )
             try:
-                while len(heard) < 4:
-                    heard.append(told.get(timeout=60))
+                while len(reported) < 4:
+                    reported.append(reports.get(timeout=60))
             except queue.Empty:
                 log.seek(0)
                 print(log.read().decode(errors="replace")[-3000:])
-                print("the page was asked for:", asked, "and told only:", heard)
+                print("the page was asked for:", asked, "and reported only:", reported)
             finally:
                 os.killpg(browser.pid, signal.SIGTERM)
                 browser.wait(30)
@@ -109,15 +109,15 @@ def main(chromium, readme, url):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(page)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = "http://127.0.0.1:%d/" % server.server_port
-        heard = []
+        reported = []
         for _ in range(3):
-            browse(chromium, address, heard)
+            browse(chromium, address, reported)
             if asked:
                 break
         server.shutdown()
     closed = {"code": 1000, "clean": True, "extensions": os.environ.get("EXTENSIONS", "")}
     expected = [{"printed": "hello"}, {"printed": "h\u00e9llo \u20ac"}, {"bytes": True}, closed]
-    assert sorted(map(str, heard)) == sorted(map(str, expected)), heard
+    assert sorted(map(str, reported)) == sorted(map(str, expected)), reported
 
 
 main(*sys.argv[1:])

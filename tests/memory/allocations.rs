@@ -204,16 +204,16 @@ fn a_large_message_is_received_directly_into_its_buffer_and_not_through_the_scra
     for opcode in [OpCode::Binary, OpCode::Text] {
         WIRE.set(masked(opcode, 1 << 20));
         SEEN.set(Seen::NOTHING);
-        let mut heard = 0;
+        let mut received = 0;
         while stream
             .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
-                heard += usize::from(matches!(event, Event::Message(_)));
+                received += usize::from(matches!(event, Event::Message(_)));
                 Ok(())
             })
             .unwrap()
             .again
         {}
-        assert_eq!(heard, 1);
+        assert_eq!(received, 1);
         // The scratch has 64 KiB.
         assert!(SEEN.get().longest > 64 << 10, "{:?}", SEEN.get());
     }
@@ -257,9 +257,9 @@ fn at_most_four_used_buffers_of_eight_mebibytes_together_are_kept() {
         let (mut input, mut output) = (Input::with_capacity(len), Output::new());
         let mut receive = |connection: &mut Connection, bytes| {
             input.extend(bytes);
-            let heard = connection.receive(&mut input, &mut output).is_some();
+            let received = connection.receive(&mut input, &mut output).is_some();
             assert_eq!(connection.receive(&mut input, &mut output), None);
-            heard
+            received
         };
         let mut connections: Vec<_> = (0..6).map(|_| Connection::new(Role::Server)).collect();
         let before = LIVE.get();
@@ -273,13 +273,13 @@ fn at_most_four_used_buffers_of_eight_mebibytes_together_are_kept() {
         for connection in &mut connections {
             assert!(receive(connection, end));
         }
-        let held = LIVE.get() - before;
-        assert!((kept * buffer..kept * buffer + 1000).contains(&held), "{held}, not {kept} of {buffer}");
+        let used = LIVE.get() - before;
+        assert!((kept * buffer..kept * buffer + 1000).contains(&used), "{used}, not {kept} of {buffer}");
     }
 }
 
 #[test]
-fn input_unread_after_a_failed_handler_is_held_and_counted() {
+fn input_unread_after_a_failed_handler_is_kept_and_counted() {
     let mut stream = WebSocketStream::new(Descriptor(3)).unwrap();
     let mut scratch = Scratch::new();
     WIRE.set(masked(OpCode::Binary, 1000).repeat(2).leak());
@@ -331,9 +331,9 @@ fn a_million_idle_connections_that_have_each_echoed_hold_at_most_80_megabytes() 
         }
         assert_eq!(SEEN.get().sent, 900 * 34 + 100 * 5);
     }
-    let held = LIVE.with(Cell::get) - before;
-    assert!(held <= 80_000_000, "{held} bytes");
-    assert!(held >= MANY * size_of::<WebSocketStream<Descriptor>>(), "they were not counted");
+    let used = LIVE.with(Cell::get) - before;
+    assert!(used <= 80_000_000, "{used} bytes");
+    assert!(used >= MANY * size_of::<WebSocketStream<Descriptor>>(), "they were not counted");
 }
 
 #[test]
@@ -457,18 +457,18 @@ fn a_large_message_in_a_used_buffer_takes_no_bytes_of_the_next_one() {
     for len in [2 << 20, (1 << 20) - 100_000] {
         let bytes = [masked(OpCode::Binary, len), masked(OpCode::Binary, 100_000)].concat();
         assert_eq!(peer.send(&bytes).unwrap(), bytes.len());
-        let mut heard = Vec::new();
-        while heard.len() < 2 {
+        let mut received = Vec::new();
+        while received.len() < 2 {
             let wants = server
                 .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
                     let Event::Message(message) = event else { panic!("{event:?}") };
-                    heard.push(message.as_bytes().len());
+                    received.push(message.as_bytes().len());
                     Ok(())
                 })
                 .unwrap();
-            assert!(wants.again || heard.len() == 2);
+            assert!(wants.again || received.len() == 2);
         }
-        assert_eq!(heard, [len, 100_000]);
+        assert_eq!(received, [len, 100_000]);
     }
 }
 
@@ -546,7 +546,7 @@ fn large_messages_that_arrive_side_by_side_are_not_moved() {
 }
 
 #[test]
-fn a_large_message_that_is_unsent_is_held_once_and_leaves_nothing_in_the_scratch() {
+fn a_large_message_that_is_unsent_is_kept_once_and_leaves_nothing_in_the_scratch() {
     let payload = vec![7; 8 << 20];
     let (a, peer) = memory::pair(4096);
     let mut client = WebSocketStream::client(a).unwrap();
@@ -556,8 +556,8 @@ fn a_large_message_that_is_unsent_is_held_once_and_leaves_nothing_in_the_scratch
     client.send(&mut scratch.at(0), &payload).unwrap();
     assert!(client.unsent() > 7 << 20);
     // The message was never in memory twice.
-    let held = PEAK.get() - before;
-    assert!(held < 9 << 20, "{held} bytes");
+    let used = PEAK.get() - before;
+    assert!(used < 9 << 20, "{used} bytes");
     drop((client, peer));
     assert!(LIVE.get() < before + (1 << 20), "{} bytes stay", LIVE.get().wrapping_sub(before));
 }
@@ -713,17 +713,17 @@ fn connections_never_meet_in_the_scratch() {
         assert_eq!(result.is_err(), way == 1);
 
         other.send(&mut scratch.at(0), "hello").unwrap();
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let _ = second
             .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| {
                 if let Event::Message(Message::Text(text)) = event {
-                    heard.push(text.to_owned());
+                    received.push(text.to_owned());
                     out.send(text)?;
                 }
                 Ok(())
             })
             .unwrap();
-        assert_eq!(heard, ["hello"]);
+        assert_eq!(received, ["hello"]);
         assert_eq!(other.read().unwrap().1, b"hello");
         assert!(other.read().is_err(), "nothing of the first connection reached the second's peer");
 
@@ -756,19 +756,19 @@ fn connections_that_share_a_scratch_obey_their_own_limits() {
         let config = Arc::new(Config::default().limits(limits));
         let mut strict = WebSocketStream::with_config(a, Role::Server, config).unwrap();
         let mut peer = WebSocketStream::client(b).unwrap();
-        for (len, is_told) in [(longest, true), (longest + 1, false)] {
+        for (len, is_received) in [(longest, true), (longest + 1, false)] {
             peer.send(&mut scratch.at(0), &vec![7; len]).unwrap();
-            let mut told = None;
+            let mut received = None;
             let _ = strict
                 .drive(&mut scratch.at(0), Ready::READABLE, |event, out| {
                     if let Event::Message(message) = event {
-                        told = Some(message.as_bytes().len());
+                        received = Some(message.as_bytes().len());
                         assert_eq!(out.send(&vec![7; longest]), Err(SendError::TooLong), "with its header");
                     }
                     Ok(())
                 })
                 .unwrap();
-            assert_eq!(told, is_told.then_some(len));
+            assert_eq!(received, is_received.then_some(len));
         }
     }
 }

@@ -68,7 +68,7 @@ fn message(len: usize) -> String {
 }
 
 #[test]
-fn a_connection_without_takeover_holds_nothing_between_two_messages() {
+fn a_connection_that_keeps_no_window_holds_nothing_between_two_messages() {
     let (mut thread, text) = (Thread::default(), message(9000));
     Pair::new(both(15, false)).echo(&mut thread, &text);
     let mut pairs: Vec<Pair> = (0..200).map(|_| Pair::new(both(15, false))).collect();
@@ -93,13 +93,13 @@ fn a_thread_creates_its_compressor_and_inflater_once() {
 fn the_output_of_compressing_a_large_message_is_freed() {
     let mut server = Connection::new(Role::Server).with_deflate(both(15, false));
     let mut output = Output::new();
-    let mut held = |len: usize| {
+    let mut live_after = |len: usize| {
         server.send(Message::Text(&"a".repeat(len)), &mut output).unwrap();
         output.consume(usize::MAX);
         LIVE.get()
     };
-    let before = held(9000);
-    assert!(held(8 << 20) < before + (16 << 10));
+    let before = live_after(9000);
+    assert!(live_after(8 << 20) < before + (16 << 10));
 }
 
 #[test]
@@ -113,12 +113,12 @@ fn the_buffers_of_a_compressed_message_are_reused_even_if_it_is_refused() {
         for round in 0..3 {
             let mut connection = Connection::new(Role::Client).with_deflate(both(15, false));
             let before = ALLOCATIONS.get();
-            let mut heard = false;
+            let mut received = false;
             for piece in bytes.chunks(1000) {
                 input.extend(piece);
-                heard |= matches!(connection.receive(&mut input, &mut output), Some(Event::Message(_)));
+                received |= matches!(connection.receive(&mut input, &mut output), Some(Event::Message(_)));
             }
-            assert_eq!((heard, connection.receive(&mut input, &mut output)), (whole, None));
+            assert_eq!((received, connection.receive(&mut input, &mut output)), (whole, None));
             // The state of the unfinished message, which is small.
             let allocations = ALLOCATIONS.get() - before;
             assert!(round == 0 || allocations == 1, "{allocations} allocations, whole: {whole}");
@@ -138,7 +138,7 @@ fn ten_thousand_unused_windows_hold_no_memory() {
 }
 
 #[test]
-fn windows_cost_the_documented_memory_active_and_parked() {
+fn windows_cost_the_documented_memory_until_they_are_dropped() {
     let text = message(100_000);
     for bits in 8..=15 {
         let window = (1 << bits).max(512);
@@ -156,8 +156,8 @@ fn windows_cost_the_documented_memory_active_and_parked() {
         assert_eq!(LIVE.get() - before, pair.heap_bytes(), "{bits} bits");
         pair.server.drop_send_window();
         pair.client.drop_send_window();
-        assert_eq!(pair.server.heap_bytes(), window + beside, "{bits} bits, parked");
-        assert_eq!(LIVE.get() - before, pair.heap_bytes(), "{bits} bits, parked");
+        assert_eq!(pair.server.heap_bytes(), window + beside, "{bits} bits, dropped");
+        assert_eq!(LIVE.get() - before, pair.heap_bytes(), "{bits} bits, dropped");
         // At most the bytes of the messages so far.
         let mut small = Pair::new(both(bits, true));
         small.echo(&mut thread, &text[..300]);
@@ -169,7 +169,7 @@ fn windows_cost_the_documented_memory_active_and_parked() {
 const CHUNK: usize = 32 << 10;
 /// The size of an inflater, most of which is its window.
 const INFLATER: usize = 48 << 10;
-/// The fault's text, the list of a message's parts, and the half page before a large message.
+/// The fault's text, the list of a message's pieces, and the half page before a large message.
 const BESIDE: usize = (1 << 10) + 2048;
 
 /// Returns about 6 MiB that would inflate to at least `times` as many bytes.
@@ -232,7 +232,7 @@ fn a_bomb_costs_no_more_memory_than_the_limit_and_a_window() {
         let mut input = Input::with_capacity(piece.min(bytes.len()).max(1000));
         let mut output = Output::new();
         // So does the inflater, which any compressed message leaves there.
-        hear_one(&mut input, &mut output);
+        receive_one(&mut input, &mut output);
         let before = LIVE.get();
         PEAK.set(before);
         for piece in bytes.chunks(piece.min(bytes.len())) {
@@ -255,7 +255,7 @@ fn a_bomb_costs_no_more_memory_than_the_limit_and_a_window() {
 }
 
 /// Lets another connection receive a compressed message.
-fn hear_one(input: &mut Input, output: &mut Output) {
+fn receive_one(input: &mut Input, output: &mut Output) {
     let mut deflaters = Deflaters::new();
     let payload = deflaters.deflate(&[b'a'; 1000], Context::new(WindowBits::MAX, false), 6).unwrap();
     let mut other = Connection::new(Role::Client).with_deflate(both(15, true));
@@ -366,7 +366,7 @@ fn a_large_compressed_message_gets_a_used_buffer_once_part_of_it_has_arrived() {
         let mut connection =
             Connection::with_config(Role::Client, limited(limit)).with_deflate(both(15, false));
         let (start, rest) = bytes.split_at(CHUNK + 1000);
-        let mut heard = 0;
+        let mut received = 0;
         for piece in start.chunks(1000) {
             input.extend(piece);
             assert_eq!(connection.receive(&mut input, &mut output), None);
@@ -378,10 +378,10 @@ fn a_large_compressed_message_gets_a_used_buffer_once_part_of_it_has_arrived() {
         for piece in rest.chunks(1000) {
             input.extend(piece);
             if let Some(Event::Message(message)) = connection.receive(&mut input, &mut output) {
-                heard = message.as_bytes().len();
+                received = message.as_bytes().len();
             }
         }
-        assert_eq!((heard, connection.receive(&mut input, &mut output)), (message.len(), None));
+        assert_eq!((received, connection.receive(&mut input, &mut output)), (message.len(), None));
         let allocations = ALLOCATIONS.get() - before;
         assert!(round == 0 || allocations == 0, "{allocations} allocations");
     }
@@ -398,19 +398,19 @@ fn an_inflater_taken_by_a_message_is_returned_with_it() {
     assert!(large.len() > 2 * CHUNK, "{}", large.len());
     let (mut input, mut output) = (Input::with_capacity(CHUNK), Output::new());
     let mut connection = Connection::new(Role::Client).with_deflate(both(15, false));
-    let mut heard = 0;
+    let mut received = 0;
     let mut say = |bytes: &[u8]| {
         for piece in bytes.chunks(1000) {
             input.extend(piece);
             while let Some(event) = connection.receive(&mut input, &mut output) {
-                heard += usize::from(matches!(event, Event::Message(_)));
+                received += usize::from(matches!(event, Event::Message(_)));
             }
         }
     };
     say(&large);
     let before = ALLOCATIONS.get();
     say(&small);
-    assert_eq!((heard, ALLOCATIONS.get()), (2, before));
+    assert_eq!((received, ALLOCATIONS.get()), (2, before));
 }
 
 #[test]
@@ -457,10 +457,10 @@ fn a_slow_peer_has_no_inflater_before_its_first_chunk_and_a_counted_one_afterwar
     assert_eq!(LIVE.get() - before, connections.iter().map(Connection::heap_bytes).sum::<usize>());
     // One connection continues: it now has an inflater and inflated bytes, which are counted.
     let beside: usize = connections.iter().skip(1).map(Connection::heap_bytes).sum();
-    let held = say(&mut connections[0], &bytes[31 << 10..64 << 10]);
-    assert!(held <= 2 * 64 * 5 * 1024 + INFLATER + 512, "{held}");
+    let heap = say(&mut connections[0], &bytes[31 << 10..64 << 10]);
+    assert!(heap <= 2 * 64 * 5 * 1024 + INFLATER + 512, "{heap}");
     let really = LIVE.get() - before - beside;
-    assert!(really <= held && held <= really + (4 << 10), "{held}, and really {really}");
+    assert!(really <= heap && heap <= really + (4 << 10), "{heap}, and really {really}");
     // Dropping the connections frees all of it.
     connections.clear();
     assert_eq!(LIVE.get(), before);
@@ -532,12 +532,12 @@ fn soak(random: &mut StdRng, scratch: &mut Scratch) {
                 _ = client.as_mut().map(|client| client.send(&mut clients.at(0), message));
             }
             4..70 => {
-                let heard = client.as_mut().map(|client| hear(client, &mut clients));
-                echoes += heard.unwrap_or_default();
+                let received = client.as_mut().map(|client| receive_echoes(client, &mut clients));
+                echoes += received.unwrap_or_default();
             }
             _ => {
-                let over = server.as_mut().is_some_and(|server| echo(server, scratch));
-                if over {
+                let closed = server.as_mut().is_some_and(|server| echo(server, scratch));
+                if closed {
                     *server = None;
                 }
             }
@@ -555,7 +555,7 @@ fn mask_once() {
     client.send(&mut Scratch::new().at(0), "masked").unwrap();
 }
 
-/// Makes one call, which echoes messages. Returns whether the connection is over.
+/// Makes one call, which echoes messages. Returns whether the connection is closed.
 fn echo(server: &mut Echo, scratch: &mut Scratch) -> bool {
     let wants = server.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| match event {
         Event::Message(message) => out.send(message),
@@ -565,14 +565,14 @@ fn echo(server: &mut Echo, scratch: &mut Scratch) -> bool {
 }
 
 /// Makes one call. Returns the number of messages received.
-fn hear(client: &mut Echo, scratch: &mut Scratch) -> usize {
-    let mut heard = 0;
+fn receive_echoes(client: &mut Echo, scratch: &mut Scratch) -> usize {
+    let mut received = 0;
     // Fails if the peer is gone.
     let _ = client.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
-        heard += usize::from(matches!(event, Event::Message(_)));
+        received += usize::from(matches!(event, Event::Message(_)));
         Ok(())
     });
-    heard
+    received
 }
 
 #[test]
@@ -610,12 +610,12 @@ fn a_scratch_can_be_dropped_between_any_two_calls() {
     let mut client = WebSocketStream::client(b).unwrap().with_deflate(both(15, true));
     for _ in 0..3 {
         client.send(&mut Scratch::new().at(0), &text[..]).unwrap();
-        let mut heard = 0;
-        while heard == 0 {
+        let mut received = 0;
+        while received == 0 {
             echo(&mut server, &mut Scratch::new());
             let result = client.drive(&mut Scratch::new().at(0), Ready::UNKNOWN, |event, _| {
                 assert_eq!(event, Event::Message(Message::Text(&text)));
-                heard += 1;
+                received += 1;
                 Ok(())
             });
             assert!(!result.unwrap().closed);
@@ -682,11 +682,11 @@ fn echo_side_by_side(count: usize, agreed: Option<DeflateParams>, text: &str, sc
     for (_, client) in &mut ends {
         client.send(&mut clients.at(0), text).unwrap();
     }
-    let mut heard = 0;
-    while heard < count {
+    let mut received = 0;
+    while received < count {
         for (server, client) in &mut ends {
             echo(server, scratch);
-            heard += hear(client, &mut clients);
+            received += receive_echoes(client, &mut clients);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Memory allocated and held, measured by an allocator that counts for each thread.
+//! Memory allocated and kept, measured by an allocator that counts for each thread.
 
 #[path = "../support/counting.rs"]
 mod counting;
@@ -8,4 +8,4 @@ mod framed;
 mod allocations;
 #[cfg(feature = "deflate")]
 mod deflate_memory;
-mod parts;
+mod streaming;

@@ -9,7 +9,7 @@ fn join(server: &EchoServer) -> WebSocket<TcpStream> {
     tungstenite::client(server.url(), server.connect()).unwrap().0
 }
 
-fn hear(member: &mut WebSocket<TcpStream>) -> String {
+fn receive(member: &mut WebSocket<TcpStream>) -> String {
     loop {
         match member.read().unwrap() {
             Message::Text(text) => return text.to_string(),
@@ -29,38 +29,38 @@ fn each_message_reaches_all_members_and_a_slow_one_is_notified_of_those_it_misse
     // slowly the third one connected.
     for (name, member) in [("ann", &mut ann), ("ben", &mut ben), ("slow", &mut slow)] {
         member.send(Message::text(name)).unwrap();
-        while hear(member) != name {}
+        while receive(member) != name {}
     }
     ann.send(Message::text("begin")).unwrap();
     for member in [&mut ann, &mut ben, &mut slow] {
-        while hear(member) != "begin" {}
+        while receive(member) != "begin" {}
     }
     // More than the system's buffers and the room's bound hold for a member that does not read.
     let (number, text) = (1_200, "x".repeat(16_000));
     for n in 0..number {
         ann.send(Message::text(format!("{n} {text}"))).unwrap();
         for member in [&mut ann, &mut ben] {
-            assert!(hear(member).starts_with(&format!("{n} ")));
+            assert!(receive(member).starts_with(&format!("{n} ")));
         }
     }
-    let mut heard = 0;
+    let mut received = 0;
     let missed: usize = loop {
-        let text = hear(&mut slow);
+        let text = receive(&mut slow);
         match text.strip_prefix("(you missed ").and_then(|rest| rest.strip_suffix(" messages)")) {
             Some(missed) => break missed.parse().unwrap(),
             None => {
-                assert!(text.starts_with(&format!("{heard} ")), "it receives its messages in order");
-                heard += 1;
+                assert!(text.starts_with(&format!("{received} ")), "it receives its messages in order");
+                received += 1;
             }
         }
     };
     assert!(missed > 0);
-    assert_eq!(heard + missed, number);
+    assert_eq!(received + missed, number);
     // From now on it receives everything again, and the departure of a member has no effect.
     ben.close(None).unwrap();
     drop(ben);
     ann.send(Message::text("end")).unwrap();
-    assert_eq!(hear(&mut slow), "end");
+    assert_eq!(receive(&mut slow), "end");
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn a_member_that_connects_while_no_descriptor_is_free_waits_and_the_room_continu
     // More than it can hold; they send nothing.
     let idle: Vec<_> = (0..few).map(|_| server.connect()).collect();
     ann.send(Message::text("here")).unwrap();
-    assert_eq!(hear(&mut ben), "here");
+    assert_eq!(receive(&mut ben), "here");
     drop(idle);
     let mut late = join(&server);
     late.send(Message::text("late")).unwrap();
-    assert_eq!(hear(&mut ben), "late");
+    assert_eq!(receive(&mut ben), "late");
 }

@@ -16,7 +16,7 @@ impl<S: Read + Write> Client<S> {
     fn open(stream: S) -> Self {
         let mut client = Self(BufReader::new(stream));
         client.ask();
-        client.hear_response();
+        client.expect_response();
         client
     }
 
@@ -26,7 +26,7 @@ impl<S: Read + Write> Client<S> {
         self.0.get_mut().write_all(request).unwrap();
     }
 
-    fn hear_response(&mut self) {
+    fn expect_response(&mut self) {
         let mut line = String::new();
         self.0.read_line(&mut line).unwrap();
         assert_eq!(line, "HTTP/1.1 101 Switching Protocols\r\n");
@@ -44,7 +44,7 @@ impl<S: Read + Write> Client<S> {
         self.0.get_mut().write_all(&frame).unwrap();
     }
 
-    fn hear(&mut self, expected: &[u8]) {
+    fn expect_bytes(&mut self, expected: &[u8]) {
         let mut frame = vec![0; expected.len()];
         self.0.read_exact(&mut frame).unwrap();
         assert_eq!(frame, expected);
@@ -52,12 +52,12 @@ impl<S: Read + Write> Client<S> {
 
     fn echo(&mut self, text: &str) {
         self.send(0x81, text.as_bytes());
-        self.hear(&[&[0x81, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat());
+        self.expect_bytes(&[&[0x81, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat());
     }
 
     /// Expects the server to go away: a Close frame with 1001, which is answered, and the end of the stream.
-    fn hear_going_away(&mut self) {
-        self.hear(b"\x88\x02\x03\xe9");
+    fn expect_going_away(&mut self) {
+        self.expect_bytes(b"\x88\x02\x03\xe9");
         self.send(0x88, b"\x03\xe9");
         assert_eq!(self.0.read(&mut [0]).unwrap(), 0);
     }
@@ -78,7 +78,7 @@ fn sigint_and_sigterm_close_every_connection_with_1001_and_end_the_server_succes
         clients[1].echo("what came before has been looked at");
         server.program.signal(signal);
         for mut client in clients {
-            client.hear_going_away();
+            client.expect_going_away();
         }
         server.check_end();
         // The unopened connection is gone: its end, or a reset.
@@ -95,30 +95,30 @@ fn a_message_in_transit_when_the_server_goes_away_leaves_the_end_clean() {
     let mut server = EchoServer::spawn(&mut command);
     let mut client = Client::open(server.connect());
     let mut other = Client::open(server.connect());
-    other.echo("what is not a clean end is told");
+    other.echo("an end that is not clean is printed");
     other.send(0x82, &[7; 125]);
     other.0.get_mut().write_all(b"\x83").unwrap();
-    other.hear(&[&[0x82, 125][..], &[7; 125], b"\x88\x02\x03\xea"].concat());
+    other.expect_bytes(&[&[0x82, 125][..], &[7; 125], b"\x88\x02\x03\xea"].concat());
     drop(other);
     client.echo("hello");
     server.program.signal(libc::SIGTERM);
-    client.hear(b"\x88\x02\x03\xe9");
+    client.expect_bytes(b"\x88\x02\x03\xe9");
     client.send(0x81, b"late");
     client.send(0x88, b"\x03\xe9");
     assert_eq!(client.0.read(&mut [0]).unwrap(), 0);
     server.check_end();
-    let mut told = String::new();
-    server.program.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    assert_eq!(told, "echo_server: failed with 1002 (protocol error): reserved opcode\n");
+    let mut printed = String::new();
+    server.program.0.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!(printed, "echo_server: failed with 1002 (protocol error): reserved opcode\n");
 }
 
 #[test]
-fn a_peer_that_does_not_answer_the_close_frame_holds_the_server_only_until_the_deadline() {
+fn a_peer_that_does_not_answer_the_close_frame_holds_the_server_only_until_the_timeout() {
     let mut server = EchoServer::start(&["127.0.0.1:0"]);
     let mut client = Client::open(server.connect());
     client.echo("hello");
     server.program.signal(libc::SIGTERM);
-    client.hear(b"\x88\x02\x03\xe9");
+    client.expect_bytes(b"\x88\x02\x03\xe9");
     server.check_end();
 }
 
@@ -153,7 +153,7 @@ fn a_unix_socket_is_served_and_removed_at_the_end() {
     let mut client = Client::open(UnixStream::connect(path.as_str()).unwrap());
     client.echo("hello");
     server.program.signal(libc::SIGTERM);
-    client.hear_going_away();
+    client.expect_going_away();
     drop(client);
     server.stop();
     assert!(!std::path::Path::new(path.as_str()).exists());
@@ -175,7 +175,7 @@ fn connections_that_arrive_while_no_descriptor_is_free_are_accepted_later() {
     }
     let mut waiting = clients.split_off(20);
     for client in &mut clients {
-        client.hear_response();
+        client.expect_response();
         client.echo("hello");
     }
     // Meanwhile it sleeps; a server that retried continuously never would.
@@ -184,7 +184,7 @@ fn connections_that_arrive_while_no_descriptor_is_free_are_accepted_later() {
     drop(clients);
     while !waiting.is_empty() {
         for mut client in waiting.drain(..waiting.len().min(10)).collect::<Vec<_>>() {
-            client.hear_response();
+            client.expect_response();
             client.echo("hello");
         }
     }
@@ -202,7 +202,7 @@ fn a_wait_interrupted_by_a_signal_continues() {
         wait_for_state(server.pid(), 'T');
         client.send(0x81, b"while stopped");
         server.program.signal(libc::SIGCONT);
-        client.hear(b"\x81\x0dwhile stopped");
+        client.expect_bytes(b"\x81\x0dwhile stopped");
         server.program.signal(libc::SIGWINCH);
         client.echo("after");
     }
@@ -224,7 +224,7 @@ fn wait_for_state(pid: u32, state: char) {
 }
 
 #[test]
-fn thousands_of_connections_are_held_and_each_is_echoed() {
+fn thousands_of_connections_are_open_and_each_is_echoed() {
     // Descriptors of both ends, and room for other tests in this process.
     let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
@@ -236,12 +236,12 @@ fn thousands_of_connections_are_held_and_each_is_echoed() {
             client.send(0x81, b"hello");
         }
         for client in &mut clients {
-            client.hear(b"\x81\x05hello");
+            client.expect_bytes(b"\x81\x05hello");
         }
     }
     server.program.signal(libc::SIGTERM);
     for mut client in clients {
-        client.hear_going_away();
+        client.expect_going_away();
     }
     server.stop();
 }
@@ -264,7 +264,7 @@ impl ClientProgram {
         self.program.0.stdin.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    fn hear(&mut self) -> String {
+    fn receive(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line
@@ -287,12 +287,12 @@ fn the_client_sends_lines_prints_messages_and_closes_cleanly_at_the_end_of_its_i
         let mut client = ClientProgram::start(server.url());
         for line in ["hello\n", "\n", "héllo €\n"] {
             client.say(line.as_bytes());
-            assert_eq!(client.hear(), line);
+            assert_eq!(client.receive(), line);
         }
         client.say(b"two at once\nand half");
-        assert_eq!(client.hear(), "two at once\n");
+        assert_eq!(client.receive(), "two at once\n");
         client.say(b" a line\nwithout an end");
-        assert_eq!(client.hear(), "and half a line\n");
+        assert_eq!(client.receive(), "and half a line\n");
         // A last line without a line end is sent; messages that arrive before the end are printed.
         let (rest, code) = client.end();
         assert_eq!((&rest[..], code), ("without an end\n", Some(0)));
@@ -314,7 +314,7 @@ fn the_client_reports_errors_with_a_failing_exit_code() {
     let mut server = EchoServer::start(&["127.0.0.1:0"]);
     let mut client = ClientProgram::start(server.url());
     client.say(b"hello\n");
-    assert_eq!(client.hear(), "hello\n");
+    assert_eq!(client.receive(), "hello\n");
     server.program.signal(Signal::TERM.as_raw());
     assert_eq!(client.program.wait().code(), Some(0));
     server.check_end();

@@ -252,19 +252,19 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
         }
     }
     let (mut client, mut server) = (client.into_stream().unwrap(), server.into_stream().unwrap());
-    let (mut heard, mut over) = (0, [false; 2]);
+    let (mut received, mut closed) = (0, [false; 2]);
     let _ = client.send(&mut scratch.at(0), &messages[0]).unwrap();
     let mut again = [true; 2];
-    while over != [true; 2] {
+    while closed != [true; 2] {
         let ready = poller.turn(again);
         again = [false; 2];
-        if ready[0] != Ready::NONE && !over[0] {
+        if ready[0] != Ready::NONE && !closed[0] {
             let wants = client
                 .drive(&mut scratch.at(0), ready[0], |event, out| {
                     if let Event::Message(message) = event {
-                        assert!(message.as_bytes() == messages[heard], "a different message was echoed");
-                        heard += 1;
-                        return match messages.get(heard) {
+                        assert!(message.as_bytes() == messages[received], "a different message was echoed");
+                        received += 1;
+                        return match messages.get(received) {
                             Some(next) => out.send(next),
                             None => out.close(CloseCode::NORMAL, ""),
                         };
@@ -272,19 +272,19 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
                     Ok(())
                 })
                 .unwrap();
-            (again[0], over[0]) = (wants.again, wants.closed);
+            (again[0], closed[0]) = (wants.again, wants.closed);
         }
-        if ready[1] != Ready::NONE && !over[1] {
+        if ready[1] != Ready::NONE && !closed[1] {
             let wants = server
                 .drive(&mut scratch.at(0), ready[1], |event, out| match event {
                     Event::Message(message) => out.send(message),
                     _ => Ok(()),
                 })
                 .unwrap();
-            (again[1], over[1]) = (wants.again, wants.closed);
+            (again[1], closed[1]) = (wants.again, wants.closed);
         }
     }
-    assert_eq!(heard, messages.len());
+    assert_eq!(received, messages.len());
 }
 
 #[test]
@@ -301,23 +301,23 @@ fn a_conversation_over_mio_continues_with_any_poller() {
 
 /// Checks that a server's stream receives both messages after one readiness event, although its receive stops
 /// early between them.
-fn hears_both<T: NonBlockingTransport + mio::event::Source>(mut socket: T, wants: Interest) {
+fn receives_both<T: NonBlockingTransport + mio::event::Source>(mut socket: T, wants: Interest) {
     let mut poller = Loop::new();
     poller.poll.registry().register(&mut socket, Token(0), wants).unwrap();
     let mut stream = WebSocketStream::new(socket).unwrap();
-    let (mut scratch, mut heard) = (Scratch::new(), Vec::new());
+    let (mut scratch, mut received) = (Scratch::new(), Vec::new());
     let mut again = false;
-    while heard.len() < 2 {
+    while received.len() < 2 {
         let ready = poller.turn([again, false])[0];
         let wants = stream.drive(&mut scratch.at(0), ready, |event, _| {
             if let Event::Message(message) = event {
-                heard.push(message.as_bytes().to_vec());
+                received.push(message.as_bytes().to_vec());
             }
             Ok(())
         });
         again = wants.unwrap().again;
     }
-    assert_eq!(heard, [b"a", b"b"]);
+    assert_eq!(received, [b"a", b"b"]);
 }
 
 /// Returns a message of one byte, as a client sends it, masked with zeros.
@@ -333,7 +333,7 @@ fn bytes_after_urgent_data_are_received_without_another_readiness_event() {
     rustix::net::send(&peer, &message(b'a'), SendFlags::empty()).unwrap();
     rustix::net::send(&peer, b"!", SendFlags::OOB).unwrap();
     rustix::net::send(&peer, &message(b'b'), SendFlags::empty()).unwrap();
-    hears_both(TcpStream::from_std(socket), BOTH.add(Interest::PRIORITY));
+    receives_both(TcpStream::from_std(socket), BOTH.add(Interest::PRIORITY));
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn bytes_after_a_passed_descriptor_are_received_without_another_readiness_event(
     socket.set_nonblocking(true).unwrap();
     pass(&peer, &message(b'a')).unwrap();
     rustix::net::send(&peer, &message(b'b'), rustix::net::SendFlags::empty()).unwrap();
-    hears_both(UnixStream::from_std(socket), BOTH);
+    receives_both(UnixStream::from_std(socket), BOTH);
 }
 
 /// Sends bytes and passes a descriptor with them.

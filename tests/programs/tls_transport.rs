@@ -58,7 +58,7 @@ fn it_is_lawful_over_a_transport_that_takes_a_part_of_a_record() {
     check(|| Ok(memory::pair(9_000)));
 }
 
-/// Waits like a program: only for what the wants asks for.
+/// Waits like a program: only for what the stream wants.
 fn ready(wants: Wants, transport: &MemoryStream) -> Ready {
     Ready {
         readable: wants.again || wants.read && transport.is_readable(),
@@ -112,7 +112,7 @@ fn a_conversation_over_it_is_complete_however_few_bytes_move_at_a_time() {
         for message in &said {
             let _ = client.send(&mut scratch.at(0), &message[..]).unwrap();
         }
-        let (mut heard, mut ends) = (Vec::new(), 0);
+        let (mut received, mut ends) = (Vec::new(), 0);
         let mut ready_for = [Ready::UNKNOWN; 2];
         let mut closed = false;
         for calls in 0.. {
@@ -130,7 +130,7 @@ fn a_conversation_over_it_is_complete_however_few_bytes_move_at_a_time() {
             ready_for[0] = ready(server_wants, server.get_ref().get_ref());
             let wants = client.drive(&mut scratch.at(0), ready_for[1], |event, _| {
                 match event {
-                    Event::Message(message) => heard.push(message.as_bytes().to_vec()),
+                    Event::Message(message) => received.push(message.as_bytes().to_vec()),
                     Event::Closed(end) => {
                         assert!(end.is_clean(), "{end}");
                         ends += 1;
@@ -140,7 +140,7 @@ fn a_conversation_over_it_is_complete_however_few_bytes_move_at_a_time() {
                 Ok(())
             });
             let mut client_wants = wants.unwrap();
-            if heard.len() == said.len() && !closed {
+            if received.len() == said.len() && !closed {
                 closed = true;
                 let _ = client.close(&mut scratch.at(0), CloseCode::NORMAL, "").unwrap();
                 client_wants = client.wants();
@@ -150,7 +150,7 @@ fn a_conversation_over_it_is_complete_however_few_bytes_move_at_a_time() {
                 break;
             }
         }
-        assert!(heard == said, "{capacity}");
+        assert!(received == said, "{capacity}");
         assert_eq!(ends, 2, "{capacity}");
     }
 }
@@ -169,13 +169,13 @@ fn decrypted_bytes_left_by_a_call_are_reported_by_again() {
     for n in 0..10u8 {
         let _ = client.send(&mut scratch.at(0), &[n]).unwrap();
     }
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     let mut ready = Ready::READABLE;
     loop {
         let wants = server
             .drive(&mut scratch.at(0), ready, |event, _| {
                 if let Event::Message(message) = event {
-                    heard.push(message.as_bytes()[0]);
+                    received.push(message.as_bytes()[0]);
                 }
                 Ok(())
             })
@@ -185,7 +185,7 @@ fn decrypted_bytes_left_by_a_call_are_reported_by_again() {
         }
         ready = Ready::READABLE;
     }
-    assert_eq!(heard, (0..10).collect::<Vec<_>>());
+    assert_eq!(received, (0..10).collect::<Vec<_>>());
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn a_truncated_stream_ends_with_the_kind_of_its_failure() {
     drop(client);
     let mut end = None;
     let failed = server.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
-        if let Event::Closed(told) = event {
-            end = Some(told);
+        if let Event::Closed(reported) = event {
+            end = Some(reported);
         }
         Ok(())
     });
@@ -211,9 +211,11 @@ fn the_example_completes_its_conversation() {
     let output = crate::programs::example("tls_pair").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for line in
-        ["client heard 5 bytes of Text", "client heard 100000 bytes of Binary", "server: closed by the peer"]
-    {
+    for line in [
+        "client received 5 bytes of Text",
+        "client received 100000 bytes of Binary",
+        "server: closed by the peer",
+    ] {
         assert!(text.contains(line), "{line} is missing in: {text}");
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn example(name: &str) -> Command {
     path.pop();
     path.pop();
     path.extend(["examples", name]);
-    let missing = "`cargo test` builds it; with `--test`, say `cargo build --examples` before";
+    let missing = "`cargo test` builds it; with `--test`, run `cargo build --examples` first";
     assert!(path.exists(), "{} is missing: {missing}", path.display());
     Command::new(path)
 }

@@ -200,16 +200,16 @@ fn broadcast(server: &Server, target: Target, receivers: usize, time: Duration) 
     Random::new(0).shuffle(&mut sockets);
     let message = Batch::new(SMALL, 1, 0);
     let message = if target.raw { message.raw() } else { message };
-    let mut tell = || -> io::Result<()> {
+    let mut report = || -> io::Result<()> {
         io::Write::write_all(&mut sockets[0], &message.request)?;
         sockets.iter_mut().try_for_each(|socket| open::expect(socket, &message.reply))
     };
-    tell()?;
+    report()?;
     let (before, start) = (server.usage()?, Instant::now());
     let mut times = Vec::new();
     while start.elapsed() < time {
         let began = Instant::now();
-        tell()?;
+        report()?;
         times.push(u32::try_from(began.elapsed().as_nanos()).unwrap_or(u32::MAX));
     }
     let (used, seconds) = (server.usage()?.since(before), start.elapsed().as_secs_f64());

@@ -122,7 +122,7 @@ fn server(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("many") => plan.many = true,
             Long("deflate") => {
                 let word = arguments.value()?.string()?;
-                plan.compression = Compression::named(&word).ok_or("--deflate wants alone or takeover")?;
+                plan.compression = Compression::named(&word).ok_or("--deflate takes alone or takeover")?;
             }
             other => return Err(other.unexpected()),
         }

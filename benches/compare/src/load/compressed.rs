@@ -86,7 +86,7 @@ pub struct Conversation {
     said: usize,
     first: usize,
     /// The number of replies received.
-    heard: usize,
+    received: usize,
     request: Vec<u8>,
     replies: Replies,
     inflate: Inflate,
@@ -103,7 +103,7 @@ impl Conversation {
             in_flight,
             said: 0,
             first: index % pool.messages.len(),
-            heard: 0,
+            received: 0,
             request: Vec::new(),
             replies: Replies::default(),
             inflate: Inflate::new(false, WINDOW_BITS),
@@ -115,7 +115,7 @@ impl Conversation {
     /// Compares a reply with its message.
     fn judge(&mut self, mut reply: Reply) -> io::Result<()> {
         let pool = &self.pool;
-        let expected = &pool.messages[(self.first + self.heard) % pool.messages.len()];
+        let expected = &pool.messages[(self.first + self.received) % pool.messages.len()];
         self.payload += reply.payload.len() as u64;
         let same = if reply.compressed {
             if pool.compression == Compression::Alone {
@@ -139,7 +139,7 @@ impl Conversation {
         if !same {
             return Err(io::Error::other("a reply differs from what was sent"));
         }
-        self.heard += 1;
+        self.received += 1;
         Ok(())
     }
 }
@@ -162,12 +162,12 @@ impl Script for Conversation {
     fn receive(&mut self, bytes: &[u8]) -> io::Result<bool> {
         self.replies.push(bytes);
         while let Some(reply) = self.replies.next()? {
-            if self.heard == self.said {
+            if self.received == self.said {
                 return Err(io::Error::other("more comes back than was sent"));
             }
             self.judge(reply)?;
         }
-        Ok(self.heard == self.said)
+        Ok(self.received == self.said)
     }
 
     fn payload(&self) -> u64 {

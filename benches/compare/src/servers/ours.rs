@@ -95,12 +95,12 @@ struct Server {
 #[cfg(feature = "deflate")]
 fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
     use websocket_stream::deflate::{Deflate, WindowBits};
-    let takeover = match compression {
+    let window = match compression {
         Compression::Off => return Ok(None),
         Compression::Alone => None,
         Compression::Takeover => Some(WindowBits::MAX),
     };
-    let deflate = Deflate::default().send_window(takeover).receive_window(takeover);
+    let deflate = Deflate::default().send_window(window).receive_window(window);
     Ok(Some(Arc::new(Config::default().deflate(deflate))))
 }
 
@@ -166,7 +166,7 @@ pub(super) fn ready(seen: Seen) -> Ready {
     Ready { readable: seen.readable(), writable: seen.writable(), closed: seen.closed() }
 }
 
-/// Returns `None` if it is over.
+/// Returns `None` if it is closed.
 #[inline]
 fn drive(
     stream: &mut WebSocketStream<TcpStream>,

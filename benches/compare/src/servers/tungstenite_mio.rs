@@ -77,7 +77,7 @@ fn accept_all(
     }
 }
 
-/// Returns `None` if it is over.
+/// Returns `None` if it is closed.
 fn advance(
     connection: &mut Connection,
     config: WebSocketConfig,

@@ -1,5 +1,5 @@
-//! Messages delivered in parts (`Config::streaming`). Concatenated, the parts are the message, wherever the
-//! bytes were cut, and nothing is buffered.
+//! Messages delivered in chunks as they arrive (`Config::streaming`). Concatenated, the chunks are the message,
+//! wherever the bytes were cut, and nothing is buffered.
 
 use crate::counting::{ALLOCATIONS, LIVE, PEAK};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
@@ -15,7 +15,7 @@ use websocket_stream::{
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// The window bits of each direction and whether takeover is used, or `None` without compression.
+/// The window bits of each direction and whether the window is kept between messages, or `None` without compression.
 type Agreement = Option<(u8, bool)>;
 
 fn config(streaming: bool, limits: Limits) -> Arc<Config> {
@@ -52,7 +52,7 @@ fn streaming(role: Role) -> Connection {
 
 /// A connection's events, with messages reassembled.
 #[derive(Debug, Clone, PartialEq)]
-enum Told {
+enum Item {
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
@@ -61,29 +61,29 @@ enum Told {
     Closed(Closed),
 }
 
-/// Reassembles messages, and checks that each has one first and one last part.
+/// Reassembles messages, and checks that each has one first and one last chunk.
 #[derive(Debug, Default)]
-struct Listener {
-    told: Vec<Told>,
-    message: Option<Told>,
-    parts: usize,
+struct Collector {
+    items: Vec<Item>,
+    message: Option<Item>,
+    chunks: usize,
 }
 
-impl Listener {
-    fn hear(&mut self, event: Event<'_>) {
+impl Collector {
+    fn add(&mut self, event: Event<'_>) {
         let whole = |message| match message {
-            Message::Text(text) => Told::Text(text.to_owned()),
-            Message::Binary(bytes) => Told::Binary(bytes.to_owned()),
+            Message::Text(text) => Item::Text(text.to_owned()),
+            Message::Binary(bytes) => Item::Binary(bytes.to_owned()),
         };
-        self.told.push(match event {
+        self.items.push(match event {
             Event::Message(message) => whole(message),
-            Event::Chunk(part) => {
-                let (payload, first, last) = (part.payload(), part.is_first(), part.is_last());
-                self.parts += 1;
-                assert_eq!(first, self.message.is_none(), "one first part, before all others");
+            Event::Chunk(chunk) => {
+                let (payload, first, last) = (chunk.payload(), chunk.is_first(), chunk.is_last());
+                self.chunks += 1;
+                assert_eq!(first, self.message.is_none(), "one first chunk, before all others");
                 match (&mut self.message, payload) {
-                    (Some(Told::Text(text)), Message::Text(more)) => text.push_str(more),
-                    (Some(Told::Binary(bytes)), Message::Binary(more)) => bytes.extend(more),
+                    (Some(Item::Text(text)), Message::Text(more)) => text.push_str(more),
+                    (Some(Item::Binary(bytes)), Message::Binary(more)) => bytes.extend(more),
                     (message @ None, payload) => *message = Some(whole(payload)),
                     (message, payload) => panic!("{payload:?} in {message:?}"),
                 }
@@ -92,33 +92,36 @@ impl Listener {
                     None => return,
                 }
             }
-            Event::Ping(payload) => Told::Ping(payload.to_owned()),
-            Event::Pong(payload) => Told::Pong(payload.to_owned()),
-            Event::Close(frame) => Told::Close(frame.code),
-            Event::Closed(end) => Told::Closed(end),
+            Event::Ping(payload) => Item::Ping(payload.to_owned()),
+            Event::Pong(payload) => Item::Pong(payload.to_owned()),
+            Event::Close(frame) => Item::Close(frame.code),
+            Event::Closed(end) => Item::Closed(end),
             other => panic!("{other:?}"),
         });
     }
 }
 
 /// Returns the events and the answers for bytes that arrive in these pieces.
-fn hear<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Listener, Vec<u8>) {
+fn receive<'a>(
+    mut connection: Connection,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Collector, Vec<u8>) {
     let mut input = Input::default();
     let mut output = Output::with_keys(Box::new(|| [9, 8, 7, 6]));
-    let mut listener = Listener::default();
+    let mut collector = Collector::default();
     for piece in pieces {
         input.extend(piece);
         while let Some(event) = connection.receive(&mut input, &mut output) {
-            listener.hear(event);
+            collector.add(event);
         }
         assert!(input.unread().is_empty());
         assert_eq!(connection.partial().filter(|_| connection.config().streaming), None);
     }
     input.end_of_stream();
     while let Some(event) = connection.receive(&mut input, &mut output) {
-        listener.hear(event);
+        collector.add(event);
     }
-    (listener, output.as_bytes().to_vec())
+    (collector, output.as_bytes().to_vec())
 }
 
 fn frame(role: Role, opcode: OpCode, fin: bool, payload: &[u8]) -> Vec<u8> {
@@ -193,20 +196,20 @@ fn wire(sent: &[Sent], role: Role, agreement: Agreement) -> Vec<u8> {
 }
 
 #[test]
-fn concatenated_parts_are_the_message_however_it_is_fragmented_compressed_and_cut() {
+fn concatenated_chunks_are_the_message_however_it_is_fragmented_compressed_and_cut() {
     fn prop(sent: Vec<Sent>, cuts: Vec<usize>, server: bool, deflate: bool, window: (u8, bool)) -> bool {
         let role = if server { Role::Server } else { Role::Client };
         let agreement = deflate.then_some((8 + window.0 % 8, window.1));
         let bytes = wire(&sent, role, agreement);
         let cuts = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
-        let end = |parts| connection(role, config(parts, Limits::default()), agreement);
-        let (whole, answers) = hear(end(false), [&bytes[..]]);
-        let (at_once, same_answers) = hear(end(true), [&bytes[..]]);
-        let (streaming, cut_answers) = hear(end(true), cut(&bytes, cuts));
+        let end = |streaming| connection(role, config(streaming, Limits::default()), agreement);
+        let (whole, answers) = receive(end(false), [&bytes[..]]);
+        let (at_once, same_answers) = receive(end(true), [&bytes[..]]);
+        let (streaming, cut_answers) = receive(end(true), cut(&bytes, cuts));
         let messages = sent.iter().filter(|sent| sent.opcode != OpCode::Ping).count();
-        assert!(whole.parts == 0 && streaming.parts >= messages && at_once.parts >= messages);
-        streaming.told == whole.told
-            && at_once.told == whole.told
+        assert!(whole.chunks == 0 && streaming.chunks >= messages && at_once.chunks >= messages);
+        streaming.items == whole.items
+            && at_once.items == whole.items
             && answers == same_answers
             && answers == cut_answers
     }
@@ -232,16 +235,16 @@ fn faults_do_not_depend_on_cuts() {
             let at = at % bytes.len();
             bytes[at] ^= with;
         }
-        let end = |parts| connection(role, config(parts, Limits::default()), agreement);
+        let end = |streaming| connection(role, config(streaming, Limits::default()), agreement);
         let cuts = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
-        let (at_once, answers) = hear(end(true), [&bytes[..]]);
-        let (streaming, cut_answers) = hear(end(true), cut(&bytes, cuts));
-        assert_eq!((at_once.told, &answers), (streaming.told.clone(), &cut_answers));
+        let (at_once, answers) = receive(end(true), [&bytes[..]]);
+        let (streaming, cut_answers) = receive(end(true), cut(&bytes, cuts));
+        assert_eq!((at_once.items, &answers), (streaming.items.clone(), &cut_answers));
         // A compressed message is checked before it is complete; without compression, faults are found as
         // with whole messages.
         agreement.is_some() || {
-            let (whole, whole_answers) = hear(end(false), [&bytes[..]]);
-            whole.told == streaming.told && whole_answers == answers
+            let (whole, whole_answers) = receive(end(false), [&bytes[..]]);
+            whole.items == streaming.items && whole_answers == answers
         }
     }
     QuickCheck::new()
@@ -268,42 +271,42 @@ fn no_pair_of_cuts_changes_a_conversation() {
         ];
         for role in [Role::Server, Role::Client] {
             let bytes = wire(&sent, role, agreement);
-            let end = |parts| connection(role, config(parts, Limits::default()), agreement);
-            let (whole, answers) = hear(end(false), [&bytes[..]]);
-            assert_eq!(whole.told.len(), 9);
+            let end = |streaming| connection(role, config(streaming, Limits::default()), agreement);
+            let (whole, answers) = receive(end(false), [&bytes[..]]);
+            assert_eq!(whole.items.len(), 9);
             for first in 0..bytes.len() {
                 for second in (first..bytes.len()).step_by(step) {
-                    let (told, answered) = hear(end(true), cut(&bytes, vec![first, second]));
+                    let (delivered, answered) = receive(end(true), cut(&bytes, vec![first, second]));
                     assert_eq!(
-                        (told.told, answered),
-                        (whole.told.clone(), answers.clone()),
+                        (delivered.items, answered),
+                        (whole.items.clone(), answers.clone()),
                         "{first} {second}"
                     );
                 }
             }
-            let (told, answered) = hear(end(true), bytes.chunks(1));
-            assert_eq!((told.told, answered), (whole.told, answers));
+            let (delivered, answered) = receive(end(true), bytes.chunks(1));
+            assert_eq!((delivered.items, answered), (whole.items, answers));
         }
     }
 }
 
-/// Returns all parts of bytes that arrive in these pieces: payload, first, last.
-fn parts<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, bool, bool)> {
+/// Returns the chunks of bytes that arrive in these pieces: payload, first, last.
+fn chunks<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, bool, bool)> {
     let (mut connection, mut input, mut output) = (streaming(role), Input::default(), Output::new());
-    let mut parts = Vec::new();
+    let mut chunks = Vec::new();
     for piece in pieces {
         input.extend(piece);
         while let Some(event) = connection.receive(&mut input, &mut output) {
-            let Event::Chunk(part) = event else { panic!("{event:?}") };
-            parts.push((part.as_bytes().to_vec(), part.is_first(), part.is_last()));
+            let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+            chunks.push((chunk.as_bytes().to_vec(), chunk.is_first(), chunk.is_last()));
         }
     }
     assert_eq!(connection.heap_bytes(), 0);
-    parts
+    chunks
 }
 
 #[test]
-fn a_message_that_is_whole_in_the_input_is_one_part_lent_without_a_copy() {
+fn a_message_that_is_whole_in_the_input_is_one_chunk_lent_without_a_copy() {
     let bytes = frame(Role::Client, OpCode::Binary, true, &[7; 1000]);
     let (mut connection, mut output) = (streaming(Role::Client), Output::new());
     let mut input = Input::with_capacity(bytes.len());
@@ -312,23 +315,27 @@ fn a_message_that_is_whole_in_the_input_is_one_part_lent_without_a_copy() {
     let payload = spare[4..].as_ptr();
     input.filled(bytes.len());
     let before = ALLOCATIONS.get();
-    let Some(Event::Chunk(part)) = connection.receive(&mut input, &mut output) else { panic!() };
-    assert_eq!(part, Chunk::new(Message::Binary(&[7; 1000]), true, true));
-    assert_eq!((part.opcode(), part.as_bytes().as_ptr()), (OpCode::Binary, payload));
+    let Some(Event::Chunk(chunk)) = connection.receive(&mut input, &mut output) else { panic!() };
+    assert_eq!(chunk, Chunk::new(Message::Binary(&[7; 1000]), true, true));
+    assert_eq!((chunk.opcode(), chunk.as_bytes().as_ptr()), (OpCode::Binary, payload));
     assert_eq!(connection.receive(&mut input, &mut output), None);
     assert_eq!((ALLOCATIONS.get(), connection.heap_bytes()), (before, 0));
 }
 
 #[test]
-fn a_part_is_delivered_as_it_arrives_and_lent_without_a_copy() {
+fn a_chunk_is_delivered_as_it_arrives_and_lent_without_a_copy() {
     let bytes = frame(Role::Server, OpCode::Text, true, "eleven \u{20ac}".as_bytes());
     let (mut connection, mut output) = (streaming(Role::Server), Output::new());
     let mut input = Input::with_capacity(100);
-    let mut told = Vec::new();
+    let mut delivered = Vec::new();
     for byte in &bytes {
         input.extend(&[*byte]);
-        if let Some(Event::Chunk(part)) = connection.receive(&mut input, &mut output) {
-            told.push((part.payload().as_text().unwrap().to_owned(), part.is_first(), part.is_last()));
+        if let Some(Event::Chunk(chunk)) = connection.receive(&mut input, &mut output) {
+            delivered.push((
+                chunk.payload().as_text().unwrap().to_owned(),
+                chunk.is_first(),
+                chunk.is_last(),
+            ));
         }
         assert_eq!(connection.receive(&mut input, &mut output), None);
         assert!(connection.heap_bytes() < 1024);
@@ -336,7 +343,7 @@ fn a_part_is_delivered_as_it_arrives_and_lent_without_a_copy() {
     let expected = ["e", "l", "e", "v", "e", "n", " ", "\u{20ac}"];
     let expected: Vec<_> =
         expected.iter().enumerate().map(|(n, text)| ((*text).to_owned(), n == 0, n == 7)).collect();
-    assert_eq!(told, expected);
+    assert_eq!(delivered, expected);
     assert_eq!(connection.heap_bytes(), 0);
 }
 
@@ -347,40 +354,41 @@ fn a_cut_character_is_delivered_when_it_is_complete() {
         let bytes = frame(role, OpCode::Text, true, text.as_bytes());
         let header = bytes.len() - text.len();
         for at in 1..text.len() {
-            let told = parts(role, cut(&bytes, vec![header + at]));
+            let delivered = chunks(role, cut(&bytes, vec![header + at]));
             let whole = (0..=at).rev().find(|&n| text.is_char_boundary(n)).unwrap();
             let mut expected = vec![&text[..whole], &text[whole..]];
             if whole < at {
-                // In a part of its own, because it is not contiguous in the input.
+                // In a chunk of its own, because it is not contiguous in the input.
                 let first = text[whole..].chars().next().unwrap().len_utf8();
                 expected = vec![&text[..whole], &text[whole..whole + first], &text[whole + first..]];
             }
-            let told: Vec<_> = told.iter().map(|(bytes, ..)| std::str::from_utf8(bytes).unwrap()).collect();
-            assert_eq!(told, expected, "{at}");
+            let delivered: Vec<_> =
+                delivered.iter().map(|(bytes, ..)| std::str::from_utf8(bytes).unwrap()).collect();
+            assert_eq!(delivered, expected, "{at}");
         }
     }
 }
 
 #[test]
-fn an_empty_message_is_an_empty_part_and_an_empty_last_fragment_is_an_empty_last_part() {
+fn an_empty_message_is_an_empty_chunk_and_an_empty_last_fragment_is_an_empty_last_chunk() {
     for role in [Role::Server, Role::Client] {
         for opcode in [OpCode::Text, OpCode::Binary] {
             let empty = frame(role, opcode, true, b"");
-            assert_eq!(parts(role, [&empty[..]]), [(vec![], true, true)]);
+            assert_eq!(chunks(role, [&empty[..]]), [(vec![], true, true)]);
             let fragments = [
                 frame(role, opcode, false, b""),
                 frame(role, OpCode::Continuation, false, b"ab"),
                 frame(role, OpCode::Continuation, false, b""),
                 frame(role, OpCode::Continuation, true, b""),
             ];
-            let told = parts(role, [&fragments.concat()[..]]);
-            assert_eq!(told, [(b"ab".to_vec(), true, false), (vec![], false, true)]);
+            let delivered = chunks(role, [&fragments.concat()[..]]);
+            assert_eq!(delivered, [(b"ab".to_vec(), true, false), (vec![], false, true)]);
         }
     }
 }
 
 #[test]
-fn control_frames_are_delivered_and_answered_between_the_parts() {
+fn control_frames_are_delivered_and_answered_between_the_chunks() {
     let role = Role::Server;
     let bytes = [
         frame(role, OpCode::Text, false, b"one "),
@@ -391,16 +399,16 @@ fn control_frames_are_delivered_and_answered_between_the_parts() {
     .concat();
     let (mut connection, mut input, mut output) = (streaming(role), Input::default(), Output::new());
     input.extend(&bytes);
-    let mut told = Vec::new();
+    let mut delivered = Vec::new();
     while let Some(event) = connection.receive(&mut input, &mut output) {
-        told.push(match event {
-            Event::Chunk(part) => format!("{:?} {:?}", part.opcode(), part.payload().as_text().unwrap()),
+        delivered.push(match event {
+            Event::Chunk(chunk) => format!("{:?} {:?}", chunk.opcode(), chunk.payload().as_text().unwrap()),
             Event::Ping(_) => "ping".to_owned(),
             Event::Close(_) => "close".to_owned(),
             other => panic!("{other:?}"),
         });
     }
-    assert_eq!(told, ["Text \"one \"", "ping", "Continuation \"two\"", "close"]);
+    assert_eq!(delivered, ["Text \"one \"", "ping", "Continuation \"two\"", "close"]);
     assert_eq!(output.as_bytes(), b"\x8a\x01?\x88\x02\x03\xe8");
 }
 
@@ -411,12 +419,12 @@ fn fault(role: Role, limits: Limits, bytes: &[u8], step: usize) -> (usize, Optio
 
 fn fault_of(mut connection: Connection, bytes: &[u8], step: usize) -> (usize, Option<Fault>, Vec<u8>) {
     let (mut input, mut output) = (Input::default(), Output::with_keys(Box::new(|| [0; 4])));
-    let mut told = 0;
+    let mut delivered = 0;
     for piece in bytes.chunks(step) {
         input.extend(piece);
         while let Some(event) = connection.receive(&mut input, &mut output) {
-            let Event::Chunk(part) = event else { panic!("{event:?}") };
-            told += part.as_bytes().len();
+            let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+            delivered += chunk.as_bytes().len();
         }
     }
     let fault = match connection.state() {
@@ -424,18 +432,18 @@ fn fault_of(mut connection: Connection, bytes: &[u8], step: usize) -> (usize, Op
         _ => None,
     };
     assert!(fault.is_none() || connection.heap_bytes() == 0);
-    (told, fault, output.as_bytes().to_vec())
+    (delivered, fault, output.as_bytes().to_vec())
 }
 
 #[test]
-fn text_that_is_not_utf_8_fails_at_its_byte_after_the_delivered_parts() {
+fn text_that_is_not_utf_8_fails_at_its_byte_after_the_delivered_chunks() {
     let role = Role::Client;
     let wrong =
         [frame(role, OpCode::Text, false, b"abc"), frame(role, OpCode::Continuation, false, b"de\xffgh")];
     let wrong = wrong.concat();
     let at = wrong.iter().position(|&byte| byte == 0xff).unwrap();
-    let (told, none, _) = fault(role, Limits::default(), &wrong[..at], 1);
-    assert_eq!((told, none), (5, None));
+    let (delivered, none, _) = fault(role, Limits::default(), &wrong[..at], 1);
+    assert_eq!((delivered, none), (5, None));
     let answer = b"\x88\x82\0\0\0\0\x03\xef".to_vec();
     assert_eq!(fault(role, Limits::default(), &wrong[..=at], 1), (5, Some(Fault::InvalidUtf8), answer));
 
@@ -456,7 +464,7 @@ fn text_that_is_not_utf_8_fails_at_its_byte_after_the_delivered_parts() {
 }
 
 #[test]
-fn a_message_in_parts_obeys_the_limits() {
+fn a_streamed_message_obeys_the_limits() {
     let role = Role::Client;
     let limits = Limits::default().message(10).frame(8).fragments(3);
     let fault = |frames: &[Vec<u8>]| {
@@ -492,7 +500,7 @@ fn server(capacity: usize, config: Config) -> (Stream, MemoryStream, Scratch) {
 }
 
 #[test]
-fn a_gibibyte_is_received_in_parts_in_constant_memory() {
+fn a_gibibyte_is_received_in_chunks_in_constant_memory() {
     let limits = Limits::default().message(1 << 30).frame(1 << 30);
     let (mut stream, mut peer, mut scratch) = server(256 << 10, Config::default().limits(limits));
     // All of it is announced, and a sixteenth arrives.
@@ -500,16 +508,16 @@ fn a_gibibyte_is_received_in_parts_in_constant_memory() {
     header[1] |= 127;
     header.splice(2..2, (1_u64 << 30).to_be_bytes());
     peer.send(&header).unwrap();
-    let chunk = vec![7; 256 << 10];
+    let piece = vec![7; 256 << 10];
     let (mut received, mut first, mut longest) = (0, 0, 0);
     let mut go_on = |stream: &mut Stream, scratch: &mut Scratch| {
         let wants = stream
             .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
-                let Event::Chunk(part) = event else { panic!("{event:?}") };
-                assert!(!part.is_last());
-                received += part.as_bytes().len();
-                first += usize::from(part.is_first());
-                longest = longest.max(part.as_bytes().len());
+                let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+                assert!(!chunk.is_last());
+                received += chunk.as_bytes().len();
+                first += usize::from(chunk.is_first());
+                longest = longest.max(chunk.as_bytes().len());
                 Ok(())
             })
             .unwrap();
@@ -517,11 +525,11 @@ fn a_gibibyte_is_received_in_parts_in_constant_memory() {
         wants
     };
     let _ = go_on(&mut stream, &mut scratch);
-    peer.send(&chunk).unwrap();
+    peer.send(&piece).unwrap();
     while go_on(&mut stream, &mut scratch).again {}
     for _ in 1..256 {
         // The peer's end of the pair allocates for the bytes it sends.
-        assert_eq!(peer.send(&chunk).unwrap(), chunk.len());
+        assert_eq!(peer.send(&piece).unwrap(), piece.len());
         let (live, allocations) = (LIVE.get(), ALLOCATIONS.get());
         PEAK.set(live);
         while go_on(&mut stream, &mut scratch).again {}
@@ -531,7 +539,7 @@ fn a_gibibyte_is_received_in_parts_in_constant_memory() {
 }
 
 #[test]
-fn one_call_takes_no_more_than_its_budget_of_parts() {
+fn one_call_takes_no_more_than_its_budget_of_chunks() {
     let limits = Limits::default().call_events(10).call_bytes(1000);
     let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default().limits(limits));
     let mut bytes = frame(Role::Server, OpCode::Binary, false, &[7]);
@@ -542,18 +550,18 @@ fn one_call_takes_no_more_than_its_budget_of_parts() {
     peer.send(&bytes).unwrap();
     let (mut received, mut last, mut calls) = (0, 0, 0);
     while last == 0 {
-        let (mut parts, mut bytes) = (0, 0);
+        let (mut chunks, mut bytes) = (0, 0);
         let wants = stream
             .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
-                let Event::Chunk(part) = event else { panic!("{event:?}") };
-                parts += 1;
-                bytes += part.as_bytes().len();
-                last += usize::from(part.is_last());
+                let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+                chunks += 1;
+                bytes += chunk.as_bytes().len();
+                last += usize::from(chunk.is_last());
                 Ok(())
             })
             .unwrap();
         // Bytes that the previous call received but did not deliver are first.
-        assert!(parts <= 10 && bytes < 2 * 1000, "{parts} {bytes}");
+        assert!(chunks <= 10 && bytes < 2 * 1000, "{chunks} {bytes}");
         assert_eq!(wants.again, last == 0);
         received += bytes;
         calls += 1;
@@ -564,7 +572,7 @@ fn one_call_takes_no_more_than_its_budget_of_parts() {
 }
 
 #[test]
-fn a_server_that_echoes_parts_pauses_while_its_peer_takes_nothing() {
+fn a_server_that_echoes_chunks_pauses_while_its_peer_takes_nothing() {
     let limits = Limits::default().pause_reading(PauseReading::Above(10_000)).unsent(100_000);
     let (mut stream, peer, mut scratch) = server(20_000, Config::default().limits(limits));
     let mut client = WebSocketStream::client(peer).unwrap();
@@ -572,7 +580,7 @@ fn a_server_that_echoes_parts_pauses_while_its_peer_takes_nothing() {
     client.send(&mut scratch.at(0), &payload).unwrap();
     let echo = |stream: &mut Stream, scratch: &mut Scratch| {
         let wants = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, out| match event {
-            Event::Chunk(part) => out.send_fragment(part.opcode(), part.as_bytes(), part.is_last()),
+            Event::Chunk(chunk) => out.send_fragment(chunk.opcode(), chunk.as_bytes(), chunk.is_last()),
             _ => Ok(()),
         });
         assert!(stream.unsent() <= 100_000);
@@ -584,65 +592,65 @@ fn a_server_that_echoes_parts_pauses_while_its_peer_takes_nothing() {
         client.flush(&mut scratch.at(0)).unwrap();
     }
     assert!(client.unsent() > 900_000);
-    let mut heard = None;
+    let mut received = None;
     for _ in 0..1000 {
         let _ = client
             .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
                 if let Event::Message(message) = event {
-                    heard = Some(message.as_bytes().to_vec());
+                    received = Some(message.as_bytes().to_vec());
                 }
                 Ok(())
             })
             .unwrap();
         let _ = echo(&mut stream, &mut scratch);
-        if heard.is_some() {
+        if received.is_some() {
             break;
         }
     }
-    assert!(heard.is_some_and(|heard| heard == payload));
+    assert!(received.is_some_and(|received| received == payload));
     assert_eq!((stream.heap_bytes(), client.heap_bytes()), (0, 0));
 }
 
 #[test]
-fn a_handler_that_refuses_a_part_gets_the_next_one_in_the_next_call() {
+fn a_handler_that_refuses_a_chunk_gets_the_next_one_in_the_next_call() {
     let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default());
     for (opcode, fin, byte) in
         [(OpCode::Text, false, b'a'), (OpCode::Continuation, false, b'b'), (OpCode::Continuation, true, b'c')]
     {
         peer.send(&frame(Role::Server, opcode, fin, &[byte])).unwrap();
     }
-    let mut told = Vec::new();
+    let mut delivered = Vec::new();
     for _ in 0..4 {
         let _ = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
-            let Event::Chunk(part) = event else { panic!("{event:?}") };
-            told.push((part.as_bytes()[0], part.is_first(), part.is_last()));
+            let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+            delivered.push((chunk.as_bytes()[0], chunk.is_first(), chunk.is_last()));
             Err(websocket_stream::SendError::Full)
         });
     }
-    assert_eq!(told, [(b'a', true, false), (b'b', false, false), (b'c', false, true)]);
+    assert_eq!(delivered, [(b'a', true, false), (b'b', false, false), (b'c', false, true)]);
 }
 
 #[test]
-fn a_stream_taken_apart_within_a_message_continues_with_its_next_part() {
+fn a_stream_taken_apart_within_a_message_continues_with_its_next_chunk() {
     let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default());
     let bytes = frame(Role::Server, OpCode::Text, true, "over \u{20ac} again".as_bytes());
-    let mut listener = Listener::default();
+    let mut collector = Collector::default();
     for piece in bytes.chunks(3) {
         peer.send(piece).unwrap();
         let drive = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
-            listener.hear(event);
+            collector.add(event);
             Ok(())
         });
         assert!(!drive.unwrap().closed);
         let Parts { transport, connection, unread, unsent } = stream.into_parts();
         stream = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent }).unwrap();
     }
-    assert_eq!(listener.told, [Told::Text("over \u{20ac} again".to_owned())]);
-    assert!(listener.parts >= 5);
+    assert_eq!(collector.items, [Item::Text("over \u{20ac} again".to_owned())]);
+    assert!(collector.chunks >= 5);
 }
 
 #[test]
-fn read_returns_one_part_for_each_call() {
+fn read_returns_one_chunk_for_each_call() {
     let (mut stream, mut peer, _) = server(1 << 20, Config::default());
     assert!(matches!(stream.read(), Err(ReadError::NoData)));
     let bytes = frame(Role::Server, OpCode::Text, false, b"one ");
@@ -661,16 +669,16 @@ fn read_returns_one_part_for_each_call() {
 }
 
 #[test]
-fn an_end_within_a_message_follows_the_parts_that_arrived() {
+fn an_end_within_a_message_follows_the_chunks_that_arrived() {
     let (mut stream, mut peer, mut scratch) = server(1 << 20, Config::default());
     let bytes = frame(Role::Server, OpCode::Text, true, "ab\u{20ac}".as_bytes());
     peer.send(&bytes[..bytes.len() - 1]).unwrap();
     peer.shutdown_write().unwrap();
-    let mut told = Vec::new();
+    let mut delivered = Vec::new();
     let wants = stream
         .drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
-            told.push(match event {
-                Event::Chunk(part) => format!("{:?} {}", part.as_bytes(), part.is_last()),
+            delivered.push(match event {
+                Event::Chunk(chunk) => format!("{:?} {}", chunk.as_bytes(), chunk.is_last()),
                 Event::Closed(end) => format!("{:?}", end.cause),
                 other => panic!("{other:?}"),
             });
@@ -678,7 +686,7 @@ fn an_end_within_a_message_follows_the_parts_that_arrived() {
         })
         .unwrap();
     assert!(wants.closed);
-    assert_eq!(told, ["[97, 98] false", "EndOfStream"]);
+    assert_eq!(delivered, ["[97, 98] false", "EndOfStream"]);
     assert_eq!(stream.heap_bytes(), 0);
 }
 
@@ -690,8 +698,8 @@ mod compressed {
     const ROLE: Role = Role::Client;
 
     fn deflated(bytes: &[u8]) -> Vec<u8> {
-        let mut history = Window::new(WindowBits::MAX);
-        Deflaters::new().deflate_after(bytes, &mut history, 6).unwrap().to_vec()
+        let mut window = Window::new(WindowBits::MAX);
+        Deflaters::new().deflate_after(bytes, &mut window, 6).unwrap().to_vec()
     }
 
     fn frames(opcode: OpCode, payload: &[u8], size: usize) -> Vec<u8> {
@@ -703,7 +711,7 @@ mod compressed {
     }
 
     #[test]
-    fn a_bomb_arrives_in_bounded_parts_in_constant_memory() {
+    fn a_bomb_arrives_in_bounded_chunks_in_constant_memory() {
         let payload = deflated(&vec![0; 64 << 20]);
         assert!(payload.len() < 70_000);
         let limits = Limits::default().message(64 << 20);
@@ -717,11 +725,11 @@ mod compressed {
             for piece in bytes.chunks(step.min(bytes.len())) {
                 input.extend(piece);
                 while let Some(event) = connection.receive(&mut input, &mut output) {
-                    let Event::Chunk(part) = event else { panic!("{event:?}") };
-                    assert!(!last && part.is_first() == (received == 0));
-                    assert!(part.as_bytes().len() <= 64 << 10);
-                    received += part.as_bytes().len();
-                    last = part.is_last();
+                    let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+                    assert!(!last && chunk.is_first() == (received == 0));
+                    assert!(chunk.as_bytes().len() <= 64 << 10);
+                    received += chunk.as_bytes().len();
+                    last = chunk.is_last();
                 }
                 assert!(connection.heap_bytes() < (48 + 32 + 1) << 10);
             }
@@ -731,7 +739,7 @@ mod compressed {
     }
 
     #[test]
-    fn the_memory_of_a_message_inflated_in_parts_is_counted() {
+    fn the_memory_of_a_message_inflated_in_chunks_is_counted() {
         let text: String = (0..20_000).map(|n| n.to_string()).collect();
         let payload = deflated(text.as_bytes());
         let bytes = frames(OpCode::Text, &payload, usize::MAX);
@@ -744,9 +752,9 @@ mod compressed {
             while connection.receive(&mut input, &mut output).is_some() {}
             drop(input);
             // The engine's share is rounded up.
-            let held = connection.heap_bytes();
-            assert!((LIVE.get() - live..=LIVE.get() - live + 2048).contains(&held), "{held}");
-            held
+            let heap = connection.heap_bytes();
+            assert!((LIVE.get() - live..=LIVE.get() - live + 2048).contains(&heap), "{heap}");
+            heap
         };
         // No inflater before there is something to inflate.
         assert!(come(header) < 1024);
@@ -755,24 +763,24 @@ mod compressed {
     }
 
     #[test]
-    fn consecutive_messages_in_parts_share_an_inflater() {
+    fn consecutive_streamed_messages_share_an_inflater() {
         let bytes = frames(OpCode::Binary, &deflated(&[7; 1000]), 5);
         let (mut connection, mut input, mut output) =
             (end(Limits::default()), Input::default(), Output::new());
-        let mut parts = 0;
+        let mut chunks = 0;
         let mut come = || {
             let live = LIVE.get();
             PEAK.set(live);
             input.extend(&bytes);
             while connection.receive(&mut input, &mut output).is_some() {
-                parts += 1;
+                chunks += 1;
             }
             PEAK.get() - live
         };
         assert!(come() > 40 << 10);
-        // Only the window that later parts may refer to.
+        // Only the window that later chunks may refer to.
         assert!(come() < 8 << 10);
-        assert!(parts > 2);
+        assert!(chunks > 2);
     }
 
     /// Returns numbers with few repetitions: they compress to less than half.
@@ -781,12 +789,12 @@ mod compressed {
     }
 
     #[test]
-    fn the_next_message_can_refer_to_the_whole_window_of_one_in_parts() {
+    fn the_next_message_can_refer_to_the_whole_window_of_a_streamed_one() {
         let text = numbers(10_000);
         let again = &text[text.len() - 30_000..];
-        let mut history = Window::new(WindowBits::MAX);
+        let mut window = Window::new(WindowBits::MAX);
         let mut deflate = |text: &str| {
-            let payload = Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
+            let payload = Deflaters::new().deflate_after(text.as_bytes(), &mut window, 6).unwrap().to_vec();
             frames(OpCode::Text, &payload, usize::MAX)
         };
         let (first, second) = (deflate(&text), deflate(again));
@@ -794,27 +802,30 @@ mod compressed {
         let bytes = [first, second].concat();
         for step in [1000, 3000, 7000] {
             let end = connection(ROLE, config(true, Limits::default()), Some((15, true)));
-            let (heard, _) = hear(end, bytes.chunks(step));
-            assert!(heard.told[..2] == [Told::Text(text.clone()), Told::Text(again.to_owned())], "{step}");
+            let (received, _) = receive(end, bytes.chunks(step));
+            assert!(
+                received.items[..2] == [Item::Text(text.clone()), Item::Text(again.to_owned())],
+                "{step}"
+            );
         }
     }
 
     #[test]
     fn an_empty_last_fragment_ends_a_compressed_message_or_shows_that_it_was_cut_off() {
         let text = numbers(100);
-        let mut history = Window::new(WindowBits::MAX);
+        let mut window = Window::new(WindowBits::MAX);
         let mut deflate =
-            || Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
+            || Deflaters::new().deflate_after(text.as_bytes(), &mut window, 6).unwrap().to_vec();
         let (first, again) = (deflate(), deflate());
         let run = |payload: &[u8]| {
             let begin = Header { rsv: 4, fin: false, ..Header::new(OpCode::Text, 0) };
             let end = crate::framed::frame(Header::new(OpCode::Continuation, 0), b"");
             let bytes = [crate::framed::frame(begin, payload), end, frames(OpCode::Text, &again, usize::MAX)];
             let connection = connection(ROLE, config(true, Limits::default()), Some((15, true)));
-            hear(connection, bytes.iter().map(Vec::as_slice)).0.told
+            receive(connection, bytes.iter().map(Vec::as_slice)).0.items
         };
-        assert_eq!(run(&first)[..2], [Told::Text(text.clone()), Told::Text(text.clone())]);
-        let Some(Told::Closed(Closed { cause, .. })) = run(&first[..first.len() - 3]).pop() else { panic!() };
+        assert_eq!(run(&first)[..2], [Item::Text(text.clone()), Item::Text(text.clone())]);
+        let Some(Item::Closed(Closed { cause, .. })) = run(&first[..first.len() - 3]).pop() else { panic!() };
         assert_eq!(cause, Cause::Fault(Fault::InvalidDeflate));
     }
 
@@ -843,7 +854,7 @@ mod compressed {
 
     #[test]
     fn inflated_bytes_count_in_the_budget_of_a_call() {
-        // In one message, a few bytes inflate to a part; in the other, a few stretches do.
+        // In one message, a few bytes inflate to a chunk; in the other, a few stretches do.
         for message in [vec![0; 16 << 20], numbers(600_000).into_bytes()] {
             inflates_no_more_in_a_call_than_its_budget(&message);
         }
@@ -866,13 +877,13 @@ mod compressed {
             let before = received;
             let wants = stream
                 .drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
-                    let Event::Chunk(part) = event else { panic!("{event:?}") };
-                    received += part.as_bytes().len();
+                    let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+                    received += chunk.as_bytes().len();
                     Ok(())
                 })
                 .unwrap();
             calls += 1;
-            // The last part may exceed the budget.
+            // The last chunk may exceed the budget.
             assert!(received - before <= Limits::DEFAULT.call_bytes + (64 << 10));
             assert_eq!(wants.again, received < message.len());
             assert_eq!(stream.wants().again, wants.again);
@@ -890,20 +901,23 @@ mod compressed {
         for (message, expected) in [(1000, (1000, None)), (999, (0, Some(Fault::MessageTooLong)))] {
             let limits = Limits::default().message(message);
             let bytes = frames(OpCode::Text, &payload, usize::MAX);
-            let (told, fault, _) = fault_of(end(limits), &bytes, usize::MAX);
-            assert_eq!((told, fault), expected);
+            let (delivered, fault, _) = fault_of(end(limits), &bytes, usize::MAX);
+            assert_eq!((delivered, fault), expected);
         }
     }
 
     #[test]
-    fn the_limit_counts_inflated_bytes_over_all_parts() {
+    fn the_limit_counts_inflated_bytes_over_all_chunks() {
         for (message, expected) in [(300_000, None), (299_999, Some(Fault::MessageTooLong))] {
             let bytes = frames(OpCode::Binary, &deflated(&vec![7; 300_000]), usize::MAX);
             for step in [1, 20, usize::MAX] {
                 let limits = Limits::default().message(message);
-                let (told, fault, _) = fault_of(end(limits), &bytes, step);
+                let (delivered, fault, _) = fault_of(end(limits), &bytes, step);
                 assert_eq!(fault, expected);
-                assert!(told == 300_000 || told < message && fault.is_some(), "{told} of {message}");
+                assert!(
+                    delivered == 300_000 || delivered < message && fault.is_some(),
+                    "{delivered} of {message}"
+                );
             }
         }
     }
@@ -916,36 +930,36 @@ mod compressed {
         let payload = deflated(&vec![7; 400_000]);
         let bytes = frames(OpCode::Binary, &payload, usize::MAX);
         let header = bytes.len() - payload.len();
-        // About 55 bytes of it inflate to the size of a part.
+        // About 55 bytes of it inflate to the size of a chunk.
         for step in 40..70 {
             let (mut connection, mut input, mut output) =
                 (end(Limits::default()), Input::default(), Output::new());
-            let (mut came, mut told) = (0, 0);
+            let (mut came, mut delivered) = (0, 0);
             for piece in bytes.chunks(step) {
                 input.extend(piece);
                 came += piece.len();
                 while let Some(event) = connection.receive(&mut input, &mut output) {
-                    let Event::Chunk(part) = event else { panic!("{event:?}") };
-                    told += part.as_bytes().len();
+                    let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+                    delivered += chunk.as_bytes().len();
                 }
                 let mut inflater = Inflater::new();
                 let mut all = MessageBuffer::new(false, vec![0; 1 << 19]);
                 inflater.begin();
                 inflater.feed(&payload[..came.saturating_sub(header)], None, 1 << 20, &mut all).unwrap();
-                assert_eq!(told, all.len(), "of {came} bytes in steps of {step}");
+                assert_eq!(delivered, all.len(), "of {came} bytes in steps of {step}");
             }
-            assert_eq!(told, 400_000);
+            assert_eq!(delivered, 400_000);
         }
     }
 
     #[test]
-    fn a_message_of_several_streams_can_refer_to_delivered_parts() {
+    fn a_message_of_several_streams_can_refer_to_delivered_chunks() {
         // Each stream ends with a block that has `BFINAL` set, and refers to the streams before it.
         let text = "what was said before is said again, ".repeat(3000);
         let mut payload = Vec::new();
-        let mut history = Window::new(WindowBits::MAX);
+        let mut window = Window::new(WindowBits::MAX);
         for _ in 0..3 {
-            let piece = Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec();
+            let piece = Deflaters::new().deflate_after(text.as_bytes(), &mut window, 6).unwrap().to_vec();
             payload.extend(piece);
             // The end of the flush, which was omitted, and an empty last block.
             payload.extend([0, 0, 0xff, 0xff, 0x01, 0, 0, 0xff, 0xff]);
@@ -953,34 +967,34 @@ mod compressed {
         assert!(payload.len() < 2000);
         for agreement in [(15, true), (15, false)] {
             let bytes = frames(OpCode::Text, &payload, usize::MAX);
-            // A second message refers to the end of the first one, if takeover allows it.
+            // A second message refers to the end of the first one, if the window is kept.
             let again = match agreement.1 {
-                true => Deflaters::new().deflate_after(text.as_bytes(), &mut history, 6).unwrap().to_vec(),
+                true => Deflaters::new().deflate_after(text.as_bytes(), &mut window, 6).unwrap().to_vec(),
                 false => deflated(text.as_bytes()),
             };
             let bytes = [bytes, frames(OpCode::Text, &again, usize::MAX)].concat();
             for step in [bytes.len(), 100, 1] {
-                let end = |parts| connection(ROLE, config(parts, Limits::default()), Some(agreement));
-                let (streaming, _) = hear(end(true), bytes.chunks(step));
-                let (whole, _) = hear(end(false), bytes.chunks(step));
-                assert!(streaming.told == whole.told);
-                assert!(streaming.parts > 5, "{}", streaming.parts);
-                assert!(streaming.told[..2] == [Told::Text(text.repeat(3)), Told::Text(text.clone())]);
+                let end = |streaming| connection(ROLE, config(streaming, Limits::default()), Some(agreement));
+                let (streaming, _) = receive(end(true), bytes.chunks(step));
+                let (whole, _) = receive(end(false), bytes.chunks(step));
+                assert!(streaming.items == whole.items);
+                assert!(streaming.chunks > 5, "{}", streaming.chunks);
+                assert!(streaming.items[..2] == [Item::Text(text.repeat(3)), Item::Text(text.clone())]);
             }
         }
     }
 
     #[test]
-    fn a_truncated_or_corrupt_compressed_message_fails_after_its_parts() {
+    fn a_truncated_or_corrupt_compressed_message_fails_after_its_chunks() {
         let text = "\u{20ac}uro ".repeat(20_000);
         let payload = deflated(text.as_bytes());
         let run = |payload: &[u8], step| {
             let bytes = frames(OpCode::Text, payload, usize::MAX);
-            let end = |parts| connection(ROLE, config(parts, Limits::default()), Some((15, false)));
-            let (streaming, answers) = hear(end(true), bytes.chunks(step));
-            let whole = hear(end(false), [&bytes[..]]);
-            assert_eq!((&streaming.told, &answers), (&whole.0.told, &whole.1));
-            let Some(Told::Closed(Closed { cause, .. })) = streaming.told.last() else { panic!() };
+            let end = |streaming| connection(ROLE, config(streaming, Limits::default()), Some((15, false)));
+            let (streaming, answers) = receive(end(true), bytes.chunks(step));
+            let whole = receive(end(false), [&bytes[..]]);
+            assert_eq!((&streaming.items, &answers), (&whole.0.items, &whole.1));
+            let Some(Item::Closed(Closed { cause, .. })) = streaming.items.last() else { panic!() };
             (streaming.message.is_some(), *cause)
         };
         for step in [1, 50, 1 << 20] {
