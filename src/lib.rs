@@ -75,7 +75,7 @@
 //! | wait in an event loop | [`Ready`], [`Wants`], [`Wheel`] |
 //! | receive messages of any size | [`Config::streaming`], [`Chunk`] |
 //! | send one message to many peers | [`PreparedMessage`] |
-//! | compress | feature `deflate`, [`Config::deflate`] |
+//! | compress | feature `deflate`, `Config::deflate` |
 //! | bound memory, work and time | [`Config`], [`Limits`], [`Timeouts`] |
 //! | find out how a connection ended | [`Closed`], [`Fault`] |
 //! | receive or send one message per call | [`WebSocketStream::read`], [`WebSocketStream::write`], [`util`] |

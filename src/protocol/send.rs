@@ -87,7 +87,7 @@ impl Connection {
     /// fragments.
     ///
     /// If compression was negotiated, the first fragment decides for the whole message: the message is
-    /// compressed if this fragment reaches the threshold of [`Config::deflate`](super::Config::deflate) and
+    /// compressed if this fragment reaches the threshold of `Config::deflate` and
     /// gets smaller.
     ///
     /// The caller must make sure that the fragments of a text message together are UTF-8.
