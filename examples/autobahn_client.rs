@@ -137,8 +137,10 @@ impl<'h> Client<'h> {
                 Progress::Pending(wants) => {
                     waiter.wait(wants, opening.next_deadline(now), now)?;
                 }
-                // A client has no request to decide.
-                Progress::Open | Progress::Decide(_) => return Ok(opening.into_stream()?),
+                // A client has no request to answer.
+                Progress::Open | Progress::Decide(_) | Progress::Answered { .. } => {
+                    return Ok(opening.into_stream()?);
+                }
             }
         }
     }

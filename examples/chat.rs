@@ -164,6 +164,8 @@ impl Room {
                     return Ok(false);
                 }
                 Progress::Decide(_) => opening.answer(&Response::accept())?,
+                // Never here: every request is accepted.
+                Progress::Answered { .. } => return Ok(true),
                 Progress::Open => {
                     member.stream = member.opening.take().map(ServerOpening::into_stream).transpose()?;
                 }

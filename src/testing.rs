@@ -79,7 +79,7 @@ pub fn open_pair_with(
         let before = (server.get_ref().calls().sent, client.get_ref().calls().sent, open);
         open[0] = match server.advance(&mut scratch.at(0))? {
             Progress::Open => true,
-            Progress::Pending(_) => false,
+            Progress::Pending(_) | Progress::Answered { .. } => false,
             Progress::Decide(_) => {
                 server.answer(&Response::accept()).map_err(io::Error::other)?;
                 matches!(server.advance(&mut scratch.at(0))?, Progress::Open)

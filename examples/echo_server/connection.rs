@@ -34,6 +34,8 @@ impl Connection {
                 match opening.advance(&mut scratch.at(now))? {
                     Progress::Pending(wants) => return Ok(Some(wants)),
                     Progress::Open => break,
+                    // A page of another site, or no WebSocket: the answer was sent.
+                    Progress::Answered { .. } => return Ok(None),
                     // Any site may have its own messages echoed.
                     Progress::Decide(request) => {
                         let response = OriginPolicy::Any.answer(&request);

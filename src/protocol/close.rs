@@ -42,7 +42,7 @@ pub(super) fn parse(payload: &[u8]) -> Result<CloseFrame<'_>, Fault> {
         return Ok(CloseFrame { code: CloseCode::NO_STATUS, reason: "" });
     };
     let code = CloseCode::new(BigEndian::read_u16(code));
-    // "endpoints MUST NOT" send the codes of section 7.4.1 that only appear locally
+    // 1005, 1006 and 1015 "MUST NOT be set as a status code in a Close control frame" (section 7.4.1).
     if !code.is_sendable() {
         return Err(Fault::InvalidCloseCode);
     }

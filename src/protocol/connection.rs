@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::close::{self, Closing};
-use super::deflate::{Contexts, Directions, Inflation, extension_bits};
+use super::deflate::{InflateContext, KeptWindows, PackedParams, extension_bits};
 use super::input::Lent;
 use super::millis32::Millis32;
 use super::payload::Payload;
@@ -42,15 +42,17 @@ pub struct Connection {
     receiver: Receiver,
     config: SharedConfig,
     pub(super) closing: Closing,
-    pub(super) stamp: Option<Millis32>,
+    /// When the peer was last active, while the connection is open; when closing began, afterwards. `None`
+    /// until a call has a time.
+    pub(super) timer_start: Option<Millis32>,
     pub(super) role: Role,
     /// A fragmented message is being sent.
     pub(super) fragmenting: bool,
     /// A ping was sent after a silence, and no bytes have arrived since.
     pub(super) pinged: bool,
     /// The negotiated compression, if any.
-    pub(super) directions: Option<Directions>,
-    pub(super) contexts: Contexts,
+    pub(super) deflate_params: Option<PackedParams>,
+    pub(super) kept_windows: KeptWindows,
 }
 
 /// The state of a connection.
@@ -84,12 +86,12 @@ impl Connection {
             receiver: Receiver::default(),
             config,
             closing: Closing::Open,
-            stamp: None,
+            timer_start: None,
             role,
             fragmenting: false,
             pinged: false,
-            directions: None,
-            contexts: Contexts::default(),
+            deflate_params: None,
+            kept_windows: KeptWindows::default(),
         }
     }
 
@@ -192,12 +194,17 @@ impl Connection {
             return if end_of_stream { self.end_of_stream(output.now()) } else { None };
         }
         let Config { limits, streaming, .. } = self.config.get();
-        let extension_bits = extension_bits(self.directions);
+        let extension_bits = extension_bits(self.deflate_params);
         let context = ReceiveContext {
             expected: Expected { role: self.role, message: None, limits, extension_bits },
             streaming: *streaming,
             pool,
-            inflation: Inflation::new(spare_inflater, &mut self.contexts, self.directions, limits.message),
+            inflation: InflateContext::new(
+                spare_inflater,
+                &mut self.kept_windows,
+                self.deflate_params,
+                limits.message,
+            ),
         };
         let received = self.receiver.next(bytes, context);
         let (bytes, unread) = bytes.split();
@@ -286,19 +293,19 @@ impl Connection {
     /// Returns whether the connection is open and idle, and only the peer's silence is timed.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        if !self.contexts.is_empty() {
+        if !self.kept_windows.is_empty() {
             return false;
         }
         // `&` instead of `&&`: one branch for both.
         matches!(self.closing, Closing::Open) & self.receiver.is_idle()
     }
 
-    /// Returns the heap bytes it holds.
+    /// Returns the heap memory in bytes.
     ///
     /// An idle connection without context takeover holds none. The shared configuration is not counted.
     #[inline]
     pub fn heap_bytes(&self) -> usize {
-        self.receiver.heap_bytes() + self.contexts.heap_bytes()
+        self.receiver.heap_bytes() + self.kept_windows.heap_bytes()
     }
 
     /// Handles a control frame (RFC 6455, section 5.5).
@@ -389,7 +396,7 @@ impl Connection {
     /// Drops the state that only further messages need.
     fn clear(&mut self) {
         self.receiver.clear();
-        self.contexts.clear();
+        self.kept_windows.clear();
     }
 }
 

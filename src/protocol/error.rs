@@ -18,7 +18,7 @@ pub enum Fault {
     LengthNotMinimal,
     /// A length of 2^63 or more (section 5.2).
     LengthTopBit,
-    /// A control frame that is not the last of its message (section 5.5).
+    /// A control frame without the FIN bit (section 5.5).
     FragmentedControl,
     /// A control frame with more than 125 bytes of payload (section 5.5).
     ControlTooLong,
@@ -69,8 +69,8 @@ impl Fault {
     }
 }
 
-impl From<HeaderError> for Fault {
-    fn from(error: HeaderError) -> Self {
+impl Fault {
+    pub(super) const fn of_header(error: HeaderError) -> Self {
         match error {
             HeaderError::ReservedOpcode => Self::ReservedOpcode,
             HeaderError::LengthNotMinimal => Self::LengthNotMinimal,
@@ -126,9 +126,10 @@ pub enum SendError {
     NotUtf8,
     /// A fragmented message is unfinished. Only its fragments and control frames can be sent.
     MessageUnfinished,
-    /// A fragment without a message to continue, or with the opcode of a control frame. Also a continuation
-    /// in place of a whole message.
+    /// A fragment without a message to continue, or a continuation in place of a whole message.
     NoMessageBegun,
+    /// The opcode of a fragment is that of a control frame.
+    ControlOpcode,
 }
 
 impl fmt::Display for SendError {
@@ -142,6 +143,7 @@ impl fmt::Display for SendError {
             Self::NotUtf8 => "text message that is not UTF-8",
             Self::MessageUnfinished => "unfinished fragmented message",
             Self::NoMessageBegun => "fragment without a message to continue",
+            Self::ControlOpcode => "control opcode in a fragment",
         })
     }
 }
@@ -227,3 +229,5 @@ impl fmt::Display for SystemError {
         }
     }
 }
+
+impl core::error::Error for SystemError {}

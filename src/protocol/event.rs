@@ -102,7 +102,7 @@ enum Kind<'a> {
 
 impl<'a> Chunk<'a> {
     /// Creates a chunk.
-    pub const fn new(payload: Message<'a>, first: bool, last: bool) -> Self {
+    pub(crate) const fn new(payload: Message<'a>, first: bool, last: bool) -> Self {
         Self {
             kind: match payload {
                 Message::Text(text) => Kind::Text { text, first, last },
@@ -280,7 +280,7 @@ impl fmt::Display for Closed {
         let by = match self.by {
             Initiator::Local => "this end",
             Initiator::Peer => "the peer",
-            Initiator::Transport => "neither end",
+            Initiator::Transport => "the transport",
         };
         match self.cause {
             Cause::Handshake => write!(f, "closed by {by} with {}", self.code),

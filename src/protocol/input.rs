@@ -1,10 +1,10 @@
 //! The bytes that a connection receives, and the messages that its events borrow.
 #![forbid(unsafe_code)]
 
-use super::buffer::RecvBuffer;
 use super::deflate::SpareInflater;
 use super::payload::ShortBuffer;
 use super::pool::BufferPool;
+use super::recv_buffer::RecvBuffer;
 use super::{Fault, Message};
 use crate::frame::utf8::MessageBuffer;
 use core::fmt;

@@ -4,23 +4,20 @@
 use core::num::NonZeroU32;
 
 /// A point in time, in milliseconds modulo 2^32 (49 days; timeouts are shorter).
-///
-/// A connection keeps one: the last sign of life while it is open, and the start of the close deadline
-/// afterwards. If the time was not known then, the connection keeps the next time that is known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Millis32(NonZeroU32);
 
 impl Millis32 {
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a stamp is modulo 2^32")]
+    #[expect(clippy::cast_possible_truncation, reason = "it counts modulo 2^32")]
     pub(crate) fn at(now: u64) -> Self {
         // 0 becomes 1, so that `Option<Millis32>` has four bytes too.
         Self(NonZeroU32::new(now as u32).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// Returns the milliseconds from the stamp to `now`.
+    /// Returns the milliseconds from `self` to `now`.
     ///
-    /// Returns 0 if `now` is up to 24 days before the stamp, so that times out of order do not end a
+    /// Returns 0 if `now` is up to 24 days before `self`, so that times out of order do not end a
     /// connection.
     pub(super) fn age(self, now: u64) -> u32 {
         let age = Self::at(now).0.get().wrapping_sub(self.0.get());

@@ -11,7 +11,6 @@
 // Only streams use some of these items, and without `std` there are no streams.
 #![cfg_attr(not(feature = "std"), allow(dead_code, unused_imports))]
 
-mod buffer;
 mod close;
 mod connection;
 mod deflate;
@@ -23,6 +22,7 @@ mod output;
 mod payload;
 mod pool;
 mod receive;
+mod recv_buffer;
 mod send;
 mod timers;
 
@@ -34,8 +34,8 @@ pub use input::Input;
 pub use output::{MaskKeys, Output};
 
 pub(crate) use crate::config::SharedConfig;
-pub(crate) use buffer::RecvBuffer;
 pub(crate) use deflate::Standalone;
 pub(crate) use millis32::Millis32;
 pub(crate) use output::Pong;
+pub(crate) use recv_buffer::RecvBuffer;
 pub(crate) use send::FrameHead;

@@ -40,7 +40,6 @@ pub struct Output {
 }
 
 /// A pong that waits to be sent.
-#[derive(Clone)]
 pub(crate) struct Pong {
     header: EncodedHeader,
     payload: [u8; MAX_CONTROL],

@@ -9,12 +9,12 @@ pub(super) const MAX_CONTROL: usize = 125;
 
 /// A frame's header and the number of payload bytes that have been used.
 #[derive(Debug)]
-pub(super) struct FramePayload {
+pub(super) struct CurrentFrame {
     header: Header,
     used: usize,
 }
 
-impl FramePayload {
+impl CurrentFrame {
     pub(super) fn new(header: Header) -> Self {
         Self { header, used: 0 }
     }
@@ -66,7 +66,6 @@ pub(super) enum Payload {
 }
 
 /// Up to 125 bytes, the maximum of a control frame.
-#[derive(Clone)]
 pub(super) struct ShortBuffer {
     bytes: [u8; MAX_CONTROL],
     len: usize,

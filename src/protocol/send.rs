@@ -87,8 +87,7 @@ impl Connection {
     /// fragments.
     ///
     /// If compression was negotiated, the first fragment decides for the whole message: the message is
-    /// compressed if this fragment reaches the threshold of `Config::deflate` and
-    /// gets smaller.
+    /// compressed if this fragment reaches the threshold of `Config::deflate` and gets smaller.
     ///
     /// The caller must make sure that the fragments of a text message together are UTF-8.
     ///
@@ -104,7 +103,7 @@ impl Connection {
         output: &mut Output,
     ) -> Result<(), SendError> {
         if opcode.is_control() {
-            return Err(SendError::NoMessageBegun);
+            return Err(SendError::ControlOpcode);
         }
         if let Some(sent) = self.try_send_compressed(opcode, fin, payload, output) {
             return sent;
@@ -160,18 +159,6 @@ impl Connection {
         Ok(())
     }
 
-    #[inline]
-    fn plan(
-        &mut self,
-        opcode: OpCode,
-        fin: bool,
-        len: usize,
-        output: &mut Output,
-    ) -> Result<FrameHead, SendError> {
-        self.admit(self.data_bound(), opcode, fin, len, output)?;
-        Ok(self.frame_head(opcode, fin, len, output))
-    }
-
     /// Returns the error for a data frame that was refused: `TooLong` if the frame can never fit.
     #[cold]
     pub(crate) fn refusal(&self, error: SendError, len: usize) -> SendError {
@@ -219,7 +206,8 @@ impl Connection {
         if payload.len() > MAX_CONTROL {
             return Err(SendError::ControlTooLong);
         }
-        let head = self.plan(opcode, true, payload.len(), output)?;
+        self.admit(self.data_bound(), opcode, true, payload.len(), output)?;
+        let head = self.frame_head(opcode, true, payload.len(), output);
         output.push(&head.header, payload, head.key);
         Ok(())
     }
@@ -263,7 +251,7 @@ impl Connection {
         self.frame_head_extended(0, opcode, fin, len, output)
     }
 
-    /// Plans a frame with reserved bits whose meaning an extension defines.
+    /// Makes the head of a frame with reserved bits that an extension defines.
     #[inline(always)]
     pub(super) fn frame_head_extended(
         &self,

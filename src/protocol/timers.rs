@@ -12,13 +12,13 @@ impl Connection {
     #[inline]
     pub(crate) fn on_bytes_received(&mut self, now: Option<u64>) {
         if matches!(self.closing, Closing::Open) {
-            self.stamp = now.map(Millis32::at);
+            self.timer_start = now.map(Millis32::at);
             self.pinged = false;
         }
     }
 
     pub(super) fn start_close_timer(&mut self, now: Option<u64>) {
-        self.stamp = now.map(Millis32::at);
+        self.timer_start = now.map(Millis32::at);
     }
 
     /// Returns when to call [`on_deadline`](Self::on_deadline) next, in the caller's milliseconds.
@@ -40,7 +40,7 @@ impl Connection {
                 [ping, millis(timeouts.idle)].into_iter().flatten().min()
             }
         };
-        let deadline = after.map(|after| deadline_after(self.stamp, after, now));
+        let deadline = after.map(|after| deadline_after(self.timer_start, after, now));
         [deadline, self.send_window_deadline(now)].into_iter().flatten().min()
     }
 
@@ -52,19 +52,19 @@ impl Connection {
         if !self.pinged {
             return ping;
         }
-        let (ping, age) = (ping.max(1), self.stamp.map_or(0, |stamp| stamp.age(now)));
+        let (ping, age) = (ping.max(1), self.timer_start.map_or(0, |start| start.age(now)));
         (age / ping).saturating_add(1).max(2).saturating_mul(ping)
     }
 
     /// Returns when to discard the last unsent bytes of a closed connection.
     pub(crate) fn linger_deadline(&self, now: u64) -> Option<u64> {
-        Some(deadline_after(self.stamp, millis(self.config().timeouts.close)?, now))
+        Some(deadline_after(self.timer_start, millis(self.config().timeouts.close)?, now))
     }
 
     /// Returns whether to discard the last unsent bytes of a closed connection.
     pub(crate) fn linger_is_due(&self, output: &Output) -> bool {
         let due = |now| self.linger_deadline(now).is_some_and(|at| at <= now);
-        self.stamp.is_some() && output.now().is_some_and(due)
+        self.timer_start.is_some() && output.now().is_some_and(due)
     }
 
     /// Returns whether a deadline has passed.
@@ -81,17 +81,17 @@ impl Connection {
     #[inline]
     pub fn on_deadline(&mut self, output: &mut Output) -> Option<Event<'static>> {
         let now = output.now()?;
-        let stamp = *self.stamp.get_or_insert(Millis32::at(now));
+        let start = *self.timer_start.get_or_insert(Millis32::at(now));
         self.drop_send_window_if_due(now);
         let timeouts = &self.config().timeouts;
         if self.closing == Closing::Open && timeouts.idle.is_none() && timeouts.ping_interval.is_none() {
             return None;
         }
-        self.do_what_is_due(stamp.age(now), output)
+        self.handle_expired(start.age(now), output)
     }
 
     #[inline(never)]
-    fn do_what_is_due(&mut self, age: u32, output: &mut Output) -> Option<Event<'static>> {
+    fn handle_expired(&mut self, age: u32, output: &mut Output) -> Option<Event<'static>> {
         let due = |deadline: Option<u32>| deadline.is_some_and(|deadline| age >= deadline);
         let Timeouts { ping_interval, idle, close, .. } = self.config().timeouts;
         let (idle, close) = (millis(idle), millis(close));
@@ -105,7 +105,7 @@ impl Connection {
             Closing::Open if due(ping) => {
                 self.pinged = true;
                 // From now on, the peer has the time between the two timeouts to answer.
-                self.stamp =
+                self.timer_start =
                     output.now().map(|now| Millis32::at(now.saturating_sub(ping.map_or(0, u64::from))));
                 // If the output is full, no ping is sent, and the peer's silence still decides.
                 let _ = self.ping(b"", output);
@@ -122,11 +122,11 @@ impl Connection {
     }
 }
 
-/// Returns the time `after` milliseconds after the stamp, but not before `now`.
+/// Returns the time `after` milliseconds after `start`, but not before `now`.
 ///
-/// Without a stamp, returns `now`: a deadline of `now + after` would be postponed each time the caller asks.
-fn deadline_after(stamp: Option<Millis32>, after: u32, now: u64) -> u64 {
-    stamp.map_or(now, |stamp| now.saturating_add(u64::from(after.saturating_sub(stamp.age(now)))))
+/// Without a start, returns `now`: a deadline of `now + after` would be postponed each time the caller asks.
+fn deadline_after(start: Option<Millis32>, after: u32, now: u64) -> u64 {
+    start.map_or(now, |start| now.saturating_add(u64::from(after.saturating_sub(start.age(now)))))
 }
 
 /// For streams, which can pause reading, and which detect that their transport takes no bytes.
@@ -134,7 +134,7 @@ impl Connection {
     /// Restarts the peer's silence, because the stream did not read until now.
     pub(crate) fn restart_idle_timer(&mut self, output: &Output) {
         if matches!(self.closing, Closing::Open) {
-            self.stamp = output.now().map(Millis32::at);
+            self.timer_start = output.now().map(Millis32::at);
         }
     }
 
@@ -142,9 +142,9 @@ impl Connection {
     ///
     /// The silence counts from `taken`, or from the peer's last byte if that arrived later.
     pub(crate) fn restart_idle_timer_at(&mut self, taken: Option<Millis32>, output: &Output) {
-        let age = |stamp: Option<Millis32>| Some(stamp?.age(output.now()?));
-        if matches!(self.closing, Closing::Open) && age(taken) < age(self.stamp) {
-            self.stamp = taken;
+        let age = |start: Option<Millis32>| Some(start?.age(output.now()?));
+        if matches!(self.closing, Closing::Open) && age(taken) < age(self.timer_start) {
+            self.timer_start = taken;
         }
     }
 

@@ -15,9 +15,9 @@ use std::{fmt, io};
 pub enum Error {
     /// A system call on the transport failed, which ends the connection.
     ///
-    /// If [`try_drive`](super::WebSocketStream::try_drive) returns this error, it has already delivered
-    /// [`Event::Closed`](crate::Event::Closed): drop the stream. After any other call, the next
-    /// [`drive`](super::WebSocketStream::drive) delivers that event.
+    /// The next [`drive`](super::WebSocketStream::drive) delivers [`Event::Closed`](crate::Event::Closed).
+    /// As the error type of a [`try_drive`](super::WebSocketStream::try_drive) handler, this is returned
+    /// after that event was delivered: drop the stream.
     System(io::Error),
     /// The message was not accepted. The connection continues.
     Send(SendError),
@@ -48,7 +48,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::System(error) => error.source(),
-            Self::Send(error) => error.source(),
+            Self::Send(_) => None,
         }
     }
 }
@@ -135,7 +135,7 @@ impl fmt::Display for WriteError {
 impl std::error::Error for WriteError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Refused(error) => error.source(),
+            Self::Refused(_) => None,
             Self::System(error) => error.source(),
         }
     }

@@ -34,8 +34,8 @@ const SENT_IN_PLACE: usize = 4 << 10;
 pub enum Sent {
     /// The transport took the whole frame and everything before it.
     Written,
-    /// This number of the connection's bytes is unsent: wait until the transport is writable, then drive or
-    /// flush the stream.
+    /// Accepted. The connection now has this number of unsent bytes: wait until the transport is writable,
+    /// then drive or flush the stream.
     Queued(usize),
 }
 
@@ -100,7 +100,7 @@ impl Outgoing<'_> {
     /// See [`Connection::send_fragment`].
     pub fn send_fragment(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         if opcode.is_control() {
-            return Err(SendError::NoMessageBegun);
+            return Err(SendError::ControlOpcode);
         }
         if self.connection.compresses_fragment(opcode, payload.len()) {
             return self.send_compressed(opcode, payload, fin);
@@ -157,7 +157,7 @@ impl Outgoing<'_> {
 
     #[inline(never)]
     fn send_compressed(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
-        self.admit(opcode, fin, Connection::most_compressed(opcode, payload.len()))?;
+        self.admit(opcode, fin, Connection::max_compressed_len(opcode, payload.len()))?;
         let mut compressor = self.output.take_compressor();
         let (head, payload) = self.connection.compress(opcode, fin, payload, &mut compressor, self.output);
         self.send_with_head(&head, payload);

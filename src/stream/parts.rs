@@ -67,7 +67,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         transport.set_nonblocking()?;
         let mut backlog = Backlog { unread: RecvBuffer::new(&unread), ..Backlog::default() };
         backlog.unsent.take(unsent, 0);
-        Ok(Self { state: StreamState::new(transport, connection, backlog, Incoming::ToTheEnd) })
+        Ok(Self { state: StreamState::new(transport, connection, backlog, Incoming::Unannounced) })
     }
 }
 

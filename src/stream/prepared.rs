@@ -61,7 +61,7 @@ pub enum IfFull {
 pub enum Delivery {
     /// The transport took the whole frame and everything before it.
     Written,
-    /// This number of the connection's bytes is unsent; see [`Sent::Queued`].
+    /// Accepted. The connection now has this number of unsent bytes; see [`Sent::Queued`].
     Queued(usize),
     /// The send buffer was full and the message was dropped, because of [`IfFull::Drop`].
     Dropped,

@@ -64,6 +64,7 @@ impl BitOr for Ready {
 ///
 /// let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(1024));
 /// let mut socket = TcpStream::connect("127.0.0.1:9001".parse()?)?;
+/// // On Linux, add `Interest::PRIORITY`: a receive stops early at urgent data.
 /// poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
 /// # let mut scratch = Scratch::new();
 /// # let now = 0;

@@ -11,7 +11,7 @@ use crate::transport::NonBlockingTransport;
 pub(super) struct StreamState<T> {
     pub(super) transport: T,
     pub(super) connection: Connection,
-    /// How far the peer's bytes have been received.
+    /// Whether the poller announces what arrives next.
     pub(super) incoming: Incoming,
     /// This end has shut down its sending direction.
     pub(super) shut: bool,
@@ -23,16 +23,15 @@ pub(super) struct StreamState<T> {
     pub(super) backlog: Option<Box<Backlog>>,
 }
 
-/// How far the peer's bytes have been received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Whether the poller announces what arrives next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Incoming {
     /// The poller announces the bytes that arrive next.
-    #[default]
     Announced = 0,
     /// The transport may have bytes that the poller does not announce again. Either the poller has reported
     /// the peer's end of stream, which an edge-triggered poller does only once, or a call left bytes behind.
     /// The next calls receive until nothing is left.
-    ToTheEnd,
+    Unannounced,
     /// The peer's end of stream has been received.
     Ended,
 }
@@ -44,16 +43,16 @@ impl<T> StreamState<T> {
     }
 
     /// Makes the next calls receive until nothing is left.
-    pub(super) fn receive_to_the_end(&mut self) {
+    pub(super) fn expect_unannounced(&mut self) {
         if !self.ended() {
-            self.incoming = Incoming::ToTheEnd;
+            self.incoming = Incoming::Unannounced;
         }
     }
 
     /// Returns whether the transport works and its poller announces what arrives. A paused stream is not
     /// plain, because bytes may have arrived unannounced.
     #[inline]
-    pub(super) fn is_plain(&self) -> bool {
+    pub(super) fn is_undisturbed(&self) -> bool {
         // Compared as one number, which is one branch.
         self.incoming as u8 | u8::from(self.broken) == 0
     }
@@ -106,7 +105,7 @@ impl<T: NonBlockingTransport> StreamState<T> {
     pub(super) fn wants(&self) -> Wants {
         let unsent = self.unsent() > 0 || self.transport.wants_write();
         let unread = self.backlog.as_ref().is_some_and(|backlog| !backlog.unread.as_bytes().is_empty());
-        let again = unread || self.incoming == Incoming::ToTheEnd || self.broken;
+        let again = unread || self.incoming == Incoming::Unannounced || self.broken;
         let wants = self.wants_with(unsent, again && !self.paused);
         // If a call that only sends has failed, the end is not reported yet.
         Wants { closed: wants.closed || self.broken, ..wants }
@@ -115,13 +114,13 @@ impl<T: NonBlockingTransport> StreamState<T> {
     /// Returns the next deadline.
     pub(super) fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadline = self.connection.next_deadline(now);
-        let is_over = matches!(self.connection.state(), State::Closed(_)) && !self.broken;
+        let is_closed = matches!(self.connection.state(), State::Closed(_)) && !self.broken;
         let unsent = match &self.backlog {
             Some(backlog) if !backlog.unsent.is_empty() => {
                 self.connection.unsent_deadline(backlog.unsent.since, now)
             }
             // The transport holds the last bytes.
-            _ if is_over && self.transport.wants_write() => self.connection.linger_deadline(now),
+            _ if is_closed && self.transport.wants_write() => self.connection.linger_deadline(now),
             _ => None,
         };
         deadline.into_iter().chain(unsent).min()

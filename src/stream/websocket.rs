@@ -136,13 +136,14 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// since. The poller does not announce them again, so the first call receives until nothing is left.
     pub(super) fn from_opening(transport: T, connection: Connection, unread: &[u8]) -> Self {
         let backlog = Backlog { unread: RecvBuffer::new(unread), ..Backlog::default() };
-        Self { state: StreamState::new(transport, connection, backlog, Incoming::ToTheEnd) }
+        Self { state: StreamState::new(transport, connection, backlog, Incoming::Unannounced) }
     }
 
     /// Does the work for a readiness, a deadline or [`Wants::again`].
     ///
     /// Sends the unsent bytes, receives, delivers each event to the handler, sends the replies in one system
-    /// call, and returns what to wait for.
+    /// call, and returns what to wait for. If [`next_deadline`](Self::next_deadline) returns a time, call this
+    /// then, with [`Ready::NONE`].
     ///
     /// The handler may return the result of its sends. [`SendError::Closed`] is ignored: a message that
     /// arrives after this end has sent a Close frame gets no reply. Any other error stops the call after that
@@ -265,7 +266,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         })
     }
 
-    /// Sends outside a handler.
+    /// Calls `f` with an [`Outgoing`], to send outside a handler.
     ///
     /// Everything that `f` sends leaves in as few system calls as possible.
     ///

@@ -59,6 +59,7 @@ fn each_fault_and_each_error_has_a_distinct_text() {
         S::NotUtf8,
         S::MessageUnfinished,
         S::NoMessageBegun,
+        S::ControlOpcode,
     ]);
     use ResponseFault as R;
     differ([
@@ -130,7 +131,6 @@ fn an_error_names_what_failed_and_keeps_its_cause() {
         OpeningError::System(broken()).to_string(),
         ReadError::NoData.to_string(),
         ReadError::DataStop.to_string(),
-        OpeningError::Answered { status: 403 }.to_string(),
         OpeningError::EndOfStream.to_string(),
         OpeningError::Timeout.to_string(),
         OpeningError::Response(ResponseFault::Accept).to_string(),
@@ -188,8 +188,12 @@ fn a_refusal_reaches_the_client_before_the_connection_ends() {
     assert_eq!(client.response().unwrap().status(), 403);
     assert!(client.get_ref().is_readable() && client.get_mut().is_readable());
     drop(client);
-    let refused = server.advance(&mut scratch.at(0));
-    assert!(matches!(refused, Err(OpeningError::Answered { status: 403 })), "{refused:?}");
+    for _ in 0..2 {
+        let refused = server.advance(&mut scratch.at(0));
+        assert!(matches!(refused, Ok(Progress::Answered { status: 403 })), "{refused:?}");
+        assert_eq!(server.next_deadline(0), None);
+    }
+    assert!(server.into_stream().is_err());
 }
 
 #[test]
@@ -262,8 +266,8 @@ fn an_invalid_send_is_refused_with_its_reason_and_leaves_nothing() {
     let mut stream = WebSocketStream::new(a).unwrap();
     let mut scratch = Scratch::new();
     let cases: [(Send, SendError); 8] = [
-        (|out| out.send_fragment(OpCode::Ping, b"", true), SendError::NoMessageBegun),
-        (|out| out.send_fragment(OpCode::Close, b"", true), SendError::NoMessageBegun),
+        (|out| out.send_fragment(OpCode::Ping, b"", true), SendError::ControlOpcode),
+        (|out| out.send_fragment(OpCode::Close, b"", true), SendError::ControlOpcode),
         (|out| out.send_fragment(OpCode::Continuation, b"x", true), SendError::NoMessageBegun),
         (|out| out.ping(&[0; 126]), SendError::ControlTooLong),
         (|out| out.pong(&[0; 126]), SendError::ControlTooLong),

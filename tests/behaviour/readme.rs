@@ -54,6 +54,7 @@ fn opening(socket: TcpStream, mut scratch: Scratch, now: u64, ready: Ready) -> R
             // Now, or later; then advance again at once.
         }
         Progress::Open => { /* let ws = opening.into_stream()?; drive it at once */ }
+        Progress::Answered { .. } => { /* a page or a refusal was sent: drop the opening */ }
     }
     // END
     Ok(())

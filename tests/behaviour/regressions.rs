@@ -162,7 +162,7 @@ fn a_refused_client_that_stays_counts_as_refused_and_not_as_timed_out() {
         let late = server.next_deadline(0).unwrap();
         match server.advance(&mut scratch.at(late)) {
             Err(OpeningError::Request(_)) => assert!(faulty),
-            Err(OpeningError::Answered { status: 403 }) => assert!(!faulty),
+            Ok(Progress::Answered { status: 403 }) => assert!(!faulty),
             other => panic!("{other:?}"),
         }
     }

@@ -215,7 +215,7 @@ fn only_control_frames_may_be_sent_between_fragments() {
     let mut output = Output::new();
     let mut fragment = |opcode, payload: &[u8], fin| server.send_fragment(opcode, payload, fin, &mut output);
     assert_eq!(fragment(OpCode::Continuation, b"-", true), Err(SendError::NoMessageBegun));
-    assert_eq!(fragment(OpCode::Ping, b"-", true), Err(SendError::NoMessageBegun));
+    assert_eq!(fragment(OpCode::Ping, b"-", true), Err(SendError::ControlOpcode));
     fragment(OpCode::Text, b"Hel", false).unwrap();
     assert_eq!(fragment(OpCode::Text, b"-", true), Err(SendError::MessageUnfinished));
     fragment(OpCode::Continuation, b"l", false).unwrap();

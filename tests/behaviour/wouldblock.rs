@@ -276,6 +276,7 @@ fn no_cut_of_a_request_and_no_refusal_of_the_response_changes_the_stream() {
                         opening.answer(&Response::accept()).unwrap();
                     }
                     Progress::Open => break,
+                    Progress::Answered { .. } => unreachable!(),
                 }
                 calls += 1;
                 assert!(calls < 6, "{cut} {sent}");

@@ -45,13 +45,14 @@ impl Serving {
     }
 
     /// Receives these bytes from the client. Returns `None` if it waits for more.
-    fn receive(&mut self, bytes: &[u8]) -> Option<Result<(), OpeningError>> {
+    fn receive(&mut self, bytes: &[u8]) -> Option<Result<u16, OpeningError>> {
         assert_eq!(self.client.send(bytes).unwrap(), bytes.len());
         loop {
             match self.opening.advance(&mut self.scratch.at(0)) {
                 Ok(Progress::Pending(wants)) if wants.again => {}
                 Ok(Progress::Pending(_)) => return None,
-                Ok(Progress::Open) => return Some(Ok(())),
+                Ok(Progress::Open) => return Some(Ok(101)),
+                Ok(Progress::Answered { status }) => return Some(Ok(status)),
                 Ok(Progress::Decide(request)) => {
                     let response = self.policy.answer(&request);
                     self.opening.answer(&response).unwrap();
@@ -62,17 +63,17 @@ impl Serving {
     }
 
     /// Returns the refusal: the client's response, and the error, once the client has ended its direction.
-    fn refused(mut self) -> (String, OpeningError) {
+    fn refused(mut self) -> (String, Result<u16, OpeningError>) {
         let response = read_all(&mut self.client);
         self.client.shutdown_write().unwrap();
-        let Some(Err(error)) = self.receive(b"") else { panic!("it goes on") };
-        (response, error)
+        let outcome = self.receive(b"").expect("the opening is finished");
+        (response, outcome)
     }
 
     #[track_caller]
     fn check_fault(self, fault: RequestFault, status: u16) -> String {
-        let (response, error) = self.refused();
-        assert!(matches!(error, OpeningError::Request(found) if found == fault), "{error:?}");
+        let (response, outcome) = self.refused();
+        assert!(matches!(outcome, Err(OpeningError::Request(found)) if found == fault), "{outcome:?}");
         assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
         response
     }
@@ -105,11 +106,11 @@ impl Asking {
         format!("{}{lines}\r\n\r\n", self.response.trim_end_matches("\r\n").to_owned() + "\r\n").into_bytes()
     }
 
-    fn receive(&mut self, bytes: &[u8]) -> Option<Result<(), OpeningError>> {
+    fn receive(&mut self, bytes: &[u8]) -> Option<Result<u16, OpeningError>> {
         assert_eq!(self.server.send(bytes).unwrap(), bytes.len());
         match self.opening.advance(&mut self.scratch.at(0)) {
             Ok(Progress::Pending(_)) => None,
-            Ok(Progress::Open) => Some(Ok(())),
+            Ok(Progress::Open) => Some(Ok(101)),
             Ok(other) => panic!("{other:?}"),
             Err(error) => Some(Err(error)),
         }
@@ -141,7 +142,7 @@ fn a_head_of_64_kib_sent_byte_by_byte_takes_linear_work_and_ends_at_its_limit_wi
     for byte in before {
         assert!(server.receive(&[*byte]).is_none());
     }
-    assert!(matches!(server.receive(&[*last]), Some(Ok(()))));
+    assert!(matches!(server.receive(&[*last]), Some(Ok(101))));
     // For each byte, one call that receives it, and one that finds nothing more.
     let calls = server.opening.get_ref().calls();
     assert_eq!((calls.received, calls.recv), (HEAD as u64, 2 * HEAD as u64 - 1));
@@ -160,7 +161,7 @@ fn a_head_of_64_kib_sent_byte_by_byte_takes_linear_work_and_ends_at_its_limit_wi
         assert_eq!(head.len(), HEAD);
         let outcome = (0..).zip(&head).find_map(|(at, byte)| Some((at, client.receive(&[*byte])?)));
         match outcome.unwrap() {
-            (at, Ok(())) => assert!(expected && at == HEAD - 1),
+            (at, Ok(_)) => assert!(expected && at == HEAD - 1),
             (at, Err(OpeningError::Response(ResponseFault::TooLarge))) => {
                 assert!(!expected && at == (16 << 10) - 1);
             }
@@ -234,7 +235,7 @@ fn hostile_lists_of_subprotocols_and_extensions_cost_linear_work_and_are_refused
         match fault {
             Some(fault) => assert!(server.check_fault(fault, 400).contains("close")),
             None => {
-                assert!(matches!(outcome, Some(Ok(()))), "{line:.99}: {outcome:?}");
+                assert!(matches!(outcome, Some(Ok(101))), "{line:.99}: {outcome:?}");
                 let response = read_all(&mut server.client);
                 assert!(response.starts_with("HTTP/1.1 101 ") && !response.contains(name), "{response}");
             }
@@ -258,7 +259,7 @@ fn invalid_window_bits_are_declined_by_a_server_and_fail_a_client() {
             if value.is_empty() {
                 server.check_fault(RequestFault::Extensions, 400);
             } else {
-                assert!(matches!(outcome, Some(Ok(()))), "{line}");
+                assert!(matches!(outcome, Some(Ok(101))), "{line}");
                 assert!(!read_all(&mut server.client).contains("permessage-deflate"), "{line}");
                 assert!(!server.opening.into_stream().unwrap().has_deflate());
             }
@@ -271,7 +272,7 @@ fn invalid_window_bits_are_declined_by_a_server_and_fail_a_client() {
         // The smallest valid value is harmless.
         let line = format!("Sec-WebSocket-Extensions: permessage-deflate; {side}=8");
         let mut server = Serving::new(config());
-        assert!(matches!(server.receive(request("", &line).as_bytes()), Some(Ok(()))));
+        assert!(matches!(server.receive(request("", &line).as_bytes()), Some(Ok(101))));
         assert!(server.opening.into_stream().unwrap().has_deflate());
     }
 }
@@ -289,11 +290,11 @@ fn a_page_of_another_site_is_refused_with_403() {
         server.policy = OriginPolicy::default();
         let outcome = server.receive(request("", origin).as_bytes());
         if enters {
-            assert!(matches!(outcome, Some(Ok(()))), "{origin}");
+            assert!(matches!(outcome, Some(Ok(101))), "{origin}");
         } else {
-            let (response, error) = server.refused();
+            let (response, outcome) = server.refused();
             assert!(response.starts_with("HTTP/1.1 403 "), "{origin}: {response}");
-            assert!(matches!(error, OpeningError::Answered { status: 403 }), "{error:?}");
+            assert!(matches!(outcome, Ok(403)), "{outcome:?}");
         }
     }
 }
@@ -328,7 +329,7 @@ fn smuggled_bodies_and_repeated_headers_are_refused_and_other_valid_forms_accept
     let mut server = Serving::new(Arc::default());
     // A frame that arrives together with the head is the first message.
     let bytes = [accepted.as_bytes(), b"\x81\x85\0\0\0\0hello"].concat();
-    assert!(matches!(server.receive(&bytes), Some(Ok(()))));
+    assert!(matches!(server.receive(&bytes), Some(Ok(101))));
     let mut stream = server.opening.into_stream().unwrap();
     let echo = stream.drive(&mut server.scratch.at(0), Ready::UNKNOWN, |event, out| match event {
         Event::Message(message) => out.send(message),
@@ -373,7 +374,7 @@ fn line_ends_and_nul_in_the_applications_values_are_refused_before_anything_is_s
             assert!(server.opening.answer(&response).is_err(), "{response:?}");
             assert_eq!(read_all(&mut server.client), "");
             // Another answer can be given.
-            assert!(matches!(server.receive(b""), Some(Ok(()))));
+            assert!(matches!(server.receive(b""), Some(Ok(101))));
             assert!(read_all(&mut server.client).starts_with("HTTP/1.1 101 "));
         }
     }

@@ -237,7 +237,7 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
             match client.advance(&mut scratch.at(0)).unwrap() {
                 Progress::Open => open[0] = true,
                 Progress::Pending(wants) => again[0] = wants.again,
-                Progress::Decide(_) => unreachable!(),
+                Progress::Decide(_) | Progress::Answered { .. } => unreachable!(),
             }
         }
         if ready[1] != Ready::NONE && !open[1] {
@@ -248,6 +248,7 @@ fn converse<T: NonBlockingTransport + mio::event::Source>(
                     server.answer(&Response::accept()).unwrap();
                     again[1] = true;
                 }
+                Progress::Answered { .. } => unreachable!(),
             }
         }
     }

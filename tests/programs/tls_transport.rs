@@ -78,7 +78,7 @@ fn open(capacity: usize, scratch: &mut Scratch) -> Opened {
         let mut open = 0;
         match client.advance(&mut scratch.at(0)).unwrap() {
             Progress::Pending(wants) => ready_for[0] = ready(wants, client.get_ref().get_ref()),
-            Progress::Decide(_) => unreachable!(),
+            Progress::Decide(_) | Progress::Answered { .. } => unreachable!(),
             Progress::Open => open += 1,
         }
         let asked = match server.advance(&mut scratch.at(0)).unwrap() {
@@ -87,6 +87,7 @@ fn open(capacity: usize, scratch: &mut Scratch) -> Opened {
                 false
             }
             Progress::Decide(_) => true,
+            Progress::Answered { .. } => unreachable!(),
             Progress::Open => {
                 open += 1;
                 false

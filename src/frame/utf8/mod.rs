@@ -4,13 +4,13 @@
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod blocks;
-mod buffer;
 mod bulk;
 mod cut;
+mod message_buffer;
 mod validator;
 
-pub use buffer::MessageBuffer;
 pub(crate) use cut::CutCharacter;
+pub use message_buffer::MessageBuffer;
 pub use validator::{Utf8Error, Utf8Validator};
 
 use super::mask::Key;

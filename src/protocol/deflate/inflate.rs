@@ -8,14 +8,14 @@
 //! the stream.
 #![forbid(unsafe_code)]
 
-use super::contexts::{Contexts, Directions};
+use super::windows::{KeptWindows, PackedParams};
 use crate::deflate::{InflateError, Inflater, Window, WindowBits};
 use crate::frame::utf8::{CutCharacter, MessageBuffer};
 use crate::frame::{Header, mask};
 use crate::protocol::Fault;
-use crate::protocol::buffer::RecvBuffer;
-use crate::protocol::payload::FramePayload;
+use crate::protocol::payload::CurrentFrame;
 use crate::protocol::pool::BufferPool;
+use crate::protocol::recv_buffer::RecvBuffer;
 use alloc::{boxed::Box, vec::Vec};
 
 /// The maximum compressed payload of an unfinished message that is kept: the size of a window.
@@ -61,29 +61,29 @@ impl SpareInflater {
         let before = message.len();
         let result = inflate(message);
         *inflated += message.len() - before;
-        Ok(result?)
+        result.map_err(fault)
     }
 }
 
 /// What messages are inflated with.
 #[derive(Debug)]
-pub(in crate::protocol) struct Inflation<'a> {
+pub(in crate::protocol) struct InflateContext<'a> {
     spare: &'a mut SpareInflater,
     earlier: Earlier<'a>,
     /// The maximum size of a message in bytes.
     limit: usize,
 }
 
-impl<'a> Inflation<'a> {
+impl<'a> InflateContext<'a> {
     pub(in crate::protocol) fn new(
         spare: &'a mut SpareInflater,
-        contexts: &'a mut Contexts,
-        directions: Option<Directions>,
+        kept_windows: &'a mut KeptWindows,
+        deflate_params: Option<PackedParams>,
         limit: usize,
     ) -> Self {
         Self {
             spare,
-            earlier: Earlier { contexts, window: directions.and_then(Directions::receiving) },
+            earlier: Earlier { kept_windows, window: deflate_params.and_then(PackedParams::receiving) },
             limit,
         }
     }
@@ -92,7 +92,7 @@ impl<'a> Inflation<'a> {
 /// The messages before the current one.
 #[derive(Debug)]
 struct Earlier<'a> {
-    contexts: &'a mut Contexts,
+    kept_windows: &'a mut KeptWindows,
     /// `None` if a message cannot refer to earlier messages.
     window: Option<WindowBits>,
 }
@@ -100,7 +100,7 @@ struct Earlier<'a> {
 impl Earlier<'_> {
     fn history(&mut self) -> Option<&mut Window> {
         let bits = self.window?;
-        Some(self.contexts.get_or_insert().received.get_or_insert_with(|| Window::new(bits)))
+        Some(self.kept_windows.get_or_insert().received.get_or_insert_with(|| Window::new(bits)))
     }
 }
 
@@ -109,11 +109,11 @@ pub(in crate::protocol) fn inflate_whole(
     is_text: bool,
     payload: &[u8],
     pool: &mut BufferPool,
-    inflation: &mut Inflation<'_>,
+    inflation: &mut InflateContext<'_>,
 ) -> Result<MessageBuffer, Fault> {
     // The message is lent and then returns to the pool, so a buffer of any size is suitable.
     let mut message = MessageBuffer::new(is_text, pool.take());
-    let Inflation { spare: SpareInflater { inflater, inflated }, earlier, limit } = inflation;
+    let InflateContext { spare: SpareInflater { inflater, inflated }, earlier, limit } = inflation;
     let inflater = inflater.get_or_insert_default();
     let result = SpareInflater::count(inflated, &mut message, |message| {
         inflater.inflate(payload, earlier.history(), *limit, message)
@@ -129,7 +129,7 @@ pub(in crate::protocol) fn inflate_whole(
 
 /// An incomplete compressed message.
 #[derive(Debug)]
-pub(in crate::protocol) struct Inflating {
+pub(in crate::protocol) struct InflatingMessage {
     is_text: bool,
     /// The number of compressed payload bytes that have arrived.
     received: usize,
@@ -144,7 +144,7 @@ enum State {
     Running { inflater: Box<Inflater>, message: MessageBuffer },
 }
 
-impl Inflating {
+impl InflatingMessage {
     pub(in crate::protocol) fn new(is_text: bool) -> Self {
         Self { is_text, received: 0, state: State::Collecting(MessageBuffer::new(false, Vec::new())) }
     }
@@ -157,10 +157,10 @@ impl Inflating {
     /// Uses unread bytes of the frame's payload: all of them, or those that complete the first 32 KiB.
     pub(in crate::protocol) fn append(
         &mut self,
-        frame: &mut FramePayload,
+        frame: &mut CurrentFrame,
         bytes: &mut RecvBuffer,
         pool: &mut BufferPool,
-        inflation: &mut Inflation<'_>,
+        inflation: &mut InflateContext<'_>,
     ) -> Result<(), Fault> {
         let (here, unread, key) = (frame.remaining().min(bytes.len()), bytes.len(), frame.key());
         let n = match &mut self.state {
@@ -195,7 +195,7 @@ impl Inflating {
         &mut self,
         pool: &mut BufferPool,
         unread: usize,
-        inflation: &mut Inflation<'_>,
+        inflation: &mut InflateContext<'_>,
     ) -> Result<(), Fault> {
         let State::Collecting(payload) = &self.state else { return Ok(()) };
         let mut inflater = inflation.spare.take();
@@ -209,7 +209,7 @@ impl Inflating {
     pub(in crate::protocol) fn finish(
         self,
         pool: &mut BufferPool,
-        inflation: &mut Inflation<'_>,
+        inflation: &mut InflateContext<'_>,
     ) -> Result<MessageBuffer, Fault> {
         match self.state {
             State::Collecting(payload) => {
@@ -218,14 +218,14 @@ impl Inflating {
                 message
             }
             State::Running { mut inflater, mut message } => {
-                inflater.finish(inflation.earlier.history(), inflation.limit, &mut message)?;
+                inflater.finish(inflation.earlier.history(), inflation.limit, &mut message).map_err(fault)?;
                 inflation.spare.put(inflater);
                 Ok(message)
             }
         }
     }
 
-    /// Returns the heap bytes it holds.
+    /// Returns the heap memory in bytes.
     pub(in crate::protocol) fn heap_bytes(&self) -> usize {
         match &self.state {
             State::Collecting(payload) => payload.capacity(),
@@ -250,9 +250,9 @@ fn feed(
     message: &mut MessageBuffer,
     pool: &mut BufferPool,
     unread: usize,
-    inflation: &mut Inflation<'_>,
+    inflation: &mut InflateContext<'_>,
 ) -> Result<(), Fault> {
-    let Inflation { spare, earlier, limit } = inflation;
+    let InflateContext { spare, earlier, limit } = inflation;
     // Room for these bytes if they are compressed as much as the earlier ones. At most doubles the message,
     // unless the bytes themselves are more.
     let (n, before) = (payload.len(), message.len());
@@ -269,7 +269,7 @@ fn feed(
 /// Payload that belongs to the next chunk stays in the receive buffer, so no output stays in the inflater:
 /// when all bytes are used, all of their output was delivered.
 #[derive(Debug)]
-pub(in crate::protocol) struct StreamInflating {
+pub(in crate::protocol) struct InflatingStream {
     is_text: bool,
     /// `None` before the first byte.
     inflater: Option<Box<Inflater>>,
@@ -280,7 +280,7 @@ pub(in crate::protocol) struct StreamInflating {
     cut: CutCharacter,
 }
 
-impl StreamInflating {
+impl InflatingStream {
     pub(in crate::protocol) fn new(is_text: bool) -> Self {
         let window = Window::new(WindowBits::MAX);
         Self { is_text, inflater: None, delivered: 0, window, cut: CutCharacter::default() }
@@ -289,10 +289,10 @@ impl StreamInflating {
     /// Uses unread bytes of the frame's payload, up to a chunk. Returns the chunk if it is not empty.
     pub(in crate::protocol) fn append(
         &mut self,
-        frame: &mut FramePayload,
+        frame: &mut CurrentFrame,
         bytes: &mut RecvBuffer,
         pool: &mut BufferPool,
-        inflation: &mut Inflation<'_>,
+        inflation: &mut InflateContext<'_>,
     ) -> Result<Option<MessageBuffer>, Fault> {
         let mut chunk = MessageBuffer::new(self.is_text, pool.take());
         let result = self.inflate(frame, bytes, &mut chunk, inflation);
@@ -305,10 +305,10 @@ impl StreamInflating {
 
     fn inflate(
         &mut self,
-        frame: &mut FramePayload,
+        frame: &mut CurrentFrame,
         bytes: &mut RecvBuffer,
         chunk: &mut MessageBuffer,
-        inflation: &mut Inflation<'_>,
+        inflation: &mut InflateContext<'_>,
     ) -> Result<(), Fault> {
         let n = frame.remaining().min(bytes.len());
         let Header { fin, .. } = *frame.header();
@@ -318,7 +318,7 @@ impl StreamInflating {
         }
         let limit = inflation.limit.saturating_sub(self.delivered);
         let inflater = self.inflater.get_or_insert_with(|| inflation.spare.take());
-        let Inflation { spare, earlier, .. } = inflation;
+        let InflateContext { spare, earlier, .. } = inflation;
         chunk.append(self.cut.as_bytes(), 0, None, 0).map_err(|_| Fault::InvalidUtf8)?;
         let mut used = 0;
         while used < n && chunk.len() < CHUNK {
@@ -339,7 +339,7 @@ impl StreamInflating {
             unmask(&mut stretch[taken..], used);
         }
         if ends && used == n {
-            inflater.finish_part(limit, chunk)?;
+            inflater.finish_part(limit, chunk).map_err(fault)?;
             if let Some(history) = earlier.history() {
                 let (first, second) = self.window.as_slices();
                 for bytes in [first, second, chunk.as_bytes()] {
@@ -357,13 +357,13 @@ impl StreamInflating {
     }
 
     /// Ends the message, which was fully inflated.
-    pub(in crate::protocol) fn finish(self, inflation: &mut Inflation<'_>) {
+    pub(in crate::protocol) fn finish(self, inflation: &mut InflateContext<'_>) {
         if let Some(inflater) = self.inflater {
             inflation.spare.put(inflater);
         }
     }
 
-    /// Returns the heap bytes it holds.
+    /// Returns the heap memory in bytes.
     pub(in crate::protocol) fn heap_bytes(&self) -> usize {
         let inflater =
             self.inflater.as_ref().map_or(0, |inflater| size_of::<Inflater>() + inflater.heap_bytes());
@@ -371,12 +371,11 @@ impl StreamInflating {
     }
 }
 
-impl From<InflateError> for Fault {
-    fn from(error: InflateError) -> Self {
-        match error {
-            InflateError::Corrupt => Self::InvalidDeflate,
-            InflateError::TooLong => Self::MessageTooLong,
-            InflateError::NotUtf8 => Self::InvalidUtf8,
-        }
+/// Returns the peer's fault behind an error of the inflater.
+fn fault(error: InflateError) -> Fault {
+    match error {
+        InflateError::Corrupt => Fault::InvalidDeflate,
+        InflateError::TooLong => Fault::MessageTooLong,
+        InflateError::NotUtf8 => Fault::InvalidUtf8,
     }
 }

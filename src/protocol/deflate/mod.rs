@@ -3,27 +3,26 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "deflate")]
-mod contexts;
-#[cfg(feature = "deflate")]
 mod inflate;
 #[cfg(not(feature = "deflate"))]
 mod off;
-#[cfg(not(feature = "deflate"))]
-mod off_send;
 #[cfg(feature = "deflate")]
 mod send;
+#[cfg(feature = "deflate")]
+mod windows;
 
 #[cfg(feature = "deflate")]
-pub(crate) use contexts::Compressor;
-#[cfg(feature = "deflate")]
-pub(super) use contexts::{Contexts, Directions, extension_bits};
-#[cfg(feature = "deflate")]
-pub(super) use inflate::{Inflating, Inflation, SpareInflater, StreamInflating, inflate_whole};
+pub(super) use inflate::{InflateContext, InflatingMessage, InflatingStream, SpareInflater, inflate_whole};
 #[cfg(not(feature = "deflate"))]
 pub(crate) use off::{Compressor, Standalone};
 #[cfg(not(feature = "deflate"))]
 pub(super) use off::{
-    Contexts, Directions, Inflating, Inflation, SpareInflater, StreamInflating, extension_bits, inflate_whole,
+    InflateContext, InflatingMessage, InflatingStream, KeptWindows, PackedParams, SpareInflater,
+    extension_bits, inflate_whole,
 };
 #[cfg(feature = "deflate")]
 pub(crate) use send::Standalone;
+#[cfg(feature = "deflate")]
+pub(crate) use windows::Compressor;
+#[cfg(feature = "deflate")]
+pub(super) use windows::{KeptWindows, PackedParams, extension_bits};

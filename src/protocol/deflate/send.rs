@@ -1,7 +1,7 @@
 //! Sending compressed messages (RFC 7692): between messages and frames.
 #![forbid(unsafe_code)]
 
-use super::contexts::{COMPRESSED, Compressor, Directions};
+use super::windows::{COMPRESSED, Compressor, PackedParams};
 use crate::config::millis;
 use crate::deflate::{Context, Deflate, DeflateParams, Deflaters, Window, WindowBits};
 use crate::frame::OpCode;
@@ -37,36 +37,36 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_deflate(mut self, params: DeflateParams) -> Self {
-        self.directions = Some(Directions::new(self.role, params));
+        self.deflate_params = Some(PackedParams::new(self.role, params));
         self
     }
 
     /// Returns whether compression was negotiated.
     pub fn has_deflate(&self) -> bool {
-        self.directions.is_some()
+        self.deflate_params.is_some()
     }
 
     /// Drops the window of sent messages, so that the next message is compressed on its own.
     ///
     /// The window of received messages is kept, because the peer may refer to it.
     pub fn drop_send_window(&mut self) {
-        self.contexts.drop_sent();
+        self.kept_windows.drop_sent();
     }
 
     /// Returns when to drop the window of sent messages.
     #[inline]
     pub(in crate::protocol) fn send_window_deadline(&self, now: u64) -> Option<u64> {
-        let contexts = self.contexts.get()?;
-        contexts.sent.as_ref()?;
-        let age = contexts.sent_at.map_or(0, |stamp| stamp.age(now));
+        let kept_windows = self.kept_windows.get()?;
+        kept_windows.sent.as_ref()?;
+        let age = kept_windows.sent_at.map_or(0, |stamp| stamp.age(now));
         Some(now.saturating_add(u64::from(millis(self.policy().drop_window_after)?.saturating_sub(age))))
     }
 
     /// Drops the window of sent messages if its deadline has passed.
     #[inline]
     pub(in crate::protocol) fn drop_send_window_if_due(&mut self, now: u64) {
-        if let Some(contexts) = self.contexts.get_mut() {
-            contexts.sent_at.get_or_insert(Millis32::at(now));
+        if let Some(kept_windows) = self.kept_windows.get_mut() {
+            kept_windows.sent_at.get_or_insert(Millis32::at(now));
             if self.send_window_deadline(now).is_some_and(|at| at <= now) {
                 self.drop_send_window();
             }
@@ -80,14 +80,16 @@ impl Connection {
     /// Returns whether to compress a message of `len` bytes.
     #[inline]
     pub(crate) fn compresses(&self, len: usize) -> bool {
-        self.directions.is_some() && len >= self.policy().threshold
+        self.deflate_params.is_some() && len >= self.policy().threshold
     }
 
     /// Returns whether to compress a fragment. The first fragment decides for the whole message.
     #[inline]
     pub(crate) fn compresses_fragment(&self, opcode: OpCode, len: usize) -> bool {
         match opcode {
-            OpCode::Continuation => self.contexts.get().is_some_and(|contexts| contexts.fragmenting),
+            OpCode::Continuation => {
+                self.kept_windows.get().is_some_and(|kept_windows| kept_windows.fragmenting)
+            }
             _ => self.compresses(len),
         }
     }
@@ -95,7 +97,7 @@ impl Connection {
     /// Returns the maximum size of a payload of `len` bytes after compression.
     ///
     /// A whole message, or the first fragment of one, is sent uncompressed if it would grow.
-    pub(crate) fn most_compressed(opcode: OpCode, len: usize) -> usize {
+    pub(crate) fn max_compressed_len(opcode: OpCode, len: usize) -> usize {
         if opcode == OpCode::Continuation { Deflaters::most_of_fragment(len) } else { len }
     }
 
@@ -120,7 +122,7 @@ impl Connection {
         payload: &[u8],
         output: &mut Output,
     ) -> Result<(), SendError> {
-        let most = Self::most_compressed(opcode, payload.len());
+        let most = Self::max_compressed_len(opcode, payload.len());
         self.admit(self.data_bound(), opcode, fin, most, output)
             .map_err(|error| self.refusal(error, most))?;
         let mut compressor = output.take_compressor();
@@ -154,7 +156,7 @@ impl Connection {
 
     /// Returns whether the peer's window is large enough for a standalone message.
     pub(crate) fn can_send_standalone(&self, message: &Standalone) -> bool {
-        self.directions.is_some_and(|directions| directions.sending().bits() >= message.bits)
+        self.deflate_params.is_some_and(|deflate_params| deflate_params.sending().bits() >= message.bits)
     }
 
     /// Builds the head of an admitted standalone message, whose uncompressed payload is `payload`.
@@ -169,7 +171,7 @@ impl Connection {
     ) -> FrameHead {
         // The peer adds the message to its window. If this end has a window of sent messages, it must contain
         // the message too.
-        if let Some(sent) = self.contexts.get_mut().and_then(|contexts| contexts.sent.as_mut()) {
+        if let Some(sent) = self.kept_windows.get_mut().and_then(|kept_windows| kept_windows.sent.as_mut()) {
             sent.push(payload);
         }
         self.frame_head_extended(COMPRESSED, opcode, true, message.payload.len(), output)
@@ -183,22 +185,22 @@ impl Connection {
         deflaters: &'d mut Deflaters,
         now: Option<u64>,
     ) -> Option<&'d [u8]> {
-        let own = self.directions?.sending();
+        let own = self.deflate_params?.sending();
         let level = self.policy().level;
         if fin && opcode != OpCode::Continuation && !own.takeover() {
             return deflaters.deflate(payload, own, level);
         }
-        let contexts = self.contexts.get_or_insert();
-        let window = contexts.sent.get_or_insert_with(|| Window::new(own.bits()));
+        let kept_windows = self.kept_windows.get_or_insert();
+        let window = kept_windows.sent.get_or_insert_with(|| Window::new(own.bits()));
         let compressed = match opcode {
             OpCode::Continuation => Some(deflaters.deflate_next(payload, fin, window, level)),
             _ if fin => deflaters.deflate_after(payload, window, level),
             _ => deflaters.deflate_first(payload, window, level),
         };
-        contexts.sent_at = now.map(Millis32::at);
-        contexts.fragmenting = compressed.is_some() && !fin;
+        kept_windows.sent_at = now.map(Millis32::at);
+        kept_windows.fragmenting = compressed.is_some() && !fin;
         // Without takeover, a window is only needed for the fragments of one message.
-        if !(own.takeover() || contexts.fragmenting) || window.heap_bytes() == 0 {
+        if !(own.takeover() || kept_windows.fragmenting) || window.heap_bytes() == 0 {
             self.drop_send_window();
         }
         compressed

@@ -1,14 +1,14 @@
 //! A message that is assembled from fragments or from pieces of one frame.
 #![forbid(unsafe_code)]
 
-use super::check::{Expected, Progress};
+use super::check::{Expected, MessageProgress};
 use super::streaming::Streaming;
 use crate::frame::{Header, OpCode, utf8::MessageBuffer};
 use crate::protocol::Fault;
-use crate::protocol::buffer::RecvBuffer;
-use crate::protocol::deflate::{Inflating, Inflation};
-use crate::protocol::payload::{FramePayload, Payload};
+use crate::protocol::deflate::{InflateContext, InflatingMessage};
+use crate::protocol::payload::{CurrentFrame, Payload};
 use crate::protocol::pool::BufferPool;
+use crate::protocol::recv_buffer::RecvBuffer;
 use alloc::vec::Vec;
 
 /// What a receiver needs besides the bytes.
@@ -17,7 +17,7 @@ pub(in crate::protocol) struct ReceiveContext<'a> {
     /// Messages are delivered in chunks.
     pub(in crate::protocol) streaming: bool,
     pub(in crate::protocol) pool: &'a mut BufferPool,
-    pub(in crate::protocol) inflation: Inflation<'a>,
+    pub(in crate::protocol) inflation: InflateContext<'a>,
 }
 
 /// An incomplete message.
@@ -34,7 +34,7 @@ pub(super) enum Sink {
     /// Collects the payload.
     Plain(MessageBuffer),
     /// Inflates and collects the payload.
-    Inflating(Inflating),
+    Compressed(InflatingMessage),
     /// Delivers the payload in chunks.
     Streaming(Streaming),
 }
@@ -46,7 +46,7 @@ impl Assembly {
         let is_compressed = header.rsv != 0;
         let sink = match (streaming, is_compressed) {
             (true, _) => Sink::Streaming(Streaming::new(is_text, is_compressed)),
-            (false, true) => Sink::Inflating(Inflating::new(is_text)),
+            (false, true) => Sink::Compressed(InflatingMessage::new(is_text)),
             (false, false) => Sink::Plain(MessageBuffer::new(is_text, Vec::new())),
         };
         Self { fragments: 0, sink }
@@ -58,20 +58,20 @@ impl Assembly {
     }
 
     /// Returns what the next header is checked against.
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> MessageProgress {
         let len = match &self.sink {
             Sink::Plain(buffer) => buffer.len(),
-            Sink::Inflating(message) => message.received(),
+            Sink::Compressed(message) => message.received(),
             Sink::Streaming(message) => message.received(),
         };
-        Progress { len, fragments: self.fragments }
+        MessageProgress { len, fragments: self.fragments }
     }
 
     /// Uses unread bytes of the frame's payload: all of them, or as many as the next chunk needs. Returns
     /// that chunk's payload; only a streamed message has chunks.
     pub(super) fn append(
         &mut self,
-        frame: &mut FramePayload,
+        frame: &mut CurrentFrame,
         bytes: &mut RecvBuffer,
         context: &mut ReceiveContext<'_>,
     ) -> Result<Option<Payload>, Fault> {
@@ -87,7 +87,7 @@ impl Assembly {
                 frame.advance(n);
                 Ok(None)
             }
-            Sink::Inflating(message) => {
+            Sink::Compressed(message) => {
                 message.append(frame, bytes, context.pool, &mut context.inflation)?;
                 Ok(None)
             }
@@ -99,7 +99,7 @@ impl Assembly {
     pub(super) fn heap_bytes(&self) -> usize {
         match &self.sink {
             Sink::Plain(buffer) => buffer.capacity(),
-            Sink::Inflating(message) => message.heap_bytes(),
+            Sink::Compressed(message) => message.heap_bytes(),
             Sink::Streaming(message) => message.heap_bytes(),
         }
     }

@@ -12,7 +12,7 @@ pub(in crate::protocol) struct Expected<'a> {
     /// The role of the receiving end.
     pub(in crate::protocol) role: Role,
     /// The unfinished message, if there is one.
-    pub(in crate::protocol) message: Option<Progress>,
+    pub(in crate::protocol) message: Option<MessageProgress>,
     pub(in crate::protocol) limits: &'a Limits,
     /// The reserved bits that have a meaning in the first frame of a message.
     pub(in crate::protocol) extension_bits: u8,
@@ -20,7 +20,7 @@ pub(in crate::protocol) struct Expected<'a> {
 
 /// The bytes and fragments of a fragmented message that have arrived.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::protocol) struct Progress {
+pub(in crate::protocol) struct MessageProgress {
     pub(in crate::protocol) len: usize,
     pub(in crate::protocol) fragments: u32,
 }
@@ -109,8 +109,8 @@ pub(in crate::protocol) fn no_header(bytes: &[u8], error: HeaderError, expected:
     match Header::decode(bytes.get(..2).unwrap_or_default()) {
         Ok(Decoded::Partial { least: Some(least), .. }) => match check_start(&least, expected) {
             Err(fault) => fault,
-            Ok(()) => Fault::from(error),
+            Ok(()) => Fault::of_header(error),
         },
-        _ => Fault::from(error),
+        _ => Fault::of_header(error),
     }
 }

@@ -1,11 +1,10 @@
 //! Frames to messages (RFC 6455, sections 5 and 6.2), in one pass over the bytes.
 //!
-//! A whole message or a control frame that is complete in the receive buffer is used in place. Everything
-//! else is collected in a [`Pending`], which exists only while something is unfinished: an idle receiver is
-//! one null pointer.
+//! A message, chunk or control frame that is complete in the receive buffer is taken from there. Everything
+//! unfinished is collected in a [`Pending`]: an idle receiver is one null pointer.
 //!
 //! ```text
-//! RecvBuffer -> Receiver -> Assembly -> MessageBuffer, or Streaming, or Inflating
+//! RecvBuffer -> Receiver -> Assembly -> MessageBuffer, or Streaming, or InflatingMessage
 //!                  |  ^-- what the sinks return: a buffer, a chunk's payload
 //!                  v
 //!               Received
@@ -19,10 +18,10 @@ mod streaming;
 pub(super) use assembly::ReceiveContext;
 pub(super) use check::Expected;
 
-use super::buffer::RecvBuffer;
 use super::deflate::inflate_whole;
-use super::payload::{FramePayload, Payload, ShortBuffer};
+use super::payload::{CurrentFrame, Payload, ShortBuffer};
 use super::pool::BufferPool;
+use super::recv_buffer::RecvBuffer;
 use super::{Fault, Role};
 use crate::Limits;
 use crate::frame::utf8::MessageBuffer;
@@ -51,9 +50,9 @@ enum Frame {
     /// The bytes of an incomplete header that have arrived, if any.
     Header { bytes: [u8; MAX_HEADER_SIZE], len: usize },
     /// A data frame.
-    Data(FramePayload),
+    Data(CurrentFrame),
     /// A control frame and the unmasked payload that has arrived.
-    Control(FramePayload, ShortBuffer),
+    Control(CurrentFrame, ShortBuffer),
 }
 
 /// A message in one frame.
@@ -255,15 +254,15 @@ impl Pending {
     /// Begins a frame whose header is complete.
     fn begin(&mut self, header: Header, streaming: bool) {
         self.frame = if header.opcode.is_control() {
-            Frame::Control(FramePayload::new(header), ShortBuffer::default())
+            Frame::Control(CurrentFrame::new(header), ShortBuffer::default())
         } else {
             self.message.get_or_insert_with(|| Assembly::new(&header, streaming)).begin_fragment();
-            Frame::Data(FramePayload::new(header))
+            Frame::Data(CurrentFrame::new(header))
         };
     }
 
     /// Returns the data frame and the buffer of its message, unless the message is compressed or streamed.
-    fn plain_data(&mut self) -> Option<(&mut FramePayload, &mut MessageBuffer)> {
+    fn plain_data(&mut self) -> Option<(&mut CurrentFrame, &mut MessageBuffer)> {
         match (&mut self.frame, &mut self.message.as_mut()?.sink) {
             (Frame::Data(frame), Sink::Plain(buffer)) => Some((frame, buffer)),
             _ => None,
@@ -279,7 +278,7 @@ fn finish(
 ) -> Result<Received, Fault> {
     Ok(match message.sink {
         Sink::Plain(buffer) => Received::Message(buffer),
-        Sink::Inflating(message) => Received::Message(message.finish(context.pool, &mut context.inflation)?),
+        Sink::Compressed(message) => Received::Message(message.finish(context.pool, &mut context.inflation)?),
         Sink::Streaming(mut message) => {
             let (is_text, first) = (message.is_text(), message.begin());
             message.finish(&mut context.inflation)?;
@@ -327,9 +326,12 @@ fn take_complete(
     context: &mut ReceiveContext<'_>,
 ) -> Result<Option<Received>, Fault> {
     let Header { fin, rsv, opcode, mask: key, .. } = header;
-    let len = FramePayload::new(header).remaining();
+    // The header was checked against the limits.
+    let len = usize::try_from(header.len).unwrap_or(usize::MAX);
     let is_control = opcode.is_control();
     let is_compressed = rsv != 0;
+    // A message that is compressed and streamed needs an inflater that outlives this call. One that is
+    // neither is left to `Connection::receive_whole`.
     let is_taken = is_control || fin && is_compressed != context.streaming;
     if !is_taken || len > bytes.len() - size {
         return Ok(None);

@@ -7,10 +7,10 @@
 
 use crate::frame::utf8::CutCharacter;
 use crate::protocol::Fault;
-use crate::protocol::buffer::RecvBuffer;
-use crate::protocol::deflate::{Inflation, StreamInflating};
-use crate::protocol::payload::{FramePayload, Payload, ShortBuffer};
+use crate::protocol::deflate::{InflateContext, InflatingStream};
+use crate::protocol::payload::{CurrentFrame, Payload, ShortBuffer};
 use crate::protocol::pool::BufferPool;
+use crate::protocol::recv_buffer::RecvBuffer;
 use alloc::boxed::Box;
 
 /// An incomplete message that is streamed.
@@ -27,13 +27,13 @@ pub(super) struct Streaming {
 #[derive(Debug)]
 enum Source {
     Plain(CutCharacter),
-    Compressed(Box<StreamInflating>),
+    Compressed(Box<InflatingStream>),
 }
 
 impl Streaming {
     pub(super) fn new(is_text: bool, is_compressed: bool) -> Self {
         let source = match is_compressed {
-            true => Source::Compressed(Box::new(StreamInflating::new(is_text))),
+            true => Source::Compressed(Box::new(InflatingStream::new(is_text))),
             false => Source::Plain(CutCharacter::default()),
         };
         Self { is_text, begun: false, received: 0, source }
@@ -57,10 +57,10 @@ impl Streaming {
     /// that chunk's payload.
     pub(super) fn append(
         &mut self,
-        frame: &mut FramePayload,
+        frame: &mut CurrentFrame,
         bytes: &mut RecvBuffer,
         pool: &mut BufferPool,
-        inflation: &mut Inflation<'_>,
+        inflation: &mut InflateContext<'_>,
     ) -> Result<Option<Payload>, Fault> {
         let remaining = frame.remaining();
         let chunk = match &mut self.source {
@@ -78,7 +78,7 @@ impl Streaming {
     }
 
     /// Ends the message, which has fully arrived.
-    pub(super) fn finish(self, inflation: &mut Inflation<'_>) -> Result<(), Fault> {
+    pub(super) fn finish(self, inflation: &mut InflateContext<'_>) -> Result<(), Fault> {
         match self.source {
             // A message must not end inside a character.
             Source::Plain(cut) if !cut.is_empty() => Err(Fault::InvalidUtf8),
@@ -100,7 +100,7 @@ impl Streaming {
 }
 
 /// Uses the next `n` unread bytes. Returns the first `len` as a chunk, unless `len` is 0.
-fn take(frame: &mut FramePayload, bytes: &mut RecvBuffer, n: usize, len: usize) -> Option<Payload> {
+fn take(frame: &mut CurrentFrame, bytes: &mut RecvBuffer, n: usize, len: usize) -> Option<Payload> {
     let payload = Payload::Buffered { at: bytes.position(), len, key: frame.key() };
     bytes.consume(n);
     frame.advance(n);
@@ -111,7 +111,7 @@ fn take(frame: &mut FramePayload, bytes: &mut RecvBuffer, n: usize, len: usize) 
 /// the bytes up to its end.
 fn whole_characters(
     cut: &mut CutCharacter,
-    frame: &mut FramePayload,
+    frame: &mut CurrentFrame,
     bytes: &mut RecvBuffer,
 ) -> Result<Option<Payload>, Fault> {
     let unread = &bytes.as_bytes()[..frame.remaining().min(bytes.len())];

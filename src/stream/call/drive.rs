@@ -6,7 +6,7 @@
 //!
 //! phases of step:  Receiving -> Sending -> done
 //!                      |           |
-//!                      +-----------+--> Failed -> Over -> done
+//!                      +-----------+--> Failed -> Finished -> done
 //! ```
 #![forbid(unsafe_code)]
 
@@ -41,7 +41,7 @@ enum Phase {
     /// the peer's last messages and its Close frame.
     Failed,
     /// Finishes the call after the end was delivered. If `report`, the call returns the I/O error.
-    Over { report: bool },
+    Finished { report: bool },
 }
 
 /// What [`run`](CallGuard::run) does after a step.
@@ -61,7 +61,7 @@ enum HandedOut<E> {
     /// Some of the input; the budget must be checked.
     Some,
     /// The input up to an event for which the handler returned an error.
-    Refused(E),
+    HandlerFailed(E),
 }
 
 impl CallState {
@@ -106,8 +106,8 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                         mem::forget(self);
                         return Ok(Wants::READ);
                     }
-                    HandedOut::Refused(error) => {
-                        self.refused(budget);
+                    HandedOut::HandlerFailed(error) => {
+                        self.stop_for_handler(budget);
                         return Err(Stopped::Handler(error));
                     }
                     handed_out => {
@@ -133,7 +133,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     #[inline(always)]
     fn is_quiet(&self) -> bool {
         let StreamState { connection, backlog, .. } = &*self.stream;
-        backlog.is_none() & self.stream.is_plain() & connection.is_quiet()
+        backlog.is_none() & self.stream.is_undisturbed() & connection.is_quiet()
     }
 
     /// Sends the replies, and returns whether nothing is left in the scratch or in the stream. No deadline
@@ -158,7 +158,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     ) -> HandedOut<E> {
         let (input, mut out) = self.split();
         // A local variable instead of a field of the budget, so that it can stay in a register.
-        let mut given = budget.given;
+        let mut delivered = budget.delivered;
         let handed_out = loop {
             // Almost always a message that is complete in the input.
             let event = if let Some(message) =
@@ -175,26 +175,26 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                 break HandedOut::All;
             };
             if let Err(error) = handler(event, &mut out) {
-                break HandedOut::Refused(error);
+                break HandedOut::HandlerFailed(error);
             }
-            given += 1;
+            delivered += 1;
             budget.count_inflated(input.take_inflated());
             if input.is_clean() && out.connection.is_quiet() {
                 break HandedOut::Clean;
             }
-            if out.output.gathered() >= budget.gather || given >= budget.events {
+            if out.output.gathered() >= budget.gather || delivered >= budget.events {
                 break HandedOut::Some;
             }
         };
-        budget.given = given;
+        budget.delivered = delivered;
         handed_out
     }
 
     /// Ends a call after a handler's error.
     #[cold]
-    fn refused(&mut self, budget: Budget) {
+    fn stop_for_handler(&mut self, budget: Budget) {
         if budget.more {
-            self.stream.receive_to_the_end();
+            self.stream.expect_unannounced();
         }
         self.flush_unblocked();
     }
@@ -205,15 +205,15 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     #[inline(always)]
     fn budget(&mut self, ready: Ready) -> Budget {
         if ready.closed {
-            self.stream.receive_to_the_end();
+            self.stream.expect_unannounced();
         }
         // Before a deadline is handled, everything that has arrived must be received.
         let more = ready.readable
-            || self.stream.incoming == Incoming::ToTheEnd
+            || self.stream.incoming == Incoming::Unannounced
             || self.stream.transport.holds_input()
             || self.stream.connection.is_due(&self.scratch.output);
         let CallLimits { bytes, events, gather, .. } = self.scratch.limits;
-        Budget { bytes, events, given: 0, more, gather }
+        Budget { bytes, events, delivered: 0, more, gather }
     }
 
     /// Returns the budget of a call that may begin with unsent bytes, which count towards the bound above
@@ -235,7 +235,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                 return true;
             }
         }
-        budget.given >= budget.events && (budget.more || !self.scratch.input.unread().is_empty())
+        budget.delivered >= budget.events && (budget.more || !self.scratch.input.unread().is_empty())
     }
 }
 
@@ -255,7 +255,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     #[inline(never)]
     fn step(&mut self, state: &mut CallState, budget: &mut Budget) -> Action {
         loop {
-            if state.pending_end.is_some() || !state.spent && !state.used_up && self.holds_input() {
+            if state.pending_end.is_some() || !state.spent && !state.used_up && self.has_undelivered_input() {
                 return Action::HandOut;
             }
             if !state.spent && budget.more {
@@ -277,7 +277,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     /// Returns whether something was received and not delivered: bytes, the end of the stream, or a message
     /// that has just become complete.
     #[inline]
-    fn holds_input(&self) -> bool {
+    fn has_undelivered_input(&self) -> bool {
         !self.scratch.input.is_clean() || self.stream.connection.is_receiving()
     }
 
@@ -288,7 +288,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         if let Phase::Receiving = state.phase {
             state.phase = Phase::Sending { again: state.spent };
             if state.spent && budget.more {
-                self.stream.receive_to_the_end();
+                self.stream.expect_unannounced();
             }
             budget.more = false;
             if self.failed.is_none()
@@ -327,7 +327,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                 }
                 // After a closing handshake or a fault, a failed transport is not an error.
                 let report = self.stream.connection.can_receive();
-                state.phase = Phase::Over { report };
+                state.phase = Phase::Finished { report };
                 budget.more = false;
                 let error = self.failed.as_ref().map_or(SystemError::from_errno(0), SystemError::from);
                 if let Some(Event::Closed(end)) = self.stream.connection.transport_failed(error) {
@@ -335,10 +335,10 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                     return None;
                 }
             }
-            Phase::Over { .. } => {}
+            Phase::Finished { .. } => {}
         }
         Some(match self.failed.take() {
-            Some(error) if matches!(state.phase, Phase::Over { report: true }) => Action::Fail(error),
+            Some(error) if matches!(state.phase, Phase::Finished { report: true }) => Action::Fail(error),
             _ => Action::Return(self.conclude(false)),
         })
     }

@@ -19,7 +19,7 @@ pub(super) struct Budget {
     /// The number of events that may be delivered in the whole call.
     pub(super) events: usize,
     /// The number of events that were delivered.
-    pub(super) given: usize,
+    pub(super) delivered: usize,
     /// Whether the transport may have something to receive.
     pub(super) more: bool,
     /// The number of gathered bytes at which they are sent in the middle of the call.
@@ -89,7 +89,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         budget.bytes -= n;
         // A short read has drained the transport, except for the end of the stream (law 11).
         budget.more =
-            n == room || self.stream.incoming == Incoming::ToTheEnd || self.stream.transport.holds_input();
+            n == room || self.stream.incoming == Incoming::Unannounced || self.stream.transport.holds_input();
         Refill::Received
     }
 
@@ -136,7 +136,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     pub(super) fn pause_if_too_full(&mut self) -> bool {
         let paused = self.is_too_full();
         if paused {
-            self.stream.receive_to_the_end();
+            self.stream.expect_unannounced();
         } else if self.stream.paused {
             // While reading was paused, nothing could be received from the peer.
             self.stream.connection.restart_idle_timer(&self.scratch.output);

@@ -88,13 +88,16 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
     /// [`response`](Self::response) returns the response, for example to follow a redirect. The `unread`
     /// bytes of [`into_parts`](Self::into_parts) are the beginning of its body.
     pub fn advance(&mut self, turn: &mut Turn<'_>) -> Result<Progress<'_>, OpeningError> {
-        self.wire.begin(turn.now).map_err(|error| self.wire.fail(error))?;
-        if self.wire.open {
-            return Ok(Progress::Open);
+        if let Some(finished) = self.wire.finished() {
+            return finished;
         }
-        match self.respond() {
+        let responded = match self.wire.is_late(turn.now) {
+            true => Err(OpeningError::Timeout),
+            false => self.respond(),
+        };
+        match responded {
             Ok(Some(wants)) => Ok(Progress::Pending(wants)),
-            Ok(None) => Ok(Progress::Open),
+            Ok(None) => Ok(self.wire.open()),
             Err(error) => Err(self.wire.fail(error)),
         }
     }
@@ -115,7 +118,6 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
                 (Err(error), None) => return Err(error),
                 (Ok(n), still) => {
                     if self.answered(&buffer[..n]).map_err(OpeningError::Response)? {
-                        self.wire.open = true;
                         return Ok(None);
                     }
                     failed = still;
@@ -137,7 +139,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
             Err(_) => {}
         }
         received?;
-        if !self.wire.is_given() {
+        if !self.wire.is_all_taken() {
             return Err(ResponseFault::Early);
         }
         self.wire.negotiated = deflate::confirm(&self.handshake, self.wire.config.get())?;

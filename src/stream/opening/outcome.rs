@@ -19,6 +19,13 @@ pub enum Progress<'a> {
     Decide(Request<'a>),
     /// The connection is open: take the stream with `into_stream`.
     Open,
+    /// The program has answered with a status other than 101: a page, a redirect or a refusal. The answer was
+    /// sent, unless the client did not take it in time: drop the opening. Only a server's opening returns
+    /// this.
+    Answered {
+        /// The status code.
+        status: u16,
+    },
 }
 
 /// The reason why an opening failed.
@@ -30,11 +37,6 @@ pub enum OpeningError {
     Request(RequestFault),
     /// The server's response is faulty, or is a refusal.
     Response(ResponseFault),
-    /// The caller answered with a status other than 101: a page, a redirect or a refusal.
-    Answered {
-        /// The status code.
-        status: u16,
-    },
     /// The peer ended the stream during the handshake.
     EndOfStream,
     /// The handshake took longer than [`Timeouts::opening`](crate::Timeouts::opening).
@@ -66,7 +68,7 @@ impl OpeningError {
             Self::Response(ResponseFault::Refused { status, .. }) => {
                 matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
             }
-            Self::Request(_) | Self::Response(_) | Self::Answered { .. } => false,
+            Self::Request(_) | Self::Response(_) => false,
             Self::EndOfStream | Self::Timeout => true,
             Self::System(error) => {
                 !matches!(error.kind(), InvalidData | InvalidInput | PermissionDenied | Unsupported)
@@ -79,7 +81,6 @@ impl OpeningError {
         match self {
             Self::Request(fault) => Self::Request(*fault),
             Self::Response(fault) => Self::Response(fault.repeated()),
-            Self::Answered { status } => Self::Answered { status: *status },
             Self::EndOfStream => Self::EndOfStream,
             Self::Timeout => Self::Timeout,
             Self::System(error) => Self::System(SystemError::from(error).into()),
@@ -98,7 +99,6 @@ impl fmt::Display for OpeningError {
         match self {
             Self::Request(fault) => write!(f, "invalid request: {fault}"),
             Self::Response(fault) => write!(f, "connection not opened: {fault}"),
-            Self::Answered { status } => write!(f, "request answered with status {status}, not 101"),
             Self::EndOfStream => f.write_str("end of stream in the opening handshake"),
             Self::Timeout => f.write_str("timeout: opening handshake"),
             Self::System(error) => write!(f, "transport error in the opening handshake: {error}"),
@@ -110,10 +110,8 @@ impl std::error::Error for OpeningError {
     /// Returns the source of the wrapped error, because this error's text includes that of the wrapped error.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Request(fault) => fault.source(),
-            Self::Response(fault) => fault.source(),
             Self::System(error) => error.source(),
-            Self::Answered { .. } | Self::EndOfStream | Self::Timeout => None,
+            Self::Request(_) | Self::Response(_) | Self::EndOfStream | Self::Timeout => None,
         }
     }
 }

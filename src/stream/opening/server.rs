@@ -76,6 +76,18 @@ pub struct ServerOpening<T> {
     handshake: ServerHandshake,
 }
 
+/// How far one call of [`ServerOpening::advance`] came.
+enum Step {
+    /// It waits for the transport.
+    Wait(Wants),
+    /// The request has arrived and is not answered.
+    Decide,
+    /// An accepting answer was sent.
+    Open,
+    /// Another answer was sent.
+    Answered { status: u16 },
+}
+
 impl<T: NonBlockingTransport> ServerOpening<T> {
     /// Begins the handshake on an accepted transport.
     ///
@@ -109,25 +121,28 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     ///
     /// The reason why the connection cannot be opened; drop the opening.
     pub fn advance(&mut self, turn: &mut Turn<'_>) -> Result<Progress<'_>, OpeningError> {
-        let begun = self.wire.begin(turn.now);
-        begun.map_err(|late| self.refusal().unwrap_or(late)).map_err(|error| self.wire.fail(error))?;
-        if self.wire.open {
-            return Ok(Progress::Open);
+        if let Some(finished) = self.wire.finished() {
+            return finished;
         }
-        match self.respond() {
-            Ok(Some(wants)) => Ok(Progress::Pending(wants)),
-            Ok(None) if self.wire.open => Ok(Progress::Open),
-            Ok(None) => Ok(match self.handshake.request() {
-                Some(request) => Progress::Decide(request),
-                None => Progress::Pending(self.wire.pending(false)),
-            }),
+        let step = match self.wire.is_late(turn.now) {
+            // If the timeout passes while a refusal is being sent, the refusal is the result.
+            true => self.refusal().unwrap_or(Err(OpeningError::Timeout)),
+            false => self.respond(),
+        };
+        match step {
+            Ok(Step::Wait(wants)) => Ok(Progress::Pending(wants)),
+            Ok(Step::Decide) => match self.handshake.request() {
+                Some(request) => Ok(Progress::Decide(request)),
+                None => Ok(Progress::Pending(self.wire.pending(false))),
+            },
+            Ok(Step::Open) => Ok(self.wire.open()),
+            Ok(Step::Answered { status }) => Ok(self.wire.answered(status)),
             Err(error) => Err(self.wire.fail(error)),
         }
     }
 
-    /// Receives the request and sends the answer. Returns what to wait for, or `None` if the connection is
-    /// open or the request is not answered yet.
-    fn respond(&mut self) -> Result<Option<Wants>, OpeningError> {
+    /// Receives the request and sends the answer.
+    fn respond(&mut self) -> Result<Step, OpeningError> {
         if self.handshake.verdict().is_none() {
             // The transport may have bytes of its own to send, for a TLS handshake.
             self.wire.flush()?;
@@ -136,7 +151,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         while self.handshake.is_receiving() {
             let n = self.wire.receive(&mut buffer)?;
             if n == 0 {
-                return Ok(Some(self.wire.pending_received()?));
+                return Ok(Step::Wait(self.wire.pending_received()?));
             }
             match self.handshake.receive(&buffer[..n]) {
                 Ok(HeadStatus::Partial) => {}
@@ -144,27 +159,25 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
                 Err(fault) => self.handshake.refuse(fault, &mut self.wire.out),
             }
         }
-        if let Some(error) = self.refusal() {
+        if let Some(refusal) = self.refusal() {
             return match self.wire.linger() {
-                Ok(Some(wants)) => Ok(Some(wants)),
-                Ok(None) | Err(_) => Err(error),
+                Ok(Some(wants)) => Ok(Step::Wait(wants)),
+                Ok(None) | Err(_) => refusal,
             };
         }
-        if let Some(Verdict::Accepted) = self.handshake.verdict() {
-            self.wire.open = self.wire.flush()?;
-            if !self.wire.open {
-                return Ok(Some(self.wire.pending(false)));
-            }
-        }
-        Ok(None)
+        Ok(match self.handshake.verdict() {
+            None => Step::Decide,
+            Some(_) if self.wire.flush()? => Step::Open,
+            Some(_) => Step::Wait(self.wire.pending(false)),
+        })
     }
 
-    /// Returns the error of a request that was refused or is faulty.
-    fn refusal(&self) -> Option<OpeningError> {
+    /// Returns what follows from an answer that does not accept the request.
+    fn refusal(&self) -> Option<Result<Step, OpeningError>> {
         match self.handshake.verdict()? {
             Verdict::Accepted => None,
-            Verdict::Refused { status } => Some(OpeningError::Answered { status }),
-            Verdict::Faulty(fault) => Some(OpeningError::Request(fault)),
+            Verdict::Refused { status } => Some(Ok(Step::Answered { status })),
+            Verdict::Faulty(fault) => Some(Err(OpeningError::Request(fault))),
         }
     }
 
@@ -173,7 +186,8 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         self.handshake.request()
     }
 
-    /// Answers the request. [`advance`](Self::advance) sends the answer.
+    /// Answers the request. [`advance`](Self::advance) sends the answer, and then returns
+    /// [`Progress::Open`], or [`Progress::Answered`] if the answer does not accept the request.
     ///
     /// A request that does not ask for a WebSocket (see [`Request::is_upgrade`]) can have any answer except
     /// [`Response::accept`], which is replaced by status 426 and fails the opening with

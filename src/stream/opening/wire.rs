@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::deflate::Negotiated;
-use super::outcome::{OpeningError, OpeningParts};
+use super::outcome::{OpeningError, OpeningParts, Progress};
 use crate::config::millis;
 use crate::protocol::{Connection, Role, SharedConfig};
 use crate::stream::{Wants, WebSocketStream};
@@ -25,15 +25,25 @@ pub(super) struct Wire<T> {
     pub(super) unread: Vec<u8>,
     /// The time of the first call that had one.
     began: Option<u64>,
-    /// The error of a failed opening, which every further call returns.
-    failure: Option<OpeningError>,
     /// The peer's end of stream has been received.
     ended: bool,
     /// This end has shut down its sending direction.
     shut: bool,
     pub(super) negotiated: Negotiated,
-    /// The handshake is finished.
-    pub(super) open: bool,
+    stage: Stage,
+}
+
+/// The stage of an opening. All but the first are final.
+#[derive(Debug)]
+enum Stage {
+    Running,
+    Open,
+    /// A page or a refusal was sent.
+    Answered {
+        status: u16,
+    },
+    /// There will be no WebSocket.
+    Failed(OpeningError),
 }
 
 impl<T: NonBlockingTransport> Wire<T> {
@@ -48,44 +58,61 @@ impl<T: NonBlockingTransport> Wire<T> {
             sent: 0,
             unread: Vec::new(),
             began: None,
-            failure: None,
             ended: false,
             shut: false,
             negotiated: Negotiated::default(),
-            open: false,
+            stage: Stage::Running,
         })
     }
 
-    /// Returns when the handshake times out. `None` if it is finished or has failed.
+    /// Returns when the handshake times out; `None` if it is finished.
     pub(super) fn deadline(&self, now: u64) -> Option<u64> {
-        if self.open || self.failure.is_some() {
-            return None;
-        }
-        let handshake = millis(self.config.get().timeouts.opening)?;
-        Some(self.began.map_or(now, |began| began.saturating_add(handshake.into())))
+        let Stage::Running = self.stage else { return None };
+        let opening = millis(self.config.get().timeouts.opening)?;
+        Some(self.began.map_or(now, |began| began.saturating_add(opening.into())))
     }
 
-    /// Begins a call. Fails if the opening has already failed, or the deadline has passed.
-    pub(super) fn begin(&mut self, now: Option<u64>) -> Result<(), OpeningError> {
-        if let Some(failure) = &self.failure {
-            return Err(failure.repeated());
-        }
-        let Some(now) = now else { return Ok(()) };
+    /// Returns whether the handshake has timed out. The time counts from the first call that has one.
+    pub(super) fn is_late(&mut self, now: Option<u64>) -> bool {
+        let Some(now) = now else { return false };
         self.began.get_or_insert(now);
-        match self.deadline(now) {
-            Some(deadline) if now >= deadline => Err(OpeningError::Timeout),
-            _ => Ok(()),
+        self.deadline(now).is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Returns the result of every further call, if the opening is finished.
+    pub(super) fn finished(&self) -> Option<Result<Progress<'static>, OpeningError>> {
+        match &self.stage {
+            Stage::Running => None,
+            Stage::Open => Some(Ok(Progress::Open)),
+            Stage::Answered { status } => Some(Ok(Progress::Answered { status: *status })),
+            Stage::Failed(error) => Some(Err(error.repeated())),
         }
     }
 
-    /// Keeps an error for further calls.
+    /// Finishes with an open connection.
+    pub(super) fn open(&mut self) -> Progress<'static> {
+        self.stage = Stage::Open;
+        Progress::Open
+    }
+
+    /// Finishes with an answer that does not accept the request.
+    pub(super) fn answered(&mut self, status: u16) -> Progress<'static> {
+        self.stage = Stage::Answered { status };
+        Progress::Answered { status }
+    }
+
+    /// Finishes with an error.
     pub(super) fn fail(&mut self, error: OpeningError) -> OpeningError {
-        self.failure.get_or_insert(error.repeated());
+        self.stage = Stage::Failed(error.repeated());
         error
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
     /// Returns whether the transport has taken all bytes, even if it has not sent them yet.
-    pub(super) fn is_given(&self) -> bool {
+    pub(super) fn is_all_taken(&self) -> bool {
         self.sent == self.out.len()
     }
 
@@ -94,10 +121,10 @@ impl<T: NonBlockingTransport> Wire<T> {
         if self.sent < self.out.len() {
             self.sent += send_checked(&mut self.transport, &self.out[self.sent..])?;
         }
-        if self.is_given() {
+        if self.is_all_taken() {
             flush_checked(&mut self.transport)?;
         }
-        Ok(self.is_given() && !self.transport.wants_write())
+        Ok(self.is_all_taken() && !self.transport.wants_write())
     }
 
     /// Receives once. Returns 0 if no bytes have arrived.
@@ -148,7 +175,7 @@ impl<T: NonBlockingTransport> Wire<T> {
     }
 
     pub(super) fn pending(&self, again: bool) -> Wants {
-        let write = !self.is_given() || self.transport.wants_write();
+        let write = !self.is_all_taken() || self.transport.wants_write();
         Wants { read: !self.ended, write, again, closed: false, refused: None }
     }
 
@@ -197,7 +224,7 @@ macro_rules! shared_methods {
             /// [`NotOpen`](crate::NotOpen), with the unchanged opening, if [`advance`](Self::advance) has not
             /// returned [`Progress::Open`].
             pub fn into_stream(self) -> Result<crate::WebSocketStream<T>, crate::NotOpen<Self>> {
-                match self.wire.open {
+                match self.wire.is_open() {
                     true => Ok(self.wire.into_stream()),
                     false => Err(crate::NotOpen(Box::new(self))),
                 }

@@ -201,6 +201,7 @@ pub(super) fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64)
     match opening.advance(&mut scratch.at(now)).ok()? {
         Progress::Decide(_) => opening.answer(&Response::accept()).ok()?,
         Progress::Pending(wants) => return Some(wants),
+        Progress::Answered { .. } => return None,
         Progress::Open => {}
     }
     if let Progress::Pending(wants) = opening.advance(&mut scratch.at(now)).ok()? {

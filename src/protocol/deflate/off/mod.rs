@@ -2,20 +2,22 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unused_self, reason = "the interface is that of the feature")]
 
+mod send;
+
 use crate::frame::utf8::MessageBuffer;
 use crate::protocol::Fault;
-use crate::protocol::buffer::RecvBuffer;
-use crate::protocol::payload::FramePayload;
+use crate::protocol::payload::CurrentFrame;
 use crate::protocol::pool::BufferPool;
+use crate::protocol::recv_buffer::RecvBuffer;
 use core::marker::PhantomData;
 
 #[derive(Debug, Clone, Copy)]
-pub(in crate::protocol) enum Directions {}
+pub(in crate::protocol) enum PackedParams {}
 
 #[derive(Debug, Default)]
-pub(in crate::protocol) struct Contexts {}
+pub(in crate::protocol) struct KeptWindows {}
 
-impl Contexts {
+impl KeptWindows {
     #[inline]
     pub(in crate::protocol) fn is_empty(&self) -> bool {
         true
@@ -30,7 +32,7 @@ impl Contexts {
 
 /// Returns 0: no reserved bit has a meaning.
 #[inline]
-pub(in crate::protocol) fn extension_bits(_: Option<Directions>) -> u8 {
+pub(in crate::protocol) fn extension_bits(_: Option<PackedParams>) -> u8 {
     0
 }
 
@@ -45,13 +47,13 @@ impl SpareInflater {
 }
 
 #[derive(Debug)]
-pub(in crate::protocol) struct Inflation<'a>(PhantomData<&'a mut SpareInflater>);
+pub(in crate::protocol) struct InflateContext<'a>(PhantomData<&'a mut SpareInflater>);
 
-impl<'a> Inflation<'a> {
+impl<'a> InflateContext<'a> {
     pub(in crate::protocol) fn new(
         _: &'a mut SpareInflater,
-        _: &'a mut Contexts,
-        _: Option<Directions>,
+        _: &'a mut KeptWindows,
+        _: Option<PackedParams>,
         _: usize,
     ) -> Self {
         Self(PhantomData)
@@ -65,15 +67,15 @@ pub(in crate::protocol) fn inflate_whole(
     _: bool,
     _: &[u8],
     _: &mut BufferPool,
-    _: &mut Inflation<'_>,
+    _: &mut InflateContext<'_>,
 ) -> Result<MessageBuffer, Fault> {
     Err(NOT_NEGOTIATED)
 }
 
 #[derive(Debug)]
-pub(in crate::protocol) struct Inflating;
+pub(in crate::protocol) struct InflatingMessage;
 
-impl Inflating {
+impl InflatingMessage {
     pub(in crate::protocol) fn new(_: bool) -> Self {
         Self
     }
@@ -84,10 +86,10 @@ impl Inflating {
 
     pub(in crate::protocol) fn append(
         &mut self,
-        _: &mut FramePayload,
+        _: &mut CurrentFrame,
         _: &mut RecvBuffer,
         _: &mut BufferPool,
-        _: &mut Inflation<'_>,
+        _: &mut InflateContext<'_>,
     ) -> Result<(), Fault> {
         Err(NOT_NEGOTIATED)
     }
@@ -95,7 +97,7 @@ impl Inflating {
     pub(in crate::protocol) fn finish(
         self,
         _: &mut BufferPool,
-        _: &mut Inflation<'_>,
+        _: &mut InflateContext<'_>,
     ) -> Result<MessageBuffer, Fault> {
         Err(NOT_NEGOTIATED)
     }
@@ -106,24 +108,24 @@ impl Inflating {
 }
 
 #[derive(Debug)]
-pub(in crate::protocol) struct StreamInflating;
+pub(in crate::protocol) struct InflatingStream;
 
-impl StreamInflating {
+impl InflatingStream {
     pub(in crate::protocol) fn new(_: bool) -> Self {
         Self
     }
 
     pub(in crate::protocol) fn append(
         &mut self,
-        _: &mut FramePayload,
+        _: &mut CurrentFrame,
         _: &mut RecvBuffer,
         _: &mut BufferPool,
-        _: &mut Inflation<'_>,
+        _: &mut InflateContext<'_>,
     ) -> Result<Option<MessageBuffer>, Fault> {
         Err(NOT_NEGOTIATED)
     }
 
-    pub(in crate::protocol) fn finish(self, _: &mut Inflation<'_>) {}
+    pub(in crate::protocol) fn finish(self, _: &mut InflateContext<'_>) {}
 
     pub(in crate::protocol) fn heap_bytes(&self) -> usize {
         0

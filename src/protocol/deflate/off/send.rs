@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unused_self, reason = "the interface is that of the feature")]
 
-use super::off::{Compressor, Standalone};
+use super::{Compressor, Standalone};
 use crate::frame::OpCode;
 use crate::protocol::send::FrameHead;
 use crate::protocol::{Connection, Output, SendError};
@@ -35,7 +35,7 @@ impl Connection {
         None
     }
 
-    pub(crate) fn most_compressed(_: OpCode, len: usize) -> usize {
+    pub(crate) fn max_compressed_len(_: OpCode, len: usize) -> usize {
         len
     }
 

@@ -12,7 +12,7 @@ pub(super) const COMPRESSED: u8 = 0x4;
 
 /// The windows of a connection. There are none until the first message to which later ones may refer.
 #[derive(Debug, Default)]
-pub(in crate::protocol) struct Contexts(Option<Box<Windows>>);
+pub(in crate::protocol) struct KeptWindows(Option<Box<Windows>>);
 
 /// The last bytes of earlier messages, and the state of a fragmented message that is being sent.
 #[derive(Debug, Default)]
@@ -41,9 +41,9 @@ impl Compressor {
 ///
 /// The byte holds this end's window and takeover, and the peer's window if the peer uses takeover.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::protocol) struct Directions(NonZeroU8);
+pub(in crate::protocol) struct PackedParams(NonZeroU8);
 
-impl Directions {
+impl PackedParams {
     /// The number of ways to send: with and without takeover, for each of eight windows.
     const SENDING: u8 = 16;
 
@@ -70,15 +70,15 @@ impl Directions {
 
 /// Returns the reserved bits that have a meaning in the first frame of a message.
 #[inline]
-pub(in crate::protocol) fn extension_bits(directions: Option<Directions>) -> u8 {
-    if directions.is_some() { COMPRESSED } else { 0 }
+pub(in crate::protocol) fn extension_bits(deflate_params: Option<PackedParams>) -> u8 {
+    if deflate_params.is_some() { COMPRESSED } else { 0 }
 }
 
 fn bits(index: u8) -> WindowBits {
     WindowBits::new(WindowBits::MIN.get() + index).unwrap_or(WindowBits::MAX)
 }
 
-impl Contexts {
+impl KeptWindows {
     #[inline]
     pub(super) fn get(&self) -> Option<&Windows> {
         self.0.as_deref()
@@ -136,9 +136,9 @@ mod tests {
                 (Role::Server, DeflateParams { server: own, client: peers }),
                 (Role::Client, DeflateParams { server: peers, client: own }),
             ] {
-                let directions = Directions::new(role, params);
-                assert_eq!(directions.sending(), own);
-                assert_eq!(directions.receiving(), others.then(|| bits(other)));
+                let deflate_params = PackedParams::new(role, params);
+                assert_eq!(deflate_params.sending(), own);
+                assert_eq!(deflate_params.receiving(), others.then(|| bits(other)));
             }
         }
     }
