@@ -29,7 +29,19 @@ has_toolchain() { command -v rustup >/dev/null && rustup toolchain list | grep -
 
 tests() { step cargo test; }
 
+# No comment line of a Rust file is longer than 110 characters, which rustfmt does not check.
+comments() {
+    # shellcheck disable=SC2016 # awk expands these
+    git ls-files -z '*.rs' | xargs -0 awk '
+        /^[ \t]*\/\// && length($0) > 110 {
+            print FILENAME ":" FNR ": comment line over 110 characters"
+            failed = 1
+        }
+        END { exit failed }'
+}
+
 lints() {
+    step comments
     step cargo fmt --check
     # Includes the lints in Cargo.toml, which detect standard library items newer than the minimum Rust
     # version.

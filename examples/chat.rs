@@ -44,7 +44,7 @@ struct Room {
     scratch: Scratch,
     /// The messages of this round.
     said: Vec<PreparedMessage>,
-    /// Members that need another turn although no poller reports them.
+    /// Members that need another call although no poller reports them.
     again: Vec<usize>,
     /// When to accept, if that does not wait for the poller.
     accept_at: Option<u64>,
@@ -76,20 +76,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     room.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     loop {
         room.wait(&mut events)?;
-        let mut turns: Vec<_> = room.again.drain(..).map(|index| (index, Ready::READABLE)).collect();
+        let mut calls: Vec<_> = room.again.drain(..).map(|index| (index, Ready::READABLE)).collect();
         for event in &events {
             match event.token() {
                 LISTENER => room.accept_at = Some(0),
-                Token(index) => turns.push((index, Ready::from(event))),
+                Token(index) => calls.push((index, Ready::from(event))),
             }
         }
         let now = room.now();
         let due =
             room.members.iter().filter(|(_, member)| member.next_deadline(now).is_some_and(|at| at <= now));
-        turns.extend(due.map(|(index, _)| (index, Ready::NONE)));
-        for (index, ready) in turns {
+        calls.extend(due.map(|(index, _)| (index, Ready::NONE)));
+        for (index, ready) in calls {
             // An error concerns one member, and ends it.
-            if room.turn(index, ready).unwrap_or(true) {
+            if room.call(index, ready).unwrap_or(true) {
                 room.members.remove(index);
             }
         }
@@ -154,7 +154,7 @@ impl Room {
     }
 
     /// Does one member's work. Returns whether the member is gone.
-    fn turn(&mut self, index: usize, ready: Ready) -> Result<bool, Box<dyn Error>> {
+    fn call(&mut self, index: usize, ready: Ready) -> Result<bool, Box<dyn Error>> {
         let now = self.now();
         let Some(member) = self.members.get_mut(index) else { return Ok(false) };
         while let Some(opening) = &mut member.opening {
@@ -194,7 +194,7 @@ impl Room {
         for (index, member) in &mut self.members {
             let Some(stream) = &mut member.stream else { continue };
             for message in &said {
-                // An error is reported again, as the end, in the member's next turn.
+                // An error is reported again, as the end, in the member's next call.
                 if let Ok(Delivery::Dropped) =
                     stream.send_prepared(&mut self.scratch.at(now), message, IfFull::Drop)
                 {

@@ -54,10 +54,11 @@ pub struct Limits {
     /// When to stop receiving from a peer that does not take what is sent. Default:
     /// [`PauseReading::ServerOnly`].
     pub pause_reading: PauseReading,
-    /// The bytes received in one call, after which other connections get their turn. Default: 1 MiB + 64 KiB,
-    /// for a large message and other bytes, which take about as long as 4,096 small messages. 0 counts as 1.
+    /// The bytes received in one call, after which other connections get their share. Default: 1 MiB +
+    /// 64 KiB, for a large message and other bytes, which take about as long as 4,096 small messages. 0
+    /// counts as 1.
     pub call_bytes: usize,
-    /// The events delivered in one call, after which other connections get their turn. Default: 4,096. 0
+    /// The events delivered in one call, after which other connections get their share. Default: 4,096. 0
     /// counts as 1.
     pub call_events: usize,
 }
@@ -270,7 +271,7 @@ pub struct Config {
     ///
     /// The [`Limits`] apply to the whole message: raise `message` and `frame` for larger messages, which
     /// costs no memory here. An unfinished message takes a few hundred bytes of memory. A compressed one also
-    /// takes an inflater of 48 KiB and, from its second chunk on, a window of 32 KiB.
+    /// takes an inflater of 48 KiB and, after its first chunk, a window of 32 KiB.
     ///
     /// ```
     /// use std::sync::Arc;

@@ -8,13 +8,14 @@
 //!
 //! # Example
 //!
-//! An echo server and its client, in memory. `examples/unix_pair.rs` is the shortest program with sockets,
-//! and `examples/echo_server` is a complete server.
+//! An echo server and its client, in memory. `examples/unix_pair.rs` uses sockets with `read` and `write`.
+//! `examples/echo_server` is a complete server.
 //!
 //! ```
-//! use websocket_stream::handshake::{ClientRequest, Response};
 //! use websocket_stream::transport::testing::memory;
-//! use websocket_stream::{ClientOpening, Event, Message, Progress, Ready, Scratch, ServerOpening};
+//! use websocket_stream::{
+//!     ClientOpening, ClientRequest, Event, Progress, Ready, Response, Scratch, ServerOpening,
+//! };
 //!
 //! let (a, b) = memory::pair(4096); // both ends of a stream; in a program, sockets
 //! let mut scratch = Scratch::new(); // one per thread

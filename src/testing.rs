@@ -28,8 +28,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`MemoryStream`] can plan short calls and failures, [`faulty`](crate::transport::testing::faulty) adds random
-//! faults, and a call with a later time lets a deadline pass.
+//! [`MemoryStream`] can plan short calls and failures, [`faulty`](crate::transport::testing::faulty) adds
+//! random faults, and a call with a later time lets a deadline pass.
 #![forbid(unsafe_code)]
 
 use crate::handshake::{ClientRequest, Response};
@@ -98,7 +98,8 @@ pub fn open_pair_with(
 
 /// Drives each end for what is ready on its transport, until neither has anything to do.
 ///
-/// An end whose connection is over is no longer driven. Drop it, and the other end notices in the next call.
+/// An end whose connection has ended is not driven again. Drop it, and the other end receives the end of the
+/// stream in its next call.
 ///
 /// # Errors
 ///

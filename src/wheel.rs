@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-/// The slots of a wheel, one per tick of a turn. Entries are in the 255 slots after the current one.
+/// The slots of a wheel, one per tick of a rotation. Entries are in the 255 slots after the current one.
 const SLOTS: usize = 256;
 
 /// The maximum number of ticks that an entry can be ahead.
@@ -30,7 +30,7 @@ const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 /// instructions, whatever the number of entries, and entries that are not due are never visited.
 ///
 /// **It is coarse**: an entry fires up to one tick late, never early. An entry beyond the wheel's reach (255
-/// ticks) fires after a full turn.
+/// ticks) fires after a full rotation.
 ///
 /// **It is lazy**: an entry can only be moved to an earlier time. A deadline that every received byte
 /// postpones need not be set again. When the entry fires, call
@@ -39,8 +39,8 @@ const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 ///
 /// **It survives wrong times.** If time jumps far ahead, all entries fire. If time goes back, entries keep
 /// their times, with two exceptions: an entry set for a time that had passed fires at once, and an entry that
-/// is now beyond the wheel's reach fires after a full turn. No entry fires twice without being set again, so
-/// a loop over [`expired`](Self::expired) ends at any time, including [`u64::MAX`].
+/// is now beyond the wheel's reach fires after a full rotation. No entry fires twice without being set again,
+/// so a loop over [`expired`](Self::expired) ends at any time, including [`u64::MAX`].
 ///
 /// The wheel uses eight bytes for each key up to the largest key set, and 2 KiB besides.
 ///
@@ -156,7 +156,7 @@ impl Wheel {
             _ => now / self.tick,
         };
         if tick != self.current {
-            self.turn(tick);
+            self.move_to(tick);
         }
         let first = self.places[DUE].behind();
         if first == DUE {
@@ -187,14 +187,15 @@ impl Wheel {
     }
 
     /// Moves to another tick, ahead or back.
-    fn turn(&mut self, tick: u64) {
+    fn move_to(&mut self, tick: u64) {
         self.move_all(PASSED, DUE);
         if tick > self.current {
             for ahead in 1..=(tick - self.current).min(REACH) {
                 self.move_all(slot(self.current.wrapping_add(ahead)), DUE);
             }
         } else {
-            // Entries at the far end are now beyond reach: the slots from here on are theirs, one turn ahead.
+            // Entries at the far end are now beyond reach: the slots from here on are theirs, one rotation
+            // ahead.
             for ahead in 0..(self.current - tick).min(REACH) {
                 self.move_all(slot(tick.wrapping_add(ahead)), slot(tick.wrapping_add(REACH)));
             }
@@ -386,7 +387,7 @@ mod tests {
     fn a_loop_that_sets_passed_times_ends() {
         let mut wheel = Wheel::new(10);
         wheel.set(1, 5);
-        // The caller was asleep for longer than a turn of the wheel.
+        // The caller was asleep for longer than a rotation of the wheel.
         let mut calls = 0;
         while let Some(key) = wheel.expired(1_000_000) {
             wheel.set(key, 5);
@@ -443,7 +444,7 @@ mod tests {
             assert_eq!(wheel.expired(121_000), Some(3));
             assert_eq!(wheel.expired(129_999), None);
             assert_eq!(wheel.expired(130_000), Some(1));
-            // The other entry is found after a full turn.
+            // The other entry is found after a full rotation.
             let other = (wrong < u64::MAX - 60_000).then_some(2);
             assert_eq!(wheel.next_deadline(), other.map(|_| 101_000 + 255_000));
             assert_eq!(wheel.expired(356_000), other);

@@ -18,7 +18,7 @@ const WAKER: Token = Token(usize::MAX - 2);
 /// Milliseconds between two checks of the timeouts, and between two attempts to accept.
 const TICK: u32 = 1000;
 
-/// Connections accepted in one round; between rounds, the open ones have their turn.
+/// Connections accepted in one round; between rounds, the open ones get their share.
 const ACCEPTED: usize = 256;
 
 /// Returns the configuration, adjusted for a server that only answers.
@@ -40,7 +40,7 @@ pub(crate) struct Server {
     connections: Slab<Connection>,
     /// When to call each connection although nothing is ready.
     wheel: Wheel,
-    /// Connections that asked for another turn, and the readiness for their next call.
+    /// Connections that asked for another call, and the readiness for their next call.
     again: HashMap<usize, Ready>,
     config: Arc<Config>,
     scratch: Scratch,
@@ -86,8 +86,8 @@ impl Server {
             }
             self.now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
             // Each connection has one call in each round, with the poller's latest readiness; those that
-            // asked for another turn come after the others.
-            let mut turns = std::mem::take(&mut self.again);
+            // asked for another call come after the others.
+            let mut calls = std::mem::take(&mut self.again);
             for event in &events {
                 match event.token() {
                     LISTENER => _ = self.accept_at.get_or_insert(self.now),
@@ -98,14 +98,14 @@ impl Server {
                             writable: event.is_writable(),
                             closed: event.is_read_closed() || event.is_error() || event.is_priority(),
                         };
-                        match turns.get_mut(&key) {
-                            Some(turn) => *turn = *turn | ready,
+                        match calls.get_mut(&key) {
+                            Some(later) => *later = *later | ready,
                             None => self.advance(key, ready),
                         }
                     }
                 }
             }
-            for (key, ready) in turns {
+            for (key, ready) in calls {
                 self.advance(key, ready);
             }
             if self.stop.load(Ordering::Relaxed) && self.listener.take().is_some() {

@@ -4,8 +4,9 @@
 //! cargo run --example tls_pair
 //! ```
 //!
-//! A real program has sockets and a poller here. With TLS, nothing changes for it: the fields of
-//! `Wants` report what to wait for, including TLS's own records, and `again` reports decrypted bytes that are still to be read.
+//! A real program has sockets and a poller. TLS changes nothing in its loop: the fields of `Wants` report
+//! what to wait for, including TLS's own records, and `again` reports decrypted bytes that are still to be
+//! read.
 
 mod localhost;
 mod tls;
@@ -32,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     client.send(&mut scratch.at(0), "Hello")?;
     client.send(&mut scratch.at(0), &[7; 100_000])?;
     client.close(&mut scratch.at(0), CloseCode::NORMAL, "bye")?;
-    // Each end has its turn until both are closed.
+    // Drives each end until both are closed.
     let (mut ready, mut closed) = ([Ready::UNKNOWN; 2], [false; 2]);
     while closed != [true; 2] {
         for (index, stream) in [&mut server, &mut client].into_iter().enumerate() {

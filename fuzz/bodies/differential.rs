@@ -3,8 +3,8 @@
 //! The known differences; in each, this library is stricter or earlier:
 //!
 //! * tungstenite accepts a length in more bytes than necessary ("the minimal number of bytes MUST be used to
-//!   encode the length", section 5.2). In a control frame, the first two bytes already show that such a length
-//!   is too long.
+//!   encode the length", section 5.2). In a control frame, the first two bytes already show that such a
+//!   length is too long.
 //! * tungstenite reports a close code that must not be sent as a Close frame of the peer with 1002 (section
 //!   7.4); here, it is a fault of the peer. tungstenite treats 1014 as such a code; here, it is "Bad Gateway"
 //!   from the registry that the section establishes, and is delivered.

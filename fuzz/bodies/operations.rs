@@ -632,8 +632,8 @@ impl Peer {
         Self { deflaters: Deflaters::new(), keeps_window: window.is_some(), sent, fragmenting: false }
     }
 
-    /// Returns the payload of a frame: compressed if its first byte asks for that and it gets smaller; otherwise
-    /// possibly bytes that no compressor makes.
+    /// Returns the payload of a frame: compressed if its first byte asks for that and it gets smaller;
+    /// otherwise possibly bytes that no compressor makes.
     fn compressed(&mut self, first: u8, payload: Vec<u8>) -> Vec<u8> {
         let fin = first & 128 != 0;
         let made = match first & 0x7F {

@@ -20,8 +20,8 @@ const MARGIN: usize = 262;
 
 /// How far back a message may refer, besides its own length.
 ///
-/// Priming with history takes time, and older history hardly makes messages smaller (by 1% for 512 bytes of
-/// JSON, 2% for 8 KiB).
+/// Priming takes time, and older bytes hardly make messages smaller (by 1% for 512 bytes of JSON, 2% for
+/// 8 KiB).
 const REACH: usize = 12 << 10;
 
 /// The maximum size of a stored block, and the size of its header.
@@ -33,7 +33,7 @@ const KEPT: usize = 1 << 20;
 
 /// The compressors of a thread, for all its connections, and the buffer for their output.
 ///
-/// Nothing is kept from one message to the next: the history is passed with each message.
+/// Nothing is kept from one message to the next: the window is passed with each message.
 #[derive(Default)]
 pub struct Deflaters {
     /// Indexed by window bits, starting at 9. Created on first use; usually only the last one is.
@@ -67,7 +67,7 @@ impl Compressor {
         Self { engine: Engine::new_with_config(config), bits, level }
     }
 
-    /// Starts again, with these bytes as history.
+    /// Starts again, primed with these bytes.
     fn begin(&mut self, level: u8, before: [&[u8]; 2]) {
         self.engine.reset();
         if level != self.level {
@@ -111,25 +111,25 @@ impl Deflaters {
         self.shrink(message, context.bits(), None, level)
     }
 
-    /// Compresses a message that may refer to `history`, and adds it to `history`.
+    /// Compresses a message that may refer to `window`, and adds it to `window`.
     ///
-    /// Returns `None`, and leaves `history` unchanged, if the message would not get smaller.
-    pub fn deflate_after(&mut self, message: &[u8], history: &mut Window, level: u8) -> Option<&[u8]> {
-        let payload = self.shrink(message, history.bits(), Some(history), level)?;
-        history.push(message);
+    /// Returns `None`, and leaves `window` unchanged, if the message would not get smaller.
+    pub fn deflate_after(&mut self, message: &[u8], window: &mut Window, level: u8) -> Option<&[u8]> {
+        let payload = self.shrink(message, window.bits(), Some(window), level)?;
+        window.push(message);
         Some(payload)
     }
 
-    /// Compresses the first fragment of a message, and adds it to `history`.
+    /// Compresses the first fragment of a message, and adds it to `window`.
     ///
-    /// Returns `None`, and leaves `history` unchanged, if the fragment would not get smaller. The whole
+    /// Returns `None`, and leaves `window` unchanged, if the fragment would not get smaller. The whole
     /// message should then be sent uncompressed.
-    pub fn deflate_first(&mut self, piece: &[u8], history: &mut Window, level: u8) -> Option<&[u8]> {
-        let Made { len, whole } = self.run(piece, history.bits(), Some(history), level)?;
+    pub fn deflate_first(&mut self, piece: &[u8], window: &mut Window, level: u8) -> Option<&[u8]> {
+        let Made { len, whole } = self.run(piece, window.bits(), Some(window), level)?;
         if !whole || len >= piece.len() {
             return None;
         }
-        history.push(piece);
+        window.push(piece);
         self.result.get(..len)
     }
 
@@ -137,10 +137,10 @@ impl Deflaters {
     /// one.
     ///
     /// The result has at most [`most_of_fragment`](Self::most_of_fragment) bytes.
-    pub fn deflate_next(&mut self, piece: &[u8], fin: bool, history: &mut Window, level: u8) -> &[u8] {
+    pub fn deflate_next(&mut self, piece: &[u8], fin: bool, window: &mut Window, level: u8) -> &[u8] {
         let made = match piece {
             [] => None,
-            _ => self.run(piece, history.bits(), Some(history), level),
+            _ => self.run(piece, window.bits(), Some(window), level),
         };
         let len = made.filter(|made| made.whole).and_then(|made| {
             let payload = self.result.get(..made.len)?;
@@ -151,7 +151,7 @@ impl Deflaters {
             Some(len) if len <= Self::most_of_fragment(piece.len()) => len,
             _ => self.store(piece, fin),
         };
-        history.push(piece);
+        window.push(piece);
         &self.result[..len]
     }
 
@@ -193,8 +193,8 @@ impl Deflaters {
         // most 512 - 262 bytes back, which is within a window of 256.
         let engine_bits = bits.max(WindowBits::NINE);
         let reach = (engine_bits.size() - MARGIN).min(REACH.saturating_add(input.len()));
-        let before = before.map_or([&[][..]; 2], |history| history.last(reach));
-        // If history and input fit in the agreed window, no reference can reach beyond it.
+        let before = before.map_or([&[][..]; 2], |window| window.last(reach));
+        // If these bytes and the input fit in the negotiated window, no reference can reach beyond it.
         let fits = before[0].len() + before[1].len() + input.len() <= bits.size();
         let engine_bits = if fits { WindowBits::MAX } else { engine_bits };
         let level = level.clamp(1, 9);

@@ -89,7 +89,7 @@ impl Inflater {
 
     /// Inflates the whole payload of a message into an empty buffer.
     ///
-    /// Text is validated as it is inflated. `history` contains the earlier messages that this one may refer
+    /// Text is validated as it is inflated. `window` contains the earlier messages that this one may refer
     /// to, and this one is added to it. At most one byte more than `limit` is written. The buffer grows by
     /// doubling.
     ///
@@ -99,13 +99,13 @@ impl Inflater {
     pub fn inflate(
         &mut self,
         payload: &[u8],
-        history: Option<&mut Window>,
+        window: Option<&mut Window>,
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
         self.begin();
-        self.feed(payload, history.as_deref(), limit, message)?;
-        self.finish(history, limit, message)
+        self.feed(payload, window.as_deref(), limit, message)?;
+        self.finish(window, limit, message)
     }
 
     /// Begins a message, and discards the state of the one before it.
@@ -124,33 +124,33 @@ impl Inflater {
     pub fn feed(
         &mut self,
         piece: &[u8],
-        history: Option<&Window>,
+        window: Option<&Window>,
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
-        self.feed_until(usize::MAX, piece, [history, None], limit, message).map(drop)
+        self.feed_until(usize::MAX, piece, [window, None], limit, message).map(drop)
     }
 
-    /// Inflates the next piece of a message that is delivered in parts.
+    /// Inflates the next piece of a message that is delivered in chunks.
     ///
-    /// `message` is the current part, and `told` contains the end of the earlier ones. Inflating stops once
-    /// the part has `most` bytes, or a few more. Returns how many bytes of the piece were consumed: all of
-    /// them only if all of their output has been written.
-    pub(crate) fn feed_part(
+    /// `chunk` is the current chunk, and `delivered` contains the end of the earlier ones. Inflating stops
+    /// once the chunk has `most` bytes, or a few more. Returns how many bytes of the piece were consumed: all
+    /// of them only if all of their output has been written.
+    pub(crate) fn feed_chunk(
         &mut self,
         most: usize,
         piece: &[u8],
-        [history, told]: [Option<&Window>; 2],
+        [window, delivered]: [Option<&Window>; 2],
         limit: usize,
-        message: &mut MessageBuffer,
+        chunk: &mut MessageBuffer,
     ) -> Result<usize, InflateError> {
         let Some((last, before)) = piece.split_last() else { return Ok(0) };
-        let used = self.feed_until(most, before, [history, told], limit, message)?;
-        if message.len() >= most {
+        let used = self.feed_until(most, before, [window, delivered], limit, chunk)?;
+        if chunk.len() >= most {
             return Ok(used);
         }
         // The output of the bytes before has been written, and one byte inflates to a few kilobytes at most.
-        self.feed_until(usize::MAX, slice::from_ref(last), [history, told], limit, message)?;
+        self.feed_until(usize::MAX, slice::from_ref(last), [window, delivered], limit, chunk)?;
         Ok(piece.len())
     }
 
@@ -177,41 +177,41 @@ impl Inflater {
         Ok(used)
     }
 
-    /// Ends the message, and adds it to `history`.
+    /// Ends the message, and adds it to `window`.
     ///
     /// # Errors
     ///
     /// [`InflateError`] if the message is incomplete.
     pub fn finish(
         &mut self,
-        history: Option<&mut Window>,
+        window: Option<&mut Window>,
         limit: usize,
         message: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
-        self.finish_part(limit, message)?;
-        if let Some(history) = history {
-            history.push(message.as_bytes());
+        self.finish_chunk(limit, message)?;
+        if let Some(window) = window {
+            window.push(message.as_bytes());
         }
         Ok(())
     }
 
-    /// Ends a message that is delivered in parts, with its last part. The caller adds it to the history.
-    pub(crate) fn finish_part(
+    /// Ends a message that is delivered in chunks, with its last chunk. The caller adds it to the window.
+    pub(crate) fn finish_chunk(
         &mut self,
         limit: usize,
-        message: &mut MessageBuffer,
+        chunk: &mut MessageBuffer,
     ) -> Result<(), InflateError> {
         // If the stream is closed, a final block was the end (section 7.2.3.4).
         if self.open {
-            let before = message.len();
+            let before = chunk.len();
             // 4 if the sender removed the tail of a final block, 9 at the end of `TAIL`.
-            let ended = matches!(self.run(&TAIL, usize::MAX, limit, message)?, Ran::ToEnd(4 | 9));
+            let ended = matches!(self.run(&TAIL, usize::MAX, limit, chunk)?, Ran::ToEnd(4 | 9));
             // Output from the tail would be the rest of a block that was cut off.
-            if !ended || message.len() != before {
+            if !ended || chunk.len() != before {
                 return Err(InflateError::Corrupt);
             }
         }
-        if message.is_complete() { Ok(()) } else { Err(InflateError::NotUtf8) }
+        if chunk.is_complete() { Ok(()) } else { Err(InflateError::NotUtf8) }
     }
 
     /// Returns the approximate heap bytes in use.

@@ -1,18 +1,18 @@
 //! Floor 1, below the protocol: permessage-deflate (RFC 7692), which compresses each message. Feature
 //! `deflate`.
 //!
-//! A [`Deflate`] in the [`Config`](crate::Config) turns compression on, and sets what is offered, accepted
+//! A [`Deflate`] in the [`Config`](crate::Config) enables compression, and sets what is offered, accepted
 //! and used; it is off by default. This module contains the negotiation ([`Deflate::offer`],
 //! [`accept`](Deflate::accept), [`confirm`](Deflate::confirm)) and the two directions of the codec
 //! ([`Deflaters`], [`Inflater`]), without I/O. The compression itself is done by zlib-rs.
 //!
 //! # Memory
 //!
-//! Compressors and decompressors belong to the thread: up to 0.3 MiB for each window size in use, whatever
-//! the number of connections. A connection only stores the history of each direction with context takeover,
-//! from its first message on: the last bytes sent or received, at most one window.
+//! Compressors and inflaters belong to the thread: up to 0.3 MiB for each window size in use, whatever the
+//! number of connections. A connection only stores the [`Window`] of each direction with context takeover,
+//! from its first message on: the last bytes sent or received, at most:
 //!
-//! | window bits | sending with takeover, at most | receiving with takeover, at most | parked |
+//! | window bits | sending with takeover | receiving with takeover | after `drop_send_window` |
 //! | --- | --- | --- | --- |
 //! | no takeover | 0 | 0 | 0 |
 //! | 8, 9 | 512 B | 512 B | 512 B |
@@ -23,22 +23,23 @@
 //! | 14 | 16 KiB | 16 KiB | 16 KiB |
 //! | 15 | 32 KiB | 32 KiB | 32 KiB |
 //!
-//! An active connection has both windows, and 88 bytes besides (48 on 32-bit targets). A parked connection,
-//! on request or after [`Deflate::drop_window_after`], has only the receiving window, which the peer may still refer to.
+//! An active connection has both windows, and 88 bytes besides (48 on 32-bit targets). `drop_send_window`
+//! frees the sending window, on request or after [`Deflate::drop_window_after`]. The receiving window stays,
+//! because the peer may still refer to it.
 //!
 //! An incomplete message is kept compressed until 32 KiB of it have arrived. From then on it is inflated as
-//! it arrives. Until it ends, the connection has a decompressor of its own, 48 KiB, and the message inflated
-//! so far.
+//! it arrives. Until it ends, the connection has an inflater of its own, 48 KiB, and the message inflated so
+//! far.
 //!
-//! A shared compressor must first be primed with the history of the connection: at most 12 KiB plus the
+//! A shared compressor must first be primed with the window of the connection: at most 12 KiB plus the
 //! length of the message. With many connections, this costs less than loading compressors of their own (200
 //! KiB and more each) into the processor's cache again.
 //!
 //! # Laws
 //!
 //! 1. Inflating is bounded by [`Limits::message`](crate::Limits::message) while it happens: at most one byte
-//!    over the limit is written. At most one chunk (32 KiB) of an unfinished message is kept compressed.
-//! 2. A message that was sent uncompressed does not become part of the history.
+//!    over the limit is written. At most 32 KiB of an unfinished message are kept compressed.
+//! 2. A message that was sent uncompressed is not added to the window.
 //! 3. No message refers to a message of another connection.
 //!
 //! ```

@@ -3,7 +3,7 @@
 //! ```text
 //! client:  Deflate::offer ----- Sec-WebSocket-Extensions ----> Deflate::accept  :server
 //!          Deflate::confirm <-- Sec-WebSocket-Extensions ----- Answer
-//!          Agreed                                              DeflateParams
+//!          DeflateParams                                       DeflateParams
 //! ```
 #![forbid(unsafe_code)]
 
@@ -32,7 +32,7 @@ pub struct Context(NonZeroU8);
 /// A server's answer to an offer that it accepts. Displays as the value of `Sec-WebSocket-Extensions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Answer {
-    agreed: DeflateParams,
+    params: DeflateParams,
     /// The offer requested a server window, so the answer must include one.
     names_server_window: bool,
 }
@@ -204,7 +204,7 @@ impl Deflate {
             None => WindowBits::MAX,
         };
         Answer {
-            agreed: DeflateParams { server, client: Context::new(bits, takeover) },
+            params: DeflateParams { server, client: Context::new(bits, takeover) },
             names_server_window: offer.server_bits.is_some(),
         }
     }
@@ -248,13 +248,13 @@ impl Deflate {
 impl Answer {
     /// Returns the parameters that apply once the answer is sent.
     pub const fn params(&self) -> DeflateParams {
-        self.agreed
+        self.params
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DeflateParams { server, client } = self.agreed;
+        let DeflateParams { server, client } = self.params;
         f.write_str(NAME)?;
         if !server.takeover() {
             f.write_str("; server_no_context_takeover")?;

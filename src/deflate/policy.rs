@@ -9,7 +9,7 @@ use core::time::Duration;
 /// ```
 /// use websocket_stream::deflate::{Deflate, WindowBits};
 ///
-/// // For 100,000 connections: no history is kept between messages.
+/// // For 100,000 connections: no window is kept between messages.
 /// let many = Deflate::default();
 /// assert_eq!((many.send_window, many.receive_window), (None, None));
 ///
@@ -27,15 +27,15 @@ use core::time::Duration;
 /// client cannot be inflated, and the connection ends with 1007
 /// ([`Fault::InvalidDeflate`](crate::Fault::InvalidDeflate)).
 ///
-/// Only a `receive_window` of [`WindowBits::MAX`] works with these peers, because it requests nothing. A smaller
-/// window does not: a client that does not offer `client_max_window_bits`, such as an old Safari,
-/// cannot be asked for one, and is asked for `client_no_context_takeover` instead.
+/// Only a `receive_window` of [`WindowBits::MAX`] works with these peers, because it requests nothing. A
+/// smaller window does not: a client that does not offer `client_max_window_bits`, such as an old Safari,
+/// cannot be asked for a smaller window, and is asked for `client_no_context_takeover` instead.
 ///
 /// A client can meet such a server too. Tornado responds without the `server_no_context_takeover` that was
 /// requested, and the opening handshake fails with
 /// [`ResponseFault::ContextTakeover`](crate::handshake::ResponseFault::ContextTakeover).
 ///
-/// That window uses up to 32 KiB for each connection that receives compressed messages.
+/// A window of [`WindowBits::MAX`] uses up to 32 KiB for each connection that receives compressed messages.
 ///
 /// ```
 /// use websocket_stream::deflate::{Deflate, WindowBits};

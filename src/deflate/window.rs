@@ -1,12 +1,13 @@
-//! The history of one direction: the last bytes sent, which the next message may refer to.
+//! The window of one direction: the last bytes sent or received, which later messages may refer to.
 #![forbid(unsafe_code)]
 
 use super::WindowBits;
 use alloc::collections::VecDeque;
 
-/// The history that a connection keeps for one direction with context takeover.
+/// The last bytes of one direction, which later messages may refer to.
 ///
-/// It holds at most one window, and no more bytes than were sent or received.
+/// A connection has a window for each direction with context takeover. A window holds at most the negotiated
+/// size, and no more bytes than were sent or received.
 #[derive(Debug)]
 pub struct Window {
     bytes: VecDeque<u8>,
@@ -14,12 +15,12 @@ pub struct Window {
 }
 
 impl Window {
-    /// Creates an empty history, which uses no heap memory.
+    /// Creates an empty window, which uses no heap memory.
     pub const fn new(bits: WindowBits) -> Self {
         Self { bytes: VecDeque::new(), bits }
     }
 
-    /// Returns the negotiated window.
+    /// Returns the negotiated size.
     pub const fn bits(&self) -> WindowBits {
         self.bits
     }

@@ -16,8 +16,8 @@ use core::fmt;
 /// [`receive`](Self::receive) until the response is complete. The connection is then open.
 ///
 /// ```
-/// use websocket_stream::Limits;
-/// use websocket_stream::handshake::{ClientHandshake, ClientRequest, ResponseFault};
+/// use websocket_stream::handshake::{ClientHandshake, ResponseFault};
+/// use websocket_stream::{ClientRequest, Limits};
 ///
 /// let request = ClientRequest::new("example.com", "/chat");
 /// // A fresh random nonce for each connection.
@@ -290,7 +290,8 @@ pub enum ResponseFault {
     ExtensionParams,
     /// The server's `permessage-deflate` lacks `server_no_context_takeover`, which was requested.
     ///
-    /// Tornado responds in this way. `receive: Some(WindowBits::MAX)` in `deflate::Deflate` does not request it.
+    /// Tornado responds in this way. A `receive_window` of `WindowBits::MAX` (in `deflate::Deflate`) does not
+    /// request it.
     ContextTakeover,
     /// The server's `permessage-deflate` lacks a `server_max_window_bits` as small as requested.
     WindowBits,

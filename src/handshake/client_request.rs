@@ -19,7 +19,7 @@ use core::fmt;
 /// [`ClientHandshake::new`](super::ClientHandshake::new) rejects an invalid request before anything is sent.
 ///
 /// ```
-/// use websocket_stream::handshake::ClientRequest;
+/// use websocket_stream::ClientRequest;
 ///
 /// let request = ClientRequest::new("example.com:8080", "/chat?room=1")
 ///     .subprotocol("v2.chat")
@@ -55,8 +55,8 @@ impl ClientRequest {
     pub fn new(host: &str, path: &str) -> Self {
         // The resource name has a slash "if the path component is empty" (section 3).
         let slash = if path.is_empty() || path.starts_with('?') { "/" } else { "" };
-        // "an HTTP client, proxy, or other intermediary MUST remove any ZoneID attached to an outgoing URI, as
-        // it has only local significance" (RFC 6874, section 4).
+        // "an HTTP client, proxy, or other intermediary MUST remove any ZoneID attached to an outgoing URI,
+        // as it has only local significance" (RFC 6874, section 4).
         let (before, behind) = authority::without_zone(host);
         Self {
             host: format!("{before}{behind}"),

@@ -1,4 +1,4 @@
-//! What is wrong with a client's request, and the response that reports it.
+//! The faults of a client's request, and the response to each.
 #![forbid(unsafe_code)]
 
 use super::head::HeadFault;
@@ -7,55 +7,59 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Why a request opens no WebSocket connection.
+/// The reason why a client's request does not open a connection.
 ///
-/// Each fault has a complete response ([`write_response`](Self::write_response)); close the connection
-/// after it.
+/// [`write_response`](Self::write_response) writes the response to a fault. Close the connection once the
+/// response is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestFault {
-    /// The bytes are no HTTP request, or one that not all recipients read the same way: a bare line
-    /// feed, a folded line, a NUL (400).
-    Malformed,
-    /// The head passes one of the head [`Limits`](crate::Limits) (431).
-    TooLarge,
-    /// The version is a version of HTTP other than HTTP/1.1 (505). In a request that asks for no upgrade,
-    /// HTTP/1.0 is allowed.
-    HttpVersion,
-    /// The request asks for no upgrade to WebSocket, and was to be accepted nonetheless (426).
+    /// The bytes are not an HTTP request (400).
     ///
-    /// [`ServerHandshake::receive`](super::ServerHandshake::receive) never returns it: such a request is
-    /// valid HTTP and can be answered with a page. A `ServerOpening` reports it after an accepting answer.
+    /// A request that recipients may read differently is refused too: one with a bare line feed, a folded
+    /// line or a NUL.
+    Malformed,
+    /// The head exceeds a head limit of [`Limits`](crate::Limits) (431).
+    TooLarge,
+    /// The version is a version of HTTP other than HTTP/1.1 (505). A plain request may also be HTTP/1.0.
+    HttpVersion,
+    /// The request was accepted, but is not a WebSocket upgrade (426).
+    ///
+    /// [`ServerHandshake::receive`](super::ServerHandshake::receive) never returns this fault: a plain
+    /// request is valid HTTP and can be answered with a page. A `ServerOpening` returns this fault after an
+    /// accepting answer.
     NotAnUpgrade,
     /// The method is not `GET` (405).
     Method,
     /// The request target is neither a path nor an absolute URI (400).
     Target,
-    /// There is not exactly one valid `Host` (400). A request in HTTP/1.0 that asks for no upgrade needs none.
+    /// `Host` is missing or invalid, or occurs more than once (400). A plain request in HTTP/1.0 needs none.
     Host,
-    /// The length of the body cannot be determined: `Content-Length` is not one number, or
-    /// `Transfer-Encoding` does not end with `chunked`, stands beside `Content-Length` or in HTTP/1.0 (400).
+    /// The length of the body cannot be determined (400).
+    ///
+    /// `Content-Length` is not one number, or `Transfer-Encoding` does not end with `chunked`, is combined
+    /// with `Content-Length`, or is in a request in HTTP/1.0.
     BodyLength,
     /// `Connection` does not contain `Upgrade` (400).
     Connection,
-    /// There is not exactly one `Sec-WebSocket-Key` of 16 bytes in base64 (400).
+    /// `Sec-WebSocket-Key` is missing, is not 16 bytes in base64, or occurs more than once (400).
     Key,
-    /// `Sec-WebSocket-Version` is missing or not 13 (426, with the version that is spoken).
+    /// `Sec-WebSocket-Version` is missing or not 13 (426, with the supported version).
     Version,
-    /// `Sec-WebSocket-Version` is there more than once (400).
+    /// `Sec-WebSocket-Version` occurs more than once (400).
     DoubledVersion,
-    /// The request has a body or says that it has (400).
+    /// The request has a body or announces one (400).
     Body,
-    /// `Origin` is there more than once, or is not visible ASCII (400).
+    /// `Origin` occurs more than once, or is not visible ASCII (400).
     Origin,
-    /// `Sec-WebSocket-Protocol` is no list of tokens (400).
+    /// `Sec-WebSocket-Protocol` is not a list of tokens (400).
     Subprotocols,
     /// `Sec-WebSocket-Extensions` does not follow its grammar (400).
     Extensions,
 }
 
 impl RequestFault {
-    /// The status code of its response.
+    /// Returns the status code of the response.
     pub const fn status(self) -> u16 {
         match self {
             Self::Method => 405,
@@ -76,14 +80,14 @@ impl RequestFault {
         }
     }
 
-    /// Appends its complete response to `out`.
+    /// Appends the complete response to `out`.
     pub fn write_response(self, out: &mut Vec<u8>) {
         let written = Response::from(self).write_refusal(true, out);
         debug_assert!(written.is_ok(), "{self:?}: {written:?}");
     }
 }
 
-/// The response that tells a client of its fault, in a line of text.
+/// Creates the response to a fault, which names the fault in a line of text.
 impl From<RequestFault> for Response {
     fn from(fault: RequestFault) -> Self {
         let response = Self::new(fault.status()).text(fault.to_string());

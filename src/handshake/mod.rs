@@ -9,15 +9,15 @@
 //! 1. Any split of the input has the same outcome. Each byte is read a fixed number of times, however it
 //!    arrives.
 //! 2. Bytes after the head are not consumed: they belong to the first frame.
-//! 3. Memory is bounded by the head limits of [`Limits`](crate::Limits) and by the bytes received, never by a length that the peer
-//!    announces.
+//! 3. Memory is bounded by the head limits of [`Limits`](crate::Limits) and by the bytes received, never by a
+//!    length that the peer announces.
 //! 4. A value from the application cannot break out of its header line: it is refused before a byte is
 //!    written.
 //! 5. A fault is final: later calls repeat it.
 //!
 //! ```
-//! use websocket_stream::Limits;
-//! use websocket_stream::handshake::*;
+//! use websocket_stream::handshake::{ClientHandshake, HeadStatus, ServerHandshake};
+//! use websocket_stream::{ClientRequest, Limits, OriginPolicy, Response};
 //!
 //! let request = ClientRequest::new("example.com", "/chat").subprotocol("superchat");
 //! let mut client = ClientHandshake::new(request, *b"the sample nonce", &Limits::default())?;

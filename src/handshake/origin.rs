@@ -41,8 +41,8 @@ impl OriginPolicy<'_> {
     /// Add choices, such as a subprotocol, to the response.
     ///
     /// ```
-    /// use websocket_stream::Limits;
-    /// use websocket_stream::handshake::{OriginPolicy, ServerHandshake};
+    /// use websocket_stream::handshake::ServerHandshake;
+    /// use websocket_stream::{Limits, OriginPolicy};
     ///
     /// let mut handshake = ServerHandshake::new(&Limits::default());
     /// handshake.receive(

@@ -44,7 +44,7 @@ impl<'a> Request<'a> {
     ///
     /// ```
     /// # use websocket_stream::Limits;
-    /// # use websocket_stream::handshake::{ServerHandshake};
+    /// # use websocket_stream::handshake::ServerHandshake;
     /// # let mut handshake = ServerHandshake::new(&Limits::default());
     /// # handshake.receive(
     /// #     b"GET /chat?room=1&name=Ann+Lee%21 HTTP/1.1\r\nHost: a\r\n\
@@ -93,8 +93,8 @@ impl<'a> Request<'a> {
     /// The server's order decides. Reads the offers once for each name.
     ///
     /// ```
-    /// # use websocket_stream::Limits;
-    /// # use websocket_stream::handshake::{Response, ServerHandshake};
+    /// # use websocket_stream::handshake::ServerHandshake;
+    /// # use websocket_stream::{Limits, Response};
     /// # let mut handshake = ServerHandshake::new(&Limits::default());
     /// # handshake.receive(
     /// #     b"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: v1.chat, v2.chat\r\n\

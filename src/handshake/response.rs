@@ -11,7 +11,7 @@ const SWITCHING_PROTOCOLS: u16 = 101;
 /// The response to a request: accepts or refuses the connection.
 ///
 /// ```
-/// use websocket_stream::handshake::Response;
+/// use websocket_stream::Response;
 ///
 /// let open = Response::accept().subprotocol("chat").header("Set-Cookie", "seen=1");
 /// let elsewhere = Response::new(307).header("Location", "wss://example.com/chat");
@@ -230,7 +230,7 @@ pub enum ResponseError {
     Answered,
     /// The request is faulty, so the connection cannot be opened.
     Faulty,
-    /// The request does not ask for a WebSocket, so it cannot be accepted.
+    /// The request is not a WebSocket upgrade, so it cannot be accepted.
     NotAnUpgrade,
     /// The status code is neither 101 nor 200 to 599.
     Status,
@@ -264,7 +264,7 @@ impl fmt::Display for ResponseError {
             Self::NoRequest => "response before the request has fully arrived",
             Self::Answered => "second response to a request",
             Self::Faulty => "status 101 for a faulty request",
-            Self::NotAnUpgrade => "status 101 for a request that asks for no WebSocket",
+            Self::NotAnUpgrade => "status 101 for a request that is not a WebSocket upgrade",
             Self::Status => "status other than 101 and 200 to 599",
             Self::HeaderName => "header name that is not a token",
             Self::HeaderValue => "control character in a header value",

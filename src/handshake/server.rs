@@ -1,4 +1,4 @@
-//! A server's side of the opening handshake (RFC 6455, section 4.2).
+//! The server side of the opening handshake (RFC 6455, section 4.2).
 #![forbid(unsafe_code)]
 
 use super::authority;
@@ -13,20 +13,20 @@ use crate::Limits;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Receives a client's request, lends it to the application, and writes the bytes of the answer.
+/// Receives a client's request and writes the answer.
 ///
-/// Pass what arrives to [`receive`](Self::receive) until the request is complete, look at it
-/// ([`request`](Self::request)), at once or later, and answer it ([`answer`](Self::answer)). The
-/// connection is open when the bytes of an [accepting](Response::accept) answer are written.
+/// Pass the bytes that arrive to [`receive`](Self::receive) until the request is complete. Then read the
+/// [`request`](Self::request) and [`answer`](Self::answer) it, now or later. The connection is open once the
+/// bytes of an [accepting](Response::accept) answer are sent.
 ///
-/// A request that asks for no WebSocket is complete, too, and can be answered with a page:
-/// [`Request::is_upgrade`] tells them apart.
+/// A plain HTTP request is received too, and can be answered with a page. [`Request::is_upgrade`] returns
+/// whether a request asks for a WebSocket.
 ///
 /// ```
-/// use websocket_stream::Limits;
-/// use websocket_stream::handshake::{HeadStatus, Response, ServerHandshake};
+/// use websocket_stream::handshake::{HeadStatus, ServerHandshake};
+/// use websocket_stream::{Limits, Response};
 ///
-/// // The example of RFC 6455, section 1.2, and the first byte of a frame behind it.
+/// // The example of RFC 6455, section 1.2, then the first byte of a frame.
 /// let bytes = b"GET /chat HTTP/1.1\r\n\
 ///     Host: server.example.com\r\n\
 ///     Upgrade: websocket\r\n\
@@ -55,25 +55,24 @@ use core::fmt;
 pub struct ServerHandshake(State);
 
 enum State {
-    /// The head is not complete.
+    /// The head is incomplete.
     Receiving(Collector),
-    /// The request waits for its answer. It is well-formed, and if it asks for a WebSocket, it does so
-    /// correctly.
-    Asked(RequestHead),
-    /// The request is faulty and waits for its answer. It is there if its head could be parsed.
+    /// The request is valid and is not answered yet.
+    Received(RequestHead),
+    /// The request is faulty and is not answered yet. The request is kept if its head could be parsed.
     Faulty { fault: RequestFault, request: Option<RequestHead> },
     /// The request was answered.
     Answered { verdict: Verdict, request: Option<RequestHead> },
 }
 
-/// What the answer to a request has decided.
+/// The result of answering a request.
 #[derive(Clone, Copy)]
 pub(crate) enum Verdict {
     /// The connection opens once the answer is sent.
     Accepted,
-    /// The application has answered with another status than 101.
+    /// The program answered with a status other than 101.
     Refused {
-        /// The status.
+        /// The status code.
         status: u16,
     },
     /// The answer reports a fault of the request.
@@ -81,25 +80,26 @@ pub(crate) enum Verdict {
 }
 
 impl ServerHandshake {
-    /// Makes a handshake that has received nothing.
+    /// Creates a handshake that has not received anything.
     pub fn new(limits: &Limits) -> Self {
         Self(State::Receiving(Collector::new(limits)))
     }
 
-    /// Receives bytes of the request, up to its end. Once it is complete, uses no more bytes.
+    /// Receives bytes of the request, up to its end.
     ///
-    /// A request that asks for no WebSocket is complete like any other; see [`Request::is_upgrade`].
+    /// Calls after the end consume no bytes. A plain HTTP request can be complete too; see
+    /// [`Request::is_upgrade`].
     ///
     /// # Errors
     ///
-    /// [`RequestFault`], as soon as it is found; later calls repeat it.
+    /// [`RequestFault`], as soon as the bytes show it; later calls return it again.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<HeadStatus, RequestFault> {
         let collector = match &mut self.0 {
             State::Receiving(collector) => collector,
             State::Faulty { fault, .. } | State::Answered { verdict: Verdict::Faulty(fault), .. } => {
                 return Err(*fault);
             }
-            State::Asked(_) | State::Answered { .. } => return Ok(HeadStatus::Complete { used: 0 }),
+            State::Received(_) | State::Answered { .. } => return Ok(HeadStatus::Complete { used: 0 }),
         };
         let result = match collector.collect(bytes) {
             Ok(HeadStatus::Partial) => return Ok(HeadStatus::Partial),
@@ -109,7 +109,7 @@ impl ServerHandshake {
         match result {
             Ok((complete, request)) => match check(&request) {
                 Ok(()) => {
-                    self.0 = State::Asked(request);
+                    self.0 = State::Received(request);
                     Ok(complete)
                 }
                 Err(fault) => {
@@ -125,36 +125,37 @@ impl ServerHandshake {
         }
     }
 
-    /// Lends the request once it is complete, answered or not. Lends a faulty one if its head could be
-    /// parsed.
+    /// Returns the request once it is complete, answered or not.
+    ///
+    /// Returns a faulty request only if its head could be parsed.
     pub fn request(&self) -> Option<Request<'_>> {
         match &self.0 {
             State::Receiving(_) => None,
-            State::Asked(request) => Some(request),
+            State::Received(request) => Some(request),
             State::Faulty { request, .. } | State::Answered { request, .. } => request.as_ref(),
         }
         .map(Request::new)
     }
 
-    /// Appends the answer's bytes to `out`. After any other than an [accepting](Response::accept)
-    /// one, close the connection once they are sent.
+    /// Appends the bytes of the answer to `out`.
     ///
-    /// A request that asks for no WebSocket, or is faulty, can have any answer but an accepting one;
+    /// Unless the answer [accepts](Response::accept) the request, close the connection once the bytes are
+    /// sent. A plain HTTP request or a faulty one can have any answer that does not accept it.
     /// `Response::from(fault)` is the response that [`RequestFault::write_response`] writes.
     ///
     /// # Errors
     ///
-    /// [`ResponseError`]: nothing was written, and another answer can be given.
+    /// [`ResponseError`] if the answer cannot be sent. Nothing was written; call this again with another one.
     pub fn answer(&mut self, response: &Response, out: &mut Vec<u8>) -> Result<(), ResponseError> {
         let verdict = match (&self.0, response.is_accept()) {
             (State::Receiving(_), _) => return Err(ResponseError::NoRequest),
             (State::Answered { .. }, _) => return Err(ResponseError::Answered),
             (State::Faulty { .. }, true) => return Err(ResponseError::Faulty),
-            (State::Asked(request), true) => {
+            (State::Received(request), true) => {
                 accept(request, response, out)?;
                 Verdict::Accepted
             }
-            (State::Asked(_), false) => {
+            (State::Received(_), false) => {
                 response.write_refusal(self.wants_body(), out)?;
                 Verdict::Refused { status: response.status() }
             }
@@ -167,15 +168,16 @@ impl ServerHandshake {
         Ok(())
     }
 
-    /// Whether an answer to the request may have a body: "the server MUST NOT send content in the response"
-    /// to HEAD (RFC 9110, section 9.3.2).
+    /// Returns whether the answer may have a body: "the server MUST NOT send content in the response" to HEAD
+    /// (RFC 9110, section 9.3.2).
     fn wants_body(&self) -> bool {
         self.request().is_none_or(|request| request.method() != "HEAD")
     }
 
+    /// Marks the request as answered, and keeps it.
     fn decide(&mut self, verdict: Verdict) {
         let request = match core::mem::replace(&mut self.0, State::Answered { verdict, request: None }) {
-            State::Asked(request) => Some(request),
+            State::Received(request) => Some(request),
             State::Faulty { request, .. } | State::Answered { request, .. } => request,
             State::Receiving(_) => None,
         };
@@ -183,45 +185,47 @@ impl ServerHandshake {
     }
 }
 
-/// What an opening on a transport asks.
+/// Methods for an opening on a transport.
 #[cfg(feature = "std")]
 impl ServerHandshake {
-    /// Whether the request is neither complete nor faulty yet.
+    /// Returns whether the request is incomplete and no fault was found.
     pub(crate) fn is_receiving(&self) -> bool {
         matches!(self.0, State::Receiving(_))
     }
 
-    /// What was decided about the request. `None` until it is answered.
+    /// Returns the result of the answer, or `None` if the request is not answered yet.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         match self.0 {
             State::Answered { verdict, .. } => Some(verdict),
-            State::Receiving(_) | State::Asked(_) | State::Faulty { .. } => None,
+            State::Receiving(_) | State::Received(_) | State::Faulty { .. } => None,
         }
     }
 
-    /// Appends the answer that reports a fault.
+    /// Appends the answer for a fault.
     pub(crate) fn refuse(&mut self, fault: RequestFault, out: &mut Vec<u8>) {
         let written = Response::from(fault).write_refusal(self.wants_body(), out);
         debug_assert!(written.is_ok(), "{fault:?}: {written:?}");
         self.decide(Verdict::Faulty(fault));
     }
 
-    /// The bytes received of a request that is not answered.
+    /// Returns the bytes received of a request that is not answered.
     pub(crate) fn into_unused(self) -> Vec<u8> {
         match self.0 {
             State::Receiving(collector) => collector.into_bytes(),
-            State::Asked(request) | State::Faulty { request: Some(request), .. } => request.head.into_bytes(),
+            State::Received(request) | State::Faulty { request: Some(request), .. } => {
+                request.head.into_bytes()
+            }
             State::Faulty { request: None, .. } | State::Answered { .. } => Vec::new(),
         }
     }
 }
 
-/// Prints no headers, which may hold secrets.
+/// Omits the headers, which may hold secrets.
 impl fmt::Debug for ServerHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state: &dyn fmt::Debug = match &self.0 {
             State::Receiving(_) => &"receiving",
-            State::Asked(_) => &"asked",
+            State::Received(_) => &"received",
             State::Faulty { fault, .. } => fault,
             State::Answered { verdict: Verdict::Accepted, .. } => &"accepted",
             State::Answered { verdict: Verdict::Refused { status }, .. } => status,
@@ -231,7 +235,7 @@ impl fmt::Debug for ServerHandshake {
     }
 }
 
-/// Appends the answer that opens the connection, if the client has offered all that it chooses.
+/// Appends an accepting answer, if the client offered the subprotocol and the extensions that it chooses.
 fn accept(head: &RequestHead, response: &Response, out: &mut Vec<u8>) -> Result<(), ResponseError> {
     let request = Request::new(head);
     if !request.is_upgrade() {
@@ -259,8 +263,8 @@ fn accept(head: &RequestHead, response: &Response, out: &mut Vec<u8>) -> Result<
     response.write_accept(&accept_key(key), out)
 }
 
-/// Judges a request: first what every HTTP server has to refuse, then how it asks for a WebSocket
-/// connection (section 4.2.1). A request that does not ask for one is valid.
+/// Checks a request: first what every HTTP server must refuse, then the request for a WebSocket (section
+/// 4.2.1). A plain HTTP request is valid.
 fn check(request: &RequestHead) -> Result<(), RequestFault> {
     let head = &request.head;
     let view = Request::new(request);
@@ -269,7 +273,8 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
     require(view.has_valid_target(), RequestFault::Target)?;
     // A server must answer 400 "to any HTTP/1.1 request message that lacks a Host header field and to any
     // request message that contains more than one Host header field line or a Host header field with an
-    // invalid field value" (RFC 9112, section 3.2). Old load balancers check the health in HTTP/1.0, without.
+    // invalid field value" (RFC 9112, section 3.2). The health checks of old load balancers are in HTTP/1.0,
+    // without a Host.
     require(
         match head.only("Host") {
             Only::One(value) => str::from_utf8(value).is_ok_and(|host| authority::split(host).is_some()),
@@ -293,7 +298,7 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
     // "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
     // case-insensitive value."
     require(Elements::new(head.values("Connection")).contain("upgrade"), RequestFault::Connection)?;
-    // A proxy that sees the message differently would read a body as frames, or a frame as a body.
+    // A proxy that finds another end of the message would read a body as frames, or a frame as a body.
     require(
         head.only("Transfer-Encoding") == Only::Absent
             && head.values("Content-Length").all(|length| length == b"0"),
@@ -325,13 +330,13 @@ fn check(request: &RequestHead) -> Result<(), RequestFault> {
     require(Extensions::over(head.values("Sec-WebSocket-Extensions")).is_ok(), RequestFault::Extensions)
 }
 
-/// Whether all recipients find the same end of the request's body (RFC 9112, sections 6.1 and 6.3).
+/// Returns whether the end of the request's body is unambiguous (RFC 9112, sections 6.1 and 6.3).
 fn has_one_length(request: &RequestHead) -> bool {
     let head = &request.head;
     let mut lengths = head.values("Content-Length");
     let length = lengths.next();
-    // "If a message is received without Transfer-Encoding and with an invalid Content-Length header field, then
-    // the message framing is invalid". Lines that repeat the number are harmless.
+    // "If a message is received without Transfer-Encoding and with an invalid Content-Length header field,
+    // then the message framing is invalid". Lines that repeat the number are harmless.
     let is_number = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     if length.is_some_and(|value| !is_number(value) || lengths.any(|other| other != value)) {
         return false;
@@ -340,7 +345,7 @@ fn has_one_length(request: &RequestHead) -> bool {
         return true;
     }
     // "If a Transfer-Encoding header field is present in a request and the chunked transfer coding is not the
-    // final encoding, the message body length cannot be determined reliably". In HTTP/1.0, or beside a
+    // final encoding, the message body length cannot be determined reliably". In HTTP/1.0, or together with a
     // Content-Length, the header may be an attempt at request smuggling.
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     let mut codings =

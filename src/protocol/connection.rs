@@ -63,8 +63,8 @@ pub enum State {
     /// This end has sent a Close frame. Messages can still arrive until the peer's Close frame does.
     Closing,
     /// Nothing more is received. Send the remaining bytes, end the sending direction, then read until the end
-    /// of the peer's stream, which causes [`Event::Closed`]. After a closing handshake, a client waits for the
-    /// server to end its direction first (RFC 6455, section 7.1.1).
+    /// of the peer's stream, which causes [`Event::Closed`]. After a closing handshake, a client waits for
+    /// the server to end its direction first (RFC 6455, section 7.1.1).
     Draining(Closed),
     /// [`Event::Closed`] was returned.
     Closed(Closed),

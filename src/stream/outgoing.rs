@@ -47,7 +47,7 @@ pub enum Sent {
 ///
 /// `Ok` means accepted: the message is sent now, or queued and sent later, unless the connection ends first.
 /// An error means that nothing of the message was accepted. See
-/// [the guarantees](crate::guarantees#what-sending-answers).
+/// [the guarantees](crate::guarantees#results-of-sending).
 pub struct Outgoing<'a> {
     pub(super) transport: &'a mut (dyn NonBlockingTransport + 'a),
     pub(super) connection: &'a mut Connection,

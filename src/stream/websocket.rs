@@ -142,8 +142,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Does the work for a readiness, a deadline or [`Wants::again`].
     ///
     /// Sends the unsent bytes, receives, delivers each event to the handler, sends the replies in one system
-    /// call, and returns what to wait for. If [`next_deadline`](Self::next_deadline) returns a time, call this
-    /// then, with [`Ready::NONE`].
+    /// call, and returns what to wait for. If [`next_deadline`](Self::next_deadline) returns a time, call
+    /// this then, with [`Ready::NONE`].
     ///
     /// The handler may return the result of its sends. [`SendError::Closed`] is ignored: a message that
     /// arrives after this end has sent a Close frame gets no reply. Any other error stops the call after that

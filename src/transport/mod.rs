@@ -60,7 +60,8 @@ use std::io::{self, IoSlice};
 /// 12. **It is announced again.** After a call that moved less than all or returned `WouldBlock`, the poller
 ///     announces the transport as soon as more can be moved, without a further call. Some pollers do so only
 ///     after a call that returned `WouldBlock` (mio with `poll(2)` and on Windows, tokio): a transport for
-///     such a poller must re-arm itself. [`testing::laws::check_polled`] tests a transport together with its poller.
+///     such a poller must re-arm itself. [`testing::laws::check_polled`] tests a transport together with its
+///     poller.
 pub trait NonBlockingTransport {
     /// Puts the transport into non-blocking mode (`O_NONBLOCK` on a descriptor).
     ///

@@ -178,7 +178,7 @@ install() {
 
 if [[ -n ${WSTEST:-} ]]; then
     found=$(type -P -- "$WSTEST") || die "WSTEST names no program: $WSTEST"
-    works "$found" || die "WSTEST names a program that is no working wstest: $found"
+    works "$found" || die "WSTEST names a program that is not a working wstest: $found"
 elif found=$(type -P wstest) && works "$found"; then
     :
 else

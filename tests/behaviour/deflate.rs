@@ -529,8 +529,8 @@ fn only_a_full_receive_window_serves_a_client_that_keeps_its_context_against_the
     for offer in [bare, browser] {
         assert!(gets_second_message(Some(WindowBits::MAX), offer));
         assert!(!gets_second_message(None, offer));
-        // A client that does not offer to limit its window is asked for no context takeover; other clients ignore the
-        // limit.
+        // A client that does not offer to limit its window is asked for no context takeover; other clients
+        // ignore the limit.
         for small in 8..=12 {
             assert!(!gets_second_message(Some(bits(small)), offer), "{small}");
         }

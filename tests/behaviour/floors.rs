@@ -1,13 +1,15 @@
-//! The floors of the house: every file of `src` imports only from floors below its own, and never in a circle.
+//! The floors of the house: every file of `src` imports only from floors below its own, and never in a
+//! circle.
 //!
-//! An import counts for the file that defines the item, not for the facade (`mod.rs`, `lib.rs`) that re-exports it. A
-//! facade that only re-exports what lies in its own directory imports nothing. Tests and documentation may import anything.
+//! An import counts for the file that defines the item, not for the facade (`mod.rs`, `lib.rs`) that
+//! re-exports it. A facade that only re-exports what lies in its own directory imports nothing. Tests and
+//! documentation may import anything.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
-/// The rooms from the lowest to the highest: a name, its floor, and its step on that floor. A room imports from itself
-/// and from rooms with a lower floor, or with the same floor and a lower step.
+/// The rooms from the lowest to the highest: a name, its floor, and its step on that floor. A room imports
+/// from itself and from rooms with a lower floor, or with the same floor and a lower step.
 const ROOMS: &[(&str, u8, u8)] = &[
     ("frame", 0, 0),
     ("setters", 0, 0),

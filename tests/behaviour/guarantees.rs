@@ -75,7 +75,7 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
 
 #[test]
 fn each_limit_is_listed_with_its_default() {
-    assert_eq!(defaults("What is bounded"), fields(&format!("{:?}", Limits::default())));
+    assert_eq!(defaults("Bounds"), fields(&format!("{:?}", Limits::default())));
 }
 
 #[cfg(feature = "deflate")]
@@ -92,7 +92,7 @@ fn the_memory_for_inflating_a_message_is_listed() {
 
 #[test]
 fn each_timeout_is_listed_with_its_default() {
-    assert_eq!(defaults("What time does"), fields(&format!("{:?}", Timeouts::default())));
+    assert_eq!(defaults("Timeouts"), fields(&format!("{:?}", Timeouts::default())));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn each_fault_is_listed_with_its_close_code() {
         variants(include_str!("../../src/protocol/error.rs"), "Fault"),
         "this test has them all"
     );
-    let documented: Vec<_> = table("What a peer's fault gives")
+    let documented: Vec<_> = table("Faults and close codes")
         .into_iter()
         .map(|row| (row[0].clone(), row[1].parse::<u16>().unwrap()))
         .collect();
@@ -137,14 +137,14 @@ fn each_cause_of_an_end_is_listed() {
     let mut causes = variants(source, "Cause");
     assert!(causes.remove("Timeout"));
     causes.extend(timeouts);
-    let documented: BTreeSet<_> = table("What an end can be").into_iter().map(|row| row[0].clone()).collect();
+    let documented: BTreeSet<_> =
+        table("How a connection ends").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(documented, causes);
 }
 
 #[test]
 fn each_result_of_sending_is_listed() {
-    let documented: BTreeSet<_> =
-        table("What sending answers").into_iter().map(|row| row[0].clone()).collect();
+    let documented: BTreeSet<_> = table("Results of sending").into_iter().map(|row| row[0].clone()).collect();
     let mut answers = variants(include_str!("../../src/stream/outgoing.rs"), "Sent");
     answers.extend(variants(include_str!("../../src/stream/prepared.rs"), "Delivery"));
     answers.extend(variants(include_str!("../../src/protocol/error.rs"), "SendError"));
@@ -183,7 +183,7 @@ fn a_call_in_which_sending_fails_delivers_messages_and_the_end_and_then_nothing_
 
 #[test]
 fn each_origin_policy_is_listed_and_the_default_is_named() {
-    let rows = table("Who may connect");
+    let rows = table("Checking the origin");
     let documented: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
     assert_eq!(documented, variants(include_str!("../../src/handshake/origin.rs"), "OriginPolicy<'a>"));
     let default = rows.iter().filter(|row| row[1].ends_with("the default")).map(|row| &row[0]);
@@ -197,6 +197,7 @@ fn each_field_of_wants_is_listed() {
     let (_, fields) = wants.split_once(" { ").unwrap();
     let fields: BTreeSet<_> =
         fields.split(", ").map(|field| field.split(':').next().unwrap().to_owned()).collect();
-    let documented: BTreeSet<_> = table("Edge and level").into_iter().map(|row| row[0].clone()).collect();
+    let documented: BTreeSet<_> =
+        table("Edge- and level-triggered pollers").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(documented, fields);
 }

@@ -1389,7 +1389,7 @@ fn a_handshake_reports_its_progress() {
     assert!(format!("{client:?}").contains("receiving") && format!("{server:?}").contains("receiving"));
     assert!(client.response().is_none() && server.request().is_none());
     server.receive(&written(&client)).unwrap();
-    assert!(format!("{server:?}").contains("asked"));
+    assert!(format!("{server:?}").contains("received"));
     let mut out = Vec::new();
     server.answer(&Response::accept(), &mut out).unwrap();
     client.receive(&out).unwrap();

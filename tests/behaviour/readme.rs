@@ -1,13 +1,18 @@
 //! Compiles the README's Rust blocks: each must equal the code between `// README` and `// END` below.
-#![allow(unused, clippy::all, reason = "the README shows only what matters")]
+#![allow(
+    unused,
+    clippy::all,
+    clippy::cast_possible_truncation,
+    reason = "the README shows only what matters"
+)]
 
 use std::error::Error;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use websocket_stream::{
-    CloseCode, Config, Event, IfFull, Limits, OpCode, PreparedMessage, Progress, ReadError, Ready, Response,
-    Scratch, ServerOpening, Timeouts, Wants, WebSocketStream,
+    ClientOpening, ClientRequest, CloseCode, Config, Event, IfFull, Limits, OpCode, PreparedMessage,
+    Progress, ReadError, Ready, Response, Scratch, ServerOpening, Timeouts, Wants, WebSocketStream,
 };
 
 #[rustfmt::skip]
@@ -42,10 +47,11 @@ mod shortest {
 }
 
 #[rustfmt::skip]
-fn opening(socket: TcpStream, mut scratch: Scratch, now: u64, ready: Ready) -> Result<(), Box<dyn Error>> {
+fn opening(socket: TcpStream, mut scratch: Scratch, start: Instant) -> Result<(), Box<dyn Error>> {
     // README
     let mut opening = ServerOpening::new(socket)?; // once for each connection
     // For each readiness:
+    let now = start.elapsed().as_millis() as u64; // start: an Instant
     match opening.advance(&mut scratch.at(now))? {
         Progress::Pending(wants) => { /* wait for these, or until opening.next_deadline() */ }
         Progress::Decide(request) => {
@@ -56,6 +62,15 @@ fn opening(socket: TcpStream, mut scratch: Scratch, now: u64, ready: Ready) -> R
         Progress::Open => { /* let ws = opening.into_stream()?; drive it at once */ }
         Progress::Answered { .. } => { /* a page or a refusal was sent: drop the opening */ }
     }
+    // END
+    Ok(())
+}
+
+#[rustfmt::skip]
+fn client_opening(socket: TcpStream) -> Result<(), Box<dyn Error>> {
+    // README
+    let mut opening = ClientOpening::new(socket, ClientRequest::new("example.com", "/chat"))?;
+    // A client advances in the same way, and has no request to decide.
     // END
     Ok(())
 }

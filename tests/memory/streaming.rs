@@ -1,5 +1,5 @@
-//! Messages delivered in chunks as they arrive (`Config::streaming`). Concatenated, the chunks are the message,
-//! wherever the bytes were cut, and nothing is buffered.
+//! Messages delivered in chunks as they arrive (`Config::streaming`). Concatenated, the chunks are the
+//! message, wherever the bytes were cut, and nothing is buffered.
 
 use crate::counting::{ALLOCATIONS, LIVE, PEAK};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
@@ -15,7 +15,8 @@ use websocket_stream::{
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// The window bits of each direction and whether the window is kept between messages, or `None` without compression.
+/// The window bits of each direction and whether the window is kept between messages, or `None` without
+/// compression.
 type Agreement = Option<(u8, bool)>;
 
 fn config(streaming: bool, limits: Limits) -> Arc<Config> {

@@ -192,7 +192,7 @@ fn the_suite_detects_a_transport_that_is_not_armed_again() {
     assert_eq!(check(false).unwrap_err().law(), Law::AnnouncedAgain);
 }
 
-/// The readiness reported for each of two sockets, including requests for another turn.
+/// The readiness reported for each of two sockets, including requests for another call.
 struct Loop {
     poll: Poll,
     events: Events,
@@ -203,7 +203,7 @@ impl Loop {
         Self { poll: Poll::new().unwrap(), events: Events::with_capacity(8) }
     }
 
-    /// Waits for one of the two, unless one of them asks for another turn.
+    /// Waits for one of the two, unless one of them asks for another call.
     fn turn(&mut self, again: [bool; 2]) -> [Ready; 2] {
         let timeout = if again == [false; 2] { HANG } else { Duration::ZERO };
         self.poll.poll(&mut self.events, Some(timeout)).unwrap();

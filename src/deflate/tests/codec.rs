@@ -29,9 +29,9 @@ impl Arbitrary for Repetitive {
     }
 }
 
-fn inflate(payload: &[u8], history: Option<&mut Window>, limit: usize) -> Result<Vec<u8>, InflateError> {
+fn inflate(payload: &[u8], window: Option<&mut Window>, limit: usize) -> Result<Vec<u8>, InflateError> {
     let mut message = MessageBuffer::new(false, Vec::new());
-    Inflater::new().inflate(payload, history, limit, &mut message)?;
+    Inflater::new().inflate(payload, window, limit, &mut message)?;
     Ok(message.as_bytes().to_vec())
 }
 
@@ -40,21 +40,21 @@ const LIMIT: usize = 16 << 20;
 const ALONE: Context = Context::new(WindowBits::MAX, false);
 
 #[test]
-fn messages_with_takeover_round_trip_and_refer_no_further_than_agreed() {
+fn messages_with_takeover_round_trip_and_refer_no_further_than_negotiated() {
     fn prop(messages: Vec<Repetitive>, bits: WindowBits, level: u8) -> bool {
         let mut deflaters = Deflaters::new();
-        let (mut sent, mut history, mut naive) = (Window::new(bits), Window::new(bits), Naive::default());
+        let (mut sent, mut window, mut naive) = (Window::new(bits), Window::new(bits), Naive::default());
         for Repetitive(message) in messages.iter().take(20) {
             let Some(payload) = deflaters.deflate_after(message, &mut sent, level) else {
-                // It was sent uncompressed, and is not part of the history.
+                // It was sent uncompressed, and is not in the window.
                 continue;
             };
             assert!(payload.len() < message.len());
             assert_eq!(naive.inflate(payload).as_ref(), Some(message));
             assert!(naive.farthest <= bits.size(), "{} with {bits:?}", naive.farthest);
-            assert_eq!(inflate(payload, Some(&mut history), LIMIT).as_ref(), Ok(message));
+            assert_eq!(inflate(payload, Some(&mut window), LIMIT).as_ref(), Ok(message));
         }
-        history.heap_bytes() <= bits.size().max(512) && sent.heap_bytes() == history.heap_bytes()
+        window.heap_bytes() <= bits.size().max(512) && sent.heap_bytes() == window.heap_bytes()
     }
     QuickCheck::new().tests(100).quickcheck(prop as fn(Vec<Repetitive>, WindowBits, u8) -> bool);
 }
@@ -63,7 +63,7 @@ fn messages_with_takeover_round_trip_and_refer_no_further_than_agreed() {
 fn fragments_inflate_to_one_message_within_their_maximum_size() {
     fn prop(messages: Vec<Vec<Repetitive>>, bits: WindowBits, level: u8, takeover: bool, noise: u8) {
         let mut deflaters = Deflaters::new();
-        let (mut history, mut naive) = (Window::new(bits), Naive::default());
+        let (mut window, mut naive) = (Window::new(bits), Naive::default());
         let mut sent = Window::new(bits);
         for pieces in messages.iter().take(4) {
             let pieces = &pieces[..pieces.len().min(8)];
@@ -89,9 +89,9 @@ fn fragments_inflate_to_one_message_within_their_maximum_size() {
             }
             assert_eq!(naive.inflate(&payload).as_ref(), Some(&message));
             assert!(naive.farthest <= bits.size(), "{} with {bits:?}", naive.farthest);
-            assert_eq!(inflate(&payload, Some(&mut history), LIMIT), Ok(message));
+            assert_eq!(inflate(&payload, Some(&mut window), LIMIT), Ok(message));
             if !takeover {
-                (sent, history, naive) = (Window::new(bits), Window::new(bits), Naive::default());
+                (sent, window, naive) = (Window::new(bits), Window::new(bits), Naive::default());
             }
         }
     }
@@ -197,9 +197,9 @@ fn corrupted_payloads_have_the_outcome_of_the_naive_inflater() {
 fn the_examples_of_the_rfc_inflate() {
     // Section 7.2.3.1, and 7.2.3.2 with takeover: the second message refers to the first.
     let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
-    let mut history = Window::new(WindowBits::MAX);
-    assert_eq!(inflate(&first, Some(&mut history), LIMIT).unwrap(), b"Hello");
-    assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], Some(&mut history), LIMIT).unwrap(), b"Hello");
+    let mut window = Window::new(WindowBits::MAX);
+    assert_eq!(inflate(&first, Some(&mut window), LIMIT).unwrap(), b"Hello");
+    assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], Some(&mut window), LIMIT).unwrap(), b"Hello");
     assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], None, LIMIT), Err(InflateError::Corrupt));
     // Section 7.2.3.3: a stored block. Section 7.2.3.4: a block with BFINAL set. Section 7.2.3.5: two blocks.
     let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
@@ -218,9 +218,9 @@ fn a_message_continues_after_a_final_block_and_still_refers_to_earlier_bytes() {
     let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
     let message = [&last[..], &last, &again].concat();
-    let mut history = Window::new(WindowBits::MAX);
-    assert_eq!(inflate(&message, Some(&mut history), LIMIT).unwrap(), b"HelloHelloHello");
-    assert_eq!(inflate(&again, Some(&mut history), LIMIT).unwrap(), b"Hello");
+    let mut window = Window::new(WindowBits::MAX);
+    assert_eq!(inflate(&message, Some(&mut window), LIMIT).unwrap(), b"HelloHelloHello");
+    assert_eq!(inflate(&again, Some(&mut window), LIMIT).unwrap(), b"Hello");
     // The final 0x00 may be missing, but not the end of the block itself.
     assert_eq!(inflate(&last, None, LIMIT).unwrap(), b"Hello");
     assert_eq!(inflate(&last[..6], None, LIMIT), Err(InflateError::Corrupt));
@@ -288,7 +288,7 @@ fn the_first_error_is_returned_whatever_the_room_in_the_buffer() {
 fn inflate_pieces<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     text: bool,
-    history: Option<&mut Window>,
+    window: Option<&mut Window>,
     limit: usize,
 ) -> (Result<Vec<u8>, InflateError>, Result<Vec<u8>, InflateError>) {
     let mut inflater = Inflater::new();
@@ -298,12 +298,12 @@ fn inflate_pieces<'a>(
     inflater.begin();
     let mut message = MessageBuffer::new(text, Vec::new());
     for piece in pieces {
-        if let Err(error) = inflater.feed(piece, history.as_deref(), limit, &mut message) {
+        if let Err(error) = inflater.feed(piece, window.as_deref(), limit, &mut message) {
             return (Err(error), Err(error));
         }
     }
     let part = message.as_bytes().to_vec();
-    let whole = inflater.finish(history, limit, &mut message).map(|()| message.as_bytes().to_vec());
+    let whole = inflater.finish(window, limit, &mut message).map(|()| message.as_bytes().to_vec());
     (Ok(part), whole)
 }
 
@@ -318,9 +318,9 @@ fn a_message_has_one_outcome_after_each_prefix_wherever_it_is_split() {
     ) {
         let level = if dynamic { 6 } else { 1 };
         let (mut deflaters, mut sent) = (Deflaters::new(), Window::new(WindowBits::MAX));
-        let mut history = Window::new(WindowBits::MAX);
+        let mut window = Window::new(WindowBits::MAX);
         if let Some(payload) = deflaters.deflate_after(&messages.0.0, &mut sent, level) {
-            assert!(inflate(payload, Some(&mut history), LIMIT).is_ok());
+            assert!(inflate(payload, Some(&mut window), LIMIT).is_ok());
         }
         let Some(payload) = deflaters.deflate_after(&messages.1.0, &mut sent, level) else { return };
         // Twice, with the end of a stream between.
@@ -332,23 +332,23 @@ fn a_message_has_one_outcome_after_each_prefix_wherever_it_is_split() {
         let limit = limit.map_or(LIMIT, usize::from);
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (payload.len() + 1)).collect();
         cuts.sort_unstable();
-        let again = |history: &Window| {
+        let again = |window: &Window| {
             let mut copy = Window::new(WindowBits::MAX);
-            let (first, second) = history.as_slices();
+            let (first, second) = window.as_slices();
             copy.push(&[first, second].concat());
             copy
         };
         for &end in cuts.iter().take(3).chain([&payload.len()]) {
             let prefix = &payload[..end];
-            let at_once = inflate_pieces([prefix], text, Some(&mut again(&history)), limit);
-            let by_byte = inflate_pieces(prefix.chunks(1), text, Some(&mut again(&history)), limit);
+            let at_once = inflate_pieces([prefix], text, Some(&mut again(&window)), limit);
+            let by_byte = inflate_pieces(prefix.chunks(1), text, Some(&mut again(&window)), limit);
             assert_eq!(at_once, by_byte, "{prefix:x?}");
             let ends = cuts.iter().copied().filter(|&cut| cut < end).chain([end]);
             let starts = [0].into_iter().chain(ends.clone());
             let pieces = starts.zip(ends).map(|(from, to)| &prefix[from..to]);
-            assert_eq!(at_once, inflate_pieces(pieces, text, Some(&mut again(&history)), limit));
+            assert_eq!(at_once, inflate_pieces(pieces, text, Some(&mut again(&window)), limit));
             let mut message = MessageBuffer::new(text, Vec::new());
-            let whole = Inflater::new().inflate(prefix, Some(&mut again(&history)), limit, &mut message);
+            let whole = Inflater::new().inflate(prefix, Some(&mut again(&window)), limit, &mut message);
             assert_eq!(at_once.1, whole.map(|()| message.as_bytes().to_vec()));
         }
     }
@@ -370,14 +370,14 @@ fn text_is_validated_as_it_is_inflated() {
 }
 
 #[test]
-fn a_message_that_would_grow_is_not_added_to_the_history() {
+fn a_message_that_would_grow_is_not_added_to_the_window() {
     let text = b"to be sent compressed, and once more compressed";
     let noise = noisy(300, 1);
     let mut deflaters = Deflaters::new();
-    let (mut sent, mut history) = (Window::new(WindowBits::MAX), Window::new(WindowBits::MAX));
+    let (mut sent, mut window) = (Window::new(WindowBits::MAX), Window::new(WindowBits::MAX));
     for message in [&text[..], &noise, &noise, &text.repeat(2), &noise, &text.repeat(3)] {
         match deflaters.deflate_after(message, &mut sent, 6) {
-            Some(payload) => assert_eq!(inflate(payload, Some(&mut history), LIMIT).unwrap(), message),
+            Some(payload) => assert_eq!(inflate(payload, Some(&mut window), LIMIT).unwrap(), message),
             None => assert_eq!(message, noise),
         }
     }
@@ -412,20 +412,20 @@ fn many_messages_that_would_grow_do_not_panic() {
 }
 
 #[test]
-fn a_history_holds_the_last_bytes_and_no_more_than_its_window() {
-    let mut history = Window::new(WindowBits::new(10).unwrap());
-    assert_eq!(history.heap_bytes(), 0);
+fn a_window_holds_the_last_bytes_and_no_more_than_its_size() {
+    let mut window = Window::new(WindowBits::new(10).unwrap());
+    assert_eq!(window.heap_bytes(), 0);
     let mut all = Vec::new();
     for len in [1usize, 100, 3, 900, 5, 5000, 1024, 1, 0, 1023] {
         let message: Vec<u8> = (0..len).map(|at| u8::try_from((at * len) % 251).unwrap()).collect();
-        history.push(&message);
+        window.push(&message);
         all.extend(message);
-        let (first, second) = history.as_slices();
+        let (first, second) = window.as_slices();
         assert_eq!([first, second].concat(), all[all.len().saturating_sub(1024)..]);
         assert!(
-            history.heap_bytes() <= 1024.min(all.len().next_power_of_two().max(8)),
+            window.heap_bytes() <= 1024.min(all.len().next_power_of_two().max(8)),
             "{}",
-            history.heap_bytes()
+            window.heap_bytes()
         );
     }
 }

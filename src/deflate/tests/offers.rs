@@ -141,32 +141,32 @@ fn a_client_offers_its_settings_and_an_alternative() {
         "permessage-deflate; server_max_window_bits=12; client_max_window_bits=10, \
          permessage-deflate; server_no_context_takeover; client_max_window_bits=10"
     );
-    let agreed = |server: (u8, bool), client: (u8, bool)| DeflateParams {
+    let params = |server: (u8, bool), client: (u8, bool)| DeflateParams {
         server: Context::new(bits(server.0), server.1),
         client: Context::new(bits(client.0), client.1),
     };
     for (policy, answer, expected) in [
-        (FULL, "permessage-deflate", Some(agreed((15, true), (15, true)))),
+        (FULL, "permessage-deflate", Some(params((15, true), (15, true)))),
         (FULL, "permessage-deflate; client_max_window_bits", None),
-        (FULL, "permessage-deflate; client_max_window_bits=9", Some(agreed((15, true), (9, true)))),
-        (FULL, "permessage-deflate; server_max_window_bits=8", Some(agreed((8, true), (15, true)))),
-        (FULL, "permessage-deflate; server_no_context_takeover", Some(agreed((15, false), (15, true)))),
-        (FULL, "permessage-deflate; client_no_context_takeover", Some(agreed((15, true), (15, false)))),
+        (FULL, "permessage-deflate; client_max_window_bits=9", Some(params((15, true), (9, true)))),
+        (FULL, "permessage-deflate; server_max_window_bits=8", Some(params((8, true), (15, true)))),
+        (FULL, "permessage-deflate; server_no_context_takeover", Some(params((15, false), (15, true)))),
+        (FULL, "permessage-deflate; client_no_context_takeover", Some(params((15, true), (15, false)))),
         (bounded, "permessage-deflate", None),
         (bounded, "permessage-deflate; server_max_window_bits=13", None),
-        (bounded, "permessage-deflate; server_max_window_bits=12", Some(agreed((12, true), (10, true)))),
+        (bounded, "permessage-deflate; server_max_window_bits=12", Some(params((12, true), (10, true)))),
         (
             bounded,
             "permessage-deflate; server_max_window_bits=9; client_max_window_bits=12",
-            Some(agreed((9, true), (10, true))),
+            Some(params((9, true), (10, true))),
         ),
-        (bounded, "permessage-deflate; server_no_context_takeover", Some(agreed((15, false), (10, true)))),
+        (bounded, "permessage-deflate; server_no_context_takeover", Some(params((15, false), (10, true)))),
         (Deflate::DEFAULT, "permessage-deflate", None),
         (Deflate::DEFAULT, "permessage-deflate; server_max_window_bits=10", None),
         (
             Deflate::DEFAULT,
             "permessage-deflate; server_no_context_takeover",
-            Some(agreed((15, false), (15, false))),
+            Some(params((15, false), (15, false))),
         ),
     ] {
         assert_eq!(policy.confirm(split(answer).remove(0)).ok(), expected, "{policy:?} {answer}");
@@ -186,15 +186,15 @@ fn any_server_and_client_negotiate_parameters_within_both_settings() {
         let answer = server.accept(split(&offer)).unwrap();
         let DeflateParams { server: from_server, client: from_client } = answer.params();
         let text = answer.to_string();
-        let agreed = client.confirm(split(&text).remove(0)).unwrap();
+        let confirmed = client.confirm(split(&text).remove(0)).unwrap();
         // A client may use less than the answer allows, never more.
         within(from_server, server.send_window)
             && within(from_server, client.receive_window)
             && within(from_client, server.receive_window)
-            && within(agreed.client, client.send_window)
-            && agreed.server == from_server
-            && agreed.client.takeover() <= from_client.takeover()
-            && agreed.client.bits() <= from_client.bits()
+            && within(confirmed.client, client.send_window)
+            && confirmed.server == from_server
+            && confirmed.client.takeover() <= from_client.takeover()
+            && confirmed.client.bits() <= from_client.bits()
     }
     QuickCheck::new().tests(5_000).quickcheck(prop as fn(Deflate, Deflate) -> bool);
 }

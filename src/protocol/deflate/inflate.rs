@@ -332,14 +332,14 @@ impl InflatingStream {
             unmask(stretch, used);
             let earlier = [earlier.history().map(|history| &*history), Some(&self.window)];
             let taken = SpareInflater::count(&mut spare.inflated, chunk, |chunk| {
-                inflater.feed_part(CHUNK, stretch, earlier, limit, chunk)
+                inflater.feed_chunk(CHUNK, stretch, earlier, limit, chunk)
             })?;
             used += taken;
             // The other bytes belong to the next chunk, so mask them again.
             unmask(&mut stretch[taken..], used);
         }
         if ends && used == n {
-            inflater.finish_part(limit, chunk).map_err(fault)?;
+            inflater.finish_chunk(limit, chunk).map_err(fault)?;
             if let Some(history) = earlier.history() {
                 let (first, second) = self.window.as_slices();
                 for bytes in [first, second, chunk.as_bytes()] {

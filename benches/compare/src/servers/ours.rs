@@ -62,10 +62,10 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
         let ready = epoll.wait(wait)?;
         // One reading of the clock for each iteration of the loop.
         let now = u64::try_from(start.elapsed().as_millis()).map_err(io::Error::other)?;
-        // Connections that asked for another turn have one turn each, after the others.
-        for turn in 0..ready + server.again.len() {
-            let seen = match turn < ready {
-                true => epoll.seen(turn),
+        // Connections that asked for another call have one call each, after the others.
+        for call in 0..ready + server.again.len() {
+            let seen = match call < ready {
+                true => epoll.seen(call),
                 false => match server.again.pop_front() {
                     Some(key) => Seen::to_read(key),
                     None => break,
@@ -82,7 +82,7 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
 
 struct Server {
     connections: Slab<Entry>,
-    /// Connections that asked for another turn.
+    /// Connections that asked for another call.
     again: VecDeque<usize>,
     scratch: Scratch,
     /// The message to broadcast.
@@ -209,7 +209,7 @@ pub(super) fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64)
     }
     let Connection::Opening(opening) = std::mem::replace(connection, Connection::Gone) else { return None };
     let stream = opening.into_stream().ok()?;
-    // Bytes after the head are read in the next turn.
+    // Bytes after the head are read in the next call.
     let wants = stream.wants();
     *connection = Connection::Open(stream);
     Some(wants)
