@@ -443,7 +443,7 @@ fn lend(bytes: &mut [u8], is_text: bool, key: Option<u32>) -> Result<Message<'_>
     Ok(Message::Binary(bytes))
 }
 
-/// Lends the payload of a chunk or a control frame from where it lies.
+/// Lends the payload of a chunk or a control frame.
 fn lend_payload<'a>(
     payload: Payload,
     is_text: bool,

@@ -1,6 +1,7 @@
 //! A frame's payload on its way in: how much of it has been used, and where the bytes lie.
 #![forbid(unsafe_code)]
 
+use super::recv_buffer::RecvBuffer;
 use crate::frame::utf8::MessageBuffer;
 use crate::frame::{Header, mask};
 
@@ -29,9 +30,14 @@ impl CurrentFrame {
         usize::try_from(self.header.len).unwrap_or(usize::MAX) - self.used
     }
 
-    /// Returns whether the payload is complete and ends its message.
-    pub(super) fn ends_message(&self) -> bool {
-        self.header.fin && self.remaining() == 0
+    /// Returns how many of the missing payload bytes are unread in `bytes`.
+    pub(super) fn arrived(&self, bytes: &RecvBuffer) -> usize {
+        self.remaining().min(bytes.len())
+    }
+
+    /// Returns whether the next `n` bytes complete the payload and end its message.
+    pub(super) fn ends_message_after(&self, n: usize) -> bool {
+        self.header.fin && self.remaining() == n
     }
 
     /// Returns the masking key, rotated so that it begins at the next byte.
@@ -42,7 +48,13 @@ impl CurrentFrame {
         })
     }
 
-    /// Counts the next `n` bytes as used.
+    /// Consumes the next `n` unread bytes of the payload.
+    pub(super) fn consume(&mut self, bytes: &mut RecvBuffer, n: usize) {
+        bytes.consume(n);
+        self.advance(n);
+    }
+
+    /// Counts the next `n` bytes as used, which did not go through a receive buffer.
     pub(super) fn advance(&mut self, n: usize) {
         self.used += n;
     }

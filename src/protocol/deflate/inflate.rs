@@ -10,8 +10,8 @@
 
 use super::windows::{KeptWindows, PackedParams};
 use crate::deflate::{InflateError, Inflater, Window, WindowBits};
+use crate::frame::mask;
 use crate::frame::utf8::{CutCharacter, MessageBuffer};
-use crate::frame::{Header, mask};
 use crate::protocol::Fault;
 use crate::protocol::payload::CurrentFrame;
 use crate::protocol::pool::BufferPool;
@@ -162,15 +162,14 @@ impl InflatingMessage {
         pool: &mut BufferPool,
         inflation: &mut InflateContext<'_>,
     ) -> Result<(), Fault> {
-        let (here, unread, key) = (frame.remaining().min(bytes.len()), bytes.len(), frame.key());
+        let (here, unread, key) = (frame.arrived(bytes), bytes.len(), frame.key());
         let n = match &mut self.state {
             State::Collecting(payload) => {
                 let n = here.min(COLLECTED - payload.len());
                 let wanted = frame.message_len(payload.len(), inflation.limit).min(COLLECTED);
                 pool.make_room(payload, n, wanted, unread);
                 payload.append(&bytes.as_bytes()[..n], wanted, key, 0).map_err(|_| Fault::InvalidUtf8)?;
-                let is_whole = frame.header().fin && n == frame.remaining();
-                if payload.len() == COLLECTED && !is_whole {
+                if payload.len() == COLLECTED && !frame.ends_message_after(n) {
                     self.run(pool, unread, inflation)?;
                 }
                 n
@@ -185,8 +184,7 @@ impl InflatingMessage {
             }
         };
         self.received += n;
-        bytes.consume(n);
-        frame.advance(n);
+        frame.consume(bytes, n);
         Ok(())
     }
 
@@ -310,9 +308,8 @@ impl InflatingStream {
         chunk: &mut MessageBuffer,
         inflation: &mut InflateContext<'_>,
     ) -> Result<(), Fault> {
-        let n = frame.remaining().min(bytes.len());
-        let Header { fin, .. } = *frame.header();
-        let ends = fin && frame.remaining() == n;
+        let n = frame.arrived(bytes);
+        let ends = frame.ends_message_after(n);
         if n == 0 && !ends {
             return Ok(());
         }
@@ -351,8 +348,7 @@ impl InflatingStream {
             self.delivered += chunk.len();
             self.window.push(chunk.as_bytes());
         }
-        bytes.consume(used);
-        frame.advance(used);
+        frame.consume(bytes, used);
         Ok(())
     }
 

@@ -77,14 +77,13 @@ impl Assembly {
     ) -> Result<Option<Payload>, Fault> {
         match &mut self.sink {
             Sink::Plain(buffer) => {
-                let n = frame.remaining().min(bytes.len());
+                let n = frame.arrived(bytes);
                 let wanted = frame.message_len(buffer.len(), context.expected.limits.message);
                 context.pool.make_room(buffer, n, wanted, bytes.len());
                 buffer
                     .append(&bytes.as_bytes()[..n], wanted, frame.key(), 0)
                     .map_err(|_| Fault::InvalidUtf8)?;
-                bytes.consume(n);
-                frame.advance(n);
+                frame.consume(bytes, n);
                 Ok(None)
             }
             Sink::Compressed(message) => {

@@ -148,7 +148,7 @@ impl Receiver {
                 Frame::Data(frame) => {
                     let Some(message) = &mut pending.message else { return Ok(None) };
                     let chunk = message.append(frame, bytes, &mut context)?;
-                    if frame.ends_message() {
+                    if frame.ends_message_after(0) {
                         let message = pending.message.take();
                         self.pending = None;
                         return message.map(|message| finish(message, chunk, &mut context)).transpose();
@@ -166,10 +166,9 @@ impl Receiver {
                     }
                 }
                 Frame::Control(frame, payload) => {
-                    let n = frame.remaining().min(bytes.len());
+                    let n = frame.arrived(bytes);
                     payload.append(&bytes.as_bytes()[..n], frame.key());
-                    bytes.consume(n);
-                    frame.advance(n);
+                    frame.consume(bytes, n);
                     if frame.remaining() > 0 {
                         return Ok(None);
                     }

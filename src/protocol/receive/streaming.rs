@@ -66,7 +66,7 @@ impl Streaming {
         let chunk = match &mut self.source {
             Source::Plain(cut) if self.is_text => whole_characters(cut, frame, bytes)?,
             Source::Plain(_) => {
-                let n = remaining.min(bytes.len());
+                let n = frame.arrived(bytes);
                 take(frame, bytes, n, n)
             }
             Source::Compressed(inflating) => {
@@ -102,8 +102,7 @@ impl Streaming {
 /// Uses the next `n` unread bytes. Returns the first `len` as a chunk, unless `len` is 0.
 fn take(frame: &mut CurrentFrame, bytes: &mut RecvBuffer, n: usize, len: usize) -> Option<Payload> {
     let payload = Payload::Buffered { at: bytes.position(), len, key: frame.key() };
-    bytes.consume(n);
-    frame.advance(n);
+    frame.consume(bytes, n);
     (len > 0).then_some(payload)
 }
 
@@ -114,15 +113,14 @@ fn whole_characters(
     frame: &mut CurrentFrame,
     bytes: &mut RecvBuffer,
 ) -> Result<Option<Payload>, Fault> {
-    let unread = &bytes.as_bytes()[..frame.remaining().min(bytes.len())];
+    let unread = &bytes.as_bytes()[..frame.arrived(bytes)];
     if cut.is_empty() {
         let n = unread.len();
         let begun = cut.begin(unread, frame.key(), 0).map_err(|_| Fault::InvalidUtf8)?;
         return Ok(take(frame, bytes, n, n - begun));
     }
     let n = cut.go_on(unread, frame.key(), 0).map_err(|_| Fault::InvalidUtf8)?;
-    bytes.consume(n);
-    frame.advance(n);
+    frame.consume(bytes, n);
     Ok(cut.take_whole().map(|character| {
         let mut short = ShortBuffer::default();
         short.append(character.as_bytes(), None);
