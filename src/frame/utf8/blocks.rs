@@ -29,11 +29,19 @@ pub(super) fn judge(bytes: &[u8]) -> bool {
 
 /// Unmasks more than 32 bytes in place, and returns whether the result is UTF-8.
 #[cfg(target_arch = "x86_64")]
+#[inline]
 pub(super) fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
     if mask::chosen::has_avx2() {
         // SAFETY: the processor has AVX2, and there are more than 32 bytes.
         return unsafe { avx2::unmask_and_judge(bytes, key) };
     }
+    unmask_and_judge_without_avx2(bytes, key)
+}
+
+/// In a function of its own, so that the usual path has no registers to save.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+fn unmask_and_judge_without_avx2(bytes: &mut [u8], key: Key) -> bool {
     if sse42::is_there() {
         // SAFETY: the processor has SSE 4.2, and there are more than 16 bytes.
         return unsafe { sse42::unmask_and_judge(bytes, key) };
