@@ -147,6 +147,35 @@ impl Outgoing<'_> {
         self.connection.state()
     }
 
+    /// Borrows this value for a shorter time, to put it into a struct beside other borrowed values.
+    ///
+    /// ```
+    /// use websocket_stream::{Message, Outgoing, SendError};
+    ///
+    /// /// What a handler of this program gets.
+    /// struct Peer<'a> {
+    ///     name: &'a str,
+    ///     out: Outgoing<'a>,
+    /// }
+    ///
+    /// fn handle(name: &str, message: Message<'_>, out: &mut Outgoing<'_>) -> Result<(), SendError> {
+    ///     let mut peer = Peer { name, out: out.reborrow() };
+    ///     peer.out.send(peer.name)?;
+    ///     peer.out.send(message)
+    /// }
+    /// # let _ = handle;
+    /// ```
+    #[inline]
+    pub fn reborrow(&mut self) -> Outgoing<'_> {
+        Outgoing {
+            transport: &mut *self.transport,
+            connection: &mut *self.connection,
+            output: &mut *self.output,
+            failed: &mut *self.failed,
+            limits: self.limits,
+        }
+    }
+
     #[inline(never)]
     pub(super) fn send_frame(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         self.admit(opcode, fin, payload.len())?;

@@ -109,6 +109,34 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         Self::open(transport, SharedConfig::from(config))
     }
 
+    /// Begins the handshake after some bytes of the request have been received, or all of it.
+    ///
+    /// For a program that has received more than its own protocol's header, such as that of the PROXY
+    /// protocol.
+    ///
+    /// ```
+    /// use websocket_stream::transport::testing::memory;
+    /// use websocket_stream::{NonBlockingTransport, Progress, Scratch, ServerOpening};
+    ///
+    /// let (a, mut client) = memory::pair(4096);
+    /// let mut opening = ServerOpening::with_received(a, Default::default(), b"GET /chat HT")?;
+    /// client.send(b"TP/1.1\r\nHost: localhost\r\n\r\n")?;
+    /// match opening.advance(&mut Scratch::new().at(0))? {
+    ///     Progress::Decide(request) => assert_eq!(request.path(), "/chat"),
+    ///     progress => panic!("{progress:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The system's error. A faulty request is an error of [`advance`](Self::advance).
+    pub fn with_received(transport: T, config: Arc<Config>, received: &[u8]) -> io::Result<Self> {
+        let mut opening = Self::open(transport, SharedConfig::from(config))?;
+        opening.receive(received);
+        Ok(opening)
+    }
+
     fn open(transport: T, config: SharedConfig) -> io::Result<Self> {
         let handshake = ServerHandshake::new(&config.get().limits);
         let wire = Wire::new(transport, Role::Server, config)?;
@@ -153,11 +181,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             if n == 0 {
                 return Ok(Step::Wait(self.wire.pending_received()?));
             }
-            match self.handshake.receive(&buffer[..n]) {
-                Ok(HeadStatus::Partial) => {}
-                Ok(HeadStatus::Complete { used }) => self.wire.unread.extend_from_slice(&buffer[used..n]),
-                Err(fault) => self.handshake.refuse(fault, &mut self.wire.out),
-            }
+            self.receive(&buffer[..n]);
         }
         if let Some(refusal) = self.refusal() {
             return match self.wire.linger() {
@@ -170,6 +194,15 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             Some(_) if self.wire.flush()? => Step::Open,
             Some(_) => Step::Wait(self.wire.pending(false)),
         })
+    }
+
+    /// Uses bytes of the request, and keeps the bytes that follow it.
+    fn receive(&mut self, bytes: &[u8]) {
+        match self.handshake.receive(bytes) {
+            Ok(HeadStatus::Partial) => {}
+            Ok(HeadStatus::Complete { used }) => self.wire.unread.extend_from_slice(&bytes[used..]),
+            Err(fault) => self.handshake.refuse(fault, &mut self.wire.out),
+        }
     }
 
     /// Returns what follows from an answer that does not accept the request.
