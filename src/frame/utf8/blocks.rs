@@ -202,8 +202,17 @@ unsafe fn ascii_steps<V: Vector, const N: usize>(bytes: *mut u8, at: &mut usize,
         // SAFETY: every vector begins at `end` or before, so it ends within `end` plus its size.
         unsafe {
             let to = bytes.add(*at);
-            let vectors: [V; N] = core::array::from_fn(|i| V::load(to.add(i * size)).xor(key));
-            if !vectors.iter().skip(1).fold(vectors[0], |all, &vector| all.or(vector)).is_ascii() {
+            // Loops, because a closure does not have the instructions of the function around it: without
+            // link-time optimisation, each of its vector instructions would be a call.
+            let mut vectors = [key; N];
+            for (i, vector) in vectors.iter_mut().enumerate() {
+                *vector = V::load(to.add(i * size)).xor(key);
+            }
+            let mut all = vectors[0];
+            for &vector in &vectors[1..] {
+                all = all.or(vector);
+            }
+            if !all.is_ascii() {
                 return false;
             }
             for (i, vector) in vectors.into_iter().enumerate() {
