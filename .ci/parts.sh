@@ -50,6 +50,7 @@ lints() {
     step cargo clippy --no-default-features --lib -- -D warnings
     docs
     step cargo fmt --check --manifest-path fuzz/Cargo.toml
+    step cargo fmt --check --manifest-path tests/million/Cargo.toml
 }
 
 # The shell scripts: what begins with a line for a shell, or with one for shellcheck.
@@ -80,9 +81,18 @@ docs() {
 
 # Each feature alone, no features, and all features.
 features() {
-    local feature
+    local feature copy=target/no-features
     step cargo test --all-features
-    step cargo test --no-default-features --lib
+    # In a copy without the dependency on itself, which turns features on for tests.
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    cp -R src benches "$copy"
+    grep -v '^websocket-stream = ' Cargo.toml >"$copy/Cargo.toml"
+    cp Cargo.lock "$copy" 2>/dev/null || true
+    mkdir -p "$copy/examples"
+    step env CARGO_TARGET_DIR="$PWD/target" \
+        cargo test --no-default-features --lib --manifest-path "$copy/Cargo.toml"
+    rm -rf "$copy"
     for feature in $(feature_names); do
         step cargo check --no-default-features --features "$feature"
     done
@@ -160,7 +170,7 @@ dependencies() {
         note "the advisory database could not be fetched: no dependency was looked up in it"
         checks=(licenses bans sources)
     fi
-    for manifest in Cargo.toml fuzz/Cargo.toml benches/*/Cargo.toml; do
+    for manifest in Cargo.toml fuzz/Cargo.toml {benches,tests}/*/Cargo.toml; do
         step cargo deny --locked --manifest-path "$manifest" --config "$PWD/.ci/deny.toml" \
             check --hide-inclusion-graph --allow license-exception-not-encountered "${checks[@]}"
     done
@@ -176,6 +186,31 @@ public_api() {
 
 interop() { step tests/interop/run; }
 
+# The example chat on two servers and a Redis, which dies and comes back.
+redis() {
+    if command -v redis-server >/dev/null || command -v apt-get >/dev/null; then
+        step tests/redis
+    else
+        note "redis-server is not installed: the chat was not tested with Redis"
+    fi
+}
+
+# The pages of the examples in headless Chromium.
+browser() {
+    local name
+    for name in "${CHROMIUM:-chromium}" chromium-browser google-chrome; do
+        if command -v "$name" >/dev/null; then
+            step tests/browser/run
+            return
+        fi
+    done
+    if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+        step tests/browser/run
+    else
+        note "Chromium is not installed: the pages of the examples were not tested"
+    fi
+}
+
 syscalls() {
     if command -v strace >/dev/null; then
         step tests/syscalls
@@ -189,6 +224,15 @@ overload() {
         step tests/overload/run
     else
         note "the overload test needs /proc and was skipped"
+    fi
+}
+
+# 200,000 connections to one process, in a virtual machine if need be.
+million() {
+    if [[ $(uname) == Linux ]]; then
+        step tests/million/run 200000
+    else
+        note "the test with 200,000 connections needs Linux and was skipped"
     fi
 }
 

@@ -50,7 +50,7 @@
 //! The crate is built in five floors, each of which uses only those below:
 //!
 //! ```text
-//! 4  testing     both ends in memory
+//! 4  server      event loop, rooms, threads      testing
 //! 3  stream      openings and connections on a transport, the thread's buffers
 //! 2  transport   the trait, its laws, sockets
 //! 1  protocol    messages to frames and back     handshake, deflate, limits, timeouts, wheel
@@ -59,6 +59,7 @@
 //!
 //! | you have | use |
 //! | --- | --- |
+//! | nothing yet, and want a server | floor 4: the feature `server`, [`server::Server`] |
 //! | a socket and an event loop | floor 3: [`ServerOpening`] or [`ClientOpening`], then [`WebSocketStream`] |
 //! | another byte stream, such as TLS | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
 //! | bytes without a stream: io_uring, HTTP/2, a fuzzer | floor 1: [`handshake`], [`protocol::Connection`] |
@@ -95,6 +96,8 @@ pub mod frame;
 pub mod guarantees;
 pub mod handshake;
 pub mod protocol;
+#[cfg(feature = "server")]
+pub mod server;
 mod setters;
 #[cfg(feature = "std")]
 pub mod stream;

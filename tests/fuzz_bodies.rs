@@ -4,6 +4,8 @@
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::path::Path;
 
+#[path = "../fuzz/bodies/connections.rs"]
+mod connections;
 #[path = "../fuzz/bodies/differential.rs"]
 mod differential;
 #[path = "../fuzz/bodies/extensions.rs"]
@@ -39,12 +41,22 @@ fn on_corpus(target: &str, body: fn(&[u8])) {
 
 #[test]
 fn the_corpora_hold() {
+    on_corpus("connections", connections::body);
     on_corpus("differential", differential::body);
     on_corpus("extensions", extensions::body);
     on_corpus("handshake", handshake::body);
     on_corpus("header", header::body);
     on_corpus("operations", operations::body);
     on_corpus("receive", receive::body);
+}
+
+#[test]
+fn any_operations_on_connections_pass() {
+    fn prop(bytes: Vec<u8>) -> bool {
+        connections::body(&bytes);
+        true
+    }
+    QuickCheck::new().rng(Gen::new(400)).tests(2_000).quickcheck(prop as fn(Vec<u8>) -> bool);
 }
 
 #[test]

@@ -3,15 +3,18 @@
 //! With the feature `mio`, mio's sockets are transports themselves. The examples with this file do not use
 //! it, so that they need no feature.
 
-mod interests;
-
-pub(crate) use interests::INTERESTS;
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use websocket_stream::NonBlockingTransport;
+
+/// Readable and writable, and urgent data if the system supports that: a receive stops early at urgent data.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 #[derive(Debug)]
 pub(crate) enum Socket {

@@ -1,29 +1,73 @@
-//! An echo server: one thread, one scratch, thousands of connections, its own event loop.
+//! An echo server: sends back every text and binary message.
 //!
 //! ```text
-//! cargo run --release --example echo_server -- [--verbose] [ADDR] [--unix PATH]
+//! cargo run --release --example echo_server -- [--verbose] [--threads N] [ADDR] [--unix PATH]
 //! cargo run --release --features deflate --example echo_server -- --deflate[=BITS] [ADDR] [--unix PATH]
 //! ```
 //!
-//! It echoes every text and binary message. SIGINT and SIGTERM close every connection with 1001 (going away),
-//! and stop the server when all are closed. With `--verbose`, it prints each connection that ends without a
-//! closing handshake.
+//! In a browser, `http://ADDR` is a page to try it; `/health` answers health checks. SIGINT and SIGTERM close
+//! every connection with 1001 (going away), and stop the server when all are closed; a second signal ends it
+//! at once. With `--verbose`, it prints each connection that ends without a closing handshake.
 
-mod connection;
 #[path = "../common/deflate.rs"]
 mod deflate;
-mod listener;
-mod server;
-#[path = "../common/socket.rs"]
-mod socket;
+#[path = "../common/http.rs"]
+mod http;
+#[path = "../common/signals.rs"]
+mod signals;
 
 use lexopt::prelude::*;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
+use websocket_stream::server::{Answer, Failure, Handler, NewPeer, Peer, Server, ServerConfig, Shutdown};
+use websocket_stream::{Closed, Message, OpeningError, OriginPolicy, Request};
 
 const DEFAULT: &str = "127.0.0.1:9001";
-const USAGE: &str =
-    "usage: echo_server [--deflate[=BITS]] [--verbose] [ADDR] [--unix PATH]   (default: 127.0.0.1:9001)";
+const USAGE: &str = "usage: echo_server [--deflate[=BITS]] [--verbose] [--threads N] [ADDR] [--unix PATH]   \
+    (default: 127.0.0.1:9001)";
+
+struct Echo {
+    verbose: bool,
+}
+
+impl Handler for Echo {
+    type Session = ();
+
+    fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+        Ok(peer.send(message)?)
+    }
+
+    fn http(&mut self, _: &NewPeer<'_>, request: &Request<'_>) -> Answer {
+        http::answer(request, |path| (path == "/").then_some(include_str!("page.html"))).into()
+    }
+
+    fn closed(&mut self, _: &mut Peer<'_>, _: &mut (), end: Closed) {
+        if !end.is_clean() {
+            self.report(&end);
+        }
+    }
+
+    fn not_opened(&mut self, _: &NewPeer<'_>, error: &OpeningError) {
+        self.report(error);
+    }
+
+    fn cannot_accept(&mut self, error: &io::Error) {
+        self.report(error);
+    }
+}
+
+impl Echo {
+    fn report(&self, what: &dyn Display) {
+        if self.verbose {
+            eprintln!("echo_server: {what}");
+        }
+    }
+}
 
 fn main() -> ExitCode {
     match run() {
@@ -35,11 +79,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let mut address = None;
-    let mut path = None;
+fn run() -> Result<(), Box<dyn Error>> {
+    let (mut address, mut path, mut threads, mut verbose) = (None, None, 1, false);
     let mut config = Arc::default();
-    let mut verbose = false;
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -48,6 +90,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
                 let bits = arguments.optional_value().map(|bits| bits.string()).transpose()?;
                 config = deflate::config(bits.as_deref())?;
             }
+            Long("threads") => threads = arguments.value()?.parse()?,
             Short('v') | Long("verbose") => verbose = true,
             Short('h') | Long("help") => {
                 println!("{USAGE}");
@@ -57,15 +100,41 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
         }
     }
-    let listener = match (path, address) {
-        (Some(path), None) => listener::Listener::unix(path.as_ref())?,
-        (Some(_), Some(_)) => return Err(format!("either an address or a path\n{USAGE}").into()),
-        (None, address) => listener::Listener::tcp(address.as_deref().unwrap_or(DEFAULT))?,
-    };
-    let listening = format!("listening on {listener}");
-    let mut server = server::Server::new(listener, config, verbose)?;
+    let (server, url) = listen(address, path)?;
+    // Any site may have its own messages echoed.
+    let settings = ServerConfig::default().origin(OriginPolicy::Any);
+    let timeouts = settings.connection.timeouts.clone();
+    let server = server.config(settings.connection(Arc::unwrap_or_clone(config).timeouts(timeouts)));
+    // Longer than the timeout of a closing handshake.
+    let shutdown = Shutdown::within(Duration::from_secs(6)).spread(Duration::from_secs(1));
+    signals::stop_gracefully(server.handle(), shutdown)?;
     // A reader of this line may send a signal at once.
-    println!("{listening}");
-    server.run()?;
+    println!("listening on {url}");
+    server.threads(threads).run(|_| Echo { verbose })?;
     Ok(())
+}
+
+/// Returns a server on an address or on a path, and its URL.
+fn listen(address: Option<String>, path: Option<OsString>) -> Result<(Server, String), String> {
+    match (path, address) {
+        (Some(_), Some(_)) => Err(format!("either an address or a path\n{USAGE}")),
+        (Some(path), None) => {
+            let name = path.display().to_string();
+            let server = Server::bind_unix(&path).map_err(|error| explain(&name, &error))?;
+            Ok((server, format!("ws+unix://{name}")))
+        }
+        (None, address) => {
+            let address = address.as_deref().unwrap_or(DEFAULT);
+            let server = Server::bind(address).map_err(|error| explain(address, &error))?;
+            let bound = server.local_addr().map_or_else(|| address.to_owned(), |bound| bound.to_string());
+            Ok((server, format!("ws://{bound}")))
+        }
+    }
+}
+
+fn explain(address: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!("{address} is taken by another program: {error}"),
+        _ => format!("cannot listen on {address}: {error}"),
+    }
 }

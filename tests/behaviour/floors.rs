@@ -20,6 +20,7 @@ const ROOMS: &[(&str, u8, u8)] = &[
     ("protocol", 1, 2),
     ("transport", 2, 0),
     ("stream", 3, 0),
+    ("server", 4, 0),
     ("testing", 4, 0),
     ("util", 4, 0),
     // Documentation only.

@@ -11,8 +11,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::{
-    ClientOpening, ClientRequest, CloseCode, Config, Event, IfFull, Limits, OpCode, PreparedMessage,
-    Progress, ReadError, Ready, Response, Scratch, ServerOpening, Timeouts, Wants, WebSocketStream,
+    ClientOpening, ClientRequest, CloseCode, Config, Event, Limits, OpCode, PreparedMessage, Progress,
+    ReadError, Ready, Response, Scratch, SendError, ServerOpening, Timeouts, Wants, WebSocketStream,
 };
 
 #[rustfmt::skip]
@@ -82,13 +82,17 @@ fn many(
     now: u64,
 ) -> Result<(), Box<dyn Error>> {
     // README
-    let tick = PreparedMessage::new("tick");
+    let round = [PreparedMessage::new("tick"), PreparedMessage::new("tock")]; // what this round sends
     for ws in &mut room {
-        match ws.send_prepared(&mut scratch.at(now), &tick, IfFull::Drop) {
-            Ok(delivery) => { /* written, queued or dropped */ }
-            Err(error) => { /* only this peer: it is closing, or its next drive reports its end */ }
-        }
-        // Then apply ws.wants(): if the message is queued, wait until the socket is writable.
+        // One write for each peer, whatever the number of messages.
+        let sent = ws.send_with(&mut scratch.at(now), |out| {
+            round.iter().try_for_each(|message| match out.send_prepared(message) {
+                Err(SendError::Full) => Ok(()), // too slow for this message
+                sent => sent,
+            })
+        });
+        // An error concerns only this peer: it is closing, or its next drive reports its end.
+        // Then apply ws.wants(): if messages are queued, wait until the socket is writable.
     }
     // END
     Ok(())

@@ -128,12 +128,14 @@ client_nginx() { client_through with_nginx; }
 # --- HAProxy
 
 # Listens for HTTP/1.1 and for HTTP/2, both without TLS.
+# usage: with_haproxy [LINE]...      (more about the backend)
 with_haproxy() {
     local haproxy
     haproxy=$(program haproxy haproxy)
     cat >"$work/haproxy.cfg" <<END
 global
     maxconn 100
+    stats socket $work/stats
 defaults
     mode http
     timeout connect 10s
@@ -146,6 +148,7 @@ frontend front
     default_backend back
 backend back
     server server $(backend)
+    $(printf '%s\n    ' "$@")
 END
     front=ws+unix://$work/front:/chat
     ready=(test -S "$work/front.http2")
@@ -155,6 +158,19 @@ END
 haproxy() { through with_haproxy; }
 
 client_haproxy() { client_through with_haproxy; }
+
+# The echo_server is healthy, by the default check and by one of its own path.
+haproxy_health() {
+    local check
+    for check in 'option httpchk' 'option httpchk GET /health'; do
+        serve 127.0.0.1:0
+        with_haproxy "$check" 'default-server check inter 50ms fall 1' "server checked $(backend)"
+        bounded python3 "$here/haproxy_health.py" "$work/stats" || die "it is not healthy, by $check"
+        stop_proxy
+        rm -f "$work/stats"
+        stop
+    done
+}
 
 with_haproxy_http2() {
     with_haproxy

@@ -8,4 +8,5 @@ mod framed;
 mod allocations;
 #[cfg(feature = "deflate")]
 mod deflate_memory;
+mod server;
 mod streaming;

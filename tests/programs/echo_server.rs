@@ -6,6 +6,7 @@ use rustix::process::{Resource, Rlimit, Signal};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::Instant;
 use websocket_stream::Timeouts;
@@ -134,6 +135,33 @@ fn a_peer_that_does_not_answer_the_close_frame_holds_the_server_only_until_the_t
 }
 
 #[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let mut server = EchoServer::start(&["127.0.0.1:0"]);
+    let mut client = Client::open(server.connect());
+    client.echo("hello");
+    server.program.signal(libc::SIGINT);
+    client.expect_bytes(b"\x88\x02\x03\xe9");
+    server.program.signal(libc::SIGINT);
+    let status = server.program.wait();
+    assert_eq!((status.code(), status.signal()), (None, Some(libc::SIGINT)));
+}
+
+#[test]
+fn several_threads_echo_and_all_go_away() {
+    let mut server = EchoServer::start(&["--threads", "3", "127.0.0.1:0"]);
+    let mut clients: Vec<_> = (0..50).map(|_| Client::open(server.connect())).collect();
+    for client in &mut clients {
+        client.echo("hello");
+    }
+    let signalled = Instant::now();
+    server.program.signal(libc::SIGTERM);
+    for mut client in clients {
+        client.expect_going_away(signalled);
+    }
+    server.check_end();
+}
+
+#[test]
 fn an_address_in_use_is_reported_with_a_failing_exit_code() {
     let server = EchoServer::start(&["127.0.0.1:0"]);
     let output = example("echo_server").arg(server.address()).stdin(Stdio::null()).output().unwrap();
@@ -147,9 +175,14 @@ fn an_address_in_use_is_reported_with_a_failing_exit_code() {
 
 #[test]
 fn an_invalid_argument_is_reported_with_a_failing_exit_code() {
-    for arguments in
-        [&["nonsense"][..], &["--nonsense"], &["a", "b"], &["--unix"], &["--unix", "/nowhere/at/all"]]
-    {
+    for arguments in [
+        &["nonsense"][..],
+        &["--nonsense"],
+        &["a", "b"],
+        &["--threads", "x"],
+        &["--unix"],
+        &["--unix", "/nowhere/at/all"],
+    ] {
         let output = example("echo_server").args(arguments).stdin(Stdio::null()).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert!(output.stderr.starts_with(b"echo_server: "), "{arguments:?}");
@@ -159,7 +192,7 @@ fn an_invalid_argument_is_reported_with_a_failing_exit_code() {
 #[test]
 fn a_unix_socket_is_served_and_removed_at_the_end() {
     let path = SocketPath::new();
-    let server = EchoServer::start(&["--unix", path.as_str()]);
+    let mut server = EchoServer::start(&["--unix", path.as_str()]);
     assert_eq!(server.url(), format!("ws+unix://{}", path.as_str()));
     let mut client = Client::open(UnixStream::connect(path.as_str()).unwrap());
     client.echo("hello");
@@ -167,7 +200,7 @@ fn a_unix_socket_is_served_and_removed_at_the_end() {
     server.program.signal(libc::SIGTERM);
     client.expect_going_away(signalled);
     drop(client);
-    server.stop();
+    server.check_end();
     assert!(!std::path::Path::new(path.as_str()).exists());
 }
 
@@ -241,7 +274,7 @@ fn thousands_of_connections_are_open_and_each_is_echoed() {
     let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     let many = maximum.map_or(4000, |limit| limit.saturating_sub(500).min(4000));
-    let server = EchoServer::start(&["127.0.0.1:0"]);
+    let mut server = EchoServer::start(&["127.0.0.1:0"]);
     let mut clients: Vec<_> = (0..many).map(|_| Client::open(server.connect())).collect();
     for _ in 0..2 {
         for client in &mut clients {
@@ -256,7 +289,7 @@ fn thousands_of_connections_are_open_and_each_is_echoed() {
     for mut client in clients {
         client.expect_going_away(signalled);
     }
-    server.stop();
+    server.check_end();
 }
 
 /// The client's output, line by line, and its exit.

@@ -1,7 +1,7 @@
 //! Runs the examples as programs, found next to the test's own executable, where cargo builds them first.
 #![allow(dead_code, reason = "each test uses some of it")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -103,6 +103,20 @@ impl EchoServer {
         stream.set_read_timeout(Some(HANG)).unwrap();
         stream.set_write_timeout(Some(HANG)).unwrap();
         stream
+    }
+
+    /// Sends a request in plain HTTP, and returns the whole answer.
+    pub(crate) fn request(&self, head: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Requests a page as a browser does, and returns the whole answer.
+    pub(crate) fn get(&self, path: &str) -> String {
+        self.request(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address()))
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -30,6 +30,8 @@ pub enum Kind {
 pub const FLOOR: &str = "raw";
 /// This library.
 pub const OURS: &str = "ours";
+/// This library's own server.
+const OURS_SERVER: &str = "ours-server";
 /// This library in a minimal loop.
 const BARE: &str = "ours-bare";
 pub const BUN: &str = "bun (uWebSockets)";
@@ -37,9 +39,10 @@ pub const WS: &str = "ws (npm)";
 const YAWC: &str = "yawc";
 const SOCKUDO: &str = "sockudo-ws";
 
-const BUILT_IN: [(&str, BuiltIn); 10] = [
+const BUILT_IN: [(&str, BuiltIn); 11] = [
     (FLOOR, BuiltIn::Raw),
     (OURS, BuiltIn::Ours),
+    (OURS_SERVER, BuiltIn::OursServer),
     (BARE, BuiltIn::Bare),
     ("tungstenite-mio", BuiltIn::TungsteniteMio),
     ("tokio-tungstenite", BuiltIn::TokioTungstenite),

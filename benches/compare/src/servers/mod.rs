@@ -4,6 +4,7 @@ mod bare;
 mod fastwebsockets;
 mod listen;
 mod ours;
+mod ours_server;
 mod raw;
 #[cfg(feature = "deflate")]
 mod sockudo;
@@ -43,6 +44,7 @@ pub struct Plan {
 pub enum BuiltIn {
     Raw,
     Ours,
+    OursServer,
     Bare,
     TungsteniteMio,
     TokioTungstenite,
@@ -64,6 +66,7 @@ impl BuiltIn {
         match self {
             Self::Raw => raw::serve(listener, plan.mode),
             Self::Ours => ours::serve(listener, plan),
+            Self::OursServer => ours_server::serve(listener, plan),
             Self::Bare => bare::serve(&listener),
             Self::TungsteniteMio => tungstenite_mio::serve(listener, plan),
             Self::TokioTungstenite => on_tokio(tokio_tungstenite::serve(listener, plan)),

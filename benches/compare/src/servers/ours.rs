@@ -93,7 +93,7 @@ struct Server {
 
 /// Returns `None` for the default.
 #[cfg(feature = "deflate")]
-fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
+pub(super) fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
     use websocket_stream::deflate::{Deflate, WindowBits};
     let window = match compression {
         Compression::Off => return Ok(None),
@@ -106,7 +106,7 @@ fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
 
 /// Without the feature, there is nothing to configure.
 #[cfg(not(feature = "deflate"))]
-fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
+pub(super) fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
     match compression {
         Compression::Off => Ok(None),
         _ => Err(super::without_feature()),

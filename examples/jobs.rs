@@ -1,0 +1,83 @@
+//! A server whose answers take time: a worker thread does the jobs, and the event loop never waits.
+//!
+//! ```text
+//! cargo run --example jobs [ADDR]
+//! ```
+//!
+//! A client sends numbers, each as a text; the answer to each is its smallest prime factor. Even a request to
+//! connect is such a job: `/?pass=WORD` is looked up by the worker, as in a database. With `open sesame`, the
+//! client is let in.
+
+use std::error::Error;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use websocket_stream::server::{Answer, Ended, Failure, Handle, Handler, Id, NewPeer, Peer, Server};
+use websocket_stream::{CloseCode, Message, Request, Response};
+
+/// The jobs that may wait. When they are too many, clients are asked to try again later.
+const WAITING: usize = 1000;
+
+enum Job {
+    Admit { id: Id, pass: String },
+    Factor { id: Id, number: u64 },
+}
+
+/// Puts the jobs of all connections into a queue.
+struct Jobs {
+    queue: SyncSender<Job>,
+}
+
+impl Handler for Jobs {
+    type Session = ();
+
+    fn open(&mut self, peer: &NewPeer<'_>, _: &mut (), request: &Request<'_>) -> Answer {
+        let pass = request.query_pairs().find(|(name, _)| name == "pass");
+        let pass = pass.map(|(_, value)| value.into_owned()).unwrap_or_default();
+        match self.queue.try_send(Job::Admit { id: peer.id(), pass }) {
+            Ok(()) => Answer::Later,
+            Err(_) => Response::new(503).header("Retry-After", "1").into(),
+        }
+    }
+
+    fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+        let number = match message {
+            Message::Text(text) => text.parse().ok(),
+            Message::Binary(_) => None,
+        };
+        let unusable = || Failure::close(CloseCode::UNSUPPORTED_DATA, "a number as text");
+        let number = number.ok_or_else(unusable)?;
+        self.queue.try_send(Job::Factor { id: peer.id(), number }).map_err(|error| match error {
+            TrySendError::Full(_) => Failure::close(CloseCode::TRY_AGAIN_LATER, "too many jobs"),
+            TrySendError::Disconnected(_) => Failure::close(CloseCode::INTERNAL_ERROR, "no worker"),
+        })
+    }
+}
+
+/// Does one job after the other. A client that has left meanwhile gets no answer.
+fn work(jobs: &Receiver<Job>, handle: &Handle) -> Result<(), Ended> {
+    for job in jobs {
+        match job {
+            Job::Admit { id, pass } if pass == "open sesame" => handle.answer(id, Response::accept())?,
+            Job::Admit { id, .. } => handle.answer(id, Response::forbidden())?,
+            Job::Factor { id, number } => handle.send_to(id, &smallest_factor(number).to_string())?,
+        }
+    }
+    Ok(())
+}
+
+/// Takes many seconds for a large prime.
+fn smallest_factor(number: u64) -> u64 {
+    let divides = |factor: &u64| number.is_multiple_of(*factor);
+    (2_u64..).take_while(|factor| factor.saturating_mul(*factor) <= number).find(divides).unwrap_or(number)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9004".to_owned());
+    let server = Server::bind(address)?;
+    println!("listening on ws://{}", server.local_addr().expect("a TCP listener"));
+    let handle = server.handle();
+    let (queue, jobs) = sync_channel(WAITING);
+    thread::spawn(move || work(&jobs, &handle));
+    server.run(Jobs { queue })?;
+    Ok(())
+}

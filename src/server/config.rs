@@ -1,0 +1,115 @@
+//! The settings of a server.
+#![forbid(unsafe_code)]
+
+use crate::handshake::OriginPolicy;
+use crate::setters::setters;
+use crate::{Config, Timeouts};
+use std::time::Duration;
+
+/// The settings of a [`Server`](super::Server) or of [`Connections`](super::Connections).
+///
+/// ```
+/// use websocket_stream::server::{ServerConfig, SlowPeer};
+/// use websocket_stream::{Limits, OriginPolicy};
+///
+/// let config = ServerConfig::default()
+///     .origin(OriginPolicy::List(&["https://example.com"]))
+///     .slow_peer(SlowPeer::Drop { above: 256 << 10 });
+/// let connection = config.connection.clone().limits(Limits::default().message(64 << 10));
+/// let config = config.connection(connection);
+/// # let _ = config;
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// The limits, timeouts and options of each connection.
+    ///
+    /// Default: [`Config::default`], with the timeouts of a server: a ping after two minutes of silence, the
+    /// end after three, and a peer that takes nothing for half a minute is disconnected.
+    pub connection: Config,
+    /// The pages that may open a connection; others are refused with 403. Default:
+    /// [`OriginPolicy::Same`].
+    pub origin: OriginPolicy<'static>,
+    /// What happens to published messages for a peer that is too slow. Default: the peer is closed if more
+    /// than 1 MiB is unsent.
+    pub slow_peer: SlowPeer,
+    /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2, which contains the
+    /// client's address. Default: no.
+    ///
+    /// A load balancer such as HAProxy sends it (`send-proxy`). Connections without such a header are
+    /// dropped, so clients must not be able to connect directly: they could send any address.
+    pub proxy_protocol: bool,
+    /// The header in which a trusted proxy passes the client's address, such as `X-Forwarded-For`. Default:
+    /// none.
+    ///
+    /// The last address in the last of these headers is used, which is the one that the nearest proxy added.
+    /// Clients must not be able to connect without the proxy: they could send any address.
+    pub client_ip_header: Option<&'static str>,
+}
+
+setters!(ServerConfig {
+    origin: OriginPolicy<'static>,
+    slow_peer: SlowPeer,
+    proxy_protocol: bool,
+    client_ip_header: Option<&'static str>,
+});
+
+impl ServerConfig {
+    /// Sets [`connection`](Self#structfield.connection).
+    #[must_use]
+    pub fn connection(mut self, connection: Config) -> Self {
+        self.connection = connection;
+        self
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let timeouts = Timeouts::default()
+            .ping_interval(Duration::from_secs(120))
+            .idle(Duration::from_secs(180))
+            .write(Duration::from_secs(30));
+        Self {
+            connection: Config::default().timeouts(timeouts),
+            origin: OriginPolicy::Same,
+            slow_peer: SlowPeer::default(),
+            proxy_protocol: false,
+            client_ip_header: None,
+        }
+    }
+}
+
+/// What happens to a published message for a peer that has not taken earlier ones.
+///
+/// The bound is checked before each round's messages, so the unsent bytes can exceed it by one round. In any
+/// case, no more than [`Limits::unsent`](crate::Limits::unsent) bytes are kept for a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SlowPeer {
+    /// Closes the connection with 1013 (try again later) if more than `above` bytes are unsent. The peer
+    /// connects again, and has missed no message without a sign.
+    Close {
+        /// The number of unsent bytes.
+        above: usize,
+    },
+    /// Drops the message if more than `above` bytes are unsent.
+    /// [`Handler::drained`](super::Handler::drained) reports the number of dropped messages when the peer
+    /// has taken all bytes.
+    Drop {
+        /// The number of unsent bytes.
+        above: usize,
+    },
+}
+
+impl SlowPeer {
+    pub(super) const fn above(self) -> usize {
+        let (Self::Close { above } | Self::Drop { above }) = self;
+        above
+    }
+}
+
+impl Default for SlowPeer {
+    fn default() -> Self {
+        Self::Close { above: 1 << 20 }
+    }
+}

@@ -1,0 +1,289 @@
+//! Everything between a poller and the streams of a thread, for any poller and any transport.
+//!
+//! The rules of [`guarantees`](crate::guarantees#edge--and-level-triggered-pollers) are code here:
+//!
+//! ```text
+//! rule 1   `opened` in calls.rs drives a new stream at once
+//! rule 2   Ready::closed goes into the call
+//! rule 3   `ready` defers the readiness of a connection that is queued; `turn` calls the queue last
+//! rule 4   `fail` in calls.rs queues the connection
+//! rule 5   `note` in table.rs asks for the deadline, unless the call was ordinary
+//! ```
+#![forbid(unsafe_code)]
+
+use super::config::ServerConfig;
+use super::counters::{Cells, Counters};
+use super::handler::Handler;
+use super::hub::Hub;
+use super::opening::{Opening, Terms};
+use super::shutdown::{Departure, Shutdown};
+use super::slot::{Flags, Slot, Stage};
+use super::slots::{self, Id, Occupant, Slots};
+use super::table::{Change, Common, Table};
+use crate::stream::{Ready, Scratch, Wants};
+use crate::transport::NonBlockingTransport;
+use crate::wheel::Wheel;
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The precision of timeouts in milliseconds.
+const TICK: u32 = 1000;
+
+/// The posted bytes above which they are delivered before the end of the round.
+const POSTED_BYTES: usize = 256 << 10;
+
+/// The connections of one thread: from accepted transports to their ends, with a [`Handler`].
+///
+/// This is the part of a [`Server`](super::Server) that needs no poller: it works with epoll, mio, `polling`,
+/// io_uring's poll, or a test. It reads no clock, makes no thread and has no descriptor of its own.
+///
+/// Each round of the event loop:
+///
+/// 1. waits for events, at most [`timeout`](Self::timeout);
+/// 2. calls [`ready`](Self::ready) for each connection that the poller reports, and
+///    [`insert`](Self::insert) for each new transport;
+/// 3. calls [`turn`](Self::turn), which does everything else: connections that need another call, timeouts,
+///    and messages from one connection to others.
+///
+/// With an edge-triggered poller, register each transport once, for both directions. With any other poller,
+/// see [`track_wants`](Self::track_wants).
+///
+/// ```
+/// use websocket_stream::server::{Connections, Failure, Handler, Peer, ServerConfig};
+/// use websocket_stream::transport::testing::memory;
+/// use websocket_stream::{ClientOpening, ClientRequest, Message, Progress, Ready, Scratch};
+///
+/// struct Echo;
+///
+/// impl Handler for Echo {
+///     type Session = ();
+///
+///     fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+///         Ok(peer.send(message)?)
+///     }
+/// }
+///
+/// let mut connections = Connections::new(ServerConfig::default());
+/// let (a, b) = memory::pair(4096); // in a program, a socket that was accepted
+/// let key = connections.insert(a, None, 0)?;
+///
+/// let mut scratch = Scratch::new();
+/// let mut client = ClientOpening::new(b, ClientRequest::new("localhost", "/"))?;
+/// assert!(matches!(client.advance(&mut scratch.at(0))?, Progress::Pending(_)));
+/// connections.ready(key, Ready::READABLE, 0, &mut Echo);
+/// connections.turn(0, &mut Echo);
+/// assert!(matches!(client.advance(&mut scratch.at(0))?, Progress::Open));
+///
+/// let mut client = client.into_stream()?;
+/// client.send(&mut scratch.at(1), "Hello")?;
+/// connections.ready(key, Ready::READABLE, 1, &mut Echo);
+/// connections.turn(1, &mut Echo);
+/// assert_eq!(client.read()?.1, b"Hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Panics of a handler
+///
+/// A panic passes through `ready` or `turn`. A loop that catches it can continue: the connection whose
+/// handler panicked is then closed with 1011, and all others are unharmed.
+pub struct Connections<T, S> {
+    table: Table<T, S>,
+}
+
+impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
+    /// Creates an empty set of connections.
+    pub fn new(config: ServerConfig) -> Self {
+        Self::for_thread(config, 0, Arc::default())
+    }
+
+    pub(super) fn for_thread(config: ServerConfig, thread: u32, cells: Arc<Cells>) -> Self {
+        #[cfg(feature = "deflate")]
+        let asks_always =
+            config.connection.deflate.as_ref().is_some_and(|deflate| deflate.drop_window_after.is_some());
+        #[cfg(not(feature = "deflate"))]
+        let asks_always = false;
+        let common = Common {
+            asks_always,
+            unsent: HashMap::new(),
+            hub: Hub::new(thread, config.slow_peer, cells),
+            terms: Terms { connection: Arc::new(config.connection.clone()), config, shutting_down: false },
+            scratch: Scratch::new(),
+            wheel: Wheel::new(TICK),
+            queue: VecDeque::new(),
+            missed: HashMap::new(),
+            changes: None,
+            in_handler: false,
+            departure: None,
+        };
+        Self { table: Table { slots: Slots::default(), common } }
+    }
+
+    /// Keeps what changes for the poller, for [`next_change`](Self::next_change).
+    ///
+    /// For every poller that is not edge-triggered. After each [`ready`](Self::ready), a one-shot poller must
+    /// be armed again with [`wants`](Self::wants); after each [`turn`](Self::turn), with every change.
+    #[must_use]
+    pub fn track_wants(mut self) -> Self {
+        self.table.common.changes = Some(VecDeque::new());
+        self
+    }
+
+    /// Adds a transport that was accepted, and returns its key for the poller.
+    ///
+    /// A key is a small number, which later connections use again. Register the transport before or after
+    /// this call, readable and writable; [`transport`](Self::transport) returns it. `ip` is the client's
+    /// address, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if the transport cannot be made non-blocking.
+    pub fn insert(&mut self, transport: T, ip: Option<IpAddr>, now: u64) -> io::Result<usize> {
+        let opening = Opening::new(transport, S::default(), ip, &self.table.common.terms)?;
+        let at = opening.next_deadline(&self.table.common.terms, now);
+        let key = self
+            .table
+            .slots
+            .insert(Wheel::MAX_KEY, |generation| Slot::new(generation, Stage::Opening(Box::new(opening))))
+            .ok_or(ErrorKind::OutOfMemory)?;
+        let cells = &self.table.common.hub.cells;
+        cells.accepted.add(1);
+        cells.opening.add(1);
+        if let Some(at) = at {
+            self.table.common.wheel.set(key, at);
+        }
+        Ok(key)
+    }
+
+    /// Drops a connection that cannot be registered with the poller, before its first call.
+    ///
+    /// Does nothing if the connection is open: close it instead.
+    pub fn discard(&mut self, key: usize) -> Option<T> {
+        self.table.discard(key)
+    }
+
+    /// Does the work of a connection that the poller reports.
+    ///
+    /// A key without a connection is ignored.
+    #[inline]
+    pub fn ready<H: Handler<Session = S>>(&mut self, key: usize, ready: Ready, now: u64, handler: &mut H) {
+        self.table.call(key, ready, now, handler);
+        if self.table.common.hub.posted_bytes > POSTED_BYTES {
+            self.table.deliver(now, handler);
+        }
+    }
+
+    /// Does all other work of a round: calls the connections that need another call or whose timeouts have
+    /// passed, and delivers the messages from one connection to others.
+    pub fn turn<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
+        self.table.recover(now, handler);
+        for _ in 0..self.table.common.queue.len() {
+            let Some(key) = self.table.common.queue.pop_front() else { break };
+            if let Some(ready) = self.table.slots.get_mut(key).and_then(|slot| slot.flags.take_queued()) {
+                self.table.call(key, ready, now, handler);
+            }
+            if self.table.common.hub.posted_bytes > POSTED_BYTES {
+                self.table.deliver(now, handler);
+            }
+        }
+        while let Some(key) = self.table.common.wheel.expired(now) {
+            let Some(slot) = self.table.slots.get_mut(key) else { continue };
+            let ready = slot.flags.take_queued().unwrap_or(Ready::NONE);
+            self.table.call(key, ready, now, handler);
+            self.table.set_timer(key, now);
+        }
+        self.table.depart(now, handler);
+        self.table.deliver(now, handler);
+        let hub = &self.table.common.hub;
+        hub.traffic.store(&hub.cells);
+    }
+
+    /// Returns how long to wait for events: zero if a connection needs another call, `None` if only events
+    /// matter.
+    #[inline]
+    pub fn timeout(&self, now: u64) -> Option<Duration> {
+        let at = self.next_deadline(now)?;
+        Some(Duration::from_millis(at.saturating_sub(now)))
+    }
+
+    /// Returns when [`turn`](Self::turn) must be called even if nothing is ready, in the caller's
+    /// milliseconds.
+    #[inline]
+    pub fn next_deadline(&self, now: u64) -> Option<u64> {
+        let Common { queue, hub, in_handler, departure, wheel, .. } = &self.table.common;
+        if !queue.is_empty() || !hub.posts.is_empty() || *in_handler {
+            return Some(now);
+        }
+        let next = wheel.next_deadline();
+        match departure {
+            None => next,
+            Some(departure) => departure.next(now).into_iter().chain(next).min(),
+        }
+    }
+
+    /// Returns what a connection waits for, or `None` if it has ended.
+    pub fn wants(&self, key: usize) -> Option<Wants> {
+        let flags = self.table.slots.get(key)?.flags;
+        let (read, write) = (!flags.has(Flags::PAUSED), flags.has(Flags::UNSENT));
+        Some(Wants { read, write, again: flags.has(Flags::QUEUED), ..Wants::READ })
+    }
+
+    /// Returns what has changed for the poller since the last call; see [`track_wants`](Self::track_wants).
+    pub fn next_change(&mut self) -> Option<Change<T>> {
+        self.table.common.changes.as_mut()?.pop_front()
+    }
+
+    /// Returns the transport of a connection, for example to register it with a poller.
+    pub fn transport(&mut self, key: usize) -> Option<&mut T> {
+        match &mut self.table.slots.get_mut(key)?.stage {
+            Stage::Opening(opening) => opening.transport(),
+            Stage::Open(stream, _) => Some(stream.get_mut()),
+            Stage::Vacant => None,
+        }
+    }
+
+    /// Returns the id of the connection that has this key.
+    pub fn id(&self, key: usize) -> Option<Id> {
+        let slot = self.table.slots.get(key)?;
+        Some(slots::id(self.table.common.hub.thread, key, slot.generation()))
+    }
+
+    /// Returns the number of connections, opening ones included.
+    pub fn len(&self) -> usize {
+        self.table.slots.len()
+    }
+
+    /// Returns whether there are no connections.
+    pub fn is_empty(&self) -> bool {
+        self.table.slots.len() == 0
+    }
+
+    /// Lends what sends to all connections of this thread. Call [`turn`](Self::turn) afterwards.
+    pub fn hub(&mut self) -> &mut Hub {
+        &mut self.table.common.hub
+    }
+
+    /// Returns what was counted.
+    pub fn counters(&self) -> Counters {
+        self.table.common.hub.counters()
+    }
+
+    /// Begins to close all connections, spread over some time; see [`Shutdown`].
+    ///
+    /// New requests are answered with 503 from now on. Call [`turn`](Self::turn) until the connections are
+    /// [empty](Self::is_empty): those that remain when the grace period is over are dropped.
+    pub fn shut_down(&mut self, shutdown: &Shutdown, now: u64) {
+        self.table.common.terms.shutting_down = true;
+        if self.table.common.departure.is_none() {
+            self.table.common.departure = Some(Departure::new(shutdown, now, self.table.slots.end()));
+        }
+    }
+}
+
+impl<T, S> std::fmt::Debug for Connections<T, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").field("hub", &self.table.common.hub).finish_non_exhaustive()
+    }
+}

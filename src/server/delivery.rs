@@ -1,0 +1,211 @@
+//! The end of a round: messages from one connection to others, and a shutdown's next step.
+//!
+//! ```text
+//! posts        1. publish a   2. send to x   3. publish b   4. publish a
+//! to x         2, and 1, 3, 4 if it is a member of a and b: sorted, in one write
+//! members of a 1, 4 (with 3, if they are members of b as well)
+//! ```
+#![forbid(unsafe_code)]
+
+use super::calls::close;
+use super::config::SlowPeer;
+use super::handler::Handler;
+use super::hub::{Abroad, Payload, Post, Published};
+use super::slot::{Flags, Stage};
+use super::table::Table;
+use crate::frame::CloseCode;
+use crate::protocol::{SendError, State};
+use crate::transport::NonBlockingTransport;
+use std::collections::HashSet;
+use std::mem;
+
+impl<T: NonBlockingTransport, S> Table<T, S> {
+    /// Delivers everything that was posted in this round.
+    #[inline]
+    pub(super) fn deliver<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
+        if !self.common.hub.posts.is_empty() {
+            self.deliver_posts(now, handler);
+        }
+        self.common.hub.topics.release();
+    }
+
+    fn deliver_posts<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
+        let hub = &mut self.common.hub;
+        hub.posted_bytes = 0;
+        let mut posts = mem::take(&mut hub.posts);
+        let published = mem::take(&mut hub.published);
+        self.encode(&mut posts, now);
+        // First those to one connection, with everything else for it.
+        let mut served = HashSet::new();
+        let mut answers = Vec::new();
+        let mut direct = Vec::new();
+        for (index, post) in posts.iter().enumerate() {
+            match post {
+                Post::Send { to, .. } | Post::Close { to, .. } => {
+                    direct.extend(self.slots.find(*to).map(|key| (key, index)));
+                }
+                Post::Answer { to, .. } => answers.extend(self.slots.find(*to).map(|key| (key, index))),
+                Post::Publish { .. } => {}
+            }
+        }
+        direct.sort_unstable();
+        let mut list = Vec::new();
+        for group in direct.chunk_by(|a, b| a.0 == b.0) {
+            let key = group[0].0;
+            list.clear();
+            list.extend(group.iter().map(|entry| entry.1));
+            self.add_published(key, &published, &mut list);
+            served.insert(key);
+            self.deliver_to(key, &posts, &list, now, handler);
+        }
+        for (&topic, messages) in &published {
+            let mut position = 0;
+            while let Some(&member) = self.common.hub.topics.members(topic).get(position) {
+                let key = member as usize;
+                position += 1;
+                let is_simple = published.len() == 1 || !self.common.hub.topics.has_several(key);
+                if !is_simple && !served.insert(key) || is_simple && served.contains(&key) {
+                    continue;
+                }
+                if is_simple && messages.late.is_empty() {
+                    self.deliver_to(key, &posts, &messages.posts, now, handler);
+                } else {
+                    list.clear();
+                    self.add_published(key, &published, &mut list);
+                    self.deliver_to(key, &posts, &list, now, handler);
+                }
+            }
+        }
+        for (key, index) in answers {
+            if let Post::Answer { response, .. } = &posts[index]
+                && let Some(slot) = self.slots.get_mut(key)
+                && let Stage::Opening(opening) = &mut slot.stage
+                && opening.answer(response)
+            {
+                self.common.queue(key, &mut slot.flags);
+            }
+        }
+    }
+
+    /// Encodes each published message once for all threads, and compresses it if connections do.
+    fn encode(&mut self, posts: &mut [Post], now: u64) {
+        for post in posts {
+            let Post::Publish { message, slow_peer, abroad, .. } = post else { continue };
+            let prepared = match &*message {
+                Payload::Prepared(prepared) => prepared.clone(),
+                other => self.common.prepare(other.message(), now),
+            };
+            if let Some(topic) = abroad.take() {
+                let (message, slow_peer) = (prepared.clone(), *slow_peer);
+                self.common.hub.abroad.push(Abroad::Publish { topic, message, slow_peer });
+            }
+            *message = Payload::Prepared(prepared);
+        }
+    }
+
+    /// Adds the posts of all topics that a connection is subscribed to, in their order.
+    fn add_published(
+        &self,
+        key: usize,
+        published: &std::collections::HashMap<u32, Published>,
+        list: &mut Vec<usize>,
+    ) {
+        for (&topic, messages) in published {
+            if self.common.hub.topics.is_member(key, topic) {
+                let skipped = messages.late.get(&key).copied().unwrap_or(0);
+                list.extend_from_slice(&messages.posts[skipped..]);
+            }
+        }
+        list.sort_unstable();
+    }
+
+    /// Delivers some of the posts to a connection, in one write.
+    fn deliver_to<H: Handler<Session = S>>(
+        &mut self,
+        key: usize,
+        posts: &[Post],
+        list: &[usize],
+        now: u64,
+        handler: &mut H,
+    ) {
+        let id = self.id(key);
+        let Self { slots, common } = self;
+        let Some(slot) = slots.get_mut(key) else { return };
+        let Stage::Open(stream, _) = &mut slot.stage else { return };
+        let unsent = if slot.flags.has(Flags::UNSENT) { stream.unsent() } else { 0 };
+        let (traffic, cells) = (&mut common.hub.traffic, &common.hub.cells);
+        let missed = &mut common.missed;
+        let sent = stream.send_with(&mut common.scratch.at(now), |out| {
+            for &index in list {
+                let (outcome, slow_peer, len) = match &posts[index] {
+                    Post::Publish { except, .. } if *except == id => continue,
+                    Post::Publish { message: Payload::Prepared(message), slow_peer, .. } => {
+                        let outcome = match unsent > slow_peer.above() {
+                            true => Err(SendError::Full),
+                            false => out.send_prepared(message),
+                        };
+                        (outcome, Some(*slow_peer), message.payload().len())
+                    }
+                    Post::Publish { .. } | Post::Answer { .. } => continue,
+                    Post::Send { message, .. } => (out.send(message.message()), None, message.len()),
+                    Post::Close { code, reason, .. } => {
+                        // If it is already closing, it continues to.
+                        let _ = close(out, *code, reason);
+                        continue;
+                    }
+                };
+                match (outcome, slow_peer) {
+                    (Ok(()), _) => traffic.sent(len),
+                    (Err(SendError::Full), Some(SlowPeer::Drop { .. })) => {
+                        cells.dropped.add(1);
+                        *missed.entry(key).or_insert(0) += 1;
+                    }
+                    (Err(SendError::Full), _) if out.state() == State::Open => {
+                        cells.dropped.add(1);
+                        let _ = close(out, CloseCode::TRY_AGAIN_LATER, "peer too slow");
+                    }
+                    // It is closing, or the message can never be sent.
+                    (Err(_), _) => cells.dropped.add(1),
+                }
+            }
+            Ok(())
+        });
+        self.note_sent(key, sent, now, handler);
+    }
+
+    /// Makes a shutdown's next step.
+    pub(super) fn depart<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
+        let slots = self.slots.end();
+        let Some(departure) = &mut self.common.departure else { return };
+        let (range, is_over) = (departure.advance(now, slots), departure.is_over(now));
+        for key in range {
+            self.close_for_shutdown(key, now, handler);
+        }
+        if is_over {
+            for key in 0..slots {
+                if self.slots.get(key).is_some() {
+                    self.common.hub.cells.cut_off.add(1);
+                    self.remove(key, now, handler);
+                }
+            }
+        }
+    }
+
+    /// Closes a connection because of a shutdown.
+    pub(super) fn close_for_shutdown<H: Handler<Session = S>>(
+        &mut self,
+        key: usize,
+        now: u64,
+        handler: &mut H,
+    ) {
+        let Self { slots, common } = self;
+        let (Some(slot), Some(departure)) = (slots.get_mut(key), &common.departure) else { return };
+        let Stage::Open(stream, _) = &mut slot.stage else { return };
+        let sent = stream.send_with(&mut common.scratch.at(now), |out| {
+            // If it is already closing, it continues to.
+            let _ = close(out, departure.code, &departure.reason);
+            Ok(())
+        });
+        self.note_sent(key, sent, now, handler);
+    }
+}

@@ -1,0 +1,305 @@
+//! Reaching a server from other threads: a mailbox for each of its loops.
+#![forbid(unsafe_code)]
+
+use super::config::SlowPeer;
+use super::counters::{Cells, Counters};
+use super::hub::{Abroad, Hub, Payload, Post};
+use super::shutdown::Shutdown;
+use super::slots::Id;
+use crate::frame::CloseCode;
+use crate::handshake::Response;
+use crate::protocol::Message;
+use crate::stream::PreparedMessage;
+use mio::Waker;
+use std::fmt;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Reaches a running [`Server`](super::Server) from any thread; [`Server::handle`](super::Server::handle)
+/// returns it.
+///
+/// Each call puts something into the mailbox of an event loop, and wakes the loop if the mailbox was empty.
+/// So many calls in a row cost one wake-up. What one thread sends through a handle and its clones is
+/// delivered in the order in which it was sent.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use websocket_stream::server::{Failure, Handler, Peer, Server};
+/// use websocket_stream::Message;
+///
+/// struct Ticks;
+///
+/// impl Handler for Ticks {
+///     type Session = ();
+///
+///     fn opened(&mut self, peer: &mut Peer<'_>, _: &mut ()) -> Result<(), Failure> {
+///         peer.subscribe("ticks");
+///         Ok(())
+///     }
+///
+///     fn message(&mut self, _: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+///         Ok(())
+///     }
+/// }
+///
+/// fn main() -> std::io::Result<()> {
+///     let server = Server::bind("127.0.0.1:9001")?;
+///     let handle = server.handle();
+///     std::thread::spawn(move || {
+///         for tick in 0_u64.. {
+///             std::thread::sleep(Duration::from_secs(1));
+///             if handle.publish("ticks", &tick.to_string()).is_err() {
+///                 break; // the server has ended
+///             }
+///         }
+///     });
+///     server.run(Ticks)
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Handle {
+    mailboxes: Arc<Mutex<Vec<Arc<Mailbox>>>>,
+}
+
+/// The server has ended, so nothing reaches it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("server ended")
+    }
+}
+
+impl std::error::Error for Ended {}
+
+/// What waits for an event loop.
+pub(super) enum Letter {
+    Publish {
+        topic: Arc<str>,
+        message: Payload,
+        slow_peer: Option<SlowPeer>,
+    },
+    /// Published on another thread, and encoded there.
+    Published {
+        topic: Arc<str>,
+        message: PreparedMessage,
+        slow_peer: SlowPeer,
+    },
+    Post(Post),
+    Run(Box<dyn FnOnce(&mut Hub) + Send>),
+    Shutdown(Shutdown),
+}
+
+pub(super) struct Mailbox {
+    mail: Mutex<Mail>,
+    pub(super) cells: Arc<Cells>,
+}
+
+#[derive(Default)]
+struct Mail {
+    letters: Vec<Letter>,
+    /// Set while the loop runs.
+    waker: Option<Waker>,
+    /// The loop has ended, and nobody reads the letters.
+    ended: bool,
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").finish_non_exhaustive()
+    }
+}
+
+impl Mailbox {
+    fn new() -> Self {
+        Self { mail: Mutex::default(), cells: Arc::default() }
+    }
+
+    /// Nothing panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, Mail> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts in letters, and wakes the loop unless it has been woken already.
+    pub(super) fn put(&self, letters: impl IntoIterator<Item = Letter>) -> Result<(), Ended> {
+        let mut mail = self.lock();
+        if mail.ended {
+            return Err(Ended);
+        }
+        let was_empty = mail.letters.is_empty();
+        mail.letters.extend(letters);
+        if was_empty
+            && !mail.letters.is_empty()
+            && let Some(waker) = &mail.waker
+        {
+            // Fails only if the loop has ended, or if it is woken already.
+            let _ = waker.wake();
+        }
+        Ok(())
+    }
+
+    pub(super) fn take(&self) -> Vec<Letter> {
+        mem::take(&mut self.lock().letters)
+    }
+
+    /// Begins to wake a loop. Letters may be waiting already.
+    pub(super) fn begin(&self, waker: Waker) {
+        let mut mail = self.lock();
+        if !mail.letters.is_empty() {
+            let _ = waker.wake();
+        }
+        mail.waker = Some(waker);
+    }
+
+    pub(super) fn end(&self) {
+        let mut mail = self.lock();
+        mail.ended = true;
+        mail.waker = None;
+        let letters = mem::take(&mut mail.letters);
+        drop(mail);
+        // A closure may hold a handle, whose drop must not meet the lock.
+        drop(letters);
+    }
+}
+
+impl Handle {
+    pub(super) fn new() -> Self {
+        Self { mailboxes: Arc::new(Mutex::new(vec![Arc::new(Mailbox::new())])) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Mailbox>>> {
+        self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the number of event loops.
+    pub(super) fn set_threads(&self, threads: usize) {
+        self.lock().resize_with(threads.max(1), || Arc::new(Mailbox::new()));
+    }
+
+    pub(super) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
+        self.lock().clone()
+    }
+
+    fn put(&self, thread: usize, letter: Letter) -> Result<(), Ended> {
+        let mailbox = self.lock().get(thread).cloned();
+        mailbox.ok_or(Ended)?.put([letter])
+    }
+
+    /// Sends a message to all members of a topic, on all threads; see [`Hub::publish`].
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`] if the server has ended.
+    pub fn publish<'m>(&self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), Ended> {
+        let message = Payload::from(message.into());
+        self.put(0, Letter::Publish { topic: topic.into(), message, slow_peer: None })
+    }
+
+    /// Publishes a message with its own policy for members that are too slow.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`] if the server has ended.
+    pub fn publish_with<'m>(
+        &self,
+        topic: &str,
+        message: impl Into<Message<'m>>,
+        slow_peer: SlowPeer,
+    ) -> Result<(), Ended> {
+        let message = Payload::from(message.into());
+        self.put(0, Letter::Publish { topic: topic.into(), message, slow_peer: Some(slow_peer) })
+    }
+
+    /// Sends a message to one connection; see [`Hub::send_to`].
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`] if the server has ended.
+    pub fn send_to<'m>(&self, id: Id, message: impl Into<Message<'m>>) -> Result<(), Ended> {
+        let message = Payload::from(message.into());
+        self.put(id.thread(), Letter::Post(Post::Send { to: id, message }))
+    }
+
+    /// Begins the closing handshake with a connection; see [`Hub::close`].
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`] if the server has ended.
+    pub fn close(&self, id: Id, code: CloseCode, reason: &str) -> Result<(), Ended> {
+        self.put(id.thread(), Letter::Post(Post::Close { to: id, code, reason: reason.to_owned() }))
+    }
+
+    /// Answers a request that was answered with [`Answer::Later`](super::Answer::Later); see
+    /// [`Hub::answer`].
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`] if the server has ended.
+    pub fn answer(&self, id: Id, response: Response) -> Result<(), Ended> {
+        self.put(id.thread(), Letter::Post(Post::Answer { to: id, response }))
+    }
+
+    /// Calls a closure on the first event loop.
+    ///
+    /// If it panics, nothing else is harmed.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`] if the server has ended.
+    pub fn run(&self, f: impl FnOnce(&mut Hub) + Send + 'static) -> Result<(), Ended> {
+        self.put(0, Letter::Run(Box::new(f)))
+    }
+
+    /// Stops the server gracefully: with a [`Shutdown`], or within a `Duration`.
+    ///
+    /// [`Server::run`](super::Server::run) returns when all connections have ended. Only the first call
+    /// counts.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`] if the server has ended already.
+    pub fn shut_down(&self, shutdown: impl Into<Shutdown>) -> Result<(), Ended> {
+        let shutdown = shutdown.into();
+        let mut result = Err(Ended);
+        for mailbox in self.mailboxes() {
+            let put = mailbox.put([Letter::Shutdown(shutdown.clone())]);
+            result = result.or(put);
+        }
+        result
+    }
+
+    /// Returns what the server has counted, on all threads. Wakes nobody.
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        for mailbox in &*self.lock() {
+            mailbox.cells.add_to(&mut counters);
+        }
+        counters
+    }
+}
+
+/// Puts what one thread has for the others into their mailboxes.
+pub(super) fn send_abroad(hub: &mut Hub, mailboxes: &[Arc<Mailbox>]) {
+    let here = hub.thread as usize;
+    let mut letters: Vec<Vec<Letter>> = mailboxes.iter().map(|_| Vec::new()).collect();
+    for item in mem::take(&mut hub.abroad) {
+        match item {
+            Abroad::Post(id, post) => {
+                if let Some(letters) = letters.get_mut(id.thread()) {
+                    letters.push(Letter::Post(post));
+                }
+            }
+            Abroad::Publish { topic, message, slow_peer } => {
+                for (_, letters) in letters.iter_mut().enumerate().filter(|(thread, _)| *thread != here) {
+                    let (topic, message) = (Arc::clone(&topic), message.clone());
+                    letters.push(Letter::Published { topic, message, slow_peer });
+                }
+            }
+        }
+    }
+    for (mailbox, letters) in mailboxes.iter().zip(letters) {
+        // A thread that has ended has no members.
+        let _ = mailbox.put(letters);
+    }
+}

@@ -1,0 +1,336 @@
+//! What a program implements: the trait, and what its methods return.
+#![forbid(unsafe_code)]
+
+use super::peer::Peer;
+use super::slots::Id;
+use crate::frame::CloseCode;
+use crate::handshake::{Request, Response};
+use crate::protocol::{Chunk, CloseFrame, Closed, Message, SendError};
+use crate::stream::OpeningError;
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+
+/// A program on a [`Server`](super::Server) or on [`Connections`](super::Connections).
+///
+/// Only [`message`](Self::message) must be implemented. The methods are called on the thread of the event
+/// loop, one after the other: what takes long belongs on another thread, which answers through a
+/// [`Handle`](super::Handle).
+///
+/// For each connection that is open, [`opened`](Self::opened) is called once, then the others, and
+/// [`closed`](Self::closed) once at the end.
+///
+/// A method that returns an error ends its connection; see [`Failure`]. If a method panics on a `Server`, the
+/// connection is closed with 1011, and the server continues.
+///
+/// ```
+/// use websocket_stream::server::{Answer, Failure, Handler, NewPeer, Peer};
+/// use websocket_stream::{Closed, Message, Request, Response};
+///
+/// /// Members of a room receive what any of them sends.
+/// struct Chat;
+///
+/// #[derive(Default)]
+/// struct Member {
+///     room: String,
+/// }
+///
+/// impl Handler for Chat {
+///     type Session = Member;
+///
+///     fn open(&mut self, _: &NewPeer<'_>, member: &mut Member, request: &Request<'_>) -> Answer {
+///         member.room = request.path().to_owned();
+///         Response::accept().subprotocol(request.select_subprotocol(&["chat"])).into()
+///     }
+///
+///     fn opened(&mut self, peer: &mut Peer<'_>, member: &mut Member) -> Result<(), Failure> {
+///         peer.subscribe(&member.room);
+///         Ok(())
+///     }
+///
+///     fn message(
+///         &mut self,
+///         peer: &mut Peer<'_>,
+///         member: &mut Member,
+///         message: Message<'_>,
+///     ) -> Result<(), Failure> {
+///         peer.publish(&member.room, message);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Handler {
+    /// What the server keeps for each connection, from its opening handshake to its end.
+    type Session: Default;
+
+    /// Decides about a request for a WebSocket. The default accepts it.
+    ///
+    /// Called only if the page that sent the request is allowed by [`ServerConfig::origin`]; other requests
+    /// are refused with 403.
+    ///
+    /// [`ServerConfig::origin`]: super::ServerConfig::origin
+    fn open(&mut self, peer: &NewPeer<'_>, session: &mut Self::Session, request: &Request<'_>) -> Answer {
+        let _ = (peer, session, request);
+        Response::accept().into()
+    }
+
+    /// Answers a request in plain HTTP, such as a health check. The default is status 426.
+    ///
+    /// The connection ends after the answer. The body of a request is not read.
+    fn http(&mut self, peer: &NewPeer<'_>, request: &Request<'_>) -> Answer {
+        let _ = (peer, request);
+        Response::new(426).into()
+    }
+
+    /// Reports an opening handshake that has failed: faulty, too late, or ended by the client. The default
+    /// ignores it.
+    ///
+    /// Not called for a request that was answered, with whatever status.
+    fn not_opened(&mut self, peer: &NewPeer<'_>, error: &OpeningError) {
+        let _ = (peer, error);
+    }
+
+    /// Reports that the system could not accept connections, probably because descriptors have run out. The
+    /// default ignores it.
+    ///
+    /// Called at most once a second. The connections wait, and are accepted when others have ended.
+    fn cannot_accept(&mut self, error: &io::Error) {
+        let _ = error;
+    }
+
+    /// Handles a new connection, before its first message.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    fn opened(&mut self, peer: &mut Peer<'_>, session: &mut Self::Session) -> Result<(), Failure> {
+        let _ = (peer, session);
+        Ok(())
+    }
+
+    /// Handles a message.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    fn message(
+        &mut self,
+        peer: &mut Peer<'_>,
+        session: &mut Self::Session,
+        message: Message<'_>,
+    ) -> Result<(), Failure>;
+
+    /// Handles a part of a message. Only with [`Config::streaming`](crate::Config::streaming), in place of
+    /// whole messages.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    fn chunk(
+        &mut self,
+        peer: &mut Peer<'_>,
+        session: &mut Self::Session,
+        chunk: Chunk<'_>,
+    ) -> Result<(), Failure> {
+        let _ = (peer, session, chunk);
+        Ok(())
+    }
+
+    /// Handles a pong, solicited or not, for example to measure a round trip.
+    ///
+    /// Pings are answered automatically, and need no method.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    fn pong(
+        &mut self,
+        peer: &mut Peer<'_>,
+        session: &mut Self::Session,
+        payload: &[u8],
+    ) -> Result<(), Failure> {
+        let _ = (peer, session, payload);
+        Ok(())
+    }
+
+    /// Called when a peer has taken all bytes after some were unsent: continue to send what was too much.
+    ///
+    /// `missed` is the number of published messages that were dropped meanwhile; see
+    /// [`SlowPeer::Drop`](super::SlowPeer::Drop).
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    fn drained(
+        &mut self,
+        peer: &mut Peer<'_>,
+        session: &mut Self::Session,
+        missed: u64,
+    ) -> Result<(), Failure> {
+        let _ = (peer, session, missed);
+        Ok(())
+    }
+
+    /// Handles the Close frame with which the peer begins to close, or answers. It is answered already.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    fn close(
+        &mut self,
+        peer: &mut Peer<'_>,
+        session: &mut Self::Session,
+        frame: CloseFrame<'_>,
+    ) -> Result<(), Failure> {
+        let _ = (peer, session, frame);
+        Ok(())
+    }
+
+    /// Handles the end of a connection. The peer is still subscribed to its topics, but receives nothing.
+    fn closed(&mut self, peer: &mut Peer<'_>, session: &mut Self::Session, end: Closed) {
+        let _ = (peer, session, end);
+    }
+
+    /// Reports the error with which another method ended its connection. The default ignores it.
+    ///
+    /// Not called for a [`Failure::close`], nor if a reply was refused because the connection was closing.
+    fn failed(&mut self, peer: &mut Peer<'_>, session: &mut Self::Session, failure: &Failure) {
+        let _ = (peer, session, failure);
+    }
+}
+
+/// A peer whose opening handshake is in progress.
+#[derive(Debug)]
+pub struct NewPeer<'a> {
+    pub(super) id: Id,
+    pub(super) ip: Option<IpAddr>,
+    pub(super) _lent: std::marker::PhantomData<&'a ()>,
+}
+
+impl NewPeer<'_> {
+    /// Returns the id of the connection, for a later answer.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Returns the client's address, if it is known: from the PROXY protocol or a trusted header if the
+    /// server is configured so, else from the socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.ip
+    }
+}
+
+/// The answer to a request, now or later.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Answers now.
+    Now(Response),
+    /// Answers later, with [`Hub::answer`](super::Hub::answer) or [`Handle::answer`](super::Handle::answer).
+    ///
+    /// The client waits until then, or until [`Timeouts::opening`](crate::Timeouts::opening) has passed.
+    Later,
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Now(response)
+    }
+}
+
+/// The reason why a handler ends its connection.
+///
+/// Any error can be converted with `?`. What follows depends on the error:
+///
+/// | error | what happens |
+/// | --- | --- |
+/// | [`SendError::Closed`] | nothing: the connection is closing already |
+/// | [`SendError::Full`] | [`Handler::failed`]; the peer is too slow, and is closed with 1013 (try again later) |
+/// | [`Failure::close`] | the connection is closed with that code and reason |
+/// | any other | [`Handler::failed`]; the connection is closed with 1011 (internal error) |
+///
+/// What was sent before is still delivered. No further messages are received.
+// Boxed, so that the result of a method fits in a register.
+pub struct Failure(Box<Inner>);
+
+enum Inner {
+    Send(SendError),
+    Close(CloseCode, Cow<'static, str>),
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    /// Closes the connection with this code and reason, which need not be an error.
+    ///
+    /// ```
+    /// use websocket_stream::CloseCode;
+    /// use websocket_stream::server::Failure;
+    ///
+    /// fn check(name: &str) -> Result<(), Failure> {
+    ///     match name {
+    ///         "" => Err(Failure::close(CloseCode::POLICY_VIOLATION, "a name is required")),
+    ///         _ => Ok(()),
+    ///     }
+    /// }
+    /// assert_eq!(check("").unwrap_err().to_string(), "closed with 1008 (policy violation): a name is required");
+    /// ```
+    pub fn close(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner::Close(code, reason.into())))
+    }
+
+    /// Returns the error that was converted, if any.
+    pub fn error(&self) -> Option<&(dyn Error + 'static)> {
+        match &*self.0 {
+            Inner::Send(error) => Some(error),
+            Inner::Close(..) => None,
+            Inner::Other(error) => Some(error.as_ref()),
+        }
+    }
+
+    /// Returns whether the connection was closing when a reply was refused.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(*self.0, Inner::Send(SendError::Closed))
+    }
+
+    /// Returns the code and the reason of the Close frame that follows.
+    pub(super) fn close_frame(&self) -> (CloseCode, &str) {
+        match &*self.0 {
+            Inner::Send(SendError::Full) => (CloseCode::TRY_AGAIN_LATER, "peer too slow"),
+            Inner::Send(_) | Inner::Other(_) => (CloseCode::INTERNAL_ERROR, ""),
+            Inner::Close(code, reason) => (*code, reason),
+        }
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+    #[cold]
+    fn from(error: E) -> Self {
+        Self(Box::new(match (&error as &dyn Any).downcast_ref::<SendError>() {
+            Some(&error) => Inner::Send(error),
+            None => Inner::Other(Box::new(error)),
+        }))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Inner::Send(error) => error.fmt(f),
+            Inner::Other(error) => error.fmt(f),
+            Inner::Close(code, reason) if reason.is_empty() => write!(f, "closed with {code}"),
+            Inner::Close(code, reason) => write!(f, "closed with {code}: {reason}"),
+        }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.error() {
+            Some(error) => f.debug_tuple("Failure").field(error).finish(),
+            None => write!(f, "Failure({self})"),
+        }
+    }
+}

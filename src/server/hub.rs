@@ -1,0 +1,269 @@
+//! What all connections of a thread share, and messages from one connection to others.
+//!
+//! A handler runs while its connection is driven, so nothing can be sent to another connection at that time.
+//! Messages are collected here, and delivered at the end of the round: all messages for a receiver in one
+//! write.
+#![forbid(unsafe_code)]
+
+use super::config::SlowPeer;
+use super::counters::{Cells, Counters, Traffic};
+use super::slots::{self, Id};
+use super::topics::Topics;
+use crate::frame::CloseCode;
+use crate::handshake::Response;
+use crate::protocol::Message;
+use crate::stream::PreparedMessage;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// All connections of one thread, for sending to others than the current peer.
+///
+/// [`Peer::hub`](super::Peer::hub), [`Connections::hub`](super::Connections::hub) and
+/// [`Handle::run`](super::Handle::run) lend it. What is sent through it is delivered at the end of the round.
+/// For one receiver, messages are delivered in the order in which they were sent or published.
+pub struct Hub {
+    pub(super) thread: u32,
+    /// The connection whose handler is being called, or was called last.
+    pub(super) peer: Id,
+    /// Whether it has begun to close in this call, or has ended.
+    pub(super) closes: bool,
+    pub(super) topics: Topics,
+    pub(super) posts: Vec<Post>,
+    /// The payload bytes of the posts.
+    pub(super) posted_bytes: usize,
+    /// For each topic with posts, their indices.
+    pub(super) published: HashMap<u32, Published>,
+    /// Messages for other threads.
+    pub(super) abroad: Vec<Abroad>,
+    pub(super) has_abroad: bool,
+    pub(super) traffic: Traffic,
+    pub(super) cells: Arc<Cells>,
+    pub(super) slow_peer: SlowPeer,
+}
+
+/// The posts of a topic in this round.
+#[derive(Default)]
+pub(super) struct Published {
+    pub(super) posts: Vec<usize>,
+    /// The slots of members that subscribed after the first post, with the number of posts before that.
+    pub(super) late: HashMap<usize, usize>,
+}
+
+/// Something to deliver at the end of the round.
+pub(super) enum Post {
+    /// To the members of the topic that [`Hub::published`] has it for, and to those on other threads.
+    Publish {
+        message: Payload,
+        except: Option<Id>,
+        slow_peer: SlowPeer,
+        abroad: Option<Arc<str>>,
+    },
+    Send {
+        to: Id,
+        message: Payload,
+    },
+    Close {
+        to: Id,
+        code: CloseCode,
+        reason: String,
+    },
+    Answer {
+        to: Id,
+        response: Response,
+    },
+}
+
+/// Something for other threads.
+pub(super) enum Abroad {
+    /// For all other threads.
+    Publish { topic: Arc<str>, message: PreparedMessage, slow_peer: SlowPeer },
+    /// For the thread of the id.
+    Post(Id, Post),
+}
+
+/// A message that is kept until the end of the round.
+pub(super) enum Payload {
+    Text(String),
+    Binary(Vec<u8>),
+    Prepared(PreparedMessage),
+}
+
+impl Payload {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+            Self::Prepared(message) => message.payload().len(),
+        }
+    }
+
+    pub(super) fn message(&self) -> Message<'_> {
+        match self {
+            Self::Text(text) => Message::Text(text),
+            Self::Binary(bytes) => Message::Binary(bytes),
+            Self::Prepared(message) => message.message(),
+        }
+    }
+}
+
+impl From<Message<'_>> for Payload {
+    fn from(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.to_owned()),
+            Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
+        }
+    }
+}
+
+impl Hub {
+    pub(super) fn new(thread: u32, slow_peer: SlowPeer, cells: Arc<Cells>) -> Self {
+        Self {
+            thread,
+            peer: slots::id(thread, 0, 0),
+            closes: false,
+            topics: Topics::default(),
+            posts: Vec::new(),
+            posted_bytes: 0,
+            published: HashMap::new(),
+            abroad: Vec::new(),
+            has_abroad: false,
+            traffic: Traffic::default(),
+            cells,
+            slow_peer,
+        }
+    }
+
+    /// Sends a message to all members of a topic, on all threads.
+    ///
+    /// It is encoded and compressed once. A topic without members costs nothing.
+    pub fn publish<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
+        self.publish_to(topic, message.into(), None, self.slow_peer);
+    }
+
+    /// Publishes a message with its own policy for members that are too slow.
+    pub fn publish_with<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>, slow_peer: SlowPeer) {
+        self.publish_to(topic, message.into(), None, slow_peer);
+    }
+
+    /// Publishes a message that is encoded already.
+    pub fn publish_prepared(&mut self, topic: &str, message: &PreparedMessage) {
+        self.publish_payload(topic, Payload::Prepared(message.clone()), None, self.slow_peer);
+    }
+
+    /// Sends a message to one connection, on any thread. If it has ended, nothing is sent.
+    ///
+    /// If its send buffer is full, it is closed with 1013 (try again later).
+    pub fn send_to<'m>(&mut self, id: Id, message: impl Into<Message<'m>>) {
+        let message = Payload::from(message.into());
+        self.post_to(id, Post::Send { to: id, message });
+    }
+
+    /// Begins the closing handshake with a connection, on any thread.
+    ///
+    /// A code that cannot be sent counts as 1011, and a reason is cut off after 123 bytes.
+    pub fn close(&mut self, id: Id, code: CloseCode, reason: &str) {
+        self.post_to(id, Post::Close { to: id, code, reason: reason.to_owned() });
+    }
+
+    /// Answers a request that was answered with [`Answer::Later`](super::Answer::Later).
+    ///
+    /// A request that was answered before, or whose client has gone, is not answered again.
+    pub fn answer(&mut self, id: Id, response: Response) {
+        self.post_to(id, Post::Answer { to: id, response });
+    }
+
+    /// Returns the number of members of a topic on this thread.
+    pub fn members(&self, topic: &str) -> usize {
+        self.topics.find(topic).map_or(0, |topic| self.topics.members(topic).len())
+    }
+
+    /// Returns the number of topics with members on this thread.
+    pub fn topics(&self) -> usize {
+        self.topics.len().0
+    }
+
+    /// Returns the number of subscriptions of all connections of this thread.
+    pub fn subscriptions(&self) -> usize {
+        self.topics.len().1
+    }
+
+    /// Returns the counters of this thread.
+    pub fn counters(&self) -> Counters {
+        self.traffic.store(&self.cells);
+        let mut counters = Counters::default();
+        self.cells.add_to(&mut counters);
+        counters
+    }
+
+    pub(super) fn publish_to(
+        &mut self,
+        topic: &str,
+        message: Message<'_>,
+        except: Option<Id>,
+        slow_peer: SlowPeer,
+    ) {
+        if self.has_abroad || self.members(topic) > 0 {
+            self.publish_payload(topic, message.into(), except, slow_peer);
+        }
+    }
+
+    fn publish_payload(&mut self, topic: &str, message: Payload, except: Option<Id>, slow_peer: SlowPeer) {
+        let abroad = self.has_abroad.then(|| topic.into());
+        let local = self.topics.find(topic);
+        if let Some(local) = local {
+            self.published.entry(local).or_default().posts.push(self.posts.len());
+        }
+        if local.is_some() || abroad.is_some() {
+            self.push(Post::Publish { message, except, slow_peer, abroad });
+        }
+    }
+
+    fn post_to(&mut self, id: Id, post: Post) {
+        if id.thread() == self.thread as usize {
+            self.push(post);
+        } else if self.has_abroad {
+            self.abroad.push(Abroad::Post(id, post));
+        }
+    }
+
+    pub(super) fn push(&mut self, post: Post) {
+        self.posted_bytes += match &post {
+            Post::Publish { message, .. } | Post::Send { message, .. } => message.len(),
+            Post::Close { .. } | Post::Answer { .. } => 0,
+        };
+        self.posts.push(post);
+    }
+
+    pub(super) fn subscribe(&mut self, id: Id, topic: &str) -> bool {
+        let (topic, is_new) = self.topics.subscribe(id.slot(), topic);
+        if is_new && let Some(published) = self.published.get_mut(&topic) {
+            published.late.insert(id.slot(), published.posts.len());
+        }
+        is_new
+    }
+
+    /// Publishes what was sent through a handle.
+    pub(super) fn publish_letter(&mut self, topic: &str, message: Payload, slow_peer: Option<SlowPeer>) {
+        let slow_peer = slow_peer.unwrap_or(self.slow_peer);
+        self.publish_payload(topic, message, None, slow_peer);
+    }
+
+    /// Publishes what another thread has published.
+    pub(super) fn publish_here(&mut self, topic: &str, message: PreparedMessage, slow_peer: SlowPeer) {
+        if let Some(topic) = self.topics.find(topic) {
+            self.published.entry(topic).or_default().posts.push(self.posts.len());
+            let message = Payload::Prepared(message);
+            self.push(Post::Publish { message, except: None, slow_peer, abroad: None });
+        }
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub")
+            .field("thread", &self.thread)
+            .field("topics", &self.topics())
+            .field("subscriptions", &self.subscriptions())
+            .finish_non_exhaustive()
+    }
+}

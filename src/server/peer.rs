@@ -1,0 +1,133 @@
+//! What a handler's methods get: the current connection.
+#![forbid(unsafe_code)]
+
+use super::config::SlowPeer;
+use super::hub::Hub;
+use super::slots::Id;
+use crate::frame::{CloseCode, OpCode};
+use crate::protocol::{Message, SendError, State};
+use crate::stream::{Outgoing, PreparedMessage};
+
+/// The current connection, lent to a method of a [`Handler`](super::Handler).
+///
+/// What is sent here leaves at the end of the call, in one write. What is published, or sent to others,
+/// leaves at the end of the round.
+#[derive(Debug)]
+pub struct Peer<'a> {
+    pub(super) out: Outgoing<'a>,
+    pub(super) hub: &'a mut Hub,
+}
+
+impl Peer<'_> {
+    /// Returns the id of the connection, for [`Hub::send_to`].
+    #[inline]
+    pub fn id(&self) -> Id {
+        self.hub.peer
+    }
+
+    /// Sends a message to this peer; see [`Outgoing::send`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Outgoing::send`].
+    #[inline(always)]
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        self.out.send(message)?;
+        self.hub.traffic.sent(message.as_bytes().len());
+        Ok(())
+    }
+
+    /// Sends a message that was encoded once, for many connections; see [`Outgoing::send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Outgoing::send`].
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+        self.out.send_prepared(message)?;
+        self.hub.traffic.sent(message.payload().len());
+        Ok(())
+    }
+
+    /// Sends one fragment of a message; see [`Outgoing::send_fragment`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Connection::send_fragment`](crate::protocol::Connection::send_fragment).
+    pub fn send_fragment(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
+        self.out.send_fragment(opcode, payload, fin)?;
+        self.hub.traffic.sent(payload.len());
+        self.hub.traffic.messages_sent -= u64::from(!fin);
+        Ok(())
+    }
+
+    /// Sends a ping with up to 125 bytes of payload. The answer is given to
+    /// [`Handler::pong`](super::Handler::pong).
+    ///
+    /// # Errors
+    ///
+    /// See [`Outgoing::ping`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.out.ping(payload)
+    }
+
+    /// Begins the closing handshake; see [`Connection::close`](crate::protocol::Connection::close).
+    ///
+    /// # Errors
+    ///
+    /// See [`Connection::close`](crate::protocol::Connection::close).
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.hub.closes = true;
+        self.out.close(code, reason)
+    }
+
+    /// Subscribes to a topic, and returns whether the peer was not a member before.
+    ///
+    /// The peer then receives what is published from now on.
+    pub fn subscribe(&mut self, topic: &str) -> bool {
+        self.hub.subscribe(self.hub.peer, topic)
+    }
+
+    /// Ends the subscription to a topic, and returns whether the peer was a member.
+    ///
+    /// The end of the connection ends all of its subscriptions.
+    pub fn unsubscribe(&mut self, topic: &str) -> bool {
+        self.hub.topics.unsubscribe(self.hub.peer.slot(), topic)
+    }
+
+    /// Sends a message to all members of a topic, this peer included if it is one; see [`Hub::publish`].
+    pub fn publish<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
+        self.hub.publish(topic, message);
+    }
+
+    /// Sends a message to all other members of a topic; see [`Hub::publish`].
+    pub fn publish_to_others<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
+        let slow_peer = self.hub.slow_peer;
+        self.hub.publish_to(topic, message.into(), Some(self.hub.peer), slow_peer);
+    }
+
+    /// Publishes a message with its own policy for members that are too slow.
+    pub fn publish_with<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>, slow_peer: SlowPeer) {
+        self.hub.publish_with(topic, message, slow_peer);
+    }
+
+    /// Sends a message to another connection, or to this one; see [`Hub::send_to`].
+    pub fn send_to<'m>(&mut self, id: Id, message: impl Into<Message<'m>>) {
+        self.hub.send_to(id, message);
+    }
+
+    /// Returns all connections of this thread.
+    pub fn hub(&mut self) -> &mut Hub {
+        self.hub
+    }
+
+    /// Returns the number of accepted bytes that the transport has not taken.
+    pub fn unsent(&self) -> usize {
+        self.out.unsent()
+    }
+
+    /// Returns the state of the connection.
+    pub fn state(&self) -> State {
+        self.out.state()
+    }
+}

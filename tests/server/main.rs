@@ -1,0 +1,10 @@
+//! Floor 4: connections without a poller, topics, and the server with its threads.
+
+mod connections;
+mod faults;
+#[allow(unsafe_code)]
+mod pollers;
+mod running;
+mod shutdown;
+mod topics;
+mod world;

@@ -1,0 +1,292 @@
+//! `Server` on sockets: threads, handles, accepting, stopping.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use websocket_stream::server::{
+    Answer, Ended, Failure, Handle, Handler, Id, NewPeer, Peer, Server, ServerConfig, Shutdown,
+};
+use websocket_stream::{
+    ClientOpening, ClientRequest, CloseCode, Event, Message, OriginPolicy, Progress, Ready, Request,
+    Response, Scratch, WebSocketStream,
+};
+
+/// Echoes, and sends to a topic what begins with `=`.
+struct Rooms(mpsc::Sender<Id>);
+
+impl Handler for Rooms {
+    type Session = ();
+
+    fn open(&mut self, peer: &NewPeer<'_>, _: &mut (), request: &Request<'_>) -> Answer {
+        if request.path() == "/later" {
+            self.0.send(peer.id()).unwrap();
+            return Answer::Later;
+        }
+        Response::accept().into()
+    }
+
+    fn opened(&mut self, peer: &mut Peer<'_>, _: &mut ()) -> Result<(), Failure> {
+        peer.subscribe("room");
+        self.0.send(peer.id()).unwrap();
+        Ok(())
+    }
+
+    fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+        match message {
+            Message::Text("panic") => panic!("as the message asked"),
+            Message::Text(text) if text.starts_with('=') => peer.publish("room", message),
+            message => peer.send(message)?,
+        }
+        Ok(())
+    }
+}
+
+/// A server on threads of its own, which is stopped at the end of a test.
+struct Running {
+    address: SocketAddr,
+    handle: Handle,
+    opened: mpsc::Receiver<Id>,
+    thread: Option<thread::JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    fn new(threads: usize) -> Self {
+        Self::with_config(threads, ServerConfig::default().origin(OriginPolicy::Any))
+    }
+
+    fn with_config(threads: usize, config: ServerConfig) -> Self {
+        let server = Server::bind("127.0.0.1:0").unwrap().config(config);
+        let (address, handle) = (server.local_addr().unwrap(), server.handle());
+        let (send, opened) = mpsc::channel();
+        let thread = thread::spawn(move || match threads {
+            1 => server.run(Rooms(send)),
+            _ => server.threads(threads).run(|_| Rooms(send.clone())),
+        });
+        Self { address, handle, opened, thread: Some(thread) }
+    }
+
+    fn connect(&self, path: &str) -> Client {
+        let stream = TcpStream::connect(self.address).unwrap();
+        let mut opening = ClientOpening::new(stream, ClientRequest::new("localhost", path)).unwrap();
+        let mut scratch = Scratch::new();
+        loop {
+            match opening.advance(&mut scratch.at(0)).unwrap() {
+                Progress::Open => break,
+                Progress::Pending(wants) => wait(opening.get_ref(), wants.write),
+                progress => panic!("{progress:?}"),
+            }
+        }
+        Client { stream: opening.into_stream().unwrap(), scratch, received: Vec::new(), over: false }
+    }
+
+    fn stop(&mut self) -> io::Result<()> {
+        let _ = self.handle.shut_down(Duration::from_secs(20));
+        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.handle.shut_down(Duration::ZERO);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Client {
+    stream: WebSocketStream<TcpStream>,
+    scratch: Scratch,
+    received: Vec<String>,
+    over: bool,
+}
+
+/// Waits until a socket is readable, or writable too.
+fn wait(socket: &impl std::os::fd::AsFd, writable: bool) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut flags = PollFlags::IN;
+    flags.set(PollFlags::OUT, writable);
+    let limit = Timespec { tv_sec: 60, tv_nsec: 0 };
+    let ready = poll(&mut [PollFd::new(socket, flags)], Some(&limit)).unwrap();
+    assert_eq!(ready, 1, "nothing in a minute");
+}
+
+impl Client {
+    fn send(&mut self, text: &str) {
+        self.stream.send(&mut self.scratch.at(0), text).unwrap();
+    }
+
+    /// Receives until there are `count` messages, the Close frame included, and takes them.
+    fn receive(&mut self, count: usize) -> Vec<String> {
+        while self.received.len() < count {
+            assert!(!self.over, "it has ended with {:?}", self.received);
+            wait(&self.stream, self.stream.wants().write);
+            let received = &mut self.received;
+            let wants = self.stream.drive(&mut self.scratch.at(0), Ready::UNKNOWN, |event, _| {
+                match event {
+                    Event::Message(message) => received.push(message.as_text().unwrap().to_owned()),
+                    Event::Close(frame) => received.push(format!("({})", frame.code.get())),
+                    _ => {}
+                }
+                Ok(())
+            });
+            self.over = wants.unwrap().closed;
+        }
+        self.received.drain(..count).collect()
+    }
+}
+
+#[test]
+fn a_server_echoes_until_it_is_stopped() {
+    let mut server = Running::new(1);
+    let mut clients: Vec<_> = (0..20).map(|_| server.connect("/")).collect();
+    for (i, client) in clients.iter_mut().enumerate() {
+        client.send(&i.to_string());
+    }
+    for (i, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.receive(1), [i.to_string()]);
+    }
+    assert_eq!(server.handle.counters().open, 20);
+    server.handle.shut_down(Shutdown::within(Duration::from_secs(60)).spread(Duration::ZERO)).unwrap();
+    for client in &mut clients {
+        assert_eq!(client.receive(1), ["(1001)"]);
+    }
+    drop(clients);
+    server.stop().unwrap();
+    assert_eq!(TcpStream::connect(server.address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    // Whatever a handle does after the end reaches nobody, and says so.
+    let (handle, id) = (&server.handle, server.opened.recv().unwrap());
+    assert_eq!(handle.publish("room", "x"), Err(Ended));
+    assert_eq!(handle.send_to(id, "x"), Err(Ended));
+    assert_eq!(handle.close(id, CloseCode::NORMAL, ""), Err(Ended));
+    assert_eq!(handle.answer(id, Response::accept()), Err(Ended));
+    assert_eq!(handle.run(|_| ()), Err(Ended));
+    assert_eq!(handle.shut_down(Duration::ZERO), Err(Ended));
+    let counters = handle.counters();
+    assert_eq!((counters.open, counters.opened, counters.messages_sent), (0, 20, 20));
+}
+
+#[test]
+fn a_handle_reaches_the_loop_from_any_thread() {
+    let server = Running::new(1);
+    let mut client = server.connect("/");
+    let id = server.opened.recv().unwrap();
+    server.handle.publish("room", "published").unwrap();
+    server.handle.send_to(id, "sent").unwrap();
+    let (send, members) = mpsc::channel();
+    server.handle.run(move |hub| send.send(hub.members("room")).unwrap()).unwrap();
+    assert_eq!(members.recv().unwrap(), 1);
+    server.handle.run(|_| panic!("in a closure")).unwrap();
+    server.handle.run(move |hub| hub.send_to(id, "from a closure")).unwrap();
+    server.handle.close(id, CloseCode::NORMAL, "").unwrap();
+    assert_eq!(client.receive(4), ["published", "sent", "from a closure", "(1000)"]);
+}
+
+#[test]
+fn a_decision_can_be_given_from_another_thread() {
+    let server = Running::new(1);
+    let (address, handle) = (server.address, server.handle.clone());
+    let client = thread::spawn(move || {
+        let stream = TcpStream::connect(address).unwrap();
+        let mut opening = ClientOpening::new(stream, ClientRequest::new("localhost", "/later")).unwrap();
+        let mut scratch = Scratch::new();
+        while !matches!(opening.advance(&mut scratch.at(0)).unwrap(), Progress::Open) {
+            wait(opening.get_ref(), false);
+        }
+    });
+    let id = server.opened.recv().unwrap();
+    handle.answer(id, Response::accept()).unwrap();
+    client.join().unwrap();
+}
+
+#[test]
+fn a_panic_of_the_handler_ends_one_connection() {
+    let mut server = Running::new(1);
+    let (mut client, mut other) = (server.connect("/"), server.connect("/"));
+    client.send("before");
+    client.send("panic");
+    assert_eq!(client.receive(2), ["before", "(1011)"]);
+    other.send("and you?");
+    assert_eq!(other.receive(1), ["and you?"]);
+    assert_eq!(server.handle.counters().panics, 1);
+    drop((client, other));
+    server.stop().unwrap();
+}
+
+#[test]
+fn publishing_on_two_threads_reaches_each_member_once_in_the_order_of_each_publisher() {
+    const CLIENTS: usize = 40;
+    const MESSAGES: usize = 50;
+    let server = Running::new(2);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect("/")).collect();
+    let ids: Vec<_> = (0..CLIENTS).map(|_| server.opened.recv().unwrap().to_string()).collect();
+    assert!(ids.iter().any(|id| id.starts_with("0-")) && ids.iter().any(|id| id.starts_with("1-")));
+    for i in 0..MESSAGES {
+        for publisher in [0, 1, CLIENTS - 1] {
+            clients[publisher].send(&format!("={publisher}:{i}"));
+        }
+        server.handle.publish("room", &*format!("=handle:{i}")).unwrap();
+    }
+    for client in &mut clients {
+        let received = client.receive(4 * MESSAGES);
+        for publisher in ["0", "1", "39", "handle"] {
+            let prefix = format!("={publisher}:");
+            let of_one: Vec<_> = received.iter().filter_map(|text| text.strip_prefix(&prefix)).collect();
+            let expected: Vec<_> = (0..MESSAGES).map(|i| i.to_string()).collect();
+            assert_eq!(of_one, expected);
+        }
+    }
+    assert_eq!(server.handle.counters().messages_sent, (CLIENTS * 4 * MESSAGES) as u64);
+}
+
+#[test]
+fn a_direct_message_finds_its_receiver_on_the_other_thread() {
+    let server = Running::new(3);
+    let mut clients: Vec<_> = (0..12).map(|_| server.connect("/")).collect();
+    for _ in 0..12 {
+        let id = server.opened.recv().unwrap();
+        // The closure runs on the first thread.
+        server.handle.run(move |hub| hub.send_to(id, "from the first thread")).unwrap();
+    }
+    for client in &mut clients {
+        assert_eq!(client.receive(1), ["from the first thread"]);
+    }
+}
+
+#[test]
+fn a_server_listens_on_several_addresses_and_on_the_path_of_a_unix_socket() {
+    let path = std::env::temp_dir().join(format!("websocket-stream-test-{}", std::process::id()));
+    let server = Server::bind("127.0.0.1:0").unwrap().and_bind_unix(&path).unwrap();
+    let server = server.and_bind("127.0.0.1:0").unwrap();
+    assert_eq!(Server::bind(server.local_addr().unwrap()).unwrap_err().kind(), ErrorKind::AddrInUse);
+    assert_eq!(Server::bind_unix(&path).unwrap_err().kind(), ErrorKind::AddrInUse);
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let (send, _opened) = mpsc::channel();
+    let thread = thread::spawn(move || server.threads(2).run(|_| Rooms(send.clone())));
+    let mut unix = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let mut tcp = TcpStream::connect(address).unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut answers = [String::new(), String::new()];
+    unix.write_all(request).unwrap();
+    unix.read_to_string(&mut answers[0]).unwrap();
+    tcp.write_all(request).unwrap();
+    tcp.read_to_string(&mut answers[1]).unwrap();
+    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 426 ")), "{answers:?}");
+    handle.shut_down(Duration::ZERO).unwrap();
+    thread.join().unwrap().unwrap();
+    assert!(!path.exists(), "the file is removed");
+}
+
+#[test]
+fn a_thread_whose_handler_cannot_be_made_stops_the_others() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        server.threads(2).run(|thread| {
+            assert_eq!(thread, 0, "the second cannot be made");
+            Rooms(mpsc::channel().0)
+        })
+    }));
+    assert!(panicked.is_err());
+}
