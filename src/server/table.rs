@@ -46,7 +46,8 @@ pub(super) struct Common<T> {
 /// Something that a poller which is not edge-triggered must know.
 #[derive(Debug)]
 pub enum Change<T> {
-    /// The connection waits for something else than before; [`Connections::transport`] returns its transport.
+    /// The connection waits for something else than before.
+    /// [`Connections::transport`](super::Connections::transport) returns its transport.
     Wants {
         /// The key of the connection.
         key: usize,
