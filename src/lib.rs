@@ -59,7 +59,7 @@
 //!
 //! | you have | use |
 //! | --- | --- |
-//! | nothing yet, and want a server | floor 4: the feature `server`, [`server::Server`] |
+//! | nothing yet, and want a server | floor 4: the feature `server`, and its `server::Server` |
 //! | a socket and an event loop | floor 3: [`ServerOpening`] or [`ClientOpening`], then [`WebSocketStream`] |
 //! | another byte stream, such as TLS | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
 //! | bytes without a stream: io_uring, HTTP/2, a fuzzer | floor 1: [`handshake`], [`protocol::Connection`] |

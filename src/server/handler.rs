@@ -248,7 +248,7 @@ impl From<Response> for Answer {
 /// | error | what happens |
 /// | --- | --- |
 /// | [`SendError::Closed`] | nothing: the connection is closing already |
-/// | [`SendError::Full`] | [`Handler::failed`]; the peer is too slow, and is closed with 1013 (try again later) |
+/// | [`SendError::Full`] | [`Handler::failed`]; the peer is too slow: closed with 1013 (try again later) |
 /// | [`Failure::close`] | the connection is closed with that code and reason |
 /// | any other | [`Handler::failed`]; the connection is closed with 1011 (internal error) |
 ///
@@ -275,7 +275,8 @@ impl Failure {
     ///         _ => Ok(()),
     ///     }
     /// }
-    /// assert_eq!(check("").unwrap_err().to_string(), "closed with 1008 (policy violation): a name is required");
+    /// let failure = check("").unwrap_err();
+    /// assert_eq!(failure.to_string(), "closed with 1008 (policy violation): a name is required");
     /// ```
     pub fn close(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner::Close(code, reason.into())))

@@ -132,7 +132,12 @@ impl Server {
     /// # struct Echo;
     /// # impl Handler for Echo {
     /// #     type Session = ();
-    /// #     fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+    /// #     fn message(
+    /// #         &mut self,
+    /// #         peer: &mut Peer<'_>,
+    /// #         _: &mut (),
+    /// #         message: Message<'_>,
+    /// #     ) -> Result<(), Failure> {
     /// #         Ok(peer.send(message)?)
     /// #     }
     /// # }
