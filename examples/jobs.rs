@@ -11,7 +11,8 @@
 use std::error::Error;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
-use websocket_stream::server::{Answer, Ended, Failure, Handle, Handler, Id, NewPeer, Peer, Server};
+use std::time::Duration;
+use websocket_stream::server::{Answer, Failure, Handle, HandleError, Handler, Id, NewPeer, Peer, Server};
 use websocket_stream::{CloseCode, Message, Request, Response};
 
 /// The jobs that may wait. When they are too many, clients are asked to try again later.
@@ -30,7 +31,7 @@ struct Jobs {
 impl Handler for Jobs {
     type Session = ();
 
-    fn open(&mut self, peer: &NewPeer<'_>, _: &mut (), request: &Request<'_>) -> Answer {
+    fn open(&mut self, peer: &mut NewPeer<'_>, _: &mut (), request: &Request<'_>) -> Answer {
         let pass = request.query_pairs().find(|(name, _)| name == "pass");
         let pass = pass.map(|(_, value)| value.into_owned()).unwrap_or_default();
         match self.queue.try_send(Job::Admit { id: peer.id(), pass }) {
@@ -54,15 +55,30 @@ impl Handler for Jobs {
 }
 
 /// Does one job after the other. A client that has left meanwhile gets no answer.
-fn work(jobs: &Receiver<Job>, handle: &Handle) -> Result<(), Ended> {
+fn work(jobs: &Receiver<Job>, handle: &Handle) -> Result<(), HandleError> {
     for job in jobs {
         match job {
-            Job::Admit { id, pass } if pass == "open sesame" => handle.answer(id, Response::accept())?,
-            Job::Admit { id, .. } => handle.answer(id, Response::forbidden())?,
-            Job::Factor { id, number } => handle.send_to(id, &smallest_factor(number).to_string())?,
+            Job::Admit { id, pass } if pass == "open sesame" => {
+                patiently(|| handle.answer(id, Response::accept()))?;
+            }
+            Job::Admit { id, .. } => patiently(|| handle.answer(id, Response::forbidden()))?,
+            Job::Factor { id, number } => {
+                let factor = smallest_factor(number).to_string();
+                patiently(|| handle.send_to(id, &factor))?;
+            }
         }
     }
     Ok(())
+}
+
+/// Tries again while too much waits for the event loop.
+fn patiently(mut call: impl FnMut() -> Result<(), HandleError>) -> Result<(), HandleError> {
+    loop {
+        match call() {
+            Err(HandleError::Full) => thread::sleep(Duration::from_millis(10)),
+            other => return other,
+        }
+    }
 }
 
 /// Takes many seconds for a large prime.

@@ -20,7 +20,7 @@ impl Handler for Echo {
         Ok(peer.send(message)?)
     }
 
-    fn http(&mut self, _: &NewPeer<'_>, request: &Request<'_>) -> Answer {
+    fn http(&mut self, _: &mut NewPeer<'_>, request: &Request<'_>) -> Answer {
         match request.path() {
             "/metrics" => Response::new(200)
                 .header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

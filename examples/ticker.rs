@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 use websocket_stream::Message;
-use websocket_stream::server::{Failure, Handler, Peer, Server};
+use websocket_stream::server::{Failure, HandleError, Handler, Peer, Server};
 
 struct Ticks;
 
@@ -29,12 +29,12 @@ fn main() -> std::io::Result<()> {
     println!("listening on ws://{}", server.local_addr().expect("a TCP listener"));
     let handle = server.handle();
     std::thread::spawn(move || {
-        // Until the server has ended.
         for tick in 0_u64.. {
-            handle.publish("ticks", &tick.to_string())?;
+            if handle.publish("ticks", &tick.to_string()) == Err(HandleError::Ended) {
+                break;
+            }
             std::thread::sleep(Duration::from_secs(1));
         }
-        Ok::<(), websocket_stream::server::Ended>(())
     });
     server.run(Ticks)
 }

@@ -55,7 +55,7 @@ impl Chat {
 impl Handler for Chat {
     type Session = Member;
 
-    fn open(&mut self, _: &NewPeer<'_>, member: &mut Member, request: &Request<'_>) -> Answer {
+    fn open(&mut self, _: &mut NewPeer<'_>, member: &mut Member, request: &Request<'_>) -> Answer {
         let Some(room) = room_of(request.path()) else { return Response::new(404).into() };
         let Some(room) = lock(&self.rooms).prepare(room) else { return Response::new(503).into() };
         let name = request.query_pairs().find(|(key, _)| key == "name").map(|(_, name)| name);
@@ -64,7 +64,7 @@ impl Handler for Chat {
         Response::accept().into()
     }
 
-    fn http(&mut self, _: &NewPeer<'_>, request: &Request<'_>) -> Answer {
+    fn http(&mut self, _: &mut NewPeer<'_>, request: &Request<'_>) -> Answer {
         http::answer(request, |path| room_of(path).map(|_| include_str!("page.html"))).into()
     }
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use websocket_stream::server::{Ended, Handle};
+use websocket_stream::server::{Handle, HandleError};
 
 /// The messages that wait for the link. While they are too many, new ones stay on this server.
 const WAITING: usize = 1000;
@@ -137,7 +137,7 @@ impl Link {
     }
 
     /// Notes that a half is connected or not, and reports to all members if that changes the link.
-    pub(crate) fn set_connected(&self, half: Half, connected: bool) -> Result<(), Ended> {
+    pub(crate) fn set_connected(&self, half: Half, connected: bool) -> Result<(), HandleError> {
         let mut halves = locked(&self.0.halves);
         let before = *halves == [true; 2];
         halves[half as usize] = connected;
@@ -155,19 +155,21 @@ impl Link {
         })
     }
 
-    /// Delivers what was received for a room, unless this server has sent it.
-    pub(crate) fn deliver(&self, room: &str, payload: &[u8]) -> Result<(), Ended> {
+    /// Delivers what was received for a room, unless this server has sent it. It is lost if the event loop is
+    /// too busy.
+    pub(crate) fn deliver(&self, room: &str, payload: &[u8]) -> Result<(), HandleError> {
         let Some(shared) = Shared::parse(payload) else { return Ok(()) };
         if shared.id().strip_prefix(&*self.0.origin).is_some_and(|rest| rest.starts_with('-')) {
             return Ok(());
         }
         let (room, rooms): (Arc<str>, _) = (room.into(), Arc::clone(&self.0.rooms));
-        self.0.handle.run(move |hub| {
+        let delivered = self.0.handle.run(move |hub| {
             let json = shared.to_json();
             if let Shared::Message { .. } = shared {
                 lock(&rooms).remember(&room, &json);
             }
             hub.publish(&room, &json);
-        })
+        });
+        if delivered == Err(HandleError::Full) { Ok(()) } else { delivered }
     }
 }

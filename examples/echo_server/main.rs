@@ -42,7 +42,7 @@ impl Handler for Echo {
         Ok(peer.send(message)?)
     }
 
-    fn http(&mut self, _: &NewPeer<'_>, request: &Request<'_>) -> Answer {
+    fn http(&mut self, _: &mut NewPeer<'_>, request: &Request<'_>) -> Answer {
         http::answer(request, |path| (path == "/").then_some(include_str!("page.html"))).into()
     }
 
@@ -52,7 +52,7 @@ impl Handler for Echo {
         }
     }
 
-    fn not_opened(&mut self, _: &NewPeer<'_>, error: &OpeningError) {
+    fn not_opened(&mut self, _: &mut NewPeer<'_>, error: &OpeningError) {
         self.report(error);
     }
 

@@ -52,7 +52,7 @@ impl Actor {
 impl Handler for Actor {
     type Session = Vec<u8>;
 
-    fn open(&mut self, peer: &NewPeer<'_>, _: &mut Vec<u8>, _: &Request<'_>) -> Answer {
+    fn open(&mut self, peer: &mut NewPeer<'_>, _: &mut Vec<u8>, _: &Request<'_>) -> Answer {
         if self.later {
             self.undecided.push(peer.id());
             return Answer::Later;

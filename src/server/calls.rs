@@ -288,7 +288,8 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         }
         let Stage::Opening(opening) = &mut slot.stage else { return };
         common.enter(id);
-        let step = opening.advance(id, &mut common.scratch.at(now), now, &common.terms, handler);
+        let step =
+            opening.advance(id, &mut common.hub, &mut common.scratch.at(now), now, &common.terms, handler);
         common.in_handler = false;
         let cells = &common.hub.cells;
         match step {

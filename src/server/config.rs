@@ -3,7 +3,7 @@
 
 use crate::handshake::OriginPolicy;
 use crate::setters::setters;
-use crate::{Config, Timeouts};
+use crate::{Config, Limits, Timeouts};
 use std::time::Duration;
 
 /// The settings of a [`Server`](super::Server) or of [`Connections`](super::Connections).
@@ -14,9 +14,8 @@ use std::time::Duration;
 ///
 /// let config = ServerConfig::default()
 ///     .origin(OriginPolicy::List(&["https://example.com"]))
-///     .slow_peer(SlowPeer::Drop { above: 256 << 10 });
-/// let connection = config.connection.clone().limits(Limits::default().message(64 << 10));
-/// let config = config.connection(connection);
+///     .slow_peer(SlowPeer::Drop { above: 256 << 10 })
+///     .limits(Limits::default().message(64 << 10));
 /// # let _ = config;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +38,9 @@ pub struct ServerConfig {
     /// A load balancer such as HAProxy sends it (`send-proxy`). Connections without such a header are
     /// dropped, so clients must not be able to connect directly: they could send any address.
     pub proxy_protocol: bool,
+    /// The bytes of messages that may wait for an event loop in calls of a [`Handle`](super::Handle). Default:
+    /// 16 MiB. Further calls fail with [`HandleError::Full`](super::HandleError::Full).
+    pub mailbox: usize,
     /// The header in which a trusted proxy passes the client's address, such as `X-Forwarded-For`. Default:
     /// none.
     ///
@@ -51,14 +53,47 @@ setters!(ServerConfig {
     origin: OriginPolicy<'static>,
     slow_peer: SlowPeer,
     proxy_protocol: bool,
+    mailbox: usize,
     client_ip_header: Option<&'static str>,
 });
 
+/// Settings of each connection.
 impl ServerConfig {
-    /// Sets [`connection`](Self#structfield.connection).
+    /// Sets [`connection`](Self#structfield.connection), with all of its limits and timeouts.
+    ///
+    /// The default timeouts of a server are then lost: to change only a part, use one of the following.
     #[must_use]
     pub fn connection(mut self, connection: Config) -> Self {
         self.connection = connection;
+        self
+    }
+
+    /// Sets [`Config::limits`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.connection.limits = limits;
+        self
+    }
+
+    /// Sets [`Config::timeouts`].
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.connection.timeouts = timeouts;
+        self
+    }
+
+    /// Sets [`Config::deflate`].
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<crate::deflate::Deflate>>) -> Self {
+        self.connection.deflate = deflate.into();
+        self
+    }
+
+    /// Sets [`Config::streaming`].
+    #[must_use]
+    pub fn streaming(mut self, streaming: bool) -> Self {
+        self.connection.streaming = streaming;
         self
     }
 }
@@ -74,6 +109,7 @@ impl Default for ServerConfig {
             origin: OriginPolicy::Same,
             slow_peer: SlowPeer::default(),
             proxy_protocol: false,
+            mailbox: 16 << 20,
             client_ip_header: None,
         }
     }

@@ -14,6 +14,7 @@ use super::hub::{Abroad, Payload, Post, Published};
 use super::slot::{Flags, Stage};
 use super::table::Table;
 use crate::frame::CloseCode;
+use crate::handshake::Response;
 use crate::protocol::{SendError, State};
 use crate::transport::NonBlockingTransport;
 use std::collections::HashSet;
@@ -183,10 +184,11 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         }
         if is_over {
             for key in 0..slots {
-                if self.slots.get(key).is_some() {
-                    self.common.hub.cells.cut_off.add(1);
-                    self.remove(key, now, handler);
-                }
+                let Some(slot) = self.slots.get(key) else { continue };
+                let is_open = matches!(slot.stage, Stage::Open(..));
+                let cells = &self.common.hub.cells;
+                if is_open { &cells.cut_off } else { &cells.failed_openings }.add(1);
+                self.remove(key, now, handler);
             }
         }
     }
@@ -200,7 +202,17 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     ) {
         let Self { slots, common } = self;
         let (Some(slot), Some(departure)) = (slots.get_mut(key), &common.departure) else { return };
-        let Stage::Open(stream, _) = &mut slot.stage else { return };
+        let stream = match &mut slot.stage {
+            Stage::Open(stream, _) => stream,
+            Stage::Opening(opening) => {
+                if opening.answer(&Response::new(503)) {
+                    return common.queue(key, &mut slot.flags);
+                }
+                common.hub.cells.failed_openings.add(1);
+                return self.remove(key, now, handler);
+            }
+            Stage::Vacant => return,
+        };
         let sent = stream.send_with(&mut common.scratch.at(now), |out| {
             // If it is already closing, it continues to.
             let _ = close(out, departure.code, &departure.reason);

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use websocket_stream::server::{Failure, Handler, Peer, Server};
+/// use websocket_stream::server::{Failure, HandleError, Handler, Peer, Server};
 /// use websocket_stream::Message;
 ///
 /// struct Ticks;
@@ -48,8 +48,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 ///     std::thread::spawn(move || {
 ///         for tick in 0_u64.. {
 ///             std::thread::sleep(Duration::from_secs(1));
-///             if handle.publish("ticks", &tick.to_string()).is_err() {
-///                 break; // the server has ended
+///             if handle.publish("ticks", &tick.to_string()) == Err(HandleError::Ended) {
+///                 break;
 ///             }
 ///         }
 ///     });
@@ -61,17 +61,30 @@ pub struct Handle {
     mailboxes: Arc<Mutex<Vec<Arc<Mailbox>>>>,
 }
 
-/// The server has ended, so nothing reaches it any more.
+/// The reason why nothing was put into a server's mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended;
+#[non_exhaustive]
+pub enum HandleError {
+    /// The server has ended.
+    Ended,
+    /// More than [`ServerConfig::mailbox`](super::ServerConfig::mailbox) bytes wait for the event loop: it is
+    /// too slow for what other threads send. Try again later, or drop it.
+    Full,
+}
 
-impl fmt::Display for Ended {
+impl fmt::Display for HandleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("server ended")
+        f.write_str(match self {
+            Self::Ended => "server ended",
+            Self::Full => "mailbox of the event loop full",
+        })
     }
 }
 
-impl std::error::Error for Ended {}
+impl std::error::Error for HandleError {}
+
+/// The bytes that a letter takes besides its message, at least.
+const LETTER: usize = 128;
 
 /// What waits for an event loop.
 pub(super) enum Letter {
@@ -91,6 +104,17 @@ pub(super) enum Letter {
     Shutdown(Shutdown),
 }
 
+impl Letter {
+    /// Returns the length of the message.
+    fn len(&self) -> usize {
+        match self {
+            Self::Publish { topic, message, .. } => topic.len() + message.len(),
+            Self::Post(post) => post.len(),
+            Self::Published { .. } | Self::Run(_) | Self::Shutdown(_) => 0,
+        }
+    }
+}
+
 pub(super) struct Mailbox {
     mail: Mutex<Mail>,
     pub(super) cells: Arc<Cells>,
@@ -99,6 +123,10 @@ pub(super) struct Mailbox {
 #[derive(Default)]
 struct Mail {
     letters: Vec<Letter>,
+    /// The bytes of the letters that came through a handle.
+    bytes: usize,
+    /// Their bound.
+    limit: usize,
     /// Set while the loop runs.
     waker: Option<Waker>,
     /// The loop has ended, and nobody reads the letters.
@@ -121,11 +149,26 @@ impl Mailbox {
         self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts in a letter from a handle.
+    fn offer(&self, letter: Letter) -> Result<(), HandleError> {
+        let mut mail = self.lock();
+        let bytes = mail.bytes + LETTER + letter.len();
+        if mail.ended {
+            return Err(HandleError::Ended);
+        }
+        if mail.bytes > 0 && bytes > mail.limit {
+            return Err(HandleError::Full);
+        }
+        mail.bytes = bytes;
+        drop(mail);
+        self.put([letter])
+    }
+
     /// Puts in letters, and wakes the loop unless it has been woken already.
-    pub(super) fn put(&self, letters: impl IntoIterator<Item = Letter>) -> Result<(), Ended> {
+    pub(super) fn put(&self, letters: impl IntoIterator<Item = Letter>) -> Result<(), HandleError> {
         let mut mail = self.lock();
         if mail.ended {
-            return Err(Ended);
+            return Err(HandleError::Ended);
         }
         let was_empty = mail.letters.is_empty();
         mail.letters.extend(letters);
@@ -140,7 +183,9 @@ impl Mailbox {
     }
 
     pub(super) fn take(&self) -> Vec<Letter> {
-        mem::take(&mut self.lock().letters)
+        let mut mail = self.lock();
+        mail.bytes = 0;
+        mem::take(&mut mail.letters)
     }
 
     /// Begins to wake a loop. Letters may be waiting already.
@@ -177,21 +222,26 @@ impl Handle {
         self.lock().resize_with(threads.max(1), || Arc::new(Mailbox::new()));
     }
 
+    /// Sets the bytes that may wait for an event loop.
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.lock().iter().for_each(|mailbox| mailbox.lock().limit = limit);
+    }
+
     pub(super) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
         self.lock().clone()
     }
 
-    fn put(&self, thread: usize, letter: Letter) -> Result<(), Ended> {
+    fn put(&self, thread: usize, letter: Letter) -> Result<(), HandleError> {
         let mailbox = self.lock().get(thread).cloned();
-        mailbox.ok_or(Ended)?.put([letter])
+        mailbox.ok_or(HandleError::Ended)?.offer(letter)
     }
 
     /// Sends a message to all members of a topic, on all threads; see [`Hub::publish`].
     ///
     /// # Errors
     ///
-    /// [`Ended`] if the server has ended.
-    pub fn publish<'m>(&self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), Ended> {
+    /// [`HandleError`]: the server has ended, or too much waits for the event loop.
+    pub fn publish<'m>(&self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), HandleError> {
         let message = Payload::from(message.into());
         self.put(0, Letter::Publish { topic: topic.into(), message, slow_peer: None })
     }
@@ -200,13 +250,13 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Ended`] if the server has ended.
+    /// [`HandleError`]: the server has ended, or too much waits for the event loop.
     pub fn publish_with<'m>(
         &self,
         topic: &str,
         message: impl Into<Message<'m>>,
         slow_peer: SlowPeer,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), HandleError> {
         let message = Payload::from(message.into());
         self.put(0, Letter::Publish { topic: topic.into(), message, slow_peer: Some(slow_peer) })
     }
@@ -215,8 +265,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Ended`] if the server has ended.
-    pub fn send_to<'m>(&self, id: Id, message: impl Into<Message<'m>>) -> Result<(), Ended> {
+    /// [`HandleError`]: the server has ended, or too much waits for the event loop.
+    pub fn send_to<'m>(&self, id: Id, message: impl Into<Message<'m>>) -> Result<(), HandleError> {
         let message = Payload::from(message.into());
         self.put(id.thread(), Letter::Post(Post::Send { to: id, message }))
     }
@@ -225,8 +275,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Ended`] if the server has ended.
-    pub fn close(&self, id: Id, code: CloseCode, reason: &str) -> Result<(), Ended> {
+    /// [`HandleError`]: the server has ended, or too much waits for the event loop.
+    pub fn close(&self, id: Id, code: CloseCode, reason: &str) -> Result<(), HandleError> {
         self.put(id.thread(), Letter::Post(Post::Close { to: id, code, reason: reason.to_owned() }))
     }
 
@@ -235,8 +285,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Ended`] if the server has ended.
-    pub fn answer(&self, id: Id, response: Response) -> Result<(), Ended> {
+    /// [`HandleError`]: the server has ended, or too much waits for the event loop.
+    pub fn answer(&self, id: Id, response: Response) -> Result<(), HandleError> {
         self.put(id.thread(), Letter::Post(Post::Answer { to: id, response }))
     }
 
@@ -246,8 +296,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Ended`] if the server has ended.
-    pub fn run(&self, f: impl FnOnce(&mut Hub) + Send + 'static) -> Result<(), Ended> {
+    /// [`HandleError`]: the server has ended, or too much waits for the event loop.
+    pub fn run(&self, f: impl FnOnce(&mut Hub) + Send + 'static) -> Result<(), HandleError> {
         self.put(0, Letter::Run(Box::new(f)))
     }
 
@@ -258,10 +308,10 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Ended`] if the server has ended already.
-    pub fn shut_down(&self, shutdown: impl Into<Shutdown>) -> Result<(), Ended> {
+    /// [`HandleError::Ended`] if the server has ended already.
+    pub fn shut_down(&self, shutdown: impl Into<Shutdown>) -> Result<(), HandleError> {
         let shutdown = shutdown.into();
-        let mut result = Err(Ended);
+        let mut result = Err(HandleError::Ended);
         for mailbox in self.mailboxes() {
             let put = mailbox.put([Letter::Shutdown(shutdown.clone())]);
             result = result.or(put);

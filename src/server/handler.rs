@@ -1,6 +1,7 @@
 //! What a program implements: the trait, and what its methods return.
 #![forbid(unsafe_code)]
 
+use super::hub::Hub;
 use super::peer::Peer;
 use super::slots::Id;
 use crate::frame::CloseCode;
@@ -41,7 +42,7 @@ use std::net::IpAddr;
 /// impl Handler for Chat {
 ///     type Session = Member;
 ///
-///     fn open(&mut self, _: &NewPeer<'_>, member: &mut Member, request: &Request<'_>) -> Answer {
+///     fn open(&mut self, _: &mut NewPeer<'_>, member: &mut Member, request: &Request<'_>) -> Answer {
 ///         member.room = request.path().to_owned();
 ///         Response::accept().subprotocol(request.select_subprotocol(&["chat"])).into()
 ///     }
@@ -72,7 +73,7 @@ pub trait Handler {
     /// are refused with 403.
     ///
     /// [`ServerConfig::origin`]: super::ServerConfig::origin
-    fn open(&mut self, peer: &NewPeer<'_>, session: &mut Self::Session, request: &Request<'_>) -> Answer {
+    fn open(&mut self, peer: &mut NewPeer<'_>, session: &mut Self::Session, request: &Request<'_>) -> Answer {
         let _ = (peer, session, request);
         Response::accept().into()
     }
@@ -80,7 +81,7 @@ pub trait Handler {
     /// Answers a request in plain HTTP, such as a health check. The default is status 426.
     ///
     /// The connection ends after the answer. The body of a request is not read.
-    fn http(&mut self, peer: &NewPeer<'_>, request: &Request<'_>) -> Answer {
+    fn http(&mut self, peer: &mut NewPeer<'_>, request: &Request<'_>) -> Answer {
         let _ = (peer, request);
         Response::new(426).into()
     }
@@ -89,7 +90,7 @@ pub trait Handler {
     /// ignores it.
     ///
     /// Not called for a request that was answered, with whatever status.
-    fn not_opened(&mut self, peer: &NewPeer<'_>, error: &OpeningError) {
+    fn not_opened(&mut self, peer: &mut NewPeer<'_>, error: &OpeningError) {
         let _ = (peer, error);
     }
 
@@ -207,7 +208,7 @@ pub trait Handler {
 pub struct NewPeer<'a> {
     pub(super) id: Id,
     pub(super) ip: Option<IpAddr>,
-    pub(super) _lent: std::marker::PhantomData<&'a ()>,
+    pub(super) hub: &'a mut Hub,
 }
 
 impl NewPeer<'_> {
@@ -220,6 +221,11 @@ impl NewPeer<'_> {
     /// server is configured so, else from the socket.
     pub fn ip(&self) -> Option<IpAddr> {
         self.ip
+    }
+
+    /// Returns all connections of this thread.
+    pub fn hub(&mut self) -> &mut Hub {
+        self.hub
     }
 }
 

@@ -73,6 +73,17 @@ pub(super) enum Post {
     },
 }
 
+impl Post {
+    /// Returns the length of the message.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Publish { message, .. } | Self::Send { message, .. } => message.len(),
+            Self::Close { reason, .. } => reason.len(),
+            Self::Answer { .. } => 0,
+        }
+    }
+}
+
 /// Something for other threads.
 pub(super) enum Abroad {
     /// For all other threads.
@@ -227,10 +238,7 @@ impl Hub {
     }
 
     pub(super) fn push(&mut self, post: Post) {
-        self.posted_bytes += match &post {
-            Post::Publish { message, .. } | Post::Send { message, .. } => message.len(),
-            Post::Close { .. } | Post::Answer { .. } => 0,
-        };
+        self.posted_bytes += post.len();
         self.posts.push(post);
     }
 

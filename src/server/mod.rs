@@ -32,7 +32,7 @@
 //! impl Handler for Chat {
 //!     type Session = Member;
 //!
-//!     fn open(&mut self, _: &NewPeer<'_>, member: &mut Member, request: &Request<'_>) -> Answer {
+//!     fn open(&mut self, _: &mut NewPeer<'_>, member: &mut Member, request: &Request<'_>) -> Answer {
 //!         let name = request.query_pairs().find(|(key, _)| key == "name");
 //!         let Some((_, name)) = name.filter(|(_, name)| name.len() <= 32) else {
 //!             return Response::new(400).body("a name is required").into();
@@ -246,7 +246,7 @@ mod topics;
 pub use config::{ServerConfig, SlowPeer};
 pub use connections::Connections;
 pub use counters::Counters;
-pub use handle::{Ended, Handle};
+pub use handle::{Handle, HandleError};
 pub use handler::{Answer, Failure, Handler, NewPeer};
 pub use hub::Hub;
 pub use peer::Peer;

@@ -3,6 +3,7 @@
 
 use super::config::ServerConfig;
 use super::handler::{Answer, Handler, NewPeer};
+use super::hub::Hub;
 use super::proxy::{self, ProxyHeader, Received};
 use super::slots::Id;
 use crate::Config;
@@ -10,7 +11,6 @@ use crate::handshake::Response;
 use crate::stream::{OpeningError, Progress, ServerOpening, Turn, Wants, WebSocketStream};
 use crate::transport::NonBlockingTransport;
 use std::io::{self, ErrorKind};
-use std::marker::PhantomData;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -110,16 +110,16 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
     pub(super) fn advance<H: Handler<Session = S>>(
         &mut self,
         id: Id,
+        hub: &mut Hub,
         turn: &mut Turn<'_>,
         now: u64,
         terms: &Terms,
         handler: &mut H,
     ) -> Step {
-        match self.try_advance(id, turn, now, terms, handler) {
+        match self.try_advance(id, hub, turn, now, terms, handler) {
             Ok(step) => step,
             Err(error) => {
-                let peer = NewPeer { id, ip: self.ip, _lent: PhantomData };
-                handler.not_opened(&peer, &error);
+                handler.not_opened(&mut NewPeer { id, ip: self.ip, hub }, &error);
                 Step::Failed
             }
         }
@@ -128,6 +128,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
     fn try_advance<H: Handler<Session = S>>(
         &mut self,
         id: Id,
+        hub: &mut Hub,
         turn: &mut Turn<'_>,
         now: u64,
         terms: &Terms,
@@ -156,12 +157,12 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
             if let Some(name) = terms.config.client_ip_header {
                 self.ip = proxy::ip_in_header(&request, name).or(self.ip);
             }
-            let peer = NewPeer { id, ip: self.ip, _lent: PhantomData };
+            let peer = &mut NewPeer { id, ip: self.ip, hub: &mut *hub };
             let answer = match request.is_upgrade() {
                 _ if terms.shutting_down => Response::new(503).into(),
-                false => handler.http(&peer, &request),
+                false => handler.http(peer, &request),
                 true if terms.config.origin.allows(&request) => {
-                    handler.open(&peer, &mut self.session, &request)
+                    handler.open(peer, &mut self.session, &request)
                 }
                 true => Response::forbidden().into(),
             };

@@ -78,7 +78,9 @@ impl Server {
     }
 
     fn with_listener(listener: Listener) -> Self {
-        Self { listeners: vec![listener], config: ServerConfig::default(), handle: Handle::new() }
+        let (config, handle) = (ServerConfig::default(), Handle::new());
+        handle.set_limit(config.mailbox);
+        Self { listeners: vec![listener], config, handle }
     }
 
     /// Listens on another TCP address as well.
@@ -105,6 +107,7 @@ impl Server {
     /// Sets the configuration.
     #[must_use]
     pub fn config(mut self, config: ServerConfig) -> Self {
+        self.handle.set_limit(config.mailbox);
         self.config = config;
         self
     }
@@ -146,6 +149,7 @@ impl Server {
     /// ```
     pub fn threads(self, threads: usize) -> Threads {
         self.handle.set_threads(threads);
+        self.handle.set_limit(self.config.mailbox);
         Threads { server: self }
     }
 

@@ -11,7 +11,8 @@ const STEP: u64 = 10;
 /// How a server stops.
 ///
 /// It accepts nothing more, and closes its connections one after the other, so that their clients do not all
-/// come back at the same time. Connections that remain when the grace period is over are dropped.
+/// come back at the same time. Requests are refused with 503, and connections without a request are dropped.
+/// Connections that remain when the grace period is over are dropped.
 ///
 /// ```
 /// use std::time::Duration;
@@ -102,7 +103,9 @@ impl Departure {
         let until = match passed >= self.spread {
             true => slots,
             false => {
-                let share = self.end as u128 * (u128::from(passed) + 1) / (u128::from(self.spread) + 1);
+                // Rounded up, so that a few connections do not wait.
+                let share =
+                    (self.end as u128 * (u128::from(passed) + 1)).div_ceil(u128::from(self.spread) + 1);
                 usize::try_from(share).unwrap_or(self.end)
             }
         };

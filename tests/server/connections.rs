@@ -23,7 +23,7 @@ struct Diary {
 impl Handler for Diary {
     type Session = Vec<String>;
 
-    fn open(&mut self, peer: &NewPeer<'_>, session: &mut Vec<String>, request: &Request<'_>) -> Answer {
+    fn open(&mut self, peer: &mut NewPeer<'_>, session: &mut Vec<String>, request: &Request<'_>) -> Answer {
         session.push(request.path().to_owned());
         match request.path() {
             "/later" => {
@@ -37,14 +37,14 @@ impl Handler for Diary {
         }
     }
 
-    fn http(&mut self, _: &NewPeer<'_>, request: &Request<'_>) -> Answer {
+    fn http(&mut self, _: &mut NewPeer<'_>, request: &Request<'_>) -> Answer {
         match request.path() {
             "/health" => Response::new(200).body("ok").into(),
             _ => Response::new(404).into(),
         }
     }
 
-    fn not_opened(&mut self, _: &NewPeer<'_>, error: &OpeningError) {
+    fn not_opened(&mut self, _: &mut NewPeer<'_>, error: &OpeningError) {
         self.lines.push(format!("not opened: {error}"));
     }
 

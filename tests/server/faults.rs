@@ -15,7 +15,7 @@ struct Obedient {
 impl Handler for Obedient {
     type Session = String;
 
-    fn open(&mut self, _: &NewPeer<'_>, name: &mut String, request: &Request<'_>) -> Answer {
+    fn open(&mut self, _: &mut NewPeer<'_>, name: &mut String, request: &Request<'_>) -> Answer {
         assert_ne!(request.path(), "/panic");
         *name = request.path().to_owned();
         Response::accept().into()

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use websocket_stream::server::{
-    Answer, Ended, Failure, Handle, Handler, Id, NewPeer, Peer, Server, ServerConfig, Shutdown,
+    Answer, Failure, Handle, HandleError, Handler, Id, NewPeer, Peer, Server, ServerConfig, Shutdown,
 };
 use websocket_stream::{
     ClientOpening, ClientRequest, CloseCode, Event, Message, OriginPolicy, Progress, Ready, Request,
@@ -19,7 +19,7 @@ struct Rooms(mpsc::Sender<Id>);
 impl Handler for Rooms {
     type Session = ();
 
-    fn open(&mut self, peer: &NewPeer<'_>, _: &mut (), request: &Request<'_>) -> Answer {
+    fn open(&mut self, peer: &mut NewPeer<'_>, _: &mut (), request: &Request<'_>) -> Answer {
         if request.path() == "/later" {
             self.0.send(peer.id()).unwrap();
             return Answer::Later;
@@ -158,12 +158,12 @@ fn a_server_echoes_until_it_is_stopped() {
     assert_eq!(TcpStream::connect(server.address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     // Whatever a handle does after the end reaches nobody, and says so.
     let (handle, id) = (&server.handle, server.opened.recv().unwrap());
-    assert_eq!(handle.publish("room", "x"), Err(Ended));
-    assert_eq!(handle.send_to(id, "x"), Err(Ended));
-    assert_eq!(handle.close(id, CloseCode::NORMAL, ""), Err(Ended));
-    assert_eq!(handle.answer(id, Response::accept()), Err(Ended));
-    assert_eq!(handle.run(|_| ()), Err(Ended));
-    assert_eq!(handle.shut_down(Duration::ZERO), Err(Ended));
+    assert_eq!(handle.publish("room", "x"), Err(HandleError::Ended));
+    assert_eq!(handle.send_to(id, "x"), Err(HandleError::Ended));
+    assert_eq!(handle.close(id, CloseCode::NORMAL, ""), Err(HandleError::Ended));
+    assert_eq!(handle.answer(id, Response::accept()), Err(HandleError::Ended));
+    assert_eq!(handle.run(|_| ()), Err(HandleError::Ended));
+    assert_eq!(handle.shut_down(Duration::ZERO), Err(HandleError::Ended));
     let counters = handle.counters();
     assert_eq!((counters.open, counters.opened, counters.messages_sent), (0, 20, 20));
 }
@@ -182,6 +182,25 @@ fn a_handle_reaches_the_loop_from_any_thread() {
     server.handle.run(move |hub| hub.send_to(id, "from a closure")).unwrap();
     server.handle.close(id, CloseCode::NORMAL, "").unwrap();
     assert_eq!(client.receive(4), ["published", "sent", "from a closure", "(1000)"]);
+}
+
+#[test]
+fn a_mailbox_that_nobody_empties_is_bounded() {
+    // Before it runs, a server reads no mail.
+    let server = Server::bind("127.0.0.1:0").unwrap().config(ServerConfig::default().mailbox(10_000));
+    let handle = server.handle();
+    let text = "x".repeat(1_000);
+    let accepted = (0..100).take_while(|_| handle.publish("room", &*text).is_ok()).count();
+    assert!((5..10).contains(&accepted), "{accepted}");
+    assert_eq!(handle.publish("room", &*text), Err(HandleError::Full));
+    // One message of any length is accepted, and a shutdown always is.
+    let other = Server::bind("127.0.0.1:0").unwrap().config(ServerConfig::default().mailbox(0));
+    assert_eq!(other.handle().publish("room", &*text), Ok(()));
+    assert_eq!(other.handle().publish("room", "y"), Err(HandleError::Full));
+    for server in [server, other] {
+        server.handle().shut_down(Duration::ZERO).unwrap();
+        server.run(Rooms(mpsc::channel().0)).unwrap();
+    }
 }
 
 #[test]

@@ -121,6 +121,7 @@ fn a_connection_that_was_accepted_before_is_closed_when_it_opens() {
     world.connections.shut_down(&Shutdown::within(Duration::from_secs(10)).spread(Duration::ZERO), 0);
     world.round([]);
     world.connections.ready(key, websocket_stream::Ready::WRITABLE, 0, &mut world.handler);
+    world.round([]);
     assert_eq!(world.connections.counters().opened, 1);
     let mut received = [0; 200];
     let n = client.recv(&mut received).unwrap();
@@ -129,4 +130,58 @@ fn a_connection_that_was_accepted_before_is_closed_when_it_opens() {
         "{:?}",
         &received[..n].escape_ascii().to_string()
     );
+}
+
+#[test]
+fn openings_do_not_hold_up_a_shutdown() {
+    use websocket_stream::NonBlockingTransport;
+    use websocket_stream::Request;
+    use websocket_stream::server::{Answer, NewPeer};
+    use websocket_stream::transport::testing::memory;
+    struct Undecided;
+    impl Handler for Undecided {
+        type Session = ();
+        fn open(&mut self, _: &mut NewPeer<'_>, _: &mut (), _: &Request<'_>) -> Answer {
+            Answer::Later
+        }
+        fn message(&mut self, _: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+    let mut world = World::new(Undecided);
+    let (a, _silent) = memory::pair(4096);
+    world.connections.insert(a, None, 0).unwrap();
+    let (a, mut asked) = memory::pair(4096);
+    world.connections.insert(a, None, 0).unwrap();
+    asked
+        .send(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        )
+        .unwrap();
+    world.round_of_all();
+    assert_eq!(world.connections.len(), 2);
+    world.connections.shut_down(&Shutdown::within(Duration::from_secs(10)), 0);
+    world.now = 6_000;
+    world.round([]);
+    world.round([]);
+    assert_eq!(world.connections.len(), 1, "the silent one was dropped");
+    let mut answer = [0; 100];
+    let n = asked.recv(&mut answer).unwrap();
+    assert!(answer[..n].starts_with(b"HTTP/1.1 503 "));
+    drop(asked);
+    world.round_of_all();
+    assert_eq!((world.connections.len(), world.connections.counters().cut_off), (0, 0));
+}
+
+#[test]
+fn a_few_connections_do_not_wait_for_the_time_to_spread_them() {
+    let mut world = World::new(Ends::default());
+    let mut clients = [world.connect("/"), world.connect("/")];
+    world.connections.shut_down(&Shutdown::within(Duration::from_secs(10)), 0);
+    world.round([]);
+    assert_eq!(clients[0].receive().len() + clients[1].receive().len(), 1);
+    world.now = 2_600;
+    world.round([]);
+    assert_eq!(clients[0].receive().len() + clients[1].receive().len(), 1);
 }
