@@ -71,7 +71,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                     });
                 // A message can be longer than the budget of a call.
                 match result {
-                    Ok(Wants { again: true, .. }) if self.state.connection.can_receive() => {
+                    Ok(Some(Wants { again: true, .. })) if self.state.connection.can_receive() => {
                         ready = Ready::READABLE
                     }
                     result => break result,

@@ -70,7 +70,7 @@ impl Outgoing<'_> {
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
         if self.connection.compresses(message.as_bytes().len()) {
-            return self.send_compressed(message.opcode(), message.as_bytes(), true);
+            return self.reborrow().send_compressed(message.opcode(), message.as_bytes(), true);
         }
         self.send_plain(message)
     }
@@ -90,7 +90,8 @@ impl Outgoing<'_> {
                 answer => return answer,
             }
         }
-        self.send_frame(message.opcode(), message.as_bytes(), true)
+        // The functions for few messages get a copy, so that this value can stay in registers.
+        self.reborrow().send_frame(message.opcode(), message.as_bytes(), true)
     }
 
     /// Sends one fragment of a message; see [`Connection::send_fragment`].
@@ -176,6 +177,8 @@ impl Outgoing<'_> {
         }
     }
 
+    // Cold compared with a small message, whose path in the caller's loop it must not slow down.
+    #[cold]
     #[inline(never)]
     pub(super) fn send_frame(&mut self, opcode: OpCode, payload: &[u8], fin: bool) -> Result<(), SendError> {
         self.admit(opcode, fin, payload.len())?;
@@ -195,6 +198,7 @@ impl Outgoing<'_> {
     }
 
     /// Sends a frame that was already admitted.
+    #[inline(always)]
     pub(super) fn send_with_head(&mut self, head: &FrameHead, payload: &[u8]) {
         match head.key {
             None if self.sends_in_place(payload.len()) => self.send_in_place(&head.header, payload),
@@ -203,17 +207,22 @@ impl Outgoing<'_> {
     }
 
     /// Checks that a frame with `len` bytes of payload may be sent now and fits into the send buffer.
+    #[inline(always)]
     pub(super) fn admit(&mut self, opcode: OpCode, fin: bool, len: usize) -> Result<(), SendError> {
         match self.connection.admit(self.limits.data_bound, opcode, fin, len, self.output) {
-            Err(SendError::Full) => {
-                // Sending the bytes that this call has gathered may make room.
-                flush_gathered(self.transport, self.output, self.failed);
-                self.connection
-                    .admit(self.limits.data_bound, opcode, fin, len, self.output)
-                    .map_err(|error| self.connection.refusal(error, len))
-            }
+            Err(SendError::Full) => self.make_room(opcode, fin, len),
             answer => answer,
         }
+    }
+
+    /// Sends the bytes that this call has gathered, which may make room for a frame.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, opcode: OpCode, fin: bool, len: usize) -> Result<(), SendError> {
+        flush_gathered(self.transport, self.output, self.failed);
+        self.connection
+            .admit(self.limits.data_bound, opcode, fin, len, self.output)
+            .map_err(|error| self.connection.refusal(error, len))
     }
 
     /// Returns whether an unmasked payload of this size is sent without a copy.

@@ -192,7 +192,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                 refused => refused,
             });
         match outcome {
-            Ok(wants) => Ok(wants),
+            Ok(wants) => Ok(wants.unwrap_or(Wants::READ)),
             Err(Stopped::System(error)) => Err(error),
             Err(Stopped::Handler(error)) => Ok(self.refused(error)),
         }
@@ -260,6 +260,49 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Wants, E> {
+        self.try_drive_for_changes(turn, ready, handler).map(|wants| wants.unwrap_or(Wants::READ))
+    }
+
+    /// Calls [`try_drive`](Self::try_drive), and returns `None` if there is nothing to do for the event loop.
+    ///
+    /// Almost every call is ordinary: whole messages arrive, and the transport takes the replies. The stream
+    /// then wants [`Wants::READ`], as before the call, and [`next_deadline`](Self::next_deadline) is not
+    /// earlier than before, unless compression keeps a window between messages. So neither the poller nor a
+    /// timer needs a change.
+    ///
+    /// ```
+    /// # use websocket_stream::transport::testing::memory;
+    /// use websocket_stream::{CloseCode, Error, Event, Message, Ready};
+    /// # use websocket_stream::{Scratch, WebSocketStream};
+    /// # let (a, b) = memory::pair(4096);
+    /// # let (mut stream, mut peer) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
+    /// # let (mut scratch, now) = (Scratch::new(), 0);
+    ///
+    /// let mut serve = |ready| {
+    ///     stream.try_drive_for_changes(&mut scratch.at(now), ready, |event, out| match event {
+    ///         Event::Message(Message::Text("bye")) => Ok(out.close(CloseCode::NORMAL, "")?),
+    ///         Event::Message(message) => Ok::<_, Error>(out.send(message)?),
+    ///         _ => Ok(()),
+    ///     })
+    /// };
+    /// # let mut theirs = Scratch::new();
+    /// peer.send(&mut theirs.at(now), "an ordinary message")?;
+    /// assert_eq!(serve(Ready::READABLE)?, None);
+    /// peer.send(&mut theirs.at(now), "bye")?;
+    /// assert!(serve(Ready::READABLE)?.is_some()); // it is closing, so there is a deadline
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`try_drive`](Self::try_drive).
+    #[inline]
+    pub fn try_drive_for_changes<E: From<io::Error>>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ready: Ready,
+        handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> Result<Option<Wants>, E> {
         CallGuard::new(&mut self.state, turn).run(ready, handler).map_err(|stopped| match stopped {
             Stopped::System(error) => E::from(error),
             Stopped::Handler(error) => error,

@@ -88,7 +88,7 @@ pub(crate) fn flush_checked<T: NonBlockingTransport + ?Sized>(transport: &mut T)
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 fn taken(given: usize, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     if given == 0 {
         return Ok(0);

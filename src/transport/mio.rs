@@ -8,33 +8,37 @@
 use super::{NonBlockingTransport, fd};
 use mio::net::{TcpStream, UnixStream};
 use std::io::{self, IoSlice};
+use std::mem;
 use std::os::fd::AsFd;
 
-/// Returns the outcome that `try_io` is given after a call that moved less than all.
+/// Returns the outcome that `try_io` is given after a call that moved less than all. It has no memory to free,
+/// so it is forgotten, without the call that would drop it.
 fn would_block() -> io::Result<()> {
     Err(io::ErrorKind::WouldBlock.into())
 }
 
 macro_rules! mio_transport {
-    ($($stream:ty: $recv:path),+ $(,)?) => {$(
+    ($(#[$inline:meta] $stream:ty: $recv:path),+ $(,)?) => {$(
         impl NonBlockingTransport for $stream {
             fn set_nonblocking(&mut self) -> io::Result<()> {
                 fd::set_nonblocking(self.as_fd())
             }
 
+            #[$inline]
             fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 let room = buffer.len();
                 let received = self.try_io(|| $recv(self.as_fd(), buffer))?;
                 if received < room {
-                    let _ = self.try_io(would_block);
+                    mem::forget(self.try_io(would_block));
                 }
                 Ok(received)
             }
 
+            #[$inline]
             fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
                 let sent = self.try_io(|| fd::send(self.as_fd(), bytes))?;
                 if sent < bytes.len() {
-                    let _ = self.try_io(would_block);
+                    mem::forget(self.try_io(would_block));
                 }
                 Ok(sent)
             }
@@ -42,7 +46,7 @@ macro_rules! mio_transport {
             fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
                 let sent = self.try_io(|| fd::send_vectored(self.as_fd(), pieces))?;
                 if sent < pieces.iter().fold(0, |all: usize, piece| all.saturating_add(piece.len())) {
-                    let _ = self.try_io(would_block);
+                    mem::forget(self.try_io(would_block));
                 }
                 Ok(sent)
             }
@@ -59,6 +63,7 @@ macro_rules! mio_transport {
 }
 
 mio_transport! {
-    TcpStream: fd::recv,
-    UnixStream: fd::recv_past_descriptors,
+    #[inline(always)] TcpStream: fd::recv,
+    // So that the calls of a type that has both sorts stay small.
+    #[inline(never)] UnixStream: fd::recv_past_descriptors,
 }

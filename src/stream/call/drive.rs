@@ -77,12 +77,15 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     ///
     /// Almost every call is ordinary: the stream is quiet, some whole messages arrive, and the transport
     /// takes the replies. Such a call needs no state; any other call goes through [`step`](Self::step).
+    ///
+    /// Returns `None` after an ordinary call: the stream wants [`Wants::READ`], as before, and no deadline is
+    /// earlier than before.
     #[inline]
     pub(in crate::stream) fn run<E>(
         mut self,
         ready: Ready,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
-    ) -> Result<Wants, Stopped<E>> {
+    ) -> Result<Option<Wants>, Stopped<E>> {
         // An ordinary call needs no state.
         let mut state = None;
         let mut budget;
@@ -104,7 +107,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                     HandedOut::Clean if state.is_none() && !budget.more && self.finish_ordinary() => {
                         // Nothing is left to keep or to clean, so the guard need not be dropped.
                         mem::forget(self);
-                        return Ok(Wants::READ);
+                        return Ok(None);
                     }
                     HandedOut::HandlerFailed(error) => {
                         self.stop_for_handler(budget);
@@ -123,7 +126,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             budget = left;
             match action {
                 Action::HandOut => hands_out = true,
-                Action::Return(wants) => return Ok(wants),
+                Action::Return(wants) => return Ok(Some(wants)),
                 Action::Fail(error) => return Err(Stopped::System(error)),
             }
         }
