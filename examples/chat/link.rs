@@ -147,12 +147,14 @@ impl Link {
         }
         let rooms = Arc::clone(&self.0.rooms);
         // Under the lock, so that reports leave in their order.
-        self.0.handle.run(move |hub| {
+        let reported = self.0.handle.run(move |hub| {
             let report = protocol::link(is_up);
             for room in lock(&rooms).occupied() {
                 hub.publish(room, &report);
             }
-        })
+        });
+        // If the event loop is too busy, the members are not informed.
+        if reported == Err(HandleError::Full) { Ok(()) } else { reported }
     }
 
     /// Delivers what was received for a room, unless this server has sent it. It is lost if the event loop is

@@ -5,21 +5,25 @@ use super::handler::{Failure, Handler};
 use super::opening::Step;
 use super::peer::Peer;
 use super::slot::{Flags, Stage};
-use super::slots::{self, Occupant};
+use super::slots::Occupant;
 use super::table::Table;
 use crate::frame::CloseCode;
-use crate::protocol::{Cause, Event, SendError, State};
+use crate::protocol::{Cause, Chunk, CloseFrame, Closed, Event, SendError, State};
 use crate::stream::{Error, Ready, Sent, Wants};
 use crate::transport::NonBlockingTransport;
 use std::io;
 use std::mem;
 
-/// A call on a stream stopped: the handler has failed, or the transport has.
-struct Stopped;
+/// The reason why a call of a stream stopped early.
+enum Stopped {
+    /// The transport has failed. The end was delivered.
+    Transport,
+    Handler(Failure),
+}
 
 impl From<io::Error> for Stopped {
     fn from(_: io::Error) -> Self {
-        Self
+        Self::Transport
     }
 }
 
@@ -45,11 +49,14 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         now: u64,
         handler: &mut H,
     ) {
-        if self.common.in_handler {
+        if self.common.hub.in_handler {
             self.recover(now, handler);
         }
         let Self { slots, common } = self;
-        let Some(slot) = slots.get_mut(key) else { return };
+        if key >= slots.end() {
+            return;
+        }
+        let slot = slots.any_mut(key);
         let (flags, generation) = (slot.flags, slot.generation());
         let Stage::Open(stream, session) = &mut slot.stage else {
             return self.advance(key, ready, now, handler);
@@ -62,59 +69,56 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
                 return self.drain(key, ready, now, handler);
             }
         }
-        common.enter(slots::id(common.hub.thread, key, generation));
         let hub = &mut common.hub;
-        let slot_flags = &mut slot.flags;
-        let mut failure = None;
-        let outcome = stream.try_drive(&mut common.scratch.at(now), ready, |event, out| {
-            let peer = &mut Peer { out: out.reborrow(), hub: &mut *hub };
+        hub.enter(key, generation);
+        // Each event has its own function, which gets only what is in it: so a message is never put into
+        // memory as an event. A message is delivered in one place, so that the compiler can inline the
+        // handler's method.
+        let outcome = stream.try_drive_for_changes(&mut common.scratch.at(now), ready, |event, out| {
             let handled = match event {
                 Event::Message(message) => {
-                    peer.hub.traffic.received(message.as_bytes().len());
-                    handler.message(peer, session, message)
+                    hub.traffic.received(message.as_bytes().len());
+                    handler.message(&mut Peer::new(out, hub), session, message)
                 }
-                event => handle(handler, peer, session, event, slot_flags),
+                Event::Ping(_) => Ok(()),
+                Event::Chunk(chunk) => deliver_chunk(handler, Peer::new(out, hub), session, chunk),
+                Event::Pong(payload) => deliver_pong(handler, Peer::new(out, hub), session, payload),
+                Event::Close(frame) => deliver_close(handler, Peer::new(out, hub), session, frame),
+                Event::Closed(end) => {
+                    slot.flags.set(Flags::ENDED, true);
+                    deliver_closed(handler, Peer::new(out, hub), session, end);
+                    Ok(())
+                }
             };
             match handled {
-                Err(error) if !error.is_closed() => {
-                    failure = Some(error);
-                    Err(Stopped)
-                }
+                Err(failure) if !failure.is_closed() => Err(Stopped::Handler(failure)),
                 _ => Ok(()),
             }
         });
-        common.in_handler = false;
+        hub.in_handler = false;
         match outcome {
-            // An ordinary call: there is nothing to note, and nothing has made the deadline earlier.
-            Ok(wants)
-                if flags == Flags::NONE
-                    && ready.readable
-                    && !ready.closed
-                    && !common.hub.closes
-                    && wants.read
-                    && !wants.write
-                    && !wants.again
-                    && !wants.closed => {}
-            outcome => self.settle(key, flags, outcome, failure, now, handler),
+            // After an ordinary call, there is nothing to note.
+            Ok(None) if flags == Flags::NONE => {}
+            Ok(wants) => self.settle(key, flags, Ok(wants.unwrap_or(Wants::READ)), now, handler),
+            Err(stopped) => self.settle(key, flags, Err(stopped), now, handler),
         }
     }
 
     /// Does what follows from a call that was not ordinary.
     #[cold]
+    #[inline(never)]
     fn settle<H: Handler<Session = S>>(
         &mut self,
         key: usize,
         flags: Flags,
         outcome: Result<Wants, Stopped>,
-        failure: Option<Failure>,
         now: u64,
         handler: &mut H,
     ) {
-        match (outcome, failure) {
-            (Ok(wants), _) => self.note(key, wants, now, handler),
-            (Err(Stopped), Some(failure)) => self.fail(key, &failure, now, handler),
-            // The transport has failed. The end was delivered.
-            (Err(Stopped), None) => self.remove(key, now, handler),
+        match outcome {
+            Ok(wants) => self.note(key, wants, now, handler),
+            Err(Stopped::Handler(failure)) => self.fail(key, &failure, now, handler),
+            Err(Stopped::Transport) => self.remove(key, now, handler),
         }
         if flags.has(Flags::UNSENT) && self.is_drained(key) {
             let missed = self.common.missed.remove(&key).unwrap_or(0);
@@ -139,19 +143,18 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         handler: &mut H,
         method: impl FnOnce(&mut H, &mut Peer<'_>, &mut S) -> Result<(), Failure>,
     ) {
-        let Some(id) = self.id(key) else { return };
         let Self { slots, common } = self;
         let Some(slot) = slots.get_mut(key) else { return };
+        let generation = slot.generation();
         let Stage::Open(stream, session) = &mut slot.stage else { return };
-        common.enter(id);
         let hub = &mut common.hub;
+        hub.enter(key, generation);
         let mut failure = None;
         let sent = stream.send_with(&mut common.scratch.at(now), |out| {
-            let peer = &mut Peer { out: out.reborrow(), hub: &mut *hub };
-            failure = method(handler, peer, session).err();
+            failure = method(handler, &mut Peer::new(out, hub), session).err();
             Ok(())
         });
-        common.in_handler = false;
+        common.hub.in_handler = false;
         match failure {
             Some(failure) if !failure.is_closed() => self.fail(key, &failure, now, handler),
             _ => self.note_sent(key, sent, now, handler),
@@ -166,14 +169,18 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         now: u64,
         handler: &mut H,
     ) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Self { slots, common } = self;
+        let Some(slot) = slots.get_mut(key) else { return };
+        if slot.is_unchanged(&sent) {
+            return;
+        }
         let Stage::Open(stream, _) = &slot.stage else { return };
         let wants = stream.wants();
-        match sent {
-            // Nothing has changed.
-            Ok(Sent::Written) if wants == Wants::READ && slot.flags == Flags::NONE => {}
-            _ => self.note(key, wants, now, handler),
+        if slot.flags.has(Flags::UNSENT) && !wants.write {
+            // Everything has left: the next call notes that, and the handler's `drained` is called.
+            return common.queue(key, &mut slot.flags);
         }
+        self.note(key, wants, now, handler);
     }
 
     /// Closes a connection whose handler has failed.
@@ -195,18 +202,18 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
 
     /// Calls a method that cannot fail.
     fn with_peer_only(&mut self, key: usize, now: u64, method: impl FnOnce(&mut Peer<'_>, &mut S)) {
-        let Some(id) = self.id(key) else { return };
         let Self { slots, common } = self;
         let Some(slot) = slots.get_mut(key) else { return };
+        let generation = slot.generation();
         let Stage::Open(stream, session) = &mut slot.stage else { return };
-        common.enter(id);
         let hub = &mut common.hub;
+        hub.enter(key, generation);
         // If the transport has failed, the next call of the stream reports it.
         let _ = stream.send_with(&mut common.scratch.at(now), |out| {
-            method(&mut Peer { out: out.reborrow(), hub: &mut *hub }, session);
+            method(&mut Peer::new(out, hub), session);
             Ok(())
         });
-        common.in_handler = false;
+        common.hub.in_handler = false;
     }
 
     /// Begins to close, and delivers nothing more to the handler but the end.
@@ -234,21 +241,20 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     /// Makes a call on a connection whose handler has failed.
     #[cold]
     fn drain<H: Handler<Session = S>>(&mut self, key: usize, ready: Ready, now: u64, handler: &mut H) {
-        let Some(id) = self.id(key) else { return };
         let Self { slots, common } = self;
         let Some(slot) = slots.get_mut(key) else { return };
+        let generation = slot.generation();
         let Stage::Open(stream, session) = &mut slot.stage else { return };
-        common.enter(id);
         let (hub, flags) = (&mut common.hub, &mut slot.flags);
+        hub.enter(key, generation);
         let outcome = stream.drive(&mut common.scratch.at(now), ready, |event, out| {
-            if let Event::Closed(_) = event {
-                let peer = &mut Peer { out: out.reborrow(), hub: &mut *hub };
-                // The end cannot fail.
-                let _ = handle(handler, peer, session, event, flags);
+            if let Event::Closed(end) = event {
+                flags.set(Flags::ENDED, true);
+                deliver_closed(handler, Peer::new(out, hub), session, end);
             }
             Ok(())
         });
-        common.in_handler = false;
+        common.hub.in_handler = false;
         match outcome {
             Ok(wants) => self.note(key, wants, now, handler),
             Err(_) => self.remove(key, now, handler),
@@ -258,10 +264,10 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     /// Closes the connection whose handler has panicked, if one has.
     #[cold]
     pub(super) fn recover<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
-        if !mem::take(&mut self.common.in_handler) {
+        if !mem::take(&mut self.common.hub.in_handler) {
             return;
         }
-        let key = self.common.hub.peer.slot();
+        let key = self.common.hub.key;
         let Some(slot) = self.slots.get_mut(key) else { return };
         match &slot.stage {
             // The handler has failed again, when its failure or the end was delivered.
@@ -286,11 +292,12 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         if slot.flags.has(Flags::QUEUED) {
             return slot.flags.defer(ready);
         }
+        let generation = slot.generation();
         let Stage::Opening(opening) = &mut slot.stage else { return };
-        common.enter(id);
+        common.hub.enter(key, generation);
         let step =
             opening.advance(id, &mut common.hub, &mut common.scratch.at(now), now, &common.terms, handler);
-        common.in_handler = false;
+        common.hub.in_handler = false;
         let cells = &common.hub.cells;
         match step {
             Step::Wait(wants) => return self.note(key, wants, now, handler),
@@ -322,39 +329,49 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     }
 }
 
-/// Delivers an event that is not a message.
+#[cold]
 #[inline(never)]
-fn handle<H: Handler>(
+fn deliver_chunk<H: Handler>(
     handler: &mut H,
-    peer: &mut Peer<'_>,
+    mut peer: Peer<'_>,
     session: &mut H::Session,
-    event: Event<'_>,
-    flags: &mut Flags,
+    chunk: Chunk<'_>,
 ) -> Result<(), Failure> {
-    match event {
-        // Delivered in one place only, so that the compiler can inline the handler's method.
-        Event::Message(_) | Event::Ping(_) => Ok(()),
-        Event::Chunk(chunk) => {
-            let traffic = &mut peer.hub.traffic;
-            traffic.bytes_received += chunk.as_bytes().len() as u64;
-            traffic.messages_received += u64::from(chunk.is_last());
-            handler.chunk(peer, session, chunk)
-        }
-        Event::Pong(payload) => handler.pong(peer, session, payload),
-        Event::Close(frame) => {
-            peer.hub.closes = true;
-            handler.close(peer, session, frame)
-        }
-        Event::Closed(end) => {
-            peer.hub.closes = true;
-            flags.set(Flags::ENDED, true);
-            let cells = &peer.hub.cells;
-            if end.is_clean() { &cells.closed_cleanly } else { &cells.closed_abnormally }.add(1);
-            if let Cause::Fault(fault) = end.cause {
-                cells.count_fault(fault);
-            }
-            handler.closed(peer, session, end);
-            Ok(())
-        }
+    let traffic = &mut peer.hub.traffic;
+    traffic.bytes_received += chunk.as_bytes().len() as u64;
+    traffic.messages_received += u64::from(chunk.is_last());
+    handler.chunk(&mut peer, session, chunk)
+}
+
+#[cold]
+#[inline(never)]
+fn deliver_pong<H: Handler>(
+    handler: &mut H,
+    mut peer: Peer<'_>,
+    session: &mut H::Session,
+    payload: &[u8],
+) -> Result<(), Failure> {
+    handler.pong(&mut peer, session, payload)
+}
+
+#[cold]
+#[inline(never)]
+fn deliver_close<H: Handler>(
+    handler: &mut H,
+    mut peer: Peer<'_>,
+    session: &mut H::Session,
+    frame: CloseFrame<'_>,
+) -> Result<(), Failure> {
+    handler.close(&mut peer, session, frame)
+}
+
+#[cold]
+#[inline(never)]
+fn deliver_closed<H: Handler>(handler: &mut H, mut peer: Peer<'_>, session: &mut H::Session, end: Closed) {
+    let cells = &peer.hub.cells;
+    if end.is_clean() { &cells.closed_cleanly } else { &cells.closed_abnormally }.add(1);
+    if let Cause::Fault(fault) = end.cause {
+        cells.count_fault(fault);
     }
+    handler.closed(&mut peer, session, end);
 }

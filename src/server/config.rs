@@ -4,6 +4,7 @@
 use crate::handshake::OriginPolicy;
 use crate::setters::setters;
 use crate::{Config, Limits, Timeouts};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// The settings of a [`Server`](super::Server) or of [`Connections`](super::Connections).
@@ -46,7 +47,7 @@ pub struct ServerConfig {
     ///
     /// The last address in the last of these headers is used, which is the one that the nearest proxy added.
     /// Clients must not be able to connect without the proxy: they could send any address.
-    pub client_ip_header: Option<&'static str>,
+    pub client_ip_header: Option<Cow<'static, str>>,
 }
 
 setters!(ServerConfig {
@@ -54,7 +55,7 @@ setters!(ServerConfig {
     slow_peer: SlowPeer,
     proxy_protocol: bool,
     mailbox: usize,
-    client_ip_header: Option<&'static str>,
+    client_ip_header: Option<Cow<'static, str>>,
 });
 
 /// Settings of each connection.

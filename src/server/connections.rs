@@ -3,7 +3,7 @@
 //! The rules of [`guarantees`](crate::guarantees#edge--and-level-triggered-pollers) are code here:
 //!
 //! ```text
-//! rule 1   `opened` in calls.rs drives a new stream at once
+//! rule 1   `advance` in calls.rs queues a new stream
 //! rule 2   Ready::closed goes into the call
 //! rule 3   `ready` defers the readiness of a connection that is queued; `turn` calls the queue last
 //! rule 4   `fail` in calls.rs queues the connection
@@ -115,7 +115,6 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
             queue: VecDeque::new(),
             missed: HashMap::new(),
             changes: None,
-            in_handler: false,
             departure: None,
         };
         Self { table: Table { slots: Slots::default(), common } }
@@ -178,7 +177,9 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// Does all other work of a round: calls the connections that need another call or whose timeouts have
     /// passed, and delivers the messages from one connection to others.
     pub fn turn<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
-        self.table.recover(now, handler);
+        if self.table.common.hub.in_handler {
+            self.table.recover(now, handler);
+        }
         for _ in 0..self.table.common.queue.len() {
             let Some(key) = self.table.common.queue.pop_front() else { break };
             if let Some(ready) = self.table.slots.get_mut(key).and_then(|slot| slot.flags.take_queued()) {
@@ -190,12 +191,17 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         }
         while let Some(key) = self.table.common.wheel.expired(now) {
             let Some(slot) = self.table.slots.get_mut(key) else { continue };
-            let ready = slot.flags.take_queued().unwrap_or(Ready::NONE);
-            self.table.call(key, ready, now, handler);
+            // A queued call also handles what is due.
+            if !slot.flags.has(Flags::QUEUED) {
+                self.table.call(key, Ready::NONE, now, handler);
+            }
             self.table.set_timer(key, now);
         }
-        self.table.depart(now, handler);
         self.table.deliver(now, handler);
+        if self.table.common.departure.is_some() {
+            self.table.depart(now, handler);
+            self.table.deliver(now, handler);
+        }
         let hub = &self.table.common.hub;
         hub.traffic.store(&hub.cells);
     }
@@ -212,13 +218,14 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// milliseconds.
     #[inline]
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
-        let Common { queue, hub, in_handler, departure, wheel, .. } = &self.table.common;
-        if !queue.is_empty() || !hub.posts.is_empty() || *in_handler {
+        let Common { queue, hub, departure, wheel, .. } = &self.table.common;
+        if !queue.is_empty() || hub.has_posts() || hub.in_handler {
             return Some(now);
         }
         let next = wheel.next_deadline();
         match departure {
             None => next,
+            Some(_) if self.is_empty() => next,
             Some(departure) => departure.next(now).into_iter().chain(next).min(),
         }
     }

@@ -72,7 +72,7 @@ counters! {
     messages_sent,
     /// The bytes of their payloads, before compression.
     bytes_sent,
-    /// The published messages that were not sent to a member, because it was too slow.
+    /// The messages, published or sent to one connection, that it did not get: it was too slow, or closing.
     dropped,
     /// The accepted bytes that the transports have not taken.
     unsent,

@@ -12,10 +12,12 @@ use super::config::SlowPeer;
 use super::handler::Handler;
 use super::hub::{Abroad, Payload, Post, Published};
 use super::slot::{Flags, Stage};
+use super::slots::{self, Id, Occupant};
 use super::table::Table;
 use crate::frame::CloseCode;
 use crate::handshake::Response;
 use crate::protocol::{SendError, State};
+use crate::stream::Ready;
 use crate::transport::NonBlockingTransport;
 use std::collections::HashSet;
 use std::mem;
@@ -24,10 +26,25 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     /// Delivers everything that was posted in this round.
     #[inline]
     pub(super) fn deliver<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
+        // First, so that what is sent to a connection after it was accepted finds it open.
+        while let Some((id, response)) = self.common.hub.answers.pop_front() {
+            self.answer(id, &response, now, handler);
+        }
         if !self.common.hub.posts.is_empty() {
             self.deliver_posts(now, handler);
         }
         self.common.hub.topics.release();
+    }
+
+    /// Answers a request that waits for it, and opens the connection if it is accepted.
+    fn answer<H: Handler<Session = S>>(&mut self, id: Id, response: &Response, now: u64, handler: &mut H) {
+        let Some(key) = self.slots.find(id) else { return };
+        if let Some(slot) = self.slots.get_mut(key)
+            && let Stage::Opening(opening) = &mut slot.stage
+            && opening.answer(response)
+        {
+            self.call(key, Ready::NONE, now, handler);
+        }
     }
 
     fn deliver_posts<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
@@ -38,15 +55,10 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         self.encode(&mut posts, now);
         // First those to one connection, with everything else for it.
         let mut served = HashSet::new();
-        let mut answers = Vec::new();
         let mut direct = Vec::new();
         for (index, post) in posts.iter().enumerate() {
-            match post {
-                Post::Send { to, .. } | Post::Close { to, .. } => {
-                    direct.extend(self.slots.find(*to).map(|key| (key, index)));
-                }
-                Post::Answer { to, .. } => answers.extend(self.slots.find(*to).map(|key| (key, index))),
-                Post::Publish { .. } => {}
+            if let Post::Send { to, .. } | Post::Close { to, .. } = post {
+                direct.extend(self.slots.find(*to).map(|key| (key, index)));
             }
         }
         direct.sort_unstable();
@@ -63,34 +75,33 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             let mut position = 0;
             while let Some(&member) = self.common.hub.topics.members(topic).get(position) {
                 let key = member as usize;
-                position += 1;
                 let is_simple = published.len() == 1 || !self.common.hub.topics.has_several(key);
-                if !is_simple && !served.insert(key) || is_simple && served.contains(&key) {
-                    continue;
-                }
-                if is_simple && messages.late.is_empty() {
+                let is_served = if is_simple { served.contains(&key) } else { !served.insert(key) };
+                if !is_served && is_simple && messages.late.is_empty() {
                     self.deliver_to(key, &posts, &messages.posts, now, handler);
-                } else {
+                } else if !is_served {
                     list.clear();
                     self.add_published(key, &published, &mut list);
                     self.deliver_to(key, &posts, &list, now, handler);
                 }
-            }
-        }
-        for (key, index) in answers {
-            if let Post::Answer { response, .. } = &posts[index]
-                && let Some(slot) = self.slots.get_mut(key)
-                && let Stage::Opening(opening) = &mut slot.stage
-                && opening.answer(response)
-            {
-                self.common.queue(key, &mut slot.flags);
+                // If it has ended now, the last member has taken its position.
+                if self.common.hub.topics.members(topic).get(position) == Some(&member) {
+                    position += 1;
+                }
             }
         }
     }
 
-    /// Encodes each published message once for all threads, and compresses it if connections do.
+    /// Encodes each published message once for all threads, and compresses it if connections do. What is for
+    /// other threads leaves in the order in which it was posted.
     fn encode(&mut self, posts: &mut [Post], now: u64) {
         for post in posts {
+            if let Some(to) = post.receiver()
+                && to.thread() != self.common.hub.thread as usize
+            {
+                let moved = Abroad::Post(to, mem::replace(post, Post::Moved));
+                self.common.hub.abroad.extend(self.common.hub.has_abroad.then_some(moved));
+            }
             let Post::Publish { message, slow_peer, abroad, .. } = post else { continue };
             let prepared = match &*message {
                 Payload::Prepared(prepared) => prepared.clone(),
@@ -111,11 +122,19 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         published: &std::collections::HashMap<u32, Published>,
         list: &mut Vec<usize>,
     ) {
-        for (&topic, messages) in published {
-            if self.common.hub.topics.is_member(key, topic) {
-                let skipped = messages.late.get(&key).copied().unwrap_or(0);
-                list.extend_from_slice(&messages.posts[skipped..]);
-            }
+        let topics = &self.common.hub.topics;
+        let mut add = |messages: &Published| {
+            let skipped = messages.late.get(&key).copied().unwrap_or(0);
+            list.extend_from_slice(&messages.posts[skipped..]);
+        };
+        // Whichever are fewer.
+        if topics.count_of(key) < published.len() {
+            topics.each_of(key, |topic| published.get(&topic).into_iter().for_each(&mut add));
+        } else {
+            published
+                .iter()
+                .filter(|&(&topic, _)| topics.is_member(key, topic))
+                .for_each(|(_, messages)| add(messages));
         }
         list.sort_unstable();
     }
@@ -129,9 +148,9 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         now: u64,
         handler: &mut H,
     ) {
-        let id = self.id(key);
         let Self { slots, common } = self;
         let Some(slot) = slots.get_mut(key) else { return };
+        let id = Some(slots::id(common.hub.thread, key, slot.generation()));
         let Stage::Open(stream, _) = &mut slot.stage else { return };
         let unsent = if slot.flags.has(Flags::UNSENT) { stream.unsent() } else { 0 };
         let (traffic, cells) = (&mut common.hub.traffic, &common.hub.cells);
@@ -147,7 +166,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
                         };
                         (outcome, Some(*slow_peer), message.payload().len())
                     }
-                    Post::Publish { .. } | Post::Answer { .. } => continue,
+                    Post::Publish { .. } | Post::Answer { .. } | Post::Moved => continue,
                     Post::Send { message, .. } => (out.send(message.message()), None, message.len()),
                     Post::Close { code, reason, .. } => {
                         // If it is already closing, it continues to.
@@ -171,7 +190,9 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             }
             Ok(())
         });
-        self.note_sent(key, sent, now, handler);
+        if !slot.is_unchanged(&sent) {
+            self.note_sent(key, sent, now, handler);
+        }
     }
 
     /// Makes a shutdown's next step.

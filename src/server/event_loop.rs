@@ -10,6 +10,7 @@ use super::socket::Socket;
 use crate::stream::Ready;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::net::IpAddr;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub(super) struct EventLoop<S> {
     listeners: Vec<Source>,
     connections: Connections<Socket, S>,
     mailbox: Arc<Mailbox>,
+    /// Whether the mailbox has woken the loop.
+    has_mail: bool,
     /// Those of all threads.
     mailboxes: Vec<Arc<Mailbox>>,
     start: Instant,
@@ -83,6 +86,7 @@ impl<S: Default> EventLoop<S> {
             listeners: sources,
             connections,
             mailbox,
+            has_mail: false,
             mailboxes,
             start: Instant::now(),
             now: 0,
@@ -122,24 +126,29 @@ impl<S: Default> EventLoop<S> {
     /// Handles the events, and does everything else that is due.
     fn finish_round<H: Handler<Session = S>>(&mut self, handler: &mut H) {
         let now = self.now;
+        let before = self.connections.len();
         for event in self.events.iter().skip(self.handled) {
             self.handled += 1;
             match event.token() {
-                WAKER => {}
-                Token(index) if index >= FIRST_LISTENER => {
+                Token(key) if key < FIRST_LISTENER => {
+                    self.connections.ready(key, Ready::from(event), now, handler);
+                }
+                WAKER => self.has_mail = true,
+                Token(index) => {
                     if let Some(source) = self.listeners.get_mut(index - FIRST_LISTENER) {
-                        source.accept_at = Some(now);
+                        // Not before the time of the next attempt, if the last one has failed.
+                        source.accept_at.get_or_insert(now);
                     }
                 }
-                Token(key) => self.connections.ready(key, Ready::from(event), now, handler),
             }
         }
         // Not again after a panic in what follows.
         self.handled = usize::MAX;
-        let before = self.connections.len();
-        self.read_mail(now);
+        if mem::take(&mut self.has_mail) {
+            self.read_mail(now);
+        }
         self.connections.turn(now, handler);
-        if self.mailboxes.len() > 1 {
+        if !self.connections.hub().abroad.is_empty() {
             handle::send_abroad(self.connections.hub(), &self.mailboxes);
         }
         let has_room = self.connections.len() < before;
@@ -173,8 +182,11 @@ impl<S: Default> EventLoop<S> {
                     // connections again: they are accepted when another connection has ended, or after a
                     // while.
                     _ => {
+                        let later = Some(self.now.saturating_add(RETRY));
+                        // Also if the handler panics.
+                        self.listeners[index].accept_at = later;
                         handler.cannot_accept(&error);
-                        return Some(self.now.saturating_add(RETRY));
+                        return later;
                     }
                 },
             }
@@ -192,6 +204,7 @@ impl<S: Default> EventLoop<S> {
         }
     }
 
+    #[cold]
     fn read_mail(&mut self, now: u64) {
         for letter in self.mailbox.take() {
             let hub = self.connections.hub();
@@ -202,7 +215,7 @@ impl<S: Default> EventLoop<S> {
                 Letter::Published { topic, message, slow_peer } => {
                     hub.publish_here(&topic, message, slow_peer)
                 }
-                Letter::Post(post) => hub.push(post),
+                Letter::Post(post) => hub.post(post),
                 Letter::Run(f) => {
                     // A panic is printed, and concerns only the closure.
                     let _ = panic::catch_unwind(AssertUnwindSafe(|| f(hub)));

@@ -83,7 +83,7 @@ impl fmt::Display for HandleError {
 
 impl std::error::Error for HandleError {}
 
-/// The bytes that a letter takes besides its message, at least.
+/// The bytes that a letter takes besides its message.
 const LETTER: usize = 128;
 
 /// What waits for an event loop.
@@ -105,12 +105,12 @@ pub(super) enum Letter {
 }
 
 impl Letter {
-    /// Returns the length of the message.
-    fn len(&self) -> usize {
+    /// Returns about how many bytes it takes. Those that a closure owns are not known.
+    fn bytes(&self) -> usize {
         match self {
-            Self::Publish { topic, message, .. } => topic.len() + message.len(),
-            Self::Post(post) => post.len(),
-            Self::Published { .. } | Self::Run(_) | Self::Shutdown(_) => 0,
+            Self::Publish { topic, message, .. } => LETTER + topic.len() + message.len(),
+            Self::Post(post) => post.bytes(),
+            Self::Published { .. } | Self::Run(_) | Self::Shutdown(_) => LETTER,
         }
     }
 }
@@ -133,6 +133,25 @@ struct Mail {
     ended: bool,
 }
 
+impl Mail {
+    /// Puts in letters, and wakes the loop unless it has been woken already.
+    fn put(&mut self, letters: impl IntoIterator<Item = Letter>) -> Result<(), HandleError> {
+        if self.ended {
+            return Err(HandleError::Ended);
+        }
+        let was_empty = self.letters.is_empty();
+        self.letters.extend(letters);
+        if was_empty
+            && !self.letters.is_empty()
+            && let Some(waker) = &self.waker
+        {
+            // Fails only if the loop has ended, or if it is woken already.
+            let _ = waker.wake();
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox").finish_non_exhaustive()
@@ -152,34 +171,21 @@ impl Mailbox {
     /// Puts in a letter from a handle.
     fn offer(&self, letter: Letter) -> Result<(), HandleError> {
         let mut mail = self.lock();
-        let bytes = mail.bytes + LETTER + letter.len();
-        if mail.ended {
-            return Err(HandleError::Ended);
-        }
-        if mail.bytes > 0 && bytes > mail.limit {
+        let bytes = mail.bytes + letter.bytes();
+        if mail.bytes > 0 && bytes > mail.limit && !mail.ended {
             return Err(HandleError::Full);
         }
         mail.bytes = bytes;
-        drop(mail);
-        self.put([letter])
+        mail.put([letter])
     }
 
-    /// Puts in letters, and wakes the loop unless it has been woken already.
+    /// Puts in letters without a bound.
     pub(super) fn put(&self, letters: impl IntoIterator<Item = Letter>) -> Result<(), HandleError> {
-        let mut mail = self.lock();
-        if mail.ended {
-            return Err(HandleError::Ended);
-        }
-        let was_empty = mail.letters.is_empty();
-        mail.letters.extend(letters);
-        if was_empty
-            && !mail.letters.is_empty()
-            && let Some(waker) = &mail.waker
-        {
-            // Fails only if the loop has ended, or if it is woken already.
-            let _ = waker.wake();
-        }
-        Ok(())
+        self.lock().put(letters)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.lock().ended
     }
 
     pub(super) fn take(&self) -> Vec<Letter> {
@@ -231,8 +237,10 @@ impl Handle {
         self.lock().clone()
     }
 
-    fn put(&self, thread: usize, letter: Letter) -> Result<(), HandleError> {
-        let mailbox = self.lock().get(thread).cloned();
+    /// Puts a letter into the mailbox of the first thread that has not ended. It passes on what is for others,
+    /// so that the order is kept.
+    fn put(&self, letter: Letter) -> Result<(), HandleError> {
+        let mailbox = self.lock().iter().find(|mailbox| !mailbox.has_ended()).cloned();
         mailbox.ok_or(HandleError::Ended)?.offer(letter)
     }
 
@@ -243,7 +251,7 @@ impl Handle {
     /// [`HandleError`]: the server has ended, or too much waits for the event loop.
     pub fn publish<'m>(&self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), HandleError> {
         let message = Payload::from(message.into());
-        self.put(0, Letter::Publish { topic: topic.into(), message, slow_peer: None })
+        self.put(Letter::Publish { topic: topic.into(), message, slow_peer: None })
     }
 
     /// Publishes a message with its own policy for members that are too slow.
@@ -258,7 +266,17 @@ impl Handle {
         slow_peer: SlowPeer,
     ) -> Result<(), HandleError> {
         let message = Payload::from(message.into());
-        self.put(0, Letter::Publish { topic: topic.into(), message, slow_peer: Some(slow_peer) })
+        self.put(Letter::Publish { topic: topic.into(), message, slow_peer: Some(slow_peer) })
+    }
+
+    /// Publishes a message that is encoded already.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError`]: the server has ended, or too much waits for the event loop.
+    pub fn publish_prepared(&self, topic: &str, message: &PreparedMessage) -> Result<(), HandleError> {
+        let message = Payload::Prepared(message.clone());
+        self.put(Letter::Publish { topic: topic.into(), message, slow_peer: None })
     }
 
     /// Sends a message to one connection; see [`Hub::send_to`].
@@ -268,7 +286,7 @@ impl Handle {
     /// [`HandleError`]: the server has ended, or too much waits for the event loop.
     pub fn send_to<'m>(&self, id: Id, message: impl Into<Message<'m>>) -> Result<(), HandleError> {
         let message = Payload::from(message.into());
-        self.put(id.thread(), Letter::Post(Post::Send { to: id, message }))
+        self.put(Letter::Post(Post::Send { to: id, message }))
     }
 
     /// Begins the closing handshake with a connection; see [`Hub::close`].
@@ -277,7 +295,7 @@ impl Handle {
     ///
     /// [`HandleError`]: the server has ended, or too much waits for the event loop.
     pub fn close(&self, id: Id, code: CloseCode, reason: &str) -> Result<(), HandleError> {
-        self.put(id.thread(), Letter::Post(Post::Close { to: id, code, reason: reason.to_owned() }))
+        self.put(Letter::Post(Post::Close { to: id, code, reason: reason.to_owned() }))
     }
 
     /// Answers a request that was answered with [`Answer::Later`](super::Answer::Later); see
@@ -287,18 +305,19 @@ impl Handle {
     ///
     /// [`HandleError`]: the server has ended, or too much waits for the event loop.
     pub fn answer(&self, id: Id, response: Response) -> Result<(), HandleError> {
-        self.put(id.thread(), Letter::Post(Post::Answer { to: id, response }))
+        self.put(Letter::Post(Post::Answer { to: id, response }))
     }
 
-    /// Calls a closure on the first event loop.
+    /// Calls a closure on the event loop of the first thread.
     ///
-    /// If it panics, nothing else is harmed.
+    /// If it panics, nothing else is harmed. The bytes that a closure owns do not count for the bound of the
+    /// mailbox.
     ///
     /// # Errors
     ///
     /// [`HandleError`]: the server has ended, or too much waits for the event loop.
     pub fn run(&self, f: impl FnOnce(&mut Hub) + Send + 'static) -> Result<(), HandleError> {
-        self.put(0, Letter::Run(Box::new(f)))
+        self.put(Letter::Run(Box::new(f)))
     }
 
     /// Stops the server gracefully: with a [`Shutdown`], or within a `Duration`.
@@ -329,6 +348,16 @@ impl Handle {
     }
 }
 
+/// The server's own handle: its mailboxes end with it, whether it has run or not.
+#[derive(Debug)]
+pub(super) struct Owner(pub(super) Handle);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.mailboxes().iter().for_each(|mailbox| mailbox.end());
+    }
+}
+
 /// Puts what one thread has for the others into their mailboxes.
 pub(super) fn send_abroad(hub: &mut Hub, mailboxes: &[Arc<Mailbox>]) {
     let here = hub.thread as usize;
@@ -348,7 +377,7 @@ pub(super) fn send_abroad(hub: &mut Hub, mailboxes: &[Arc<Mailbox>]) {
             }
         }
     }
-    for (mailbox, letters) in mailboxes.iter().zip(letters) {
+    for (mailbox, letters) in mailboxes.iter().zip(letters).filter(|(_, letters)| !letters.is_empty()) {
         // A thread that has ended has no members.
         let _ = mailbox.put(letters);
     }

@@ -89,7 +89,8 @@ pub trait Handler {
     /// Reports an opening handshake that has failed: faulty, too late, or ended by the client. The default
     /// ignores it.
     ///
-    /// Not called for a request that was answered, with whatever status.
+    /// Not called for a request that was answered, with whatever status, nor for a connection without a
+    /// request that a shutdown drops.
     fn not_opened(&mut self, peer: &mut NewPeer<'_>, error: &OpeningError) {
         let _ = (peer, error);
     }
@@ -97,7 +98,8 @@ pub trait Handler {
     /// Reports that the system could not accept connections, probably because descriptors have run out. The
     /// default ignores it.
     ///
-    /// Called at most once a second. The connections wait, and are accepted when others have ended.
+    /// Called about once a second, and in between when connections have ended. The waiting connections are
+    /// accepted when there is room.
     fn cannot_accept(&mut self, error: &io::Error) {
         let _ = error;
     }
@@ -237,7 +239,8 @@ pub enum Answer {
     Now(Response),
     /// Answers later, with [`Hub::answer`](super::Hub::answer) or [`Handle::answer`](super::Handle::answer).
     ///
-    /// The client waits until then, or until [`Timeouts::opening`](crate::Timeouts::opening) has passed.
+    /// The client waits until then, or until [`Timeouts::opening`](crate::Timeouts::opening) has passed. What
+    /// is sent to its id before [`Handler::opened`] is lost.
     Later,
 }
 
@@ -249,7 +252,8 @@ impl From<Response> for Answer {
 
 /// The reason why a handler ends its connection.
 ///
-/// Any error can be converted with `?`. What follows depends on the error:
+/// Every type that implements [`Error`] can be converted with `?`; [`new`](Self::new) converts other errors. What
+/// follows depends on the error:
 ///
 /// | error | what happens |
 /// | --- | --- |
@@ -269,6 +273,11 @@ enum Inner {
 }
 
 impl Failure {
+    /// Converts an error that is not a type of its own, such as a boxed one or a text.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Box::new(Inner::Other(error.into())))
+    }
+
     /// Closes the connection with this code and reason, which need not be an error.
     ///
     /// ```

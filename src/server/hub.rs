@@ -13,7 +13,7 @@ use crate::frame::CloseCode;
 use crate::handshake::Response;
 use crate::protocol::Message;
 use crate::stream::PreparedMessage;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// All connections of one thread, for sending to others than the current peer.
@@ -23,13 +23,17 @@ use std::sync::Arc;
 /// For one receiver, messages are delivered in the order in which they were sent or published.
 pub struct Hub {
     pub(super) thread: u32,
-    /// The connection whose handler is being called, or was called last.
-    pub(super) peer: Id,
-    /// Whether it has begun to close in this call, or has ended.
-    pub(super) closes: bool,
+    /// The key of the connection whose handler is being called, or was called last.
+    pub(super) key: usize,
+    /// The generation of its slot.
+    pub(super) generation: u32,
+    /// Whether its handler is being called: still set after a panic.
+    pub(super) in_handler: bool,
     pub(super) topics: Topics,
+    /// Answers to requests of this thread's connections.
+    pub(super) answers: VecDeque<(Id, Response)>,
     pub(super) posts: Vec<Post>,
-    /// The payload bytes of the posts.
+    /// The bytes of the posts.
     pub(super) posted_bytes: usize,
     /// For each topic with posts, their indices.
     pub(super) published: HashMap<u32, Published>,
@@ -67,19 +71,34 @@ pub(super) enum Post {
         code: CloseCode,
         reason: String,
     },
+    /// For another thread; on its own thread, it is in [`Hub::answers`].
     Answer {
         to: Id,
         response: Response,
     },
+    /// It was for another thread.
+    Moved,
 }
 
+/// The bytes that a post takes besides its message.
+const POST: usize = 128;
+
 impl Post {
-    /// Returns the length of the message.
-    pub(super) fn len(&self) -> usize {
-        match self {
+    /// Returns about how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let message = match self {
             Self::Publish { message, .. } | Self::Send { message, .. } => message.len(),
             Self::Close { reason, .. } => reason.len(),
-            Self::Answer { .. } => 0,
+            Self::Answer { .. } | Self::Moved => 0,
+        };
+        POST + message
+    }
+
+    /// Returns the only receiver.
+    pub(super) fn receiver(&self) -> Option<Id> {
+        match self {
+            Self::Send { to, .. } | Self::Close { to, .. } | Self::Answer { to, .. } => Some(*to),
+            Self::Publish { .. } | Self::Moved => None,
         }
     }
 }
@@ -130,9 +149,11 @@ impl Hub {
     pub(super) fn new(thread: u32, slow_peer: SlowPeer, cells: Arc<Cells>) -> Self {
         Self {
             thread,
-            peer: slots::id(thread, 0, 0),
-            closes: false,
+            key: 0,
+            generation: 0,
+            in_handler: false,
             topics: Topics::default(),
+            answers: VecDeque::new(),
             posts: Vec::new(),
             posted_bytes: 0,
             published: HashMap::new(),
@@ -146,7 +167,7 @@ impl Hub {
 
     /// Sends a message to all members of a topic, on all threads.
     ///
-    /// It is encoded and compressed once. A topic without members costs nothing.
+    /// It is encoded and compressed once. On a server with one thread, a topic without members costs nothing.
     pub fn publish<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
         self.publish_to(topic, message.into(), None, self.slow_peer);
     }
@@ -161,26 +182,26 @@ impl Hub {
         self.publish_payload(topic, Payload::Prepared(message.clone()), None, self.slow_peer);
     }
 
-    /// Sends a message to one connection, on any thread. If it has ended, nothing is sent.
+    /// Sends a message to one connection, on any thread. If it has ended, or is not open yet, nothing is sent.
     ///
     /// If its send buffer is full, it is closed with 1013 (try again later).
     pub fn send_to<'m>(&mut self, id: Id, message: impl Into<Message<'m>>) {
         let message = Payload::from(message.into());
-        self.post_to(id, Post::Send { to: id, message });
+        self.post(Post::Send { to: id, message });
     }
 
     /// Begins the closing handshake with a connection, on any thread.
     ///
     /// A code that cannot be sent counts as 1011, and a reason is cut off after 123 bytes.
     pub fn close(&mut self, id: Id, code: CloseCode, reason: &str) {
-        self.post_to(id, Post::Close { to: id, code, reason: reason.to_owned() });
+        self.post(Post::Close { to: id, code, reason: reason.to_owned() });
     }
 
     /// Answers a request that was answered with [`Answer::Later`](super::Answer::Later).
     ///
     /// A request that was answered before, or whose client has gone, is not answered again.
     pub fn answer(&mut self, id: Id, response: Response) {
-        self.post_to(id, Post::Answer { to: id, response });
+        self.post(Post::Answer { to: id, response });
     }
 
     /// Returns the number of members of a topic on this thread.
@@ -206,6 +227,20 @@ impl Hub {
         counters
     }
 
+    /// Notes that the handler is called for a connection.
+    #[inline]
+    pub(super) fn enter(&mut self, key: usize, generation: u32) {
+        self.key = key;
+        self.generation = generation;
+        self.in_handler = true;
+    }
+
+    /// Returns the id of the connection whose handler is being called, or was called last.
+    #[inline]
+    pub(super) fn peer(&self) -> Id {
+        slots::id(self.thread, self.key, self.generation)
+    }
+
     pub(super) fn publish_to(
         &mut self,
         topic: &str,
@@ -229,17 +264,24 @@ impl Hub {
         }
     }
 
-    fn post_to(&mut self, id: Id, post: Post) {
-        if id.thread() == self.thread as usize {
-            self.push(post);
-        } else if self.has_abroad {
-            self.abroad.push(Abroad::Post(id, post));
+    /// Keeps something for one receiver, on this thread or on another.
+    pub(super) fn post(&mut self, post: Post) {
+        match post {
+            Post::Answer { to, response } if to.thread() == self.thread as usize => {
+                self.answers.push_back((to, response));
+            }
+            post => self.push(post),
         }
     }
 
-    pub(super) fn push(&mut self, post: Post) {
-        self.posted_bytes += post.len();
+    fn push(&mut self, post: Post) {
+        self.posted_bytes += post.bytes();
         self.posts.push(post);
+    }
+
+    /// Returns whether something is to be delivered.
+    pub(super) fn has_posts(&self) -> bool {
+        !self.posts.is_empty() || !self.answers.is_empty()
     }
 
     pub(super) fn subscribe(&mut self, id: Id, topic: &str) -> bool {

@@ -86,6 +86,7 @@
 //! ```no_run
 //! use mio::net::{TcpListener, TcpStream};
 //! use mio::{Events, Interest, Poll, Token};
+//! use std::io::ErrorKind;
 //! use std::time::Instant;
 //! use websocket_stream::Ready;
 //! use websocket_stream::server::{Connections, Handler, ServerConfig};
@@ -99,7 +100,10 @@
 //!     let mut connections = Connections::<TcpStream, _>::new(ServerConfig::default());
 //!     let (start, mut now) = (Instant::now(), 0);
 //!     loop {
-//!         poll.poll(&mut events, connections.timeout(now))?;
+//!         match poll.poll(&mut events, connections.timeout(now)) {
+//!             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+//!             _ => {}
+//!         }
 //!         now = start.elapsed().as_millis() as u64;
 //!         for event in &events {
 //!             match event.token() {
@@ -206,8 +210,8 @@
 //!
 //! # Order
 //!
-//! - What a handler sends to its own peer arrives in the order in which it was sent, and before what the same
-//!   round publishes or sends to that peer as to another one.
+//! - What a handler sends to its own peer arrives in the order in which it was sent. Published messages follow,
+//!   usually at the end of the round.
 //! - For one receiver on the thread, messages that were published or sent through a [`Hub`] arrive in the
 //!   order of these calls.
 //! - Across threads, what one thread or [`Handle`] sends arrives in its order. Messages of different
@@ -219,7 +223,8 @@
 //!
 //! Each connection has the bounds of its [`Config`](crate::Config). The number of connections is bounded by
 //! the system's limit of descriptors only. A thread also keeps, until the end of a round, what the handlers
-//! have published and sent to others: they are delivered early if that is more than 256 KiB after a call.
+//! have published and sent to others: they are delivered early if that is more than 256 KiB after a call. What
+//! threads send to each other is not bounded, and neither is what the closures of [`Handle::run`] own.
 #![forbid(unsafe_code)]
 
 mod calls;

@@ -154,7 +154,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
                 // Nothing is received before the answer.
                 return Ok(Step::Wait(Wants { read: false, ..Wants::READ }));
             }
-            if let Some(name) = terms.config.client_ip_header {
+            if let Some(name) = &terms.config.client_ip_header {
                 self.ip = proxy::ip_in_header(&request, name).or(self.ip);
             }
             let peer = &mut NewPeer { id, ip: self.ip, hub: &mut *hub };

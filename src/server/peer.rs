@@ -18,11 +18,18 @@ pub struct Peer<'a> {
     pub(super) hub: &'a mut Hub,
 }
 
+impl<'a> Peer<'a> {
+    #[inline(always)]
+    pub(super) fn new(out: &'a mut Outgoing<'_>, hub: &'a mut Hub) -> Self {
+        Self { out: out.reborrow(), hub }
+    }
+}
+
 impl Peer<'_> {
     /// Returns the id of the connection, for [`Hub::send_to`].
     #[inline]
     pub fn id(&self) -> Id {
-        self.hub.peer
+        self.hub.peer()
     }
 
     /// Sends a message to this peer; see [`Outgoing::send`].
@@ -34,6 +41,18 @@ impl Peer<'_> {
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
         self.out.send(message)?;
+        self.hub.traffic.sent(message.as_bytes().len());
+        Ok(())
+    }
+
+    /// Sends a message to this peer without compression; see [`Outgoing::send_plain`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Outgoing::send`].
+    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        self.out.send_plain(message)?;
         self.hub.traffic.sent(message.as_bytes().len());
         Ok(())
     }
@@ -77,7 +96,6 @@ impl Peer<'_> {
     ///
     /// See [`Connection::close`](crate::protocol::Connection::close).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.hub.closes = true;
         self.out.close(code, reason)
     }
 
@@ -85,14 +103,14 @@ impl Peer<'_> {
     ///
     /// The peer then receives what is published from now on.
     pub fn subscribe(&mut self, topic: &str) -> bool {
-        self.hub.subscribe(self.hub.peer, topic)
+        self.hub.subscribe(self.hub.peer(), topic)
     }
 
     /// Ends the subscription to a topic, and returns whether the peer was a member.
     ///
     /// The end of the connection ends all of its subscriptions.
     pub fn unsubscribe(&mut self, topic: &str) -> bool {
-        self.hub.topics.unsubscribe(self.hub.peer.slot(), topic)
+        self.hub.topics.unsubscribe(self.hub.key, topic)
     }
 
     /// Sends a message to all members of a topic, this peer included if it is one; see [`Hub::publish`].
@@ -103,7 +121,7 @@ impl Peer<'_> {
     /// Sends a message to all other members of a topic; see [`Hub::publish`].
     pub fn publish_to_others<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
         let slow_peer = self.hub.slow_peer;
-        self.hub.publish_to(topic, message.into(), Some(self.hub.peer), slow_peer);
+        self.hub.publish_to(topic, message.into(), Some(self.hub.peer()), slow_peer);
     }
 
     /// Publishes a message with its own policy for members that are too slow.

@@ -32,14 +32,14 @@ pub(super) enum Received {
 }
 
 impl ProxyHeader {
-    /// Receives what there is. After [`Received::Whole`], [`take_rest`](Self::take_rest) returns the bytes
+    /// Receives what there is. After [`Received::Whole`], [`rest`](Self::rest) returns the bytes
     /// that follow the header.
     pub(super) fn receive<T: NonBlockingTransport>(&mut self, transport: &mut T) -> io::Result<Received> {
         let mut buffer = [0; 512];
         loop {
             match transport.recv(&mut buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(n) => self.received.extend_from_slice(&buffer[..n]),
+                Ok(n) => self.received.extend_from_slice(&buffer[..n.min(buffer.len())]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Partial),
                 Err(error) => return Err(error),

@@ -3,7 +3,7 @@
 
 use super::config::ServerConfig;
 use super::event_loop::EventLoop;
-use super::handle::Handle;
+use super::handle::{Handle, Owner};
 use super::handler::Handler;
 use super::listener::Listener;
 use super::shutdown::Shutdown;
@@ -43,7 +43,7 @@ use std::time::Duration;
 pub struct Server {
     listeners: Vec<Listener>,
     config: ServerConfig,
-    handle: Handle,
+    handle: Owner,
 }
 
 impl Server {
@@ -78,8 +78,8 @@ impl Server {
     }
 
     fn with_listener(listener: Listener) -> Self {
-        let (config, handle) = (ServerConfig::default(), Handle::new());
-        handle.set_limit(config.mailbox);
+        let (config, handle) = (ServerConfig::default(), Owner(Handle::new()));
+        handle.0.set_limit(config.mailbox);
         Self { listeners: vec![listener], config, handle }
     }
 
@@ -107,7 +107,7 @@ impl Server {
     /// Sets the configuration.
     #[must_use]
     pub fn config(mut self, config: ServerConfig) -> Self {
-        self.handle.set_limit(config.mailbox);
+        self.handle.0.set_limit(config.mailbox);
         self.config = config;
         self
     }
@@ -119,7 +119,7 @@ impl Server {
 
     /// Returns a handle that reaches the server from other threads, before and while it runs.
     pub fn handle(&self) -> Handle {
-        self.handle.clone()
+        self.handle.0.clone()
     }
 
     /// Prepares to run on several threads, each with an event loop, a handler and connections of its own. 0
@@ -148,8 +148,8 @@ impl Server {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn threads(self, threads: usize) -> Threads {
-        self.handle.set_threads(threads);
-        self.handle.set_limit(self.config.mailbox);
+        self.handle.0.set_threads(threads);
+        self.handle.0.set_limit(self.config.mailbox);
         Threads { server: self }
     }
 
@@ -161,7 +161,7 @@ impl Server {
     pub fn run<H: Handler>(self, handler: H) -> io::Result<()> {
         raise_open_files();
         let Self { listeners, config, handle } = self;
-        run_loop(listeners, config, 0, &handle, handler)
+        run_loop(listeners, config, 0, &handle.0, handler)
     }
 }
 
@@ -187,11 +187,11 @@ impl Threads {
         raise_open_files();
         let Self { server: Server { listeners, config, handle } } = self;
         let mut loops = vec![listeners];
-        for _ in 1..handle.mailboxes().len() {
+        for _ in 1..handle.0.mailboxes().len() {
             let copies = loops[0].iter().map(Listener::for_another_thread).collect::<io::Result<_>>()?;
             loops.push(copies);
         }
-        let (handle, make) = (&handle, &make);
+        let (handle, make) = (&handle.0, &make);
         let run = |thread: usize, listeners| {
             let stop = StopOthers(handle);
             let index = u32::try_from(thread).map_err(|_| ErrorKind::InvalidInput)?;

@@ -3,7 +3,9 @@
 
 use super::opening::Opening;
 use super::slots::Occupant;
-use crate::stream::{Ready, WebSocketStream};
+use crate::protocol::State;
+use crate::stream::{Error, Ready, Sent, Wants, WebSocketStream};
+use crate::transport::NonBlockingTransport;
 
 pub(super) struct Slot<T, S> {
     pub(super) stage: Stage<T, S>,
@@ -76,6 +78,19 @@ impl Flags {
 impl<T, S> Slot<T, S> {
     pub(super) fn new(generation: u32, stage: Stage<T, S>) -> Self {
         Self { stage, generation, flags: Flags::NONE }
+    }
+}
+
+impl<T: NonBlockingTransport, S> Slot<T, S> {
+    /// Returns whether there is nothing to note after sending outside of a call: it only waits for messages,
+    /// as before.
+    #[inline]
+    pub(super) fn is_unchanged(&self, sent: &Result<Sent, Error>) -> bool {
+        let Stage::Open(stream, _) = &self.stage else { return false };
+        matches!(sent, Ok(Sent::Written))
+            && self.flags == Flags::NONE
+            && stream.state() == State::Open
+            && stream.wants() == Wants::READ
     }
 }
 

@@ -98,12 +98,19 @@ impl<O: Occupant> Slots<O> {
         self.slots.get_mut(key).filter(|occupant| !occupant.is_vacant())
     }
 
+    /// Returns a slot below [`end`](Self::end), occupied or vacant.
+    #[inline]
+    pub(super) fn any_mut(&mut self, key: usize) -> &mut O {
+        &mut self.slots[key]
+    }
+
     /// Returns the number of occupied slots.
     pub(super) fn len(&self) -> usize {
         self.occupied
     }
 
     /// Returns the number of slots, vacant ones included.
+    #[inline]
     pub(super) fn end(&self) -> usize {
         self.slots.len()
     }

@@ -33,12 +33,12 @@ impl NonBlockingTransport for Socket {
         each!(self, stream => stream.set_nonblocking())
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         each!(self, stream => stream.recv(buffer))
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         each!(self, stream => NonBlockingTransport::send(stream, bytes))
     }

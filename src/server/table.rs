@@ -35,8 +35,6 @@ pub(super) struct Common<T> {
     pub(super) missed: HashMap<usize, u64>,
     /// What has changed for the poller, if it must know.
     pub(super) changes: Option<VecDeque<Change<T>>>,
-    /// Whether the handler is being called for [`Hub::peer`]: still set after a panic.
-    pub(super) in_handler: bool,
     /// Whether any call can make a deadline earlier, because unused compression windows are dropped.
     pub(super) asks_always: bool,
     /// The connections that are being closed for a shutdown.
@@ -72,14 +70,6 @@ impl<T> Common<T> {
         }
         let _ = now;
         PreparedMessage::new(message)
-    }
-
-    /// Notes that the handler is called for a connection.
-    #[inline]
-    pub(super) fn enter(&mut self, id: Id) {
-        self.hub.peer = id;
-        self.hub.closes = false;
-        self.in_handler = true;
     }
 
     /// Puts a connection into the queue of those that need another call.
@@ -203,9 +193,9 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
 
     /// Delivers the end of an open connection that is dropped before its end.
     fn deliver_end<H: Handler<Session = S>>(&mut self, key: usize, now: u64, handler: &mut H) {
-        let Some(id) = self.id(key) else { return };
         let Self { slots, common } = self;
         let Some(slot) = slots.get_mut(key) else { return };
+        let generation = slot.generation();
         let Stage::Open(stream, session) = &mut slot.stage else { return };
         if slot.flags.has(Flags::ENDED) {
             return;
@@ -214,11 +204,11 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         common.hub.cells.closed_abnormally.add(1);
         let cause = Cause::Timeout(crate::Timeout::Close);
         let end = Closed { code: CloseCode::ABNORMAL, by: Initiator::Local, cause };
-        common.enter(id);
+        common.hub.enter(key, generation);
         let _ = stream.send_with(&mut common.scratch.at(now), |out| {
-            handler.closed(&mut Peer { out: out.reborrow(), hub: &mut common.hub }, session, end);
+            handler.closed(&mut Peer::new(out, &mut common.hub), session, end);
             Ok(())
         });
-        common.in_handler = false;
+        common.hub.in_handler = false;
     }
 }

@@ -9,6 +9,7 @@
 use super::slots::index32;
 use slab::Slab;
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 
 /// The number of subscriptions from which a member's are found by hashing.
@@ -102,13 +103,6 @@ impl Several {
         }
     }
 
-    fn any(&self) -> Option<u32> {
-        match self {
-            Self::Few(few) => few.last().map(|entry| entry.0),
-            Self::Many(many) => many.keys().next().copied(),
-        }
-    }
-
     fn len(&self) -> usize {
         match self {
             Self::Few(few) => few.len(),
@@ -156,8 +150,15 @@ impl Topics {
     /// Removes a member from all of its topics.
     #[inline]
     pub(super) fn forget(&mut self, slot: usize) {
-        while let Some(topic) = self.any_topic(slot) {
-            self.end_subscription(slot, topic);
+        let Some(subscriptions) = self.subscriptions.get_mut(slot) else { return };
+        // Positions stay valid while the member leaves: only other members move.
+        match mem::replace(subscriptions, Subscriptions::NONE).kind() {
+            Kind::None => {}
+            Kind::One(topic, position) => self.leave(topic, position),
+            Kind::Several(index) => match self.several.remove(index) {
+                Several::Few(few) => few.into_iter().for_each(|entry| self.leave(entry.0, entry.1)),
+                Several::Many(many) => many.into_iter().for_each(|entry| self.leave(entry.0, entry.1)),
+            },
         }
     }
 
@@ -173,8 +174,13 @@ impl Topics {
                 }
             }
         }
+        self.leave(topic, position);
+        true
+    }
+
+    /// Removes the member at a position. The last member takes its place.
+    fn leave(&mut self, topic: u32, position: u32) {
         self.memberships -= 1;
-        // The last member takes its place.
         let members = &mut self.topics[topic as usize].members;
         members.swap_remove(position as usize);
         // A topic that was once large does not keep its memory.
@@ -186,7 +192,6 @@ impl Topics {
         } else if let Some(&moved) = members.get(position as usize) {
             self.set_position(moved as usize, topic, position);
         }
-        true
     }
 
     fn position(&self, slot: usize, topic: u32) -> Option<u32> {
@@ -210,12 +215,28 @@ impl Topics {
         };
     }
 
-    /// Returns a topic of a member.
-    fn any_topic(&self, slot: usize) -> Option<u32> {
-        match self.subscriptions.get(slot)?.kind() {
-            Kind::None => None,
-            Kind::One(topic, _) => Some(topic),
-            Kind::Several(index) => self.several[index].any(),
+    fn kind_of(&self, slot: usize) -> Kind {
+        self.subscriptions.get(slot).map_or(Kind::None, |subscriptions| subscriptions.kind())
+    }
+
+    /// Returns the number of topics of a member.
+    pub(super) fn count_of(&self, slot: usize) -> usize {
+        match self.kind_of(slot) {
+            Kind::None => 0,
+            Kind::One(..) => 1,
+            Kind::Several(index) => self.several[index].len(),
+        }
+    }
+
+    /// Passes each topic of a member to `f`.
+    pub(super) fn each_of(&self, slot: usize, mut f: impl FnMut(u32)) {
+        match self.kind_of(slot) {
+            Kind::None => {}
+            Kind::One(topic, _) => f(topic),
+            Kind::Several(index) => match &self.several[index] {
+                Several::Few(few) => few.iter().for_each(|entry| f(entry.0)),
+                Several::Many(many) => many.keys().copied().for_each(f),
+            },
         }
     }
 

@@ -1,6 +1,7 @@
 //! `Connections`: openings, events, timeouts, and what a poller must know.
 
 use crate::world::{CAPACITY, Client, World};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 use websocket_stream::handshake::ResponseFault;
@@ -243,7 +244,7 @@ fn the_address_of_a_client_is_from_the_socket_the_proxy_or_a_trusted_header() {
         ip.map(str::to_owned).unwrap_or(head)
     };
     assert_eq!(ask(&plain, b"", forwarded), "192.0.2.1");
-    let header = plain.clone().client_ip_header("X-Forwarded-For");
+    let header = plain.clone().client_ip_header(Cow::from("X-Forwarded-For"));
     assert_eq!(ask(&header, b"", forwarded), "203.0.113.9");
     assert_eq!(ask(&header, b"", "X-Forwarded-For: unknown\r\n"), "192.0.2.1");
     let proxy = plain.clone().proxy_protocol(true);
@@ -302,6 +303,26 @@ fn a_closing_handshake_that_is_not_answered_ends_in_time() {
     // An ordinary call but for the Close frame, which makes the deadline earlier.
     world.round([client.key]);
     for now in (0..8_000).step_by(1_000) {
+        world.now = now;
+        world.round([]);
+    }
+    assert_eq!(world.handler.lines[1], "timeout: closing handshake not finished");
+}
+
+#[test]
+fn a_closing_handshake_that_another_connection_began_ends_in_time_too() {
+    let timeouts = Timeouts::OFF.close(Duration::from_secs(5));
+    let config = ServerConfig::default().connection(Config::default().timeouts(timeouts));
+    let mut world = World::with_config(Diary::default(), config);
+    let client = world.connect("/");
+    let id = world.connections.id(client.key).unwrap();
+    // No other timer is left that could fire.
+    for now in [30_000, 60_000] {
+        world.now = now;
+        world.round([]);
+    }
+    world.connections.hub().close(id, CloseCode::GOING_AWAY, "");
+    for now in (60_000..68_000).step_by(1_000) {
         world.now = now;
         world.round([]);
     }
@@ -380,8 +401,6 @@ fn a_poller_that_is_not_edge_triggered_is_kept_informed() {
     let id = connections.id(key).unwrap();
     connections.hub().answer(id, Response::accept());
     let changes = drive(&mut connections, Ready::NONE);
-    assert!(changes.is_empty(), "the answer is sent in the next round: {changes:?}");
-    let changes = drive(&mut connections, Ready::NONE);
     assert!(matches!(changes[..], [Change::Wants { wants, .. }] if wants.read && !wants.write));
     head(&mut client);
 
@@ -456,4 +475,83 @@ fn a_chunked_message_is_delivered_as_it_arrives() {
     assert!(world.handler.0.len() > 1 && world.handler.0.last().unwrap().1);
     let counters = world.connections.counters();
     assert_eq!((counters.messages_received, counters.bytes_received), (1, 300_000));
+}
+
+#[test]
+fn a_faulty_peer_that_never_closes_is_dropped_in_time() {
+    // Without other timeouts, which would end it later.
+    let config = ServerConfig::default().timeouts(Timeouts::default());
+    for fault in [&b"\x82\x00"[..], b"\x81\x81\0\0\0\0\xff", b"\x83\x80\0\0\0\0"] {
+        let mut world = World::with_config(Diary::default(), config.clone());
+        let (a, mut client) = memory::pair(CAPACITY);
+        let key = world.connections.insert(a, None, 0).unwrap();
+        client.send(&request("/")).unwrap();
+        world.round([key]);
+        world.round([]);
+        client.send(fault).unwrap();
+        world.round([key]);
+        assert_eq!(world.connections.len(), 1);
+        for now in [1_000, 3_000, 5_000, 7_000] {
+            world.now = now;
+            world.round([]);
+        }
+        assert_eq!(world.connections.len(), 0, "{fault:?}");
+        assert_eq!(world.connections.counters().faults.len(), 1);
+    }
+}
+
+#[test]
+fn what_is_sent_after_an_accepting_answer_arrives() {
+    let mut world = World::new(Diary::default());
+    let (a, mut client) = memory::pair(CAPACITY);
+    world.connections.insert(a, None, 0).unwrap();
+    client.send(&request("/later")).unwrap();
+    world.settle();
+    let id = world.handler.undecided.pop().unwrap();
+    let hub = world.connections.hub();
+    hub.send_to(id, "hello");
+    hub.answer(id, Response::accept());
+    hub.send_to(id, "again");
+    world.connections.turn(0, &mut world.handler);
+    assert!(head(&mut client).ends_with("\r\n\r\n\u{fffd}\x05hello\u{fffd}\x05again"));
+}
+
+#[test]
+fn a_timer_does_not_give_a_queued_connection_a_second_place() {
+    let limits = Limits::default().call_events(1);
+    let timeouts = Timeouts::default().ping_interval(Duration::from_secs(1));
+    let mut world =
+        World::with_config(Diary::default(), ServerConfig::default().limits(limits).timeouts(timeouts));
+    let mut flood = world.connect("/");
+    for _ in 0..500 {
+        flood.send("x");
+    }
+    world.round([flood.key]);
+    for _ in 0..100 {
+        world.now += 1_500;
+        let before = world.connections.counters().messages_received;
+        world.round([]);
+        assert_eq!(world.connections.counters().messages_received, before + 1, "one call in a round");
+    }
+}
+
+#[test]
+fn small_messages_for_others_are_delivered_before_they_take_much_memory() {
+    struct Publish;
+    impl Handler for Publish {
+        type Session = ();
+        fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+            peer.subscribe("all");
+            peer.publish("all", "");
+            Ok(())
+        }
+    }
+    let mut world = World::new(Publish);
+    let mut client = world.connect("/");
+    for _ in 0..4_000 {
+        client.send("");
+    }
+    world.connections.ready(client.key, Ready::READABLE, 0, &mut world.handler);
+    // Without a turn.
+    assert_eq!(client.receive().len(), 4_000);
 }

@@ -275,6 +275,50 @@ fn a_direct_message_finds_its_receiver_on_the_other_thread() {
 }
 
 #[test]
+fn what_one_thread_sends_keeps_its_order_on_the_way_to_another() {
+    let server = Running::new(2);
+    let mut clients: Vec<_> = (0..12).map(|_| (server.connect("/"), server.opened.recv().unwrap())).collect();
+    for (_, id) in &clients {
+        let id = *id;
+        // The closure runs on the first thread.
+        server
+            .handle
+            .run(move |hub| {
+                hub.publish("room", "1");
+                hub.send_to(id, "2");
+                hub.publish("room", "3");
+            })
+            .unwrap();
+        server.handle.publish("room", "4").unwrap();
+        server.handle.send_to(id, "5").unwrap();
+    }
+    for (_, id) in &clients {
+        server.handle.publish("room", "bye").unwrap();
+        server.handle.close(*id, CloseCode::NORMAL, "").unwrap();
+    }
+    for (index, (client, _)) in clients.iter_mut().enumerate() {
+        let mut expected: Vec<&str> = Vec::new();
+        for other in 0..12 {
+            let is_for_it = |text: &&str| other == index || !["2", "5"].contains(text);
+            expected.extend(["1", "2", "3", "4", "5"].into_iter().filter(is_for_it));
+        }
+        expected.extend(vec!["bye"; index + 1]);
+        expected.push("(1000)");
+        assert_eq!(client.receive(expected.len()), expected);
+    }
+}
+
+#[test]
+fn the_handle_of_a_server_that_never_ran_says_so() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let handle = server.handle();
+    assert_eq!(handle.publish("room", "x"), Ok(()));
+    drop(server);
+    assert_eq!(handle.publish("room", "x"), Err(HandleError::Ended));
+    assert_eq!(handle.shut_down(Duration::ZERO), Err(HandleError::Ended));
+}
+
+#[test]
 fn a_server_listens_on_several_addresses_and_on_the_path_of_a_unix_socket() {
     let path = std::env::temp_dir().join(format!("websocket-stream-test-{}", std::process::id()));
     let server = Server::bind("127.0.0.1:0").unwrap().and_bind_unix(&path).unwrap();

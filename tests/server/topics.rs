@@ -196,6 +196,19 @@ fn a_slow_member_is_closed_if_asked_for() {
 }
 
 #[test]
+fn a_member_that_left_and_came_back_receives_only_what_is_published_from_then_on() {
+    let mut world = World::new(Rooms::default());
+    let mut clients = members(&mut world, &["a", ""]);
+    for (client, command) in [(0, "a=1"), (1, "+a"), (0, "a=2"), (1, "-a"), (1, "+a"), (0, "a=3")] {
+        clients[client].send(command);
+        world.connections.ready(clients[client].key, Ready::READABLE, 0, &mut world.handler);
+    }
+    world.settle();
+    assert_eq!(clients[0].receive(), ["1", "2", "3"]);
+    assert_eq!(clients[1].receive(), ["3"]);
+}
+
+#[test]
 fn a_connection_that_ends_leaves_its_topics() {
     let mut world = World::new(Rooms::default());
     let clients = members(&mut world, &["a b c d e f g h i j k l m n o p q r s t", "a t"]);
