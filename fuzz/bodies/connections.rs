@@ -11,8 +11,8 @@ use websocket_stream::server::{
 };
 use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    CloseCode, Closed, Config, Limits, Message, NonBlockingTransport, OriginPolicy, PreparedMessage, Ready,
-    Request, Response,
+    CloseCode, Closed, Limits, Message, NonBlockingTransport, OriginPolicy, PreparedMessage, Ready, Request,
+    Response,
 };
 
 const CLIENTS: usize = 6;
@@ -133,17 +133,16 @@ impl World {
             0 => SlowPeer::Close { above: 300 },
             _ => SlowPeer::Drop { above: 300 },
         };
-        let mut connection = ServerConfig::default().connection.limits(limits);
-        connection = connection.streaming(false);
-        #[cfg(feature = "deflate")]
-        if settings & 2 != 0 {
-            connection = Config::deflate(connection, websocket_stream::deflate::Deflate::default());
-        }
         let config = ServerConfig::default()
-            .connection(connection)
+            .limits(limits)
             .origin(OriginPolicy::Any)
             .slow_peer(slow_peer)
             .proxy_protocol(settings & 0x34 == 4);
+        #[cfg(feature = "deflate")]
+        let config = match settings & 2 {
+            0 => config,
+            _ => config.deflate(websocket_stream::deflate::Deflate::default()),
+        };
         let tracks = settings & 8 != 0;
         let connections = Connections::new(config);
         let connections = if tracks { connections.track_wants() } else { connections };
@@ -206,9 +205,13 @@ impl World {
             }
             12 => {
                 let id = self.actor.lives.keys().nth(usize::from(next())).copied();
+                let closes = next() == 0;
                 let hub = self.connections.hub();
                 if let Some(id) = id {
                     hub.send_to(id, "to one");
+                }
+                if let Some(id) = id.filter(|_| closes) {
+                    hub.close(id, CloseCode::GOING_AWAY, "");
                 }
                 hub.publish("all", "to all");
             }

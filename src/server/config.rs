@@ -39,8 +39,8 @@ pub struct ServerConfig {
     /// A load balancer such as HAProxy sends it (`send-proxy`). Connections without such a header are
     /// dropped, so clients must not be able to connect directly: they could send any address.
     pub proxy_protocol: bool,
-    /// The bytes of messages that may wait for an event loop in calls of a [`Handle`](super::Handle). Default:
-    /// 16 MiB. Further calls fail with [`HandleError::Full`](super::HandleError::Full).
+    /// The bytes that may wait for an event loop, in calls of a [`Handle`](super::Handle). Default: 16 MiB.
+    /// Further calls fail with [`HandleError::Full`](super::HandleError::Full).
     pub mailbox: usize,
     /// The header in which a trusted proxy passes the client's address, such as `X-Forwarded-For`. Default:
     /// none.

@@ -237,8 +237,8 @@ impl Handle {
         self.lock().clone()
     }
 
-    /// Puts a letter into the mailbox of the first thread that has not ended. It passes on what is for others,
-    /// so that the order is kept.
+    /// Puts a letter into the mailbox of the first thread that has not ended. That thread passes on what is
+    /// for others, so that the order is kept.
     fn put(&self, letter: Letter) -> Result<(), HandleError> {
         let mailbox = self.lock().iter().find(|mailbox| !mailbox.has_ended()).cloned();
         mailbox.ok_or(HandleError::Ended)?.offer(letter)

@@ -252,8 +252,8 @@ impl From<Response> for Answer {
 
 /// The reason why a handler ends its connection.
 ///
-/// Every type that implements [`Error`] can be converted with `?`; [`new`](Self::new) converts other errors. What
-/// follows depends on the error:
+/// Every type that implements [`Error`] can be converted with `?`; [`new`](Self::new) converts other errors.
+/// What follows depends on the error:
 ///
 /// | error | what happens |
 /// | --- | --- |

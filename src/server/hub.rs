@@ -182,7 +182,8 @@ impl Hub {
         self.publish_payload(topic, Payload::Prepared(message.clone()), None, self.slow_peer);
     }
 
-    /// Sends a message to one connection, on any thread. If it has ended, or is not open yet, nothing is sent.
+    /// Sends a message to one connection, on any thread. If it has ended, or is not open yet, the message is
+    /// dropped.
     ///
     /// If its send buffer is full, it is closed with 1013 (try again later).
     pub fn send_to<'m>(&mut self, id: Id, message: impl Into<Message<'m>>) {

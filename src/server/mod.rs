@@ -210,8 +210,8 @@
 //!
 //! # Order
 //!
-//! - What a handler sends to its own peer arrives in the order in which it was sent. Published messages follow,
-//!   usually at the end of the round.
+//! - What a handler sends to its own peer arrives in the order in which it was sent. Published messages
+//!   follow, usually at the end of the round.
 //! - For one receiver on the thread, messages that were published or sent through a [`Hub`] arrive in the
 //!   order of these calls.
 //! - Across threads, what one thread or [`Handle`] sends arrives in its order. Messages of different
@@ -223,8 +223,8 @@
 //!
 //! Each connection has the bounds of its [`Config`](crate::Config). The number of connections is bounded by
 //! the system's limit of descriptors only. A thread also keeps, until the end of a round, what the handlers
-//! have published and sent to others: they are delivered early if that is more than 256 KiB after a call. What
-//! threads send to each other is not bounded, and neither is what the closures of [`Handle::run`] own.
+//! have published and sent to others: they are delivered early if that is more than 256 KiB after a call.
+//! What threads send to each other is not bounded, and neither is what the closures of [`Handle::run`] own.
 #![forbid(unsafe_code)]
 
 mod calls;

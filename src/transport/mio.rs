@@ -11,8 +11,8 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::os::fd::AsFd;
 
-/// Returns the outcome that `try_io` is given after a call that moved less than all. It has no memory to free,
-/// so it is forgotten, without the call that would drop it.
+/// Returns the outcome that `try_io` is given after a call that moved less than all. It has no memory to
+/// free, so it is forgotten, without the call that would drop it.
 fn would_block() -> io::Result<()> {
     Err(io::ErrorKind::WouldBlock.into())
 }

@@ -119,6 +119,7 @@ impl Client {
     }
 
     /// Returns the number of bytes that have been received.
+    #[cfg(feature = "deflate")]
     pub(crate) fn bytes_received(&self) -> u64 {
         self.stream.get_ref().calls().received
     }
