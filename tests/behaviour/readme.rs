@@ -47,6 +47,28 @@ mod shortest {
 }
 
 #[rustfmt::skip]
+mod server {
+    // README
+    use websocket_stream::Message;
+    use websocket_stream::server::{Failure, Handler, Peer, Server};
+
+    struct Echo;
+
+    impl Handler for Echo {
+        type Session = ();
+
+        fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+            Ok(peer.send(message)?)
+        }
+    }
+
+    fn main() -> std::io::Result<()> {
+        Server::bind("127.0.0.1:9001")?.run(Echo)
+    }
+    // END
+}
+
+#[rustfmt::skip]
 fn opening(socket: TcpStream, mut scratch: Scratch, start: Instant) -> Result<(), Box<dyn Error>> {
     // README
     let mut opening = ServerOpening::new(socket)?; // once for each connection
