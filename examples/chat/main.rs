@@ -28,7 +28,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 use websocket_stream::server::{Server, ServerConfig, Shutdown, SlowPeer};
-use websocket_stream::{CloseCode, Config, Limits, Timeouts};
+use websocket_stream::{CloseCode, Limits, Timeouts};
 
 const DEFAULT: &str = "127.0.0.1:9002";
 const USAGE: &str = "usage: chat [--redis URL] [ADDR]   (default: 127.0.0.1:9002)";
@@ -77,7 +77,5 @@ fn settings() -> ServerConfig {
         .ping_interval(Duration::from_secs(20))
         .idle(Duration::from_secs(60))
         .write(Duration::from_secs(30));
-    ServerConfig::default()
-        .connection(Config::default().limits(limits).timeouts(timeouts))
-        .slow_peer(SlowPeer::Drop { above: SLOW })
+    ServerConfig::default().limits(limits).timeouts(timeouts).slow_peer(SlowPeer::Drop { above: SLOW })
 }

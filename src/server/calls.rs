@@ -143,18 +143,9 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         handler: &mut H,
         method: impl FnOnce(&mut H, &mut Peer<'_>, &mut S) -> Result<(), Failure>,
     ) {
-        let Self { slots, common } = self;
-        let Some(slot) = slots.get_mut(key) else { return };
-        let generation = slot.generation();
-        let Stage::Open(stream, session) = &mut slot.stage else { return };
-        let hub = &mut common.hub;
-        hub.enter(key, generation);
         let mut failure = None;
-        let sent = stream.send_with(&mut common.scratch.at(now), |out| {
-            failure = method(handler, &mut Peer::new(out, hub), session).err();
-            Ok(())
-        });
-        common.hub.in_handler = false;
+        let sent = self.lend(key, now, |peer, session| failure = method(handler, peer, session).err());
+        let Some(sent) = sent else { return };
         match failure {
             Some(failure) if !failure.is_closed() => self.fail(key, &failure, now, handler),
             _ => self.note_sent(key, sent, now, handler),
@@ -194,26 +185,11 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     ) {
         if failure.error().is_some() {
             self.common.hub.cells.failures.add(1);
-            self.with_peer_only(key, now, |peer, session| handler.failed(peer, session, failure));
+            // If the transport has failed, the next call of the stream reports it.
+            let _ = self.lend(key, now, |peer, session| handler.failed(peer, session, failure));
         }
         let (code, reason) = failure.close_frame();
         self.close_failed(key, code, reason, now, handler);
-    }
-
-    /// Calls a method that cannot fail.
-    fn with_peer_only(&mut self, key: usize, now: u64, method: impl FnOnce(&mut Peer<'_>, &mut S)) {
-        let Self { slots, common } = self;
-        let Some(slot) = slots.get_mut(key) else { return };
-        let generation = slot.generation();
-        let Stage::Open(stream, session) = &mut slot.stage else { return };
-        let hub = &mut common.hub;
-        hub.enter(key, generation);
-        // If the transport has failed, the next call of the stream reports it.
-        let _ = stream.send_with(&mut common.scratch.at(now), |out| {
-            method(&mut Peer::new(out, hub), session);
-            Ok(())
-        });
-        common.hub.in_handler = false;
     }
 
     /// Begins to close, and delivers nothing more to the handler but the end.
@@ -283,10 +259,9 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         }
     }
 
-    /// Advances an opening, and calls the stream at once if it is then open.
+    /// Advances an opening. If it is then open, the handler is called, and the stream's first call follows.
     #[cold]
     fn advance<H: Handler<Session = S>>(&mut self, key: usize, ready: Ready, now: u64, handler: &mut H) {
-        let Some(id) = self.id(key) else { return };
         let Self { slots, common } = self;
         let Some(slot) = slots.get_mut(key) else { return };
         if slot.flags.has(Flags::QUEUED) {
@@ -295,8 +270,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         let generation = slot.generation();
         let Stage::Opening(opening) = &mut slot.stage else { return };
         common.hub.enter(key, generation);
-        let step =
-            opening.advance(id, &mut common.hub, &mut common.scratch.at(now), now, &common.terms, handler);
+        let step = opening.advance(&mut common.hub, &mut common.scratch.at(now), now, &common.terms, handler);
         common.hub.in_handler = false;
         let cells = &common.hub.cells;
         match step {

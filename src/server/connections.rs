@@ -18,7 +18,7 @@ use super::hub::Hub;
 use super::opening::{Opening, Terms};
 use super::shutdown::{Departure, Shutdown};
 use super::slot::{Flags, Slot, Stage};
-use super::slots::{self, Id, Occupant, Slots};
+use super::slots::{Id, Slots};
 use super::table::{Change, Common, Table};
 use crate::stream::{Ready, Scratch, Wants};
 use crate::transport::NonBlockingTransport;
@@ -253,8 +253,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
 
     /// Returns the id of the connection that has this key.
     pub fn id(&self, key: usize) -> Option<Id> {
-        let slot = self.table.slots.get(key)?;
-        Some(slots::id(self.table.common.hub.thread, key, slot.generation()))
+        self.table.id(key)
     }
 
     /// Returns the number of connections, opening ones included.

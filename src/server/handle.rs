@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// returns it.
 ///
 /// Each call puts something into the mailbox of an event loop, and wakes the loop if the mailbox was empty.
-/// So many calls in a row cost one wake-up. What one thread sends through a handle and its clones is
+/// Many calls in a row therefore cost one wake-up. What one thread sends through a handle and its clones is
 /// delivered in the order in which it was sent.
 ///
 /// ```no_run

@@ -68,7 +68,7 @@ impl Listener {
 
     /// Makes a listener on the same address for another thread.
     ///
-    /// The system spreads new connections over TCP listeners that share a port. Where it cannot, and for
+    /// The system spreads new connections over TCP listeners that share a port. If it cannot, and for
     /// Unix sockets, the threads accept from one queue.
     pub(super) fn for_another_thread(&self) -> io::Result<Self> {
         match self {

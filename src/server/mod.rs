@@ -152,7 +152,7 @@
 //!     let (poller, mut events) = (Poller::new()?, Events::new());
 //!     let listener = TcpListener::bind("127.0.0.1:9001")?;
 //!     listener.set_nonblocking(true)?;
-//!     // Safe, because each socket is removed from the poller before it is dropped.
+//!     // SAFETY: each socket is removed from the poller before it is dropped.
 //!     unsafe { poller.add(&listener, Event::readable(LISTENER))? };
 //!     let mut connections = Connections::<TcpStream, _>::new(ServerConfig::default()).track_wants();
 //!     let (start, mut now) = (Instant::now(), 0);
@@ -165,6 +165,7 @@
 //!                 while let Ok((socket, address)) = listener.accept() {
 //!                     let key = connections.insert(socket, Some(address.ip()), now)?;
 //!                     let Some(socket) = connections.transport(key) else { continue };
+//!                     // SAFETY: as above.
 //!                     unsafe { poller.add(&*socket, Event::readable(key))? };
 //!                 }
 //!                 poller.modify(&listener, Event::readable(LISTENER))?;

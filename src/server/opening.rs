@@ -5,7 +5,6 @@ use super::config::ServerConfig;
 use super::handler::{Answer, Handler, NewPeer};
 use super::hub::Hub;
 use super::proxy::{self, ProxyHeader, Received};
-use super::slots::Id;
 use crate::Config;
 use crate::handshake::Response;
 use crate::stream::{OpeningError, Progress, ServerOpening, Turn, Wants, WebSocketStream};
@@ -24,8 +23,7 @@ pub(super) struct Opening<T, S> {
 }
 
 enum Stage<T> {
-    /// Waits for the header of the PROXY protocol.
-    /// The time counts from the first call.
+    /// Waits for the header of the PROXY protocol. The time counts from the first call.
     Proxied {
         transport: T,
         header: ProxyHeader,
@@ -109,17 +107,16 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
     /// Advances as far as possible without waiting.
     pub(super) fn advance<H: Handler<Session = S>>(
         &mut self,
-        id: Id,
         hub: &mut Hub,
         turn: &mut Turn<'_>,
         now: u64,
         terms: &Terms,
         handler: &mut H,
     ) -> Step {
-        match self.try_advance(id, hub, turn, now, terms, handler) {
+        match self.try_advance(hub, turn, now, terms, handler) {
             Ok(step) => step,
             Err(error) => {
-                handler.not_opened(&mut NewPeer { id, ip: self.ip, hub }, &error);
+                handler.not_opened(&mut NewPeer { id: hub.peer(), ip: self.ip, hub }, &error);
                 Step::Failed
             }
         }
@@ -127,7 +124,6 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
 
     fn try_advance<H: Handler<Session = S>>(
         &mut self,
-        id: Id,
         hub: &mut Hub,
         turn: &mut Turn<'_>,
         now: u64,
@@ -157,7 +153,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
             if let Some(name) = &terms.config.client_ip_header {
                 self.ip = proxy::ip_in_header(&request, name).or(self.ip);
             }
-            let peer = &mut NewPeer { id, ip: self.ip, hub: &mut *hub };
+            let peer = &mut NewPeer { id: hub.peer(), ip: self.ip, hub: &mut *hub };
             let answer = match request.is_upgrade() {
                 _ if terms.shutting_down => Response::new(503).into(),
                 false => handler.http(peer, &request),

@@ -10,7 +10,7 @@ use super::slot::{Flags, Slot, Stage};
 use super::slots::{self, Id, Occupant, Slots};
 use crate::frame::CloseCode;
 use crate::protocol::{Cause, Closed, Initiator, Message};
-use crate::stream::{PreparedMessage, Scratch, Wants};
+use crate::stream::{Error, PreparedMessage, Scratch, Sent, Wants};
 use crate::transport::NonBlockingTransport;
 use crate::wheel::Wheel;
 use std::collections::{HashMap, VecDeque};
@@ -193,22 +193,37 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
 
     /// Delivers the end of an open connection that is dropped before its end.
     fn deliver_end<H: Handler<Session = S>>(&mut self, key: usize, now: u64, handler: &mut H) {
-        let Self { slots, common } = self;
-        let Some(slot) = slots.get_mut(key) else { return };
-        let generation = slot.generation();
-        let Stage::Open(stream, session) = &mut slot.stage else { return };
-        if slot.flags.has(Flags::ENDED) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if matches!(slot.stage, Stage::Opening(_)) || slot.flags.has(Flags::ENDED) {
             return;
         }
         slot.flags.set(Flags::ENDED, true);
-        common.hub.cells.closed_abnormally.add(1);
+        self.common.hub.cells.closed_abnormally.add(1);
         let cause = Cause::Timeout(crate::Timeout::Close);
         let end = Closed { code: CloseCode::ABNORMAL, by: Initiator::Local, cause };
-        common.hub.enter(key, generation);
-        let _ = stream.send_with(&mut common.scratch.at(now), |out| {
-            handler.closed(&mut Peer::new(out, &mut common.hub), session, end);
+        // It is dropped, so its transport may fail.
+        let _ = self.lend(key, now, |peer, session| handler.closed(peer, session, end));
+    }
+
+    /// Lends an open connection to a method of the handler, outside of a call of the stream. Returns the
+    /// result of what was sent, or `None` if the connection is not open.
+    pub(super) fn lend(
+        &mut self,
+        key: usize,
+        now: u64,
+        method: impl FnOnce(&mut Peer<'_>, &mut S),
+    ) -> Option<Result<Sent, Error>> {
+        let Self { slots, common } = self;
+        let slot = slots.get_mut(key)?;
+        let generation = slot.generation();
+        let Stage::Open(stream, session) = &mut slot.stage else { return None };
+        let hub = &mut common.hub;
+        hub.enter(key, generation);
+        let sent = stream.send_with(&mut common.scratch.at(now), |out| {
+            method(&mut Peer::new(out, hub), session);
             Ok(())
         });
         common.hub.in_handler = false;
+        Some(sent)
     }
 }

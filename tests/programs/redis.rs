@@ -157,7 +157,7 @@ fn rooms_cross_servers_by_redis_and_survive_its_death() {
         for member in [&mut ann, &mut ben] {
             wait_for_link(member, false);
         }
-        // Local members go on, and new ones are told.
+        // Local members go on, and new ones are informed.
         let (mut mia, welcome) = Member::join(&one, &format!("/tea{round}?name=Mia"));
         assert_eq!(welcome["link"], false);
         for text in ["still", "here"] {

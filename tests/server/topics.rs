@@ -141,15 +141,20 @@ fn direct_and_published_messages_keep_their_order() {
     assert_eq!(clients[1].receive(), ["2", "4", "5"]);
 }
 
-#[test]
-fn a_slow_member_misses_messages_and_is_told_how_many() {
-    let config = ServerConfig::default().slow_peer(SlowPeer::Drop { above: 3_000 });
-    let mut world = World::with_config(Rooms::default(), config);
+/// Two members of a topic, one of which buffers only 1,000 bytes.
+fn fast_and_slow(slow_peer: SlowPeer) -> (World<Rooms>, Client, Client) {
+    let mut world = World::with_config(Rooms::default(), ServerConfig::default().slow_peer(slow_peer));
     let mut fast = world.connect("/");
     let mut slow = world.try_connect(ClientRequest::new("localhost", "/"), 1_000).unwrap();
     fast.send("+a");
     slow.send("+a");
     world.settle();
+    (world, fast, slow)
+}
+
+#[test]
+fn a_slow_member_misses_messages_and_is_told_how_many() {
+    let (mut world, mut fast, mut slow) = fast_and_slow(SlowPeer::Drop { above: 3_000 });
     let text = format!("a={}", "x".repeat(998));
     for _ in 0..10 {
         fast.send(&*text);
@@ -172,13 +177,7 @@ fn a_slow_member_misses_messages_and_is_told_how_many() {
 
 #[test]
 fn a_slow_member_is_closed_if_asked_for() {
-    let config = ServerConfig::default().slow_peer(SlowPeer::Close { above: 3_000 });
-    let mut world = World::with_config(Rooms::default(), config);
-    let mut fast = world.connect("/");
-    let mut slow = world.try_connect(ClientRequest::new("localhost", "/"), 1_000).unwrap();
-    fast.send("+a");
-    slow.send("+a");
-    world.settle();
+    let (mut world, mut fast, mut slow) = fast_and_slow(SlowPeer::Close { above: 3_000 });
     let text = format!("a={}", "x".repeat(998));
     for _ in 0..10 {
         fast.send(&*text);

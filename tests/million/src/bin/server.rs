@@ -27,7 +27,7 @@ impl Handler for Everyone {
 
 fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
-    // Pings, as every server sends them. In an emulated machine, opening so many takes minutes.
+    // Pings, as every server sends them. In an emulated machine, opening a million takes minutes.
     let timeouts = Timeouts::default()
         .opening(Duration::from_secs(120))
         .ping_interval(Duration::from_secs(300))
