@@ -50,7 +50,7 @@
 //! The crate is built in five floors, each of which uses only those below:
 //!
 //! ```text
-//! 4  server      event loop, rooms, threads      testing
+//! 4  server      event loop, rooms, threads      tls, testing
 //! 3  stream      openings and connections on a transport, the thread's buffers
 //! 2  transport   the trait, its laws, sockets
 //! 1  protocol    messages to frames and back     handshake, deflate, limits, timeouts, wheel
@@ -61,7 +61,8 @@
 //! | --- | --- |
 //! | nothing yet, and want a server | floor 4: the feature `server`, and its `server::Server` |
 //! | a socket and an event loop | floor 3: [`ServerOpening`] or [`ClientOpening`], then [`WebSocketStream`] |
-//! | another byte stream, such as TLS | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
+//! | TLS | floor 4: the feature `rustls`, and its `tls::TlsStream` as the transport |
+//! | another byte stream | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
 //! | bytes without a stream: io_uring, HTTP/2, a fuzzer | floor 1: [`handshake`], [`protocol::Connection`] |
 //! | frames to parse or mask | floor 0: [`frame`] |
 //! | a handler to test | floor 4: [`testing`] |
@@ -103,6 +104,8 @@ mod setters;
 pub mod stream;
 #[cfg(feature = "std")]
 pub mod testing;
+#[cfg(feature = "rustls")]
+pub mod tls;
 #[cfg(feature = "std")]
 pub mod transport;
 #[cfg(feature = "std")]

@@ -1,4 +1,4 @@
-//! Two ends of one WebSocket in one process, over TLS: [`tls::Tls`] is the transport to copy.
+//! Two ends of one WebSocket in one process, over TLS.
 //!
 //! ```text
 //! cargo run --example tls_pair
@@ -9,24 +9,26 @@
 //! read.
 
 mod localhost;
-mod tls;
 
 use std::error::Error;
 use std::os::unix::net::UnixStream;
-use tls::Tls;
+use websocket_stream::tls::TlsStream;
 use websocket_stream::{
     ClientOpening, ClientRequest, CloseCode, Event, Progress, Ready, Response, Scratch, ServerOpening,
     WebSocketStream,
 };
 
-type Stream = WebSocketStream<Tls<UnixStream>>;
+type Stream = WebSocketStream<TlsStream<UnixStream>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (a, b) = UnixStream::pair()?;
     let mut scratch = Scratch::new();
     let (mut server, mut client) = open(
-        ServerOpening::new(Tls::new(a, localhost::server()?))?,
-        ClientOpening::new(Tls::new(b, localhost::client()?), ClientRequest::new("localhost", "/"))?,
+        ServerOpening::new(TlsStream::server(a, localhost::server()?)?)?,
+        ClientOpening::new(
+            TlsStream::client(b, localhost::client()?, "localhost".try_into()?)?,
+            ClientRequest::new("localhost", "/"),
+        )?,
         &mut scratch,
     )?;
 
@@ -62,8 +64,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Makes the handshakes of TLS and then of the WebSocket, on both ends.
 fn open(
-    mut server: ServerOpening<Tls<UnixStream>>,
-    mut client: ClientOpening<Tls<UnixStream>>,
+    mut server: ServerOpening<TlsStream<UnixStream>>,
+    mut client: ClientOpening<TlsStream<UnixStream>>,
     scratch: &mut Scratch,
 ) -> Result<(Stream, Stream), Box<dyn Error>> {
     loop {

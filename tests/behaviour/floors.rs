@@ -22,6 +22,7 @@ const ROOMS: &[(&str, u8, u8)] = &[
     ("stream", 3, 0),
     ("server", 4, 0),
     ("testing", 4, 0),
+    ("tls", 4, 0),
     ("util", 4, 0),
     // Documentation only.
     ("guarantees", 5, 0),

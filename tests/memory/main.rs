@@ -10,3 +10,9 @@ mod allocations;
 mod deflate_memory;
 mod server;
 mod streaming;
+
+#[cfg(all(unix, target_pointer_width = "64"))]
+#[path = "../../examples/tls_pair/localhost.rs"]
+mod localhost;
+#[cfg(all(unix, target_pointer_width = "64"))]
+mod tls;

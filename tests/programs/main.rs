@@ -12,5 +12,3 @@ mod interop;
 mod pollers;
 mod redis;
 mod small;
-#[cfg(all(unix, target_pointer_width = "64"))]
-mod tls_transport;

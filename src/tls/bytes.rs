@@ -1,0 +1,152 @@
+//! The buffers of a TLS connection: those of the thread, and what must be kept between two calls.
+
+use std::cell::Cell;
+use std::io;
+
+/// A buffer whose memory is initialised once, of which the first `len` bytes are used.
+#[derive(Debug, Default)]
+pub(super) struct Bytes {
+    memory: Vec<u8>,
+    len: usize,
+}
+
+impl Bytes {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.memory[..self.len]
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.memory[..self.len]
+    }
+
+    /// Returns at least `room` bytes behind those in use.
+    pub(super) fn room(&mut self, room: usize) -> &mut [u8] {
+        let needed = self.len.saturating_add(room);
+        if self.memory.len() < needed {
+            self.memory.resize(needed, 0);
+        }
+        &mut self.memory[self.len..]
+    }
+
+    /// Uses the next `n` bytes of the room.
+    pub(super) fn add(&mut self, n: usize) {
+        self.len += n;
+        debug_assert!(self.len <= self.memory.len());
+    }
+
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.add(bytes.len());
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+/// The buffers of a thread, lent to one call at a time.
+#[derive(Debug, Default)]
+pub(super) struct ThreadBuffers {
+    /// Records as they arrive. They are decrypted in place.
+    pub(super) incoming: Bytes,
+    /// Records to send.
+    pub(super) outgoing: Bytes,
+    /// Small pieces that are sent in one record.
+    pub(super) gathered: Bytes,
+}
+
+thread_local! {
+    static BUFFERS: Cell<Option<Box<ThreadBuffers>>> = const { Cell::new(None) };
+}
+
+/// Calls `f` with the thread's buffers, all of them empty.
+///
+/// A connection below this one, when TLS runs over TLS, gets buffers of its own. If `f` panics, the buffers
+/// are dropped.
+pub(super) fn with_thread_buffers<R>(f: impl FnOnce(&mut ThreadBuffers) -> R) -> R {
+    let mut buffers = BUFFERS.take().unwrap_or_default();
+    let result = f(&mut buffers);
+    buffers.incoming.clear();
+    buffers.outgoing.clear();
+    buffers.gathered.clear();
+    BUFFERS.set(Some(buffers));
+    result
+}
+
+/// The bytes that a connection keeps between two calls.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// Records that rustls has not used: a part of one, or parts of a handshake message.
+    pub(super) incoming: Vec<u8>,
+    /// Decrypted bytes that the caller has not received.
+    pub(super) plaintext: Queue,
+    /// Records that the transport has not taken.
+    pub(super) outgoing: Queue,
+    /// Bytes to encrypt when the handshake is complete.
+    pub(super) early: Vec<u8>,
+    /// An error that follows bytes which the caller received first.
+    pub(super) failure: Option<io::Error>,
+}
+
+impl Kept {
+    pub(super) fn is_empty(&self) -> bool {
+        self.incoming.is_empty()
+            && self.plaintext.is_empty()
+            && self.outgoing.is_empty()
+            && self.early.is_empty()
+            && self.failure.is_none()
+    }
+}
+
+/// Bytes of which the first are used up.
+#[derive(Default)]
+pub(super) struct Queue {
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Queue {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.used..]
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.used == self.bytes.len()
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Uses up the first `n` bytes. An empty queue has no memory.
+    pub(super) fn consume(&mut self, n: usize) {
+        self.used += n;
+        if self.is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
+/// Where decrypted bytes go: the caller's buffer, and what does not fit into it.
+pub(super) struct Received<'a> {
+    buffer: &'a mut [u8],
+    pub(super) filled: usize,
+}
+
+impl<'a> Received<'a> {
+    pub(super) fn new(buffer: &'a mut [u8]) -> Self {
+        Self { buffer, filled: 0 }
+    }
+
+    pub(super) fn room(&self) -> usize {
+        self.buffer.len() - self.filled
+    }
+
+    /// Copies bytes, as many as fit, and returns their number.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> usize {
+        let n = bytes.len().min(self.room());
+        self.buffer[self.filled..self.filled + n].copy_from_slice(&bytes[..n]);
+        self.filled += n;
+        n
+    }
+}

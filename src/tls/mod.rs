@@ -1,0 +1,26 @@
+//! Floor 4: TLS by rustls, as a transport over any transport.
+//!
+//! [`TlsStream`] is a [`NonBlockingTransport`](crate::NonBlockingTransport), so openings, streams and pollers
+//! use it like a socket. [`examples/tls_pair.rs`] has both ends in one process.
+//!
+//! # Configuration
+//!
+//! The configuration, and with it the cryptographic provider, is the program's: any `rustls::ClientConfig` or
+//! `rustls::ServerConfig`, with any certificates, versions, resumption and client authentication. This module
+//! enables no provider. With the feature `ring`, rustls has that of ring. A program that installs its own, such
+//! as aws-lc-rs or Graviola (which needs no C compiler), does not need it.
+//!
+//! # What it takes
+//!
+//! The records' buffers belong to the thread, like those of [`Scratch`](crate::Scratch). An idle connection
+//! keeps rustls' state: its keys, the secrets for new keys, and what the handshake negotiated. Bytes are kept
+//! only while they wait: a record of which a part has arrived, or records that the transport has not taken.
+//!
+//! [`examples/tls_pair.rs`]: https://docs.rs/crate/websocket-stream/latest/source/examples/tls_pair.rs
+#![forbid(unsafe_code)]
+
+mod bytes;
+mod engine;
+mod stream;
+
+pub use stream::TlsStream;

@@ -1,0 +1,235 @@
+//! Certificates that must not be trusted, peers that agree on nothing, and streams that are cut off: each is an
+//! error of its own, before a byte of the request is sent.
+
+use crate::certificates::{Authority, Identity, expired};
+use crate::pair::{Pair, text_of};
+use rustls::{CertificateError, Error, PeerMisbehaved};
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+use websocket_stream::NonBlockingTransport;
+
+/// Makes the handshake with something for the server to read, and returns the client's error.
+fn client_error(mut pair: Pair) -> Error {
+    assert_eq!(pair.client.send(b"secret").unwrap(), 6);
+    let errors = pair.advance();
+    let error =
+        errors.client.unwrap_or_else(|| panic!("the client trusts it; the server: {:?}", errors.server));
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert_eq!(pair.server_received, b"", "the request was sent");
+    let inner = error.into_inner().unwrap().downcast::<Error>().unwrap();
+    // The error stays.
+    assert!(pair.client.recv(&mut [0; 10]).is_err());
+    assert_eq!(pair.client.send(b"more").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    *inner
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let authority = Authority::new();
+    let error = client_error(Pair::new(authority.issue("other.example").server(), authority.client()));
+    let Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) = &error
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(expected.to_str(), "localhost");
+    assert!(presented[0].contains("other.example"), "{presented:?}");
+}
+
+#[test]
+fn an_expired_certificate_is_refused() {
+    let authority = Authority::new();
+    let identity = authority.issue_with("localhost", expired);
+    let error = client_error(Pair::new(identity.server(), authority.client()));
+    assert!(
+        matches!(&error, Error::InvalidCertificate(CertificateError::ExpiredContext { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn an_unknown_authority_and_a_self_signed_certificate_are_refused() {
+    for identity in [Authority::new().issue("localhost"), Identity::self_signed("localhost")] {
+        let error = client_error(Pair::new(identity.server(), Authority::new().client()));
+        assert_eq!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer));
+    }
+}
+
+#[test]
+fn a_server_without_a_common_application_protocol_is_refused() {
+    let authority = Authority::new();
+    let (mut server, mut client) = (authority.issue("localhost").server(), authority.client());
+    server.alpn_protocols = vec![b"h2".to_vec()];
+    client.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let mut pair = Pair::new(server, client);
+    let errors = pair.advance();
+    assert_eq!(text_of(&errors.client), "received fatal alert: NoApplicationProtocol");
+    let server = errors.server.unwrap().into_inner().unwrap();
+    assert_eq!(*server.downcast::<Error>().unwrap(), Error::NoApplicationProtocol);
+}
+
+#[test]
+fn the_application_protocol_and_the_certificates_are_reported() {
+    let authority = Authority::new();
+    let mut server = authority.server_that_asks(authority.issue("localhost"));
+    let mut client = authority.client_with(authority.issue("a client"));
+    for protocols in [&mut server.alpn_protocols, &mut client.alpn_protocols] {
+        *protocols = vec![b"http/1.1".to_vec()];
+    }
+    let mut pair = Pair::new(server, client);
+    pair.advance().none();
+    for end in [&pair.client, &pair.server] {
+        assert_eq!(end.common_state().alpn_protocol(), Some(&b"http/1.1"[..]));
+        assert_eq!(end.common_state().peer_certificates().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_client_without_a_certificate_is_refused_by_a_server_that_asks_for_one() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.server_that_asks(authority.issue("localhost")), authority.client());
+    let errors = pair.advance();
+    let server = errors.server.unwrap().into_inner().unwrap();
+    assert_eq!(*server.downcast::<Error>().unwrap(), Error::NoCertificatesPresented);
+    assert!(text_of(&errors.client).contains("fatal alert"), "{:?}", errors.client);
+}
+
+#[test]
+fn peers_of_one_version_each_work_and_are_refused_by_the_other() {
+    use rustls::version::{TLS12, TLS13};
+    let authority = Authority::new();
+    for version in [&TLS12, &TLS13] {
+        let mut pair = Pair::new(authority.issue("localhost").server_with(&[version]), authority.client());
+        pair.advance().none();
+        assert_eq!(pair.server.common_state().protocol_version(), Some(version.version));
+        pair.echo(b"hello");
+    }
+    let client = rustls::ClientConfig::builder_with_protocol_versions(&[&TLS13])
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth();
+    let mut pair = Pair::new(authority.issue("localhost").server_with(&[&TLS12]), client);
+    let errors = pair.advance();
+    let server = errors.server.unwrap().into_inner().unwrap().downcast::<Error>().unwrap();
+    assert!(matches!(*server, Error::PeerIncompatible(_)), "{server:?}");
+    assert!(text_of(&errors.client).contains("fatal alert"), "{:?}", errors.client);
+}
+
+#[test]
+fn a_session_is_resumed() {
+    use rustls::HandshakeKind::{Full, Resumed};
+    let authority = Authority::new();
+    let server = Arc::new(authority.issue("localhost").server());
+    let client = Arc::new(authority.client());
+    for expected in [Full, Resumed] {
+        let mut pair = Pair::shared(Arc::clone(&server), Arc::clone(&client));
+        pair.advance().none();
+        // The tickets arrive with the first bytes.
+        pair.echo(b"hello");
+        assert_eq!(pair.client.common_state().handshake_kind(), Some(expected));
+        assert_eq!(pair.server.common_state().handshake_kind(), Some(expected));
+    }
+}
+
+#[test]
+fn data_that_a_client_sends_early_is_received_in_order() {
+    let authority = Authority::new();
+    let (mut server, mut client) = (authority.issue("localhost").server(), authority.client());
+    server.max_early_data_size = 1_000;
+    client.enable_early_data = true;
+    let (server, client) = (Arc::new(server), Arc::new(client));
+    let mut first = Pair::shared(Arc::clone(&server), Arc::clone(&client));
+    first.advance().none();
+    first.echo(b"hello");
+
+    let mut second = Pair::shared(server, Arc::clone(&client));
+    let mut client = rustls::ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
+    client.early_data().unwrap().write_all(b"early").unwrap();
+    let mut records = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut records).unwrap();
+    }
+    second.client.get_mut().send(&records).unwrap();
+    let mut buffer = [0; 10];
+    assert_eq!(second.server.recv(&mut buffer).unwrap(), 5);
+    assert_eq!(&buffer[..5], b"early");
+}
+
+#[test]
+fn either_end_ends_its_direction_and_the_other_one_still_works() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    pair.advance().none();
+    pair.client.shutdown_write().unwrap();
+    pair.client.shutdown_write().unwrap();
+    assert_eq!(pair.client.send(b"late").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(pair.server.recv(&mut [0; 10]).unwrap(), 0);
+    assert_eq!(pair.server.recv(&mut [0; 10]).unwrap(), 0);
+    assert_eq!(pair.server.send(b"still here").unwrap(), 10);
+    let mut buffer = [0; 20];
+    let n = pair.client.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..n], b"still here");
+    pair.server.shutdown_write().unwrap();
+    assert_eq!(pair.client.recv(&mut buffer).unwrap(), 0);
+}
+
+#[test]
+fn an_end_that_was_not_announced_is_an_error_behind_the_bytes_before_it() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    pair.advance().none();
+    pair.client.send(b"hello").unwrap();
+    // The transport ends without a notification.
+    pair.client.get_mut().shutdown_write().unwrap();
+    let mut buffer = [0; 3];
+    assert_eq!((pair.server.recv(&mut buffer).unwrap(), &buffer), (3, b"hel"));
+    assert!(pair.server.holds_input());
+    assert_eq!(pair.server.recv(&mut buffer).unwrap(), 2);
+    assert_eq!(pair.server.recv(&mut buffer).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+}
+
+#[test]
+fn plain_http_on_a_tls_port_is_answered() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    let plain = pair.client.get_mut();
+    // The client's first message of TLS is not sent.
+    plain.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let error = pair.server.recv(&mut [0; 100]).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::InvalidData, "plain HTTP on a TLS port")
+    );
+    let mut answer = [0; 500];
+    let n = pair.client.get_mut().recv(&mut answer).unwrap();
+    assert!(answer[..n].starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+    assert_eq!(pair.client.get_mut().recv(&mut answer).unwrap(), 0);
+}
+
+#[test]
+fn a_changed_record_is_refused_and_the_peer_is_alerted() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    pair.advance().none();
+    pair.client.get_mut().send(&[23, 3, 3, 0, 32]).unwrap();
+    pair.client.get_mut().send(&[0; 32]).unwrap();
+    let error = pair.server.recv(&mut [0; 100]).unwrap_err();
+    assert_eq!(*error.into_inner().unwrap().downcast::<Error>().unwrap(), Error::DecryptError);
+    let alert = pair.client.recv(&mut [0; 100]).unwrap_err();
+    assert!(alert.to_string().contains("fatal alert"), "{alert}");
+}
+
+#[test]
+fn a_server_that_sends_plain_bytes_is_refused() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    pair.server.get_mut().send(b"SSH-2.0-OpenSSH\r\n").unwrap();
+    let error = pair.client.recv(&mut [0; 100]).unwrap_err();
+    let inner = error.into_inner().unwrap().downcast::<Error>().unwrap();
+    assert!(
+        matches!(
+            *inner,
+            Error::InvalidMessage(_)
+                | Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec)
+        ),
+        "{inner:?}"
+    );
+}
