@@ -15,7 +15,7 @@ use super::config::ServerConfig;
 use super::counters::{Cells, Counters};
 use super::handler::Handler;
 use super::hub::Hub;
-use super::opening::{Opening, Terms};
+use super::opening::{ContinueWith, Opening, Terms};
 use super::shutdown::{Departure, Shutdown};
 use super::slot::{Flags, Slot, Stage};
 use super::slots::{Id, Slots};
@@ -109,7 +109,12 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
             asks_always,
             unsent: HashMap::new(),
             hub: Hub::new(thread, config.slow_peer, cells),
-            terms: Terms { connection: Arc::new(config.connection.clone()), config, shutting_down: false },
+            terms: Terms {
+                connection: Arc::new(config.connection.clone()),
+                config,
+                shutting_down: false,
+                behind_proxy_header: |transport, received| Ok((transport, received)),
+            },
             scratch: Scratch::new(),
             wheel: Wheel::new(TICK),
             queue: VecDeque::new(),
@@ -118,6 +123,12 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
             departure: None,
         };
         Self { table: Table { slots: Slots::default(), common } }
+    }
+
+    /// Sets what is done with a transport behind the header of the PROXY protocol, and with the bytes that were
+    /// received behind it: for TLS, which begins there.
+    pub(super) fn set_behind_proxy_header(&mut self, continue_with: ContinueWith<T>) {
+        self.table.common.terms.behind_proxy_header = continue_with;
     }
 
     /// Keeps what changes for the poller, for [`next_change`](Self::next_change).

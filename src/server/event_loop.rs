@@ -6,7 +6,7 @@ use super::connections::Connections;
 use super::handle::{self, Letter, Mailbox};
 use super::handler::Handler;
 use super::listener::Listener;
-use super::socket::Socket;
+use super::secure::Socket;
 use crate::stream::Ready;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind};
@@ -51,6 +51,8 @@ pub(super) struct EventLoop<S> {
     start: Instant,
     /// The time of this round, in milliseconds.
     now: u64,
+    /// Whether connections begin with a header of the PROXY protocol.
+    proxied: bool,
     stopping: bool,
 }
 
@@ -76,7 +78,9 @@ impl<S: Default> EventLoop<S> {
             sources.push(Source { listener, accept_at: None });
         }
         let mailbox = Arc::clone(&mailboxes[thread as usize]);
+        let proxied = config.proxy_protocol;
         let mut connections = Connections::for_thread(config, thread, Arc::clone(&mailbox.cells));
+        connections.set_behind_proxy_header(Socket::behind_proxy_header);
         connections.hub().has_abroad = mailboxes.len() > 1;
         mailbox.begin(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
@@ -90,6 +94,7 @@ impl<S: Default> EventLoop<S> {
             mailboxes,
             start: Instant::now(),
             now: 0,
+            proxied,
             stopping: false,
         })
     }
@@ -172,7 +177,7 @@ impl<S: Default> EventLoop<S> {
     /// Accepts waiting connections. Returns when to accept again.
     fn accept<H: Handler<Session = S>>(&mut self, index: usize, handler: &mut H) -> Option<u64> {
         for _ in 0..ACCEPTED {
-            match self.listeners[index].listener.accept() {
+            match self.listeners[index].listener.accept(self.proxied) {
                 Ok((socket, ip)) => self.insert(socket, ip),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => return None,

@@ -1,7 +1,8 @@
 //! The sources of connections: TCP addresses and paths of Unix sockets.
 #![forbid(unsafe_code)]
 
-use super::socket::Socket;
+use super::secure::{Secure, Socket};
+use super::socket::Stream;
 use mio::event::Source;
 use mio::net::TcpListener;
 #[cfg(unix)]
@@ -18,8 +19,15 @@ use std::sync::Arc;
 /// arrive at once, those that do not fit wait for seconds before TCP tries again.
 const BACKLOG: i32 = 4096;
 
+/// A source of connections, and whether they use TLS.
 #[derive(Debug)]
-pub(super) enum Listener {
+pub(super) struct Listener {
+    kind: Kind,
+    pub(super) secure: Secure,
+}
+
+#[derive(Debug)]
+enum Kind {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(UnixListener, Arc<UnixPath>),
@@ -48,12 +56,12 @@ impl Listener {
                 break;
             }
         }
-        Ok(Self::Tcp(result?))
+        Ok(Kind::Tcp(result?).into())
     }
 
     pub(super) fn from_tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self::Tcp(TcpListener::from_std(listener)))
+        Ok(Kind::Tcp(TcpListener::from_std(listener)).into())
     }
 
     #[cfg(unix)]
@@ -63,7 +71,7 @@ impl Listener {
         let path = Arc::new(UnixPath(path.to_owned()));
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
-        Ok(Self::Unix(UnixListener::from_std(socket.into()), path))
+        Ok(Kind::Unix(UnixListener::from_std(socket.into()), path).into())
     }
 
     /// Makes a listener on the same address for another thread.
@@ -71,48 +79,54 @@ impl Listener {
     /// The system spreads new connections over TCP listeners that share a port. If it cannot, and for
     /// Unix sockets, the threads accept from one queue.
     pub(super) fn for_another_thread(&self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(listener) => {
-                if let Ok(listener) = share_port(listener) {
-                    return Ok(Self::Tcp(listener));
-                }
-                let copy = SockRef::from(listener).try_clone()?;
-                Ok(Self::Tcp(TcpListener::from_std(copy.into())))
-            }
+        let kind = match &self.kind {
+            Kind::Tcp(listener) => match share_port(listener) {
+                Ok(listener) => Kind::Tcp(listener),
+                Err(_) => Kind::Tcp(TcpListener::from_std(SockRef::from(listener).try_clone()?.into())),
+            },
             #[cfg(unix)]
-            Self::Unix(listener, path) => {
+            Kind::Unix(listener, path) => {
                 let copy = SockRef::from(listener).try_clone()?;
-                Ok(Self::Unix(UnixListener::from_std(copy.into()), Arc::clone(path)))
+                Kind::Unix(UnixListener::from_std(copy.into()), Arc::clone(path))
             }
-        }
+        };
+        Ok(Self { kind, secure: self.secure.clone() })
     }
 
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
+        match &self.kind {
+            Kind::Tcp(listener) => listener.local_addr().ok(),
             #[cfg(unix)]
-            Self::Unix(..) => None,
+            Kind::Unix(..) => None,
         }
     }
 
-    /// Accepts the next waiting connection, with the client's address.
-    pub(super) fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
-        match self {
-            Self::Tcp(listener) => {
+    /// Accepts the next waiting connection, with the client's address. `proxied` connections begin with a
+    /// header of the PROXY protocol.
+    pub(super) fn accept(&self, proxied: bool) -> io::Result<(Socket, Option<IpAddr>)> {
+        let (stream, ip) = match &self.kind {
+            Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept()?;
-                Ok((Socket::Tcp(stream), Some(address.ip())))
+                (Stream::Tcp(stream), Some(address.ip()))
             }
             #[cfg(unix)]
-            Self::Unix(listener, _) => Ok((Socket::Unix(listener.accept()?.0), None)),
-        }
+            Kind::Unix(listener, _) => (Stream::Unix(listener.accept()?.0), None),
+        };
+        Ok((self.secure.begin(stream, proxied)?, ip))
     }
 
     pub(super) fn source(&mut self) -> &mut dyn Source {
-        match self {
-            Self::Tcp(listener) => listener,
+        match &mut self.kind {
+            Kind::Tcp(listener) => listener,
             #[cfg(unix)]
-            Self::Unix(listener, _) => listener,
+            Kind::Unix(listener, _) => listener,
         }
+    }
+}
+
+impl From<Kind> for Listener {
+    fn from(kind: Kind) -> Self {
+        Self { kind, secure: Secure::default() }
     }
 }
 

@@ -242,6 +242,7 @@ mod opening;
 mod peer;
 mod proxy;
 mod run;
+mod secure;
 mod shutdown;
 mod slot;
 mod slots;

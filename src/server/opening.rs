@@ -46,14 +46,19 @@ pub(super) enum Step {
 }
 
 /// What every opening of a server has in common.
-pub(super) struct Terms {
+pub(super) struct Terms<T> {
     pub(super) connection: Arc<Config>,
     pub(super) config: ServerConfig,
     /// Whether new requests are refused with 503.
     pub(super) shutting_down: bool,
+    pub(super) behind_proxy_header: ContinueWith<T>,
 }
 
-impl Terms {
+/// Continues with a transport behind the header of the PROXY protocol. Takes and returns the bytes that were
+/// received behind it.
+pub(super) type ContinueWith<T> = fn(T, Vec<u8>) -> io::Result<(T, Vec<u8>)>;
+
+impl<T> Terms<T> {
     /// Returns when a connection that waits for the header of the PROXY protocol times out.
     fn deadline(&self, began: u64) -> Option<u64> {
         let timeout = self.connection.timeouts.opening?;
@@ -62,7 +67,12 @@ impl Terms {
 }
 
 impl<T: NonBlockingTransport, S> Opening<T, S> {
-    pub(super) fn new(mut transport: T, session: S, ip: Option<IpAddr>, terms: &Terms) -> io::Result<Self> {
+    pub(super) fn new(
+        mut transport: T,
+        session: S,
+        ip: Option<IpAddr>,
+        terms: &Terms<T>,
+    ) -> io::Result<Self> {
         let stage = if terms.config.proxy_protocol {
             transport.set_nonblocking()?;
             Stage::Proxied { transport, header: ProxyHeader::default(), began: None }
@@ -96,7 +106,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         }
     }
 
-    pub(super) fn next_deadline(&self, terms: &Terms, now: u64) -> Option<u64> {
+    pub(super) fn next_deadline(&self, terms: &Terms<T>, now: u64) -> Option<u64> {
         match &self.stage {
             Stage::Proxied { began, .. } => began.map_or(Some(now), |began| terms.deadline(began)),
             Stage::Handshake(opening) => opening.next_deadline(now),
@@ -110,7 +120,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         hub: &mut Hub,
         turn: &mut Turn<'_>,
         now: u64,
-        terms: &Terms,
+        terms: &Terms<T>,
         handler: &mut H,
     ) -> Step {
         match self.try_advance(hub, turn, now, terms, handler) {
@@ -127,7 +137,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         hub: &mut Hub,
         turn: &mut Turn<'_>,
         now: u64,
-        terms: &Terms,
+        terms: &Terms<T>,
         handler: &mut H,
     ) -> Result<Step, OpeningError> {
         if let Stage::Proxied { .. } = self.stage
@@ -170,7 +180,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
     }
 
     /// Returns what to wait for, or `None` once the header was received.
-    fn receive_proxy_header(&mut self, now: u64, terms: &Terms) -> Result<Option<Wants>, OpeningError> {
+    fn receive_proxy_header(&mut self, now: u64, terms: &Terms<T>) -> Result<Option<Wants>, OpeningError> {
         let Stage::Proxied { transport, header, began } = &mut self.stage else { return Ok(None) };
         let began = *began.get_or_insert(now);
         if terms.deadline(began).is_some_and(|at| at <= now) {
@@ -187,7 +197,8 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         self.ip = ip.or(self.ip);
         if let Stage::Proxied { transport, header, .. } = mem::replace(&mut self.stage, Stage::Gone) {
             let config = Arc::clone(&terms.connection);
-            self.stage = Stage::Handshake(ServerOpening::with_received(transport, config, header.rest(len))?);
+            let (transport, received) = (terms.behind_proxy_header)(transport, header.rest(len).to_vec())?;
+            self.stage = Stage::Handshake(ServerOpening::with_received(transport, config, &received)?);
         }
         Ok(None)
     }

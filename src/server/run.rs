@@ -104,6 +104,48 @@ impl Server {
         Ok(self)
     }
 
+    /// Uses TLS on the listeners that were added before.
+    ///
+    /// A `rustls::ServerConfig`, or a [`SharedServerConfig`](crate::tls::SharedServerConfig) that can be replaced
+    /// while the server runs. Plain HTTP on a TLS port is answered with status 400. Behind a proxy, TLS begins
+    /// after the header of the PROXY protocol.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "ring")] {
+    /// # use websocket_stream::server::{Failure, Handler, Peer, Server};
+    /// # struct Echo;
+    /// # impl Handler for Echo {
+    /// #     type Session = ();
+    /// #     fn message(
+    /// #         &mut self,
+    /// #         peer: &mut Peer<'_>,
+    /// #         _: &mut (),
+    /// #         message: websocket_stream::Message<'_>,
+    /// #     ) -> Result<(), Failure> {
+    /// #         Ok(peer.send(message)?)
+    /// #     }
+    /// # }
+    /// use rustls::pki_types::pem::PemObject;
+    /// use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    ///
+    /// let chain = CertificateDer::pem_file_iter("chain.pem")?.collect::<Result<Vec<_>, _>>()?;
+    /// let config = rustls::ServerConfig::builder()
+    ///     .with_no_client_auth()
+    ///     .with_single_cert(chain, PrivateKeyDer::from_pem_file("key.pem")?)?;
+    /// Server::bind("0.0.0.0:443")?.tls(config).and_bind("0.0.0.0:80")?.run(Echo)?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(mut self, config: impl Into<crate::tls::SharedServerConfig>) -> Self {
+        let config = config.into();
+        for listener in &mut self.listeners {
+            listener.secure.0.get_or_insert_with(|| config.clone());
+        }
+        self
+    }
+
     /// Sets the configuration.
     #[must_use]
     pub fn config(mut self, config: ServerConfig) -> Self {

@@ -9,9 +9,9 @@ use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use std::io::{self, IoSlice};
 
-/// A connection of a server.
+/// A socket of a server.
 #[derive(Debug)]
-pub(super) enum Socket {
+pub(super) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
@@ -21,14 +21,14 @@ pub(super) enum Socket {
 macro_rules! each {
     ($socket:expr, $stream:ident => $call:expr) => {
         match $socket {
-            Socket::Tcp($stream) => $call,
+            Stream::Tcp($stream) => $call,
             #[cfg(unix)]
-            Socket::Unix($stream) => $call,
+            Stream::Unix($stream) => $call,
         }
     };
 }
 
-impl NonBlockingTransport for Socket {
+impl NonBlockingTransport for Stream {
     fn set_nonblocking(&mut self) -> io::Result<()> {
         each!(self, stream => stream.set_nonblocking())
     }
@@ -56,7 +56,7 @@ impl NonBlockingTransport for Socket {
     }
 }
 
-impl Source for Socket {
+impl Source for Stream {
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         each!(self, stream => stream.register(registry, token, interests))
     }

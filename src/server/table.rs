@@ -22,7 +22,7 @@ pub(super) struct Table<T, S> {
 
 /// What the connections share, apart from the table, so that both can be borrowed.
 pub(super) struct Common<T> {
-    pub(super) terms: Terms,
+    pub(super) terms: Terms<T>,
     pub(super) scratch: Scratch,
     pub(super) hub: Hub,
     /// When to call each connection although nothing is ready.

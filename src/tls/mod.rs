@@ -21,6 +21,8 @@
 
 mod bytes;
 mod engine;
+mod shared;
 mod stream;
 
+pub use shared::SharedServerConfig;
 pub use stream::TlsStream;

@@ -7,5 +7,6 @@ mod localhost;
 mod certificates;
 mod faults;
 mod pair;
+mod server;
 mod splits;
 mod transport;

@@ -1,0 +1,24 @@
+//! Every connection is plain.
+
+use crate::server::socket::Stream;
+use std::io;
+
+pub(in crate::server) type Socket = Stream;
+
+/// Whether the connections of a listener use TLS.
+#[derive(Debug, Clone, Default)]
+pub(in crate::server) struct Secure;
+
+impl Secure {
+    /// Makes a connection that was accepted.
+    pub(in crate::server) fn begin(&self, stream: Stream, _proxied: bool) -> io::Result<Socket> {
+        Ok(stream)
+    }
+}
+
+impl Socket {
+    /// Continues behind the header of the PROXY protocol, with the bytes received behind it.
+    pub(in crate::server) fn behind_proxy_header(self, received: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
+        Ok((self, received))
+    }
+}

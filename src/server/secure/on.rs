@@ -1,0 +1,128 @@
+//! A connection with or without TLS.
+
+use crate::server::socket::Stream;
+use crate::tls::{SharedServerConfig, TlsStream};
+use crate::transport::NonBlockingTransport;
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use std::io::{self, IoSlice};
+
+/// A connection of a server.
+#[derive(Debug)]
+pub(in crate::server) enum Socket {
+    Plain(Stream),
+    Tls(Box<TlsStream<Stream>>),
+    /// TLS that begins behind the header of the PROXY protocol.
+    Later(Box<(Stream, SharedServerConfig)>),
+}
+
+/// Whether the connections of a listener use TLS.
+#[derive(Debug, Clone, Default)]
+pub(in crate::server) struct Secure(pub(in crate::server) Option<SharedServerConfig>);
+
+impl Secure {
+    /// Makes a connection that was accepted.
+    pub(in crate::server) fn begin(&self, stream: Stream, proxied: bool) -> io::Result<Socket> {
+        match &self.0 {
+            None => Ok(Socket::Plain(stream)),
+            Some(config) if proxied => Ok(Socket::Later(Box::new((stream, config.clone())))),
+            Some(config) => Socket::tls(stream, config, &[]),
+        }
+    }
+}
+
+impl Socket {
+    fn tls(stream: Stream, config: &SharedServerConfig, received: &[u8]) -> io::Result<Self> {
+        let stream = TlsStream::server(stream, config.current()).map_err(io::Error::other)?;
+        Ok(Self::Tls(Box::new(stream.with_received(received))))
+    }
+
+    /// Continues behind the header of the PROXY protocol, with the bytes received behind it.
+    pub(in crate::server) fn behind_proxy_header(self, received: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
+        match self {
+            Self::Later(later) => {
+                let (stream, config) = *later;
+                Ok((Self::tls(stream, &config, &received)?, Vec::new()))
+            }
+            socket => Ok((socket, received)),
+        }
+    }
+
+    fn source(&mut self) -> &mut Stream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_mut(),
+            Self::Later(later) => &mut later.0,
+        }
+    }
+}
+
+/// Calls a method of the transport that there is.
+macro_rules! each {
+    ($socket:expr, $stream:ident => $call:expr) => {
+        match $socket {
+            Socket::Plain($stream) => $call,
+            Socket::Tls($stream) => $call,
+            Socket::Later(later) => {
+                let $stream = &mut later.0;
+                $call
+            }
+        }
+    };
+}
+
+impl NonBlockingTransport for Socket {
+    fn set_nonblocking(&mut self) -> io::Result<()> {
+        each!(self, stream => stream.set_nonblocking())
+    }
+
+    #[inline(always)]
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        each!(self, stream => stream.recv(buffer))
+    }
+
+    #[inline(always)]
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        each!(self, stream => stream.send(bytes))
+    }
+
+    fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        each!(self, stream => stream.send_vectored(pieces))
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        each!(self, stream => stream.shutdown_write())
+    }
+
+    fn set_nodelay(&mut self) -> io::Result<()> {
+        each!(self, stream => stream.set_nodelay())
+    }
+
+    #[inline]
+    fn holds_input(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.holds_input())
+    }
+
+    #[inline]
+    fn wants_write(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.wants_write())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        each!(self, stream => stream.flush())
+    }
+}
+
+impl Source for Socket {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.source().register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.source().reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.source().deregister(registry)
+    }
+}
