@@ -109,7 +109,7 @@ impl<T, S> Occupant for Slot<T, S> {
 #[cfg(all(test, target_pointer_width = "64"))]
 mod tests {
     use super::*;
-    use crate::server::socket::Socket;
+    use crate::server::secure::Socket;
 
     #[test]
     fn a_connection_with_an_empty_session_takes_88_bytes_or_96_if_it_can_be_compressed() {

@@ -20,10 +20,11 @@ const ROOMS: &[(&str, u8, u8)] = &[
     ("protocol", 1, 2),
     ("transport", 2, 0),
     ("stream", 3, 0),
-    ("server", 4, 0),
     ("testing", 4, 0),
     ("tls", 4, 0),
     ("util", 4, 0),
+    ("client", 4, 1),
+    ("server", 4, 1),
     // Documentation only.
     ("guarantees", 5, 0),
     ("lib", 5, 1),

@@ -43,8 +43,8 @@ fn open(config: &Arc<ServerConfig>, scratch: &mut Scratch) -> (Box<Stream>, Stre
     (server, client)
 }
 
-/// rustls 0.23 keeps 1,088 bytes in its connection, and on the heap two keys of 560 bytes, the secrets for new
-/// keys, and three queues of 832 bytes in all. The rest is the stream's.
+/// rustls 0.23 keeps 1,088 bytes in its connection, and on the heap two keys of 560 bytes, the secrets for
+/// new keys, and three queues of 832 bytes in all. The rest is the stream's.
 #[test]
 fn an_idle_connection_of_a_server_keeps_only_the_state_of_rustls() {
     const CONNECTIONS: usize = 64;

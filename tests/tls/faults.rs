@@ -1,5 +1,5 @@
-//! Certificates that must not be trusted, peers that agree on nothing, and streams that are cut off: each is an
-//! error of its own, before a byte of the request is sent.
+//! Certificates that must not be trusted, peers that agree on nothing, and streams that are cut off: each is
+//! an error of its own, before a byte of the request is sent.
 
 use crate::certificates::{Authority, Identity, expired};
 use crate::pair::{Pair, text_of};
