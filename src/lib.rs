@@ -90,6 +90,8 @@
 
 extern crate alloc;
 
+#[cfg(all(unix, feature = "client"))]
+pub mod client;
 mod config;
 #[cfg(feature = "deflate")]
 pub mod deflate;

@@ -125,8 +125,8 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         Self { table: Table { slots: Slots::default(), common } }
     }
 
-    /// Sets what is done with a transport behind the header of the PROXY protocol, and with the bytes that were
-    /// received behind it: for TLS, which begins there.
+    /// Sets what is done with a transport behind the header of the PROXY protocol, and with the bytes that
+    /// were received behind it: for TLS, which begins there.
     pub(super) fn set_behind_proxy_header(&mut self, continue_with: ContinueWith<T>) {
         self.table.common.terms.behind_proxy_header = continue_with;
     }

@@ -7,8 +7,8 @@
 //!
 //! The configuration, and with it the cryptographic provider, is the program's: any `rustls::ClientConfig` or
 //! `rustls::ServerConfig`, with any certificates, versions, resumption and client authentication. This module
-//! enables no provider. With the feature `ring`, rustls has that of ring. A program that installs its own, such
-//! as aws-lc-rs or Graviola (which needs no C compiler), does not need it.
+//! enables no provider. With the feature `ring`, rustls has that of ring. A program that installs its own,
+//! such as aws-lc-rs or Graviola (which needs no C compiler), does not need it.
 //!
 //! # What it takes
 //!

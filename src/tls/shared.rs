@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// A server's configuration that can be replaced while it is in use, for example with a new certificate.
 ///
-/// Clones share it. Open connections keep the configuration with which they began. If a configuration names no
-/// application protocols (ALPN), it gets `http/1.1`, the one of WebSockets.
+/// Clones share it. Open connections keep the configuration with which they began. If a configuration names
+/// no application protocols (ALPN), it gets `http/1.1`, the one of WebSockets.
 ///
 /// ```
 /// # #[cfg(feature = "ring")] {

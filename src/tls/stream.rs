@@ -228,8 +228,9 @@ impl<T> TlsStream<T> {
 }
 
 impl<T: NonBlockingTransport> TlsStream<T> {
-    /// Receives until the caller's buffer is full or the transport is empty. After fewer bytes than requested,
-    /// the caller waits for the next readiness event (law 11), so nothing may be left in the transport then.
+    /// Receives until the caller's buffer is full or the transport is empty. After fewer bytes than
+    /// requested, the caller waits for the next readiness event (law 11), so nothing may be left in the
+    /// transport then.
     fn receive(&mut self, received: &mut Received<'_>) -> io::Result<()> {
         self.take_plaintext(received);
         if let Some(failure) = self.kept.as_mut().and_then(|kept| kept.failure.take()) {
@@ -387,8 +388,8 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         Ok(())
     }
 
-    /// Encrypts and sends pieces, until the transport does not take all. Returns the number of bytes that were
-    /// encrypted.
+    /// Encrypts and sends pieces, until the transport does not take all. Returns the number of bytes that
+    /// were encrypted.
     fn send_pieces(&mut self, pieces: &[IoSlice<'_>], buffers: &mut ThreadBuffers) -> io::Result<usize> {
         let mut pieces = Pieces { pieces, used: 0 };
         let mut taken = 0;

@@ -8,8 +8,8 @@ use crate::handshake::{ClientHandshake, ClientRequest, HeadStatus, ReceivedRespo
 use crate::protocol::{Config, Role, SharedConfig};
 use crate::stream::{Turn, Wants};
 use crate::transport::NonBlockingTransport;
-use std::io;
 use std::sync::Arc;
+use std::{io, mem};
 
 /// A client's opening handshake on a transport; see [`ServerOpening`](super::ServerOpening) for an example.
 ///
@@ -47,6 +47,8 @@ use std::sync::Arc;
 pub struct ClientOpening<T> {
     wire: Wire<T>,
     handshake: ClientHandshake,
+    /// Bytes that were received from the transport before.
+    early: Vec<u8>,
 }
 
 impl<T: NonBlockingTransport> ClientOpening<T> {
@@ -71,13 +73,45 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         Self::open(transport, request, SharedConfig::from(config))
     }
 
+    /// Begins the handshake with bytes that were already received from the transport.
+    ///
+    /// For example those behind the answer of a proxy.
+    ///
+    /// ```
+    /// use websocket_stream::transport::testing::memory;
+    /// use websocket_stream::{ClientOpening, ClientRequest, OpeningError, Scratch};
+    ///
+    /// let (a, _server) = memory::pair(4096);
+    /// let request = ClientRequest::new("localhost", "/chat");
+    /// let mut opening = ClientOpening::with_received(a, request, Default::default(), b"not HTTP")?;
+    /// match opening.advance(&mut Scratch::new().at(0)) {
+    ///     Err(OpeningError::Response(_)) => {}
+    ///     progress => panic!("{progress:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`new`](Self::new). A faulty response is an error of [`advance`](Self::advance).
+    pub fn with_received(
+        transport: T,
+        request: ClientRequest,
+        config: Arc<Config>,
+        received: &[u8],
+    ) -> io::Result<Self> {
+        let mut opening = Self::open(transport, request, SharedConfig::from(config))?;
+        opening.early.extend_from_slice(received);
+        Ok(opening)
+    }
+
     fn open(transport: T, request: ClientRequest, config: SharedConfig) -> io::Result<Self> {
         let request = deflate::offer(request, config.get());
         let handshake = ClientHandshake::new(request, rand::random(), &config.get().limits)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut wire = Wire::new(transport, Role::Client, config)?;
         handshake.write_request(&mut wire.out);
-        Ok(Self { wire, handshake })
+        Ok(Self { wire, handshake, early: Vec::new() })
     }
 
     /// Advances the handshake as far as possible without waiting.
@@ -108,6 +142,12 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         // A server may refuse before the whole request is sent, and then reset the connection. Then sending
         // fails, although the refusal has arrived.
         let mut failed = self.wire.flush().err();
+        if !self.early.is_empty() {
+            let early = mem::take(&mut self.early);
+            if self.answered(&early).map_err(OpeningError::Response)? {
+                return Ok(None);
+            }
+        }
         // Receive even if the request is not sent: the transport may need the peer's bytes first, for a TLS
         // handshake.
         let mut buffer = [0; RECEIVE_BYTES];

@@ -12,9 +12,10 @@ use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use websocket_stream::{
-    ClientOpening, ClientRequest, Event, Message, Progress, Ready, Scratch, WebSocketStream,
+    ClientOpening, ClientRequest, Config, Event, Message, Progress, Ready, Scratch, Timeouts, WebSocketStream,
 };
 
 /// Connections that may be opening at the same time, and echoes that may be on their way.
@@ -37,6 +38,7 @@ struct Load {
     events: Events,
     clients: Vec<Client>,
     scratch: Scratch,
+    config: Arc<Config>,
     start: Instant,
     /// Connections that need another call.
     again: VecDeque<usize>,
@@ -60,6 +62,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         events: Events::with_capacity(1024),
         clients: Vec::with_capacity(connections),
         scratch: Scratch::new(),
+        // An emulated machine can be slow.
+        config: Arc::new(Config::default().timeouts(Timeouts::default().opening(PATIENCE))),
         start: Instant::now(),
         again: VecDeque::new(),
         opened: 0,
@@ -141,7 +145,11 @@ impl Load {
                 let interests = Interest::READABLE | Interest::WRITABLE;
                 self.poll.registry().register(&mut socket, Token(key), interests)?;
                 let request = ClientRequest::new("localhost", "/");
-                self.clients.push(Client::Opening(Box::new(ClientOpening::new(socket, request)?)));
+                let opening = ClientOpening::with_config(socket, request, Arc::clone(&self.config))?;
+                self.clients.push(Client::Opening(Box::new(opening)));
+                if key % 100_000 == 0 {
+                    self.report("opened", self.opened);
+                }
             }
             self.wait()?;
         }

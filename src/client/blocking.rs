@@ -1,0 +1,316 @@
+//! A client that blocks, for tools and tests.
+
+use super::connector::Connector;
+use super::error::ConnectError;
+use super::transport::Transport;
+use super::url::{Url, UrlError};
+use super::waiting::{Watch, wait};
+use crate::frame::CloseCode;
+use crate::protocol::{Closed, Event, Message, SendError};
+use crate::stream::{Error, Ready, Scratch, WebSocketStream};
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+/// The received bytes that wait for [`next`](Blocking::next) while [`send`](Blocking::send) blocks. With
+/// more, it stops receiving.
+const WAITING: usize = 1 << 20;
+
+/// A WebSocket whose calls block until they are done.
+///
+/// ```no_run
+/// use websocket_stream::client::Blocking;
+///
+/// let mut client = Blocking::connect("ws://example.com/echo")?;
+/// client.send("hello")?;
+/// while let Some(message) = client.next()? {
+///     println!("{message}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Pings are answered, and timeouts apply, only while a call blocks.
+pub struct Blocking {
+    stream: WebSocketStream<Transport>,
+    scratch: Scratch,
+    start: Instant,
+    /// Messages that were received and not yet returned.
+    received: VecDeque<OwnedMessage>,
+    /// The bytes of these messages.
+    waiting: usize,
+    end: Option<Closed>,
+    /// Whether the stream may have something to receive although its socket is not readable.
+    again: bool,
+    timeout: Option<Duration>,
+}
+
+/// A message that owns its payload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum OwnedMessage {
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Binary(Vec<u8>),
+}
+
+/// The reason why a call of [`Blocking`] failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BlockingError {
+    /// The connection ended without a closing handshake.
+    Closed(Closed),
+    /// The message was not accepted. The connection continues, unless the reason is
+    /// [`Closed`](SendError::Closed).
+    Send(SendError),
+    /// The time of [`timeout`](Blocking::timeout) has passed. The connection continues.
+    Timeout,
+    /// A system call failed, which ends the connection.
+    System(io::Error),
+}
+
+impl Blocking {
+    /// Connects with the defaults of [`Connector`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] with the reason.
+    pub fn connect<U: TryInto<Url>>(url: U) -> Result<Self, ConnectError>
+    where
+        U::Error: Into<UrlError>,
+    {
+        Ok(Self::new(Connector::new().connect(url)?))
+    }
+
+    /// Uses a connected stream.
+    pub fn new(stream: WebSocketStream<Transport>) -> Self {
+        Self {
+            stream,
+            scratch: Scratch::new(),
+            start: Instant::now(),
+            received: VecDeque::new(),
+            waiting: 0,
+            end: None,
+            // Bytes may have arrived behind the handshake.
+            again: true,
+            timeout: None,
+        }
+    }
+
+    /// Limits the time for which each further call blocks. Default: none.
+    #[must_use]
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// Returns the next message, or `None` after the closing handshake.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError::Closed`] if the connection ended without one.
+    #[allow(clippy::should_implement_trait, reason = "an iterator's item cannot use `?` in `while let`")]
+    pub fn next(&mut self) -> Result<Option<OwnedMessage>, BlockingError> {
+        let deadline = self.deadline();
+        loop {
+            if let Some(message) = self.received.pop_front() {
+                self.waiting -= message.as_bytes().len();
+                return Ok(Some(message));
+            }
+            match self.end {
+                Some(end) if end.is_clean() => return Ok(None),
+                Some(end) => return Err(BlockingError::Closed(end)),
+                None => self.advance(true, deadline)?,
+            }
+        }
+    }
+
+    /// Sends a message, and blocks until the socket has taken all of it. Meanwhile, up to about 1 MiB of
+    /// messages is received for [`next`](Self::next).
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError::Send`] if the message is not accepted, for example because the connection has ended.
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), BlockingError> {
+        let (deadline, now) = (self.deadline(), self.now());
+        let sent = self.stream.send(&mut self.scratch.at(now), message);
+        self.finish_sending(sent.map(|_| ()), deadline)
+    }
+
+    /// Sends a Close frame, and blocks until the connection has ended. Messages that arrive meanwhile are
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError::Closed`] if the peer does not answer with its own Close frame.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), BlockingError> {
+        let now = self.now();
+        match self.stream.close(&mut self.scratch.at(now), code, reason) {
+            Err(Error::Send(SendError::Closed)) | Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        while self.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// Returns how the connection ended, after its end.
+    pub fn closed(&self) -> Option<Closed> {
+        self.end
+    }
+
+    /// Returns the stream.
+    pub fn get_ref(&self) -> &WebSocketStream<Transport> {
+        &self.stream
+    }
+
+    fn finish_sending(
+        &mut self,
+        mut sent: Result<(), Error>,
+        deadline: Option<Instant>,
+    ) -> Result<(), BlockingError> {
+        loop {
+            match sent {
+                // The reason follows as the end of the connection.
+                Err(Error::System(_)) => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) if !self.stream.wants().write => return Ok(()),
+                Ok(()) => {}
+            }
+            sent = Ok(());
+            if let Some(end) = self.end {
+                return Err(BlockingError::Closed(end));
+            }
+            self.advance(self.waiting < WAITING, deadline)?;
+        }
+    }
+
+    /// Drives the stream once, after waiting for its socket.
+    fn advance(&mut self, receives: bool, deadline: Option<Instant>) -> Result<(), BlockingError> {
+        if !self.again {
+            self.wait(receives, deadline)?;
+        }
+        let ready = Ready { readable: receives, writable: true, closed: receives };
+        let (received, waiting, ended) = (&mut self.received, &mut self.waiting, &mut self.end);
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let driven = self.stream.drive(&mut self.scratch.at(now), ready, |event, _| {
+            match event {
+                Event::Message(message) => {
+                    *waiting += message.as_bytes().len();
+                    received.push_back(message.into());
+                }
+                Event::Closed(end) => *ended = Some(end),
+                _ => {}
+            }
+            Ok(())
+        });
+        match driven {
+            Ok(wants) => self.again = wants.again && receives,
+            // The end was delivered before.
+            Err(_) if self.end.is_some() => {}
+            Err(error) => return Err(BlockingError::System(error)),
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, receives: bool, deadline: Option<Instant>) -> Result<(), BlockingError> {
+        let (wants, now) = (self.stream.wants(), self.now());
+        let timer = self.stream.next_deadline(now).map(|at| at.saturating_sub(now));
+        let patience = match deadline {
+            None => None,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(BlockingError::Timeout);
+                }
+                Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).saturating_add(1))
+            }
+        };
+        let watch = Watch { fd: self.stream.as_fd(), read: wants.read && receives, write: wants.write };
+        wait(&[watch], timer.into_iter().chain(patience).min()).map_err(BlockingError::System)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+    }
+}
+
+impl fmt::Debug for Blocking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocking")
+            .field("stream", &self.stream)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OwnedMessage {
+    /// Returns the payload.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// Returns the text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+}
+
+impl From<Message<'_>> for OwnedMessage {
+    fn from(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.to_owned()),
+            Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
+        }
+    }
+}
+
+impl<'a> From<&'a OwnedMessage> for Message<'a> {
+    fn from(message: &'a OwnedMessage) -> Self {
+        match message {
+            OwnedMessage::Text(text) => Self::Text(text),
+            OwnedMessage::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+/// Prints a text, or the length of bytes.
+impl fmt::Display for OwnedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Binary(bytes) => write!(f, "({} bytes)", bytes.len()),
+        }
+    }
+}
+
+impl From<Error> for BlockingError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Send(error) => Self::Send(error),
+            Error::System(error) => Self::System(error),
+        }
+    }
+}
+
+impl fmt::Display for BlockingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(end) => end.fmt(f),
+            Self::Send(error) => error.fmt(f),
+            Self::Timeout => f.write_str("timeout: blocking call"),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BlockingError {}

@@ -1,0 +1,373 @@
+//! One attempt to connect, advanced by the program's event loop.
+//!
+//! ```text
+//! name -> addresses -> socket -> [TLS -> tunnel of a proxy] -> [TLS] -> opening handshake -> stream
+//!   ^                                                                        |
+//!   +------------------------------- redirect -------------------------------+
+//! ```
+
+use super::connecting::{self, Connecting};
+use super::error::ConnectError;
+use super::options::Options;
+use super::proxy::{Kind, Proxy, ProxyError, Tunnel};
+use super::resolving::Resolving;
+use super::transport::Transport;
+use super::url::Url;
+use super::waiting::Watch;
+use crate::handshake::{ClientHandshake, ResponseFault};
+use crate::stream::{ClientOpening, OpeningError, Progress, Scratch, Wants, WebSocketStream};
+use crate::transport::NonBlockingTransport;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, mem};
+
+/// A connection that is being made; begin with [`Connector::dial`](super::Connector::dial).
+///
+/// Call [`advance`](Self::advance) whenever one of the descriptors of [`watches`](Self::watches) is ready,
+/// and at [`next_deadline`](Self::next_deadline). The descriptors change between two calls, so register them
+/// anew after each, for example with a level-triggered or one-shot poller.
+///
+/// ```no_run
+/// use websocket_stream::Scratch;
+/// use websocket_stream::client::Connector;
+/// # fn poll(_: &[websocket_stream::client::Watch<'_>], _: Option<u64>) -> u64 { 0 }
+///
+/// let mut dial = Connector::new().dial("ws://example.com/feed")?;
+/// let (mut scratch, mut now) = (Scratch::new(), 0);
+/// let stream = loop {
+///     match dial.advance(&mut scratch, now)? {
+///         Some(stream) => break stream,
+///         // Waits, and returns the time.
+///         None => now = poll(&dial.watches(), dial.next_deadline(now)),
+///     }
+/// };
+/// # let _ = stream;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Dial {
+    options: Options,
+    url: Url,
+    /// The first URL, for which the credentials are.
+    first: Url,
+    proxy: Option<Proxy>,
+    phase: Phase,
+    /// The redirects that were followed.
+    redirects: u32,
+    /// The time of the first call.
+    began: Option<u64>,
+    subprotocol: Option<String>,
+}
+
+enum Phase {
+    Start,
+    Resolving(Resolving),
+    Connecting(Connecting),
+    Tunnel(Transport, Tunnel),
+    Opening(Box<ClientOpening<Transport>>, Wants),
+    /// Open or failed.
+    Done,
+}
+
+/// What follows a step.
+enum Step {
+    Next(Phase),
+    /// The phase has not changed.
+    Wait(Phase),
+    Open(WebSocketStream<Transport>),
+    Redirect(Url),
+}
+
+impl Dial {
+    pub(super) fn new(options: Options, url: Url) -> Result<Self, ConnectError> {
+        let mut dial = Self {
+            options,
+            first: url.clone(),
+            url,
+            proxy: None,
+            phase: Phase::Start,
+            redirects: 0,
+            began: None,
+            subprotocol: None,
+        };
+        dial.prepare()?;
+        Ok(dial)
+    }
+
+    /// Checks everything that can be checked before anything is sent.
+    fn prepare(&mut self) -> Result<(), ConnectError> {
+        let request = self.options.request(&self.url, self.is_trusted());
+        ClientHandshake::new(request, [0; 16], &self.options.config.limits).map_err(ConnectError::Request)?;
+        self.proxy = self
+            .options
+            .proxy_for(&self.url)
+            .map_err(|error| ConnectError::Proxy { proxy: "of the environment".to_owned(), error })?;
+        let uses_tls = self.proxy.as_ref().is_some_and(|proxy| proxy.kind == Kind::Https);
+        if uses_tls || self.url.is_secure() {
+            self.options.secure.check()?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether the URL may have the credentials.
+    fn is_trusted(&self) -> bool {
+        self.url.has_same_origin(&self.first)
+    }
+
+    /// Advances as far as possible without waiting. Returns the stream when the connection is open: drive it
+    /// at once, because bytes may have arrived behind the handshake.
+    ///
+    /// `now` is the time in the caller's milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the connection cannot be opened; drop the dial. After the connection is open, an error
+    /// of kind `InvalidInput`.
+    pub fn advance(
+        &mut self,
+        scratch: &mut Scratch,
+        now: u64,
+    ) -> Result<Option<WebSocketStream<Transport>>, ConnectError> {
+        self.began.get_or_insert(now);
+        if self.deadline().is_some_and(|deadline| now >= deadline) {
+            self.phase = Phase::Done;
+            return Err(ConnectError::Timeout);
+        }
+        loop {
+            let phase = mem::replace(&mut self.phase, Phase::Done);
+            match self.step(phase, scratch, now)? {
+                Step::Next(phase) => self.phase = phase,
+                Step::Wait(phase) => {
+                    self.phase = phase;
+                    return Ok(None);
+                }
+                Step::Open(stream) => return Ok(Some(stream)),
+                Step::Redirect(url) => {
+                    self.url = url;
+                    self.prepare()?;
+                    self.phase = Phase::Start;
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, phase: Phase, scratch: &mut Scratch, now: u64) -> Result<Step, ConnectError> {
+        Ok(match phase {
+            Phase::Start => Step::Next(self.start()?),
+            Phase::Resolving(mut resolving) => match resolving.poll() {
+                None => Step::Wait(Phase::Resolving(resolving)),
+                Some(Ok(addresses)) => Step::Next(self.connect(addresses)),
+                Some(Err(error)) => {
+                    return Err(ConnectError::Resolve { host: self.next_host().0.to_owned(), error });
+                }
+            },
+            Phase::Connecting(mut connecting) => match connecting.advance(now) {
+                Some(socket) => Step::Next(self.connected(Transport::Tcp(socket))?),
+                None if connecting.is_hopeless() => {
+                    let (host, _) = self.next_host();
+                    return Err(ConnectError::Connect { host: host.to_owned(), attempts: connecting.failed });
+                }
+                None => Step::Wait(Phase::Connecting(connecting)),
+            },
+            Phase::Tunnel(transport, tunnel) => self.tunnel(transport, tunnel)?,
+            Phase::Opening(opening, _) => self.open(opening, scratch, now)?,
+            Phase::Done => return Err(ConnectError::System(ErrorKind::InvalidInput.into())),
+        })
+    }
+
+    /// Returns the host and port to connect to: the proxy's, if there is one.
+    fn next_host(&self) -> (&str, u16) {
+        match &self.proxy {
+            Some(proxy) => (&proxy.host, proxy.port),
+            None => (self.url.host(), self.url.port()),
+        }
+    }
+
+    fn start(&self) -> Result<Phase, ConnectError> {
+        if let Some(path) = self.url.unix_path() {
+            let socket = connecting::connect_unix(path)
+                .map_err(|error| ConnectError::Unix { path: path.to_owned(), error })?;
+            return self.connected(Transport::Unix(socket));
+        }
+        if let Some(addresses) = &self.options.addresses {
+            return Ok(self.connect(addresses.clone()));
+        }
+        let (host, port) = self.next_host();
+        match host.parse::<IpAddr>() {
+            Ok(address) => Ok(self.connect(vec![(address, port).into()])),
+            Err(_) => Resolving::start(host, port).map(Phase::Resolving).map_err(ConnectError::System),
+        }
+    }
+
+    fn connect(&self, addresses: Vec<SocketAddr>) -> Phase {
+        let timeout = self.options.attempt_timeout.map(millis);
+        Phase::Connecting(Connecting::new(addresses, timeout))
+    }
+
+    /// Continues on a socket: with the proxy, or with the server.
+    fn connected(&self, mut transport: Transport) -> Result<Phase, ConnectError> {
+        transport.set_nonblocking().map_err(ConnectError::System)?;
+        let Some(proxy) = &self.proxy else { return self.begin(transport, &[]) };
+        if proxy.kind == Kind::Https {
+            transport = self.options.secure.begin(transport, &proxy.host, &[])?;
+        }
+        let tunnel = Tunnel::new(proxy, self.url.host(), self.url.port())
+            .map_err(|error| ConnectError::Proxy { proxy: proxy.to_string(), error })?;
+        Ok(Phase::Tunnel(transport, tunnel))
+    }
+
+    /// Exchanges bytes with the proxy.
+    fn tunnel(&self, mut transport: Transport, mut tunnel: Tunnel) -> Result<Step, ConnectError> {
+        let proxy = self.proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
+        let failed = |error| ConnectError::Tunnel { proxy: proxy.clone(), error };
+        let refused = |error| ConnectError::Proxy { proxy: proxy.clone(), error };
+        let mut buffer = [0; 4096];
+        loop {
+            send(&mut transport, &mut tunnel).map_err(failed)?;
+            let n = match transport.recv(&mut buffer) {
+                Ok(0) => return Err(refused(ProxyError::EndOfStream)),
+                Ok(n) => n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Step::Wait(Phase::Tunnel(transport, tunnel)));
+                }
+                Err(error) => return Err(failed(error)),
+            };
+            if let Some(used) = tunnel.receive(&buffer[..n]).map_err(refused)? {
+                return self.begin(transport, &buffer[used..n]).map(Step::Next);
+            }
+        }
+    }
+
+    /// Begins the handshakes with the server, on a transport that leads to it. `received` are bytes behind a
+    /// proxy's answer.
+    fn begin(&self, mut transport: Transport, mut received: &[u8]) -> Result<Phase, ConnectError> {
+        if self.url.is_secure() {
+            transport = self.options.secure.begin(transport, self.url.host(), received)?;
+            received = &[];
+        }
+        let request = self.options.request(&self.url, self.is_trusted());
+        let config = Arc::clone(&self.options.config);
+        let opening = ClientOpening::with_received(transport, request, config, received);
+        Ok(Phase::Opening(Box::new(opening.map_err(ConnectError::System)?), Wants::READ))
+    }
+
+    fn open(
+        &mut self,
+        mut opening: Box<ClientOpening<Transport>>,
+        scratch: &mut Scratch,
+        now: u64,
+    ) -> Result<Step, ConnectError> {
+        let error = match opening.advance(&mut scratch.at(now)) {
+            Ok(Progress::Pending(wants)) => return Ok(Step::Wait(Phase::Opening(opening, wants))),
+            Ok(_) => {
+                self.subprotocol = opening.subprotocol().map(str::to_owned);
+                let opened = opening.into_stream();
+                return opened
+                    .map(Step::Open)
+                    .map_err(|_| ConnectError::System(ErrorKind::InvalidInput.into()));
+            }
+            Err(error) => error,
+        };
+        let response = opening.response();
+        let header = |name| response.as_ref().and_then(|response| response.header(name));
+        if let OpeningError::Response(ResponseFault::Refused { status: 301..=303 | 307 | 308, .. }) = error
+            && self.options.redirects > 0
+            && let Some(location) = header("Location")
+        {
+            return self.redirect(&String::from_utf8_lossy(location)).map(Step::Redirect);
+        }
+        let retry_after =
+            header("Retry-After").and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok());
+        Err(ConnectError::Opening { error, retry_after: retry_after.map(Duration::from_secs) })
+    }
+
+    fn redirect(&mut self, location: &str) -> Result<Url, ConnectError> {
+        let refused = || ConnectError::Redirect { location: location.to_owned() };
+        self.redirects += 1;
+        let url = self.url.join(location).map_err(|_| refused())?;
+        if self.redirects > self.options.redirects || (self.url.is_secure() && !url.is_secure()) {
+            return Err(refused());
+        }
+        Ok(url)
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        Some(self.began?.saturating_add(millis(self.options.timeout?)))
+    }
+
+    /// Returns when [`advance`](Self::advance) must be called even if nothing is ready.
+    pub fn next_deadline(&self, now: u64) -> Option<u64> {
+        let phase = match &self.phase {
+            Phase::Start => Some(now),
+            Phase::Connecting(connecting) => connecting.next_deadline(),
+            Phase::Opening(opening, _) => opening.next_deadline(now),
+            Phase::Resolving(_) | Phase::Tunnel(..) | Phase::Done => None,
+        };
+        phase.into_iter().chain(self.deadline()).min()
+    }
+
+    /// Returns the descriptors to wait for: one, or several while several addresses are tried.
+    pub fn watches(&self) -> Vec<Watch<'_>> {
+        match &self.phase {
+            Phase::Start | Phase::Done => Vec::new(),
+            Phase::Resolving(resolving) => vec![Watch { fd: resolving.as_fd(), read: true, write: false }],
+            Phase::Connecting(connecting) => {
+                let fds = connecting.attempts().iter().map(|attempt| attempt.socket.as_fd());
+                fds.map(|fd| Watch { fd, read: false, write: true }).collect()
+            }
+            Phase::Tunnel(transport, tunnel) => {
+                let write = !tunnel.unsent().is_empty() || transport.wants_write();
+                vec![Watch { fd: transport.as_fd(), read: true, write }]
+            }
+            Phase::Opening(opening, wants) => {
+                vec![Watch { fd: opening.as_fd(), read: wants.read, write: wants.write }]
+            }
+        }
+    }
+
+    /// Returns the URL: after redirects, the last one.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Returns the subprotocol that the server chose, after the connection is open.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+}
+
+/// Sends what the tunnel has to send, as much as the transport takes.
+fn send(transport: &mut Transport, tunnel: &mut Tunnel) -> io::Result<()> {
+    let would_block = |error: io::Error| match error.kind() {
+        ErrorKind::WouldBlock => Ok(0),
+        _ => Err(error),
+    };
+    if !tunnel.unsent().is_empty() {
+        let n = transport.send(tunnel.unsent()).or_else(would_block)?;
+        tunnel.sent(n);
+    }
+    if transport.wants_write() {
+        NonBlockingTransport::flush(transport).map(|()| 0).or_else(would_block)?;
+    }
+    Ok(())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match &self.phase {
+            Phase::Start => "Start",
+            Phase::Resolving(_) => "Resolving",
+            Phase::Connecting(_) => "Connecting",
+            Phase::Tunnel(..) => "Tunnel",
+            Phase::Opening(..) => "Opening",
+            Phase::Done => "Done",
+        };
+        f.debug_struct("Dial").field("url", &self.url).field("phase", &phase).finish_non_exhaustive()
+    }
+}

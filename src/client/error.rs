@@ -1,0 +1,165 @@
+//! The reason why a client could not connect.
+
+use super::connecting::FailedAttempt;
+use super::proxy::ProxyError;
+use super::url::UrlError;
+use crate::handshake::{RequestError, ResponseFault};
+use crate::stream::OpeningError;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fmt, io};
+
+/// The reason why a client could not connect.
+///
+/// Its text names the host and, for each address that was tried, the reason.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL is invalid.
+    Url(UrlError),
+    /// The request cannot be sent, such as for a line break in a header.
+    Request(RequestError),
+    /// `wss`, but there is no TLS: the feature `rustls` is off, or no configuration was set and the feature
+    /// `wss`, which makes one, is off.
+    NoTls,
+    /// No TLS configuration could be made, for example because the system has no trusted certificates.
+    TlsConfig(String),
+    /// The host's name could not be resolved.
+    Resolve {
+        /// The name.
+        host: String,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// No address of the host could be connected to.
+    Connect {
+        /// The host's name, or the proxy's if there is one.
+        host: String,
+        /// Each address that was tried, and the reason.
+        attempts: Vec<FailedAttempt>,
+    },
+    /// The Unix socket could not be connected to.
+    Unix {
+        /// The path.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// The proxy's URL is invalid, or the proxy has refused.
+    Proxy {
+        /// The proxy, without credentials, or the URL that is invalid.
+        proxy: String,
+        /// The reason.
+        error: ProxyError,
+    },
+    /// The transport failed while a proxy was opening a tunnel.
+    Tunnel {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// The error; one of TLS if the proxy uses TLS.
+        error: io::Error,
+    },
+    /// The opening handshake has failed, or before it the handshake of TLS.
+    Opening {
+        /// The reason. An error of TLS is [`OpeningError::System`] and contains a `rustls::Error`.
+        error: OpeningError,
+        /// The time after which the server wants to be asked again (`Retry-After`).
+        retry_after: Option<Duration>,
+    },
+    /// There were too many redirects, one that leads to an invalid URL, or one from `wss` to `ws`.
+    Redirect {
+        /// The last location.
+        location: String,
+    },
+    /// The time for all of it has passed.
+    Timeout,
+    /// Another call of the system failed, such as starting the thread that resolves names.
+    System(io::Error),
+}
+
+impl ConnectError {
+    /// Returns whether another attempt may succeed later.
+    ///
+    /// False if the URL, the request or a configuration is wrong, after a refusal that will be repeated
+    /// (status 401, 403 or 404, for example), and for a certificate that is not trusted.
+    pub fn can_retry(&self) -> bool {
+        match self {
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::Unix { .. }
+            | Self::Timeout
+            | Self::System(_) => true,
+            Self::Proxy { error, .. } => error.can_retry(),
+            Self::Tunnel { error, .. } => error.kind() != io::ErrorKind::InvalidData,
+            Self::Opening { error, .. } => error.can_retry(),
+            Self::Url(_) | Self::Request(_) | Self::NoTls | Self::TlsConfig(_) | Self::Redirect { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Returns the status of the server's refusal, if it is one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Opening {
+                error: OpeningError::Response(ResponseFault::Refused { status, .. }), ..
+            } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Returns the time after which the server wants to be asked again (`Retry-After`).
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Opening { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl From<UrlError> for ConnectError {
+    fn from(error: UrlError) -> Self {
+        Self::Url(error)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => error.fmt(f),
+            Self::Request(error) => write!(f, "invalid request: {error}"),
+            Self::NoTls => f.write_str("no TLS configuration for a wss URL"),
+            Self::TlsConfig(reason) => write!(f, "no TLS configuration: {reason}"),
+            Self::Resolve { host, error } => write!(f, "name resolution of {host}: {error}"),
+            Self::Connect { host, attempts } if attempts.is_empty() => write!(f, "no address of {host}"),
+            Self::Connect { host, attempts } => {
+                write!(f, "no connection to {host}: ")?;
+                for (index, attempt) in attempts.iter().enumerate() {
+                    write!(f, "{}{attempt}", if index == 0 { "" } else { "; " })?;
+                }
+                Ok(())
+            }
+            Self::Unix { path, error } => write!(f, "no connection to {}: {error}", path.display()),
+            Self::Proxy { proxy, error } => write!(f, "{error} ({proxy})"),
+            Self::Tunnel { proxy, error } => write!(f, "transport error of the proxy {proxy}: {error}"),
+            Self::Opening { error, .. } => error.fmt(f),
+            Self::Redirect { location } => write!(f, "redirect not followed: {location}"),
+            Self::Timeout => f.write_str("timeout: connecting"),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    /// Returns the source of the wrapped error, because this error's text includes that of the wrapped error.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Resolve { error, .. }
+            | Self::Unix { error, .. }
+            | Self::Tunnel { error, .. }
+            | Self::System(error) => error.source(),
+            Self::Opening { error, .. } => error.source(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A client by URL: names, addresses, proxies, TLS, redirects, and when to connect again.
+//!
+//! | you want | use |
+//! | --- | --- |
+//! | a client that blocks, in a tool or a test | [`Blocking`] |
+//! | a stream for your event loop, and can block for it | [`connect`], or [`Connector`] with options |
+//! | the same without blocking | [`Connector::dial`] |
+//! | to connect again when the connection is lost | [`Reconnect`] |
+//!
+//! ```no_run
+//! use websocket_stream::client::Blocking;
+//!
+//! let mut client = Blocking::connect("ws://example.com/feed")?;
+//! client.send("subscribe")?;
+//! while let Some(message) = client.next()? {
+//!     println!("{message}");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # TLS
+//!
+//! `wss` needs the feature `wss`, which trusts the certificates that the system trusts, or the feature
+//! `rustls` and a configuration of the program's (`Connector::tls`).
+//!
+//! # What is tried
+//!
+//! The name is resolved on a thread of its own. IPv6 and IPv4 addresses are tried in turn, each 250 ms after
+//! the one before or as soon as that has failed (RFC 8305), and the first that answers is used. Everything
+//! together has [`Connector::timeout`]. A [`ConnectError`] names each address that was tried, and the reason.
+#![forbid(unsafe_code)]
+
+mod blocking;
+mod connecting;
+mod connector;
+mod dial;
+mod error;
+mod options;
+mod proxy;
+mod reconnect;
+mod resolving;
+mod secure;
+mod transport;
+mod url;
+mod waiting;
+
+pub use blocking::{Blocking, BlockingError, OwnedMessage};
+pub use connecting::FailedAttempt;
+pub use connector::Connector;
+pub use dial::Dial;
+pub use error::ConnectError;
+pub use proxy::{Proxy, ProxyError};
+pub use reconnect::Reconnect;
+pub use transport::Transport;
+pub use url::{Url, UrlError};
+pub use waiting::Watch;
+
+use crate::stream::WebSocketStream;
+
+/// Connects with the defaults of [`Connector`], and blocks until the connection is open.
+///
+/// The stream is in non-blocking mode, for an event loop.
+///
+/// # Errors
+///
+/// [`ConnectError`] with the reason.
+pub fn connect<U: TryInto<Url>>(url: U) -> Result<WebSocketStream<Transport>, ConnectError>
+where
+    U::Error: Into<UrlError>,
+{
+    Connector::new().connect(url)
+}

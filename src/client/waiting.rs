@@ -1,0 +1,39 @@
+//! Waiting for descriptors, for the blocking conveniences.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{self, ErrorKind};
+use std::os::fd::BorrowedFd;
+
+/// A descriptor to wait for.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Watch<'a> {
+    /// The descriptor.
+    pub fd: BorrowedFd<'a>,
+    /// Whether to wait until it is readable.
+    pub read: bool,
+    /// Whether to wait until it is writable.
+    pub write: bool,
+}
+
+/// Waits until a descriptor is ready, or for `timeout` milliseconds.
+pub(super) fn wait(watches: &[Watch<'_>], timeout: Option<u64>) -> io::Result<()> {
+    let mut fds: Vec<_> = watches
+        .iter()
+        .map(|watch| {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, watch.read);
+            flags.set(PollFlags::OUT, watch.write);
+            PollFd::from_borrowed_fd(watch.fd, flags)
+        })
+        .collect();
+    let timeout = timeout.map(|timeout| Timespec {
+        tv_sec: i64::try_from(timeout / 1000).unwrap_or(i64::MAX),
+        tv_nsec: (timeout % 1000 * 1_000_000) as _,
+    });
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) => Ok(()),
+        Err(error) if io::Error::from(error).kind() == ErrorKind::Interrupted => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
