@@ -159,7 +159,8 @@ fn final_response(
     let mut at = 0;
     loop {
         let HeadStatus::Complete { used } = collector.collect(&bytes[at..])? else {
-            return Ok(None);
+            // A server that speaks another protocol may never send the end of a head.
+            return if collector.may_begin_with(b"HTTP/") { Ok(None) } else { Err(HeadFault::Malformed) };
         };
         at += used;
         let response = collector.parse_response()?;

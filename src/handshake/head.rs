@@ -130,6 +130,14 @@ impl Collector {
         Ok(None)
     }
 
+    /// Returns whether the start line begins with this text, as far as it has arrived.
+    pub(super) fn may_begin_with(&self, text: &[u8]) -> bool {
+        let before = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let line = &self.bytes[before..];
+        let n = line.len().min(text.len());
+        line[..n] == text[..n]
+    }
+
     /// Returns the bytes collected of an incomplete head.
     #[cfg(feature = "std")]
     pub(super) fn into_bytes(self) -> Vec<u8> {

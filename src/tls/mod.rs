@@ -21,6 +21,7 @@
 
 mod bytes;
 mod engine;
+mod pieces;
 mod shared;
 mod stream;
 

@@ -6,7 +6,8 @@
 //! ```
 
 use super::bytes::{Bytes, Kept, Received, ThreadBuffers, with_thread_buffers};
-use super::engine::{Engine, FULL_RECORD, Sink};
+use super::engine::{Engine, Sink};
+use super::pieces::Pieces;
 use crate::transport::NonBlockingTransport;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
@@ -36,7 +37,7 @@ const HEADER: usize = 5;
 
 /// The answer to a client that speaks HTTP without TLS.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
-    Content-Length: 52\r\nConnection: close\r\n\r\nPlain HTTP was sent to a port that expects HTTPS/WSS\n";
+    Content-Length: 53\r\nConnection: close\r\n\r\nPlain HTTP was sent to a port that expects HTTPS/WSS\n";
 
 /// A TLS connection on a transport, of either role.
 ///
@@ -391,7 +392,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
     /// Encrypts and sends pieces, until the transport does not take all. Returns the number of bytes that
     /// were encrypted.
     fn send_pieces(&mut self, pieces: &[IoSlice<'_>], buffers: &mut ThreadBuffers) -> io::Result<usize> {
-        let mut pieces = Pieces { pieces, used: 0 };
+        let mut pieces = Pieces::new(pieces);
         let mut taken = 0;
         loop {
             let mut encrypted = 0;
@@ -563,67 +564,9 @@ fn exhausted(_: EncryptError) -> io::Error {
     io::Error::other("TLS keys are used up")
 }
 
-/// Pieces to send, of which the first bytes are used.
-struct Pieces<'a, 'b> {
-    pieces: &'a [IoSlice<'b>],
-    /// The bytes of the first piece that are used.
-    used: usize,
-}
-
-impl<'a> Pieces<'a, '_> {
-    /// Returns up to `limit` bytes for the next records: a piece where it lies if it fills a record or is the
-    /// last, else several pieces that are gathered into one record.
-    fn next<'c>(&mut self, limit: usize, gathered: &'c mut Bytes) -> Option<&'c [u8]>
-    where
-        'a: 'c,
-    {
-        let first = self.skip_empty()?;
-        if first.len() >= FULL_RECORD || self.pieces.len() == 1 {
-            let n = first.len().min(limit);
-            self.used += n;
-            return Some(&first[..n]);
-        }
-        gathered.clear();
-        let limit = limit.min(FULL_RECORD);
-        while gathered.as_slice().len() < limit
-            && let Some(piece) = self.skip_empty()
-        {
-            let n = piece.len().min(limit - gathered.as_slice().len());
-            gathered.extend(&piece[..n]);
-            self.used += n;
-        }
-        Some(gathered.as_slice())
-    }
-
-    /// Returns the rest of the first piece that is not used up.
-    fn skip_empty(&mut self) -> Option<&'a [u8]> {
-        while let [first, rest @ ..] = self.pieces {
-            if self.used < first.len() {
-                return Some(&first[self.used..]);
-            }
-            (self.pieces, self.used) = (rest, 0);
-        }
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn small_pieces_share_a_record_and_large_ones_stay_where_they_are() {
-        let (head, body, tail) = ([1; 10], vec![2; 3 * FULL_RECORD], [3; 7]);
-        let slices = [IoSlice::new(&head), IoSlice::new(&[]), IoSlice::new(&body), IoSlice::new(&tail)];
-        let (mut pieces, mut gathered) = (Pieces { pieces: &slices, used: 0 }, Bytes::default());
-        let (mut lens, mut all) = (Vec::new(), Vec::new());
-        while let Some(next) = pieces.next(SEND, &mut gathered) {
-            lens.push(next.len());
-            all.extend_from_slice(next);
-        }
-        assert_eq!(lens, [FULL_RECORD, 2 * FULL_RECORD + 10, 7]);
-        assert!(all == [&head[..], &body, &tail].concat());
-    }
 
     #[test]
     fn the_answer_to_plain_http_has_the_length_it_claims() {

@@ -1,0 +1,97 @@
+//! The blocking client.
+
+use crate::servers::{Running, serve};
+use std::time::Duration;
+use websocket_stream::CloseCode;
+use websocket_stream::client::{self, Blocking, BlockingError, Connector, OwnedMessage};
+use websocket_stream::server::Server;
+
+fn connect(connector: &Connector, url: &str) -> Blocking {
+    Blocking::new(connector.connect(url).unwrap()).timeout(Duration::from_secs(60))
+}
+
+#[test]
+fn messages_are_echoed_and_the_end_is_clean() {
+    let server = Running::new();
+    let mut client = connect(&Connector::new().no_proxy(), &server.url());
+    for size in [0, 1, 1_000, 3_000_000] {
+        let text = "x".repeat(size);
+        client.send(&text).unwrap();
+        assert!(client.next().unwrap() == Some(OwnedMessage::Text(text)), "{size}");
+    }
+    client.send(&[1, 2, 3]).unwrap();
+    assert_eq!(client.next().unwrap().unwrap().as_bytes(), [1, 2, 3]);
+    client.close(CloseCode::NORMAL, "bye").unwrap();
+    assert!(client.closed().unwrap().is_clean());
+    assert_eq!(client.next().unwrap(), None);
+    assert!(matches!(client.send("late"), Err(BlockingError::Send(_))));
+}
+
+#[test]
+fn more_than_the_sockets_hold_is_sent_while_the_echoes_are_received() {
+    let server = Running::new();
+    let mut client = connect(&Connector::new().no_proxy(), &server.url());
+    let message = vec![7; 1 << 20];
+    for _ in 0..8 {
+        client.send(&message).unwrap();
+    }
+    for _ in 0..8 {
+        assert!(client.next().unwrap().unwrap().as_bytes() == message);
+    }
+}
+
+#[test]
+fn a_name_a_path_a_header_credentials_and_subprotocols_reach_the_server() {
+    let server = Running::new();
+    let port = server.address.port();
+    let connector = Connector::new().no_proxy().header("Cookie", "a=b").subprotocol("v1").subprotocol("v0");
+    let mut dial = connector.dial(format!("ws://us%65r:pass@localhost:{port}/chat?x=1")).unwrap();
+    let mut client = Blocking::new(crate::addresses::finish(&mut dial));
+    assert_eq!(dial.subprotocol(), Some("v1"));
+    client.send("?").unwrap();
+    let expected =
+        format!("localhost:{port} /chat?x=1 auth=Some(\"Basic dXNlcjpwYXNz\") cookie=Some(\"a=b\")");
+    assert_eq!(client.next().unwrap().unwrap().as_text(), Some(expected.as_str()));
+}
+
+#[test]
+fn a_unix_socket_has_a_url() {
+    let path = std::env::temp_dir().join(format!("websocket-stream-client-{}", std::process::id()));
+    let _server = Running::start(Server::bind_unix(&path).unwrap());
+    let mut client = Blocking::new(client::connect(format!("ws+unix://{}:/a?b", path.display())).unwrap());
+    client.send("?").unwrap();
+    assert_eq!(client.next().unwrap().unwrap().as_text(), Some("localhost /a?b auth=None cookie=None"));
+}
+
+#[test]
+fn a_missing_unix_socket_is_an_error_with_its_path() {
+    let error = client::connect("ws+unix:///nowhere/socket:/").unwrap_err();
+    assert!(error.to_string().starts_with("no connection to /nowhere/socket: "), "{error}");
+    assert!(error.can_retry());
+}
+
+#[test]
+fn a_call_that_takes_too_long_times_out_and_the_connection_continues() {
+    let server = Running::new();
+    let stream = Connector::new().no_proxy().connect(server.url()).unwrap();
+    let mut client = Blocking::new(stream).timeout(Duration::from_millis(1));
+    assert!(matches!(client.next(), Err(BlockingError::Timeout)));
+    let mut client = client.timeout(Duration::from_secs(60));
+    client.send("still here").unwrap();
+    assert_eq!(client.next().unwrap().unwrap().to_string(), "still here");
+}
+
+#[test]
+fn a_connection_that_breaks_off_is_an_error() {
+    let server = Running::new();
+    let target = server.address;
+    let proxy = serve(move |client| {
+        // Forwards the handshake, and nothing else.
+        crate::servers::forward_handshake(client, target);
+    });
+    let stream = Connector::new().no_proxy().connect(format!("ws://{proxy}/")).unwrap();
+    let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+    let error = client.next().unwrap_err();
+    assert!(matches!(error, BlockingError::Closed(end) if !end.is_clean()), "{error}");
+    assert!(client.next().is_err() && client.closed().is_some());
+}

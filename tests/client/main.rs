@@ -1,0 +1,11 @@
+//! The client by URL, against servers and proxies of the tests' own.
+#![cfg(unix)]
+
+mod addresses;
+mod bad_input;
+mod blocking;
+mod proxies;
+mod redirects;
+mod servers;
+#[cfg(target_pointer_width = "64")]
+mod wss;

@@ -1,0 +1,57 @@
+//! Redirects: off, bounded, and without credentials for another origin.
+
+use crate::servers::{Running, answering};
+use websocket_stream::client::{Blocking, ConnectError, Connector};
+
+fn to(location: &str) -> String {
+    format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 4\r\n\r\nbody")
+}
+
+fn connector() -> Connector {
+    Connector::new().no_proxy().header("Authorization", "Bearer 42").header("Cookie", "a=b").redirects(3)
+}
+
+fn seen(connector: &Connector, url: &str) -> String {
+    let mut client = Blocking::new(connector.connect(url).unwrap());
+    client.send("?").unwrap();
+    client.next().unwrap().unwrap().to_string()
+}
+
+#[test]
+fn they_are_not_followed_unless_asked_for() {
+    let redirecting = answering(to("ws://127.0.0.1:1/"));
+    let error = connector().redirects(0).connect(format!("ws://{redirecting}/")).unwrap_err();
+    assert_eq!(error.status(), Some(302));
+    assert!(!error.can_retry());
+}
+
+#[test]
+fn credentials_are_not_carried_to_another_origin() {
+    let server = Running::new();
+    let port = server.address.port();
+    for location in [format!("http://127.0.0.1:{port}/b?c"), format!("//127.0.0.1:{port}/b?c")] {
+        let redirecting = answering(to(&location));
+        let seen = seen(&connector(), &format!("ws://user:pass@{redirecting}/a"));
+        assert_eq!(seen, format!("127.0.0.1:{port} /b?c auth=None cookie=None"));
+    }
+}
+
+#[test]
+fn a_loop_ends_after_the_allowed_number() {
+    let redirecting = answering(to("/again"));
+    let error = connector().connect(format!("ws://{redirecting}/")).unwrap_err();
+    assert!(matches!(&error, ConnectError::Redirect { location } if location == "/again"), "{error}");
+    assert!(!error.can_retry());
+}
+
+#[test]
+fn a_location_that_is_not_a_url_for_websockets_is_not_followed() {
+    for location in ["ftp://a/", "ws+unix:///etc/passwd", "a b", "http://", "javascript:x"] {
+        let redirecting = answering(to(location));
+        let error = connector().connect(format!("ws://{redirecting}/")).unwrap_err();
+        assert!(matches!(&error, ConnectError::Redirect { .. }), "{location}: {error}");
+    }
+    let error =
+        connector().connect(format!("ws://{}/", answering("HTTP/1.1 302 Found\r\n\r\n"))).unwrap_err();
+    assert_eq!(error.status(), Some(302));
+}
