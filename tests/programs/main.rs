@@ -4,6 +4,7 @@
 mod programs;
 
 mod chat;
+mod client;
 mod conversations;
 mod echo_server;
 mod http;

@@ -1,0 +1,178 @@
+//! The conversation: the standard input to the server, its messages to the standard output.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
+use std::os::fd::AsFd;
+use std::time::Instant;
+use websocket_stream::client::Transport;
+use websocket_stream::{CloseCode, Closed, Event, Message, Ready, Scratch, WebSocketStream};
+
+/// The unsent bytes above which the input waits.
+const UNSENT: usize = 256 << 10;
+
+/// The bytes read from the input at once, and sent in a binary message.
+const READ: usize = 64 << 10;
+
+pub(crate) struct Session {
+    stream: WebSocketStream<Transport>,
+    scratch: Scratch,
+    start: Instant,
+    is_binary: bool,
+    /// Bytes of a line whose end was not read yet.
+    unfinished: Vec<u8>,
+    input_ended: bool,
+}
+
+impl Session {
+    pub(crate) fn new(stream: WebSocketStream<Transport>, is_binary: bool) -> Self {
+        Self {
+            stream,
+            scratch: Scratch::new(),
+            start: Instant::now(),
+            is_binary,
+            unfinished: Vec::new(),
+            input_ended: false,
+        }
+    }
+
+    /// Runs until the connection has ended.
+    pub(crate) fn run(&mut self) -> io::Result<Closed> {
+        // It stays blocking, because other processes may share it, so it is read once after each wait.
+        let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let mut ready = Ready::UNKNOWN;
+        loop {
+            let (again, end) = self.drive(ready)?;
+            if let Some(end) = end {
+                return Ok(end);
+            }
+            let reads = !self.input_ended && self.stream.unsent() < UNSENT;
+            let (socket, input_ready) = self.wait(&input, reads, again)?;
+            ready = socket;
+            if input_ready {
+                self.read(&mut input)?;
+            }
+        }
+    }
+
+    /// Drives the stream. Returns whether it wants another call at once, and the end.
+    fn drive(&mut self, ready: Ready) -> io::Result<(bool, Option<Closed>)> {
+        let (mut end, mut written, is_binary) = (None, Ok(()), self.is_binary);
+        let now = self.now();
+        let mut output = io::stdout().lock();
+        let driven = self.stream.drive(&mut self.scratch.at(now), ready, |event, _| {
+            match event {
+                Event::Message(message) if written.is_ok() => {
+                    written = print(&mut output, message, is_binary);
+                }
+                Event::Closed(closed) => end = Some(closed),
+                _ => {}
+            }
+            Ok(())
+        });
+        written.and_then(|()| output.flush())?;
+        match (driven, end) {
+            // The end has more information than the system's error behind it.
+            (_, Some(end)) => Ok((false, Some(end))),
+            (Ok(wants), None) => Ok((wants.again, None)),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Waits for the socket and, if `reads`, for the input. Returns what is ready.
+    fn wait(&self, input: &File, reads: bool, again: bool) -> io::Result<(Ready, bool)> {
+        let (wants, now) = (self.stream.wants(), self.now());
+        let timeout = match again {
+            true => Some(0),
+            false => self.stream.next_deadline(now).map(|deadline| deadline.saturating_sub(now)),
+        };
+        let timeout = timeout.map(|millis| Timespec {
+            tv_sec: i64::try_from(millis / 1000).unwrap_or(i64::MAX),
+            tv_nsec: (millis % 1000 * 1_000_000) as _,
+        });
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, wants.read);
+        flags.set(PollFlags::OUT, wants.write);
+        let socket = self.stream.as_fd();
+        let mut fds = [PollFd::from_borrowed_fd(socket, flags), PollFd::new(input, PollFlags::IN)];
+        let polled = if reads { &mut fds[..] } else { &mut fds[..1] };
+        match poll(polled, timeout.as_ref()) {
+            Err(error) if io::Error::from(error).kind() != ErrorKind::Interrupted => return Err(error.into()),
+            _ => {}
+        }
+        let found = fds[0].revents();
+        let broken = found.intersects(PollFlags::ERR | PollFlags::HUP);
+        let ready = Ready {
+            readable: again || found.contains(PollFlags::IN),
+            writable: found.contains(PollFlags::OUT),
+            closed: broken,
+        };
+        Ok((ready, reads && !fds[1].revents().is_empty()))
+    }
+
+    /// Reads the input once, and sends what it contains. At its end, begins to close.
+    fn read(&mut self, input: &mut File) -> io::Result<()> {
+        let mut buffer = vec![0; READ];
+        let n = match input.read(&mut buffer) {
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {
+                return Ok(());
+            }
+            read => read?,
+        };
+        if self.is_binary && n > 0 {
+            self.send(Message::Binary(&buffer[..n]));
+        } else {
+            self.unfinished.extend_from_slice(&buffer[..n]);
+            self.send_lines();
+        }
+        if n == 0 {
+            let last = mem::take(&mut self.unfinished);
+            if !last.is_empty() {
+                self.send_line(&last);
+            }
+            self.input_ended = true;
+            let now = self.now();
+            // If it is already closing, it continues to.
+            let _ = self.stream.close(&mut self.scratch.at(now), CloseCode::NORMAL, "");
+        }
+        Ok(())
+    }
+
+    /// Sends each line of which the end was read.
+    fn send_lines(&mut self) {
+        let unfinished = mem::take(&mut self.unfinished);
+        let mut rest = &unfinished[..];
+        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+            self.send_line(&rest[..end]);
+            rest = &rest[end + 1..];
+        }
+        self.unfinished = rest.to_vec();
+    }
+
+    fn send_line(&mut self, line: &[u8]) {
+        match std::str::from_utf8(line) {
+            Ok(line) => self.send(Message::Text(line)),
+            Err(error) => eprintln!("client: a line was not sent (--binary sends any bytes): {error}"),
+        }
+    }
+
+    fn send(&mut self, message: Message<'_>) {
+        let now = self.now();
+        if let Err(error) = self.stream.send(&mut self.scratch.at(now), message) {
+            eprintln!("client: a message was not sent: {error}");
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn print(output: &mut impl Write, message: Message<'_>, is_binary: bool) -> io::Result<()> {
+    match message {
+        message if is_binary => output.write_all(message.as_bytes()),
+        Message::Text(text) => writeln!(output, "{text}"),
+        Message::Binary(bytes) => writeln!(output, "{}", bytes.escape_ascii()),
+    }
+}
