@@ -50,7 +50,7 @@
 //! The crate is built in five floors, each of which uses only those below:
 //!
 //! ```text
-//! 4  server      event loop, rooms, threads      tls, testing
+//! 4  server      event loop, rooms, threads      client, tls, testing
 //! 3  stream      openings and connections on a transport, the thread's buffers
 //! 2  transport   the trait, its laws, sockets
 //! 1  protocol    messages to frames and back     handshake, deflate, limits, timeouts, wheel
@@ -61,6 +61,7 @@
 //! | --- | --- |
 //! | nothing yet, and want a server | floor 4: the feature `server`, and its `server::Server` |
 //! | a socket and an event loop | floor 3: [`ServerOpening`] or [`ClientOpening`], then [`WebSocketStream`] |
+//! | a URL | floor 4: the feature `client`, or `wss` with TLS, and its `client::Connector` |
 //! | TLS | floor 4: the feature `rustls`, and its `tls::TlsStream` as the transport |
 //! | another byte stream | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
 //! | bytes without a stream: io_uring, HTTP/2, a fuzzer | floor 1: [`handshake`], [`protocol::Connection`] |

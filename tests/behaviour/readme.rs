@@ -69,6 +69,23 @@ mod server {
 }
 
 #[rustfmt::skip]
+mod client {
+    // README
+    use websocket_stream::client::{Blocking, Connector};
+
+    fn main() -> Result<(), Box<dyn std::error::Error>> {
+        let connector = Connector::new().header("Authorization", "Bearer 31415926");
+        let mut client = Blocking::new(connector.connect("wss://example.com/feed")?);
+        client.send("subscribe")?;
+        while let Some(message) = client.next()? {
+            println!("{message}");
+        }
+        Ok(())
+    }
+    // END
+}
+
+#[rustfmt::skip]
 fn opening(socket: TcpStream, mut scratch: Scratch, start: Instant) -> Result<(), Box<dyn Error>> {
     // README
     let mut opening = ServerOpening::new(socket)?; // once for each connection

@@ -15,6 +15,7 @@ fn server(close_with: Option<u16>) -> (String, JoinHandle<Vec<(String, String)>>
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let thread = thread::spawn(move || {
         let mut headers = Vec::new();
+        #[expect(clippy::result_large_err, reason = "tungstenite's type")]
         let accept = |request: &Request, mut response: Response| {
             for (name, value) in request.headers() {
                 headers.push((name.to_string(), value.to_str().unwrap().to_owned()));

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// The proxy's URL is invalid, or its scheme is not one of [`Proxy`]'s.
+    /// The proxy's URL is invalid, or its scheme is not one of [`Proxy`](crate::client::Proxy)'s.
     Url,
     /// The host name, the user name or the password has more than 255 bytes, which SOCKS5 cannot express.
     TooLong,
