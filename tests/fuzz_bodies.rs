@@ -6,6 +6,9 @@ use std::path::Path;
 
 #[path = "../fuzz/bodies/connections.rs"]
 mod connections;
+#[cfg(unix)]
+#[path = "../fuzz/bodies/dial.rs"]
+mod dial;
 #[path = "../fuzz/bodies/differential.rs"]
 mod differential;
 #[path = "../fuzz/bodies/extensions.rs"]
@@ -23,6 +26,12 @@ mod operations;
 mod receive;
 #[path = "../fuzz/bodies/reference.rs"]
 mod reference;
+#[cfg(unix)]
+#[path = "../fuzz/bodies/tunnel.rs"]
+mod tunnel;
+#[cfg(unix)]
+#[path = "../fuzz/bodies/url.rs"]
+mod url;
 
 /// Runs a body on every file of its corpus.
 fn on_corpus(target: &str, body: fn(&[u8])) {
@@ -48,6 +57,28 @@ fn the_corpora_hold() {
     on_corpus("header", header::body);
     on_corpus("operations", operations::body);
     on_corpus("receive", receive::body);
+}
+
+#[test]
+#[cfg(unix)]
+fn the_corpora_of_the_client_hold() {
+    on_corpus("dial", dial::body);
+    on_corpus("tunnel", tunnel::body);
+    on_corpus("url", url::body);
+}
+
+#[test]
+#[cfg(unix)]
+fn any_bytes_as_a_url_or_as_the_answer_of_a_proxy_pass() {
+    fn prop(bytes: Vec<u8>, text: String) -> bool {
+        url::body(text.as_bytes());
+        url::body(format!("ws://{text}").as_bytes());
+        url::body(format!("wss://a/\n{text}").as_bytes());
+        tunnel::body(&bytes);
+        tunnel::body(&[&[bytes.len() as u8][..], b"HTTP/1.1 200 OK\r\n", &bytes].concat());
+        true
+    }
+    QuickCheck::new().tests(2_000).quickcheck(prop as fn(Vec<u8>, String) -> bool);
 }
 
 #[test]

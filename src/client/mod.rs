@@ -49,7 +49,7 @@ pub use connecting::FailedAttempt;
 pub use connector::Connector;
 pub use dial::Dial;
 pub use error::ConnectError;
-pub use proxy::{Proxy, ProxyError};
+pub use proxy::{Proxy, ProxyError, Tunnel};
 pub use reconnect::Reconnect;
 pub use transport::Transport;
 pub use url::{Url, UrlError};

@@ -11,4 +11,4 @@ pub(super) use environment::Environment;
 pub use error::ProxyError;
 pub(super) use setting::Kind;
 pub use setting::Proxy;
-pub(super) use tunnel::Tunnel;
+pub use tunnel::Tunnel;
