@@ -19,6 +19,7 @@
 //! [`examples/tls_pair.rs`]: https://docs.rs/crate/websocket-stream/latest/source/examples/tls_pair.rs
 #![forbid(unsafe_code)]
 
+mod below;
 mod bytes;
 mod engine;
 mod pieces;

@@ -5,6 +5,7 @@
 //! send:  caller's bytes -> rustls -> outgoing (thread) -> transport, or kept
 //! ```
 
+use super::below;
 use super::bytes::{Bytes, Kept, Received, ThreadBuffers, with_thread_buffers};
 use super::engine::{Engine, Sink};
 use super::pieces::Pieces;
@@ -258,16 +259,15 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         incoming.room(held);
         incoming.add(held);
         let room = received.room().clamp(LEAST_ROOM, RECEIVE);
-        let n = match self.transport.recv(&mut incoming.room(room)[..room]) {
-            Ok(0) => return self.cut_off().map(|()| false),
-            Ok(n) => n,
+        let n = match below::recv(&mut self.transport, &mut incoming.room(room)[..room])? {
+            Some(0) => return self.cut_off().map(|()| false),
+            Some(n) => n,
             // With bytes that were received before the first call, there is something to process.
-            Err(error) if error.kind() == ErrorKind::WouldBlock && self.fresh && held > 0 => 0,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            None if self.fresh && held > 0 => 0,
+            None => {
                 self.flush_outgoing()?;
                 return Ok(false);
             }
-            Err(error) => return Err(error),
         };
         incoming.add(n);
         let more = n == room || self.transport.holds_input();
@@ -356,13 +356,17 @@ impl<T: NonBlockingTransport> TlsStream<T> {
             records.clear();
             return self.flush_outgoing();
         }
-        let mut sent = 0;
-        let result = send_all(&mut self.transport, records.as_slice(), &mut sent);
-        if result.is_ok() && sent < records.as_slice().len() {
-            self.kept_mut().outgoing.push(&records.as_slice()[sent..]);
+        let sent = match records.as_slice() {
+            [] => Ok(None),
+            records => below::send(&mut self.transport, records),
+        };
+        if let Ok(n) = &sent
+            && n.unwrap_or(0) < records.as_slice().len()
+        {
+            self.kept_mut().outgoing.push(&records.as_slice()[n.unwrap_or(0)..]);
         }
         records.clear();
-        result?;
+        sent?;
         self.finish_shutdown()
     }
 
@@ -371,10 +375,8 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         if let Some(kept) = &mut self.kept
             && !kept.outgoing.is_empty()
         {
-            let mut sent = 0;
-            let result = send_all(&mut self.transport, kept.outgoing.as_slice(), &mut sent);
-            kept.outgoing.consume(sent);
-            result?;
+            let sent = below::send(&mut self.transport, kept.outgoing.as_slice())?;
+            kept.outgoing.consume(sent.unwrap_or(0));
             self.shrink();
         }
         self.finish_shutdown()
@@ -534,19 +536,6 @@ impl<T: fmt::Debug> fmt::Debug for TlsStream<T> {
             .field("is_handshaking", &self.common_state().is_handshaking())
             .finish_non_exhaustive()
     }
-}
-
-/// Sends bytes, as many as the transport takes now, and adds their number to `sent`.
-fn send_all<T: NonBlockingTransport>(transport: &mut T, bytes: &[u8], sent: &mut usize) -> io::Result<()> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    match transport.send(bytes) {
-        Ok(n) => *sent += n,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-        Err(error) => return Err(error),
-    }
-    Ok(())
 }
 
 /// Returns the length of the first record, header included, if its header is there.

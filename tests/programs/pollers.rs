@@ -5,6 +5,10 @@
 //! `RUSTFLAGS='--cfg mio_unsupported_force_poll_poll'`. That poller reports a socket again only after a call
 //! that would block, as on Windows.
 
+#[cfg(all(feature = "rustls", target_pointer_width = "64"))]
+#[path = "../../examples/tls_pair/localhost.rs"]
+mod localhost;
+
 use mio::net::{TcpStream, UnixStream};
 use mio::{Events, Interest, Poll, Token};
 use std::cell::{Cell, RefCell};
@@ -46,7 +50,10 @@ where
     let (poll, mut events) = (RefCell::new(Poll::new().unwrap()), Events::with_capacity(8));
     let verdict = laws::check_polled(
         || make(&poll.borrow()),
-        |_, _| {
+        |a, b| {
+            // As programs do for a transport that waits to become writable.
+            let _ = a.flush();
+            drop(b.map(NonBlockingTransport::flush));
             let mut announced = Announced::default();
             poll.borrow_mut().poll(&mut events, Some(Duration::ZERO)).unwrap();
             for event in &events {
@@ -70,6 +77,31 @@ fn mios_streams_are_reported_again() {
     lawful_polled(|poll| {
         let (mut a, b) = UnixStream::pair()?;
         poll.registry().register(&mut a, Token(0), BOTH)?;
+        Ok((a, b))
+    });
+}
+
+/// Both ends are made before the socket is registered, so that the poller is asked only about traffic.
+#[test]
+#[cfg(all(feature = "rustls", target_pointer_width = "64"))]
+fn tls_on_mios_streams_is_reported_again() {
+    use websocket_stream::tls::TlsStream;
+    lawful_polled(|poll| {
+        let (a, b) = mio_tcp_pair()?;
+        let (server, client) = (localhost::server().unwrap(), localhost::client().unwrap());
+        let mut a = TlsStream::server(a, server).unwrap();
+        let mut b = TlsStream::client(b, client, "localhost".try_into().unwrap()).unwrap();
+        poll.registry().register(a.get_mut(), Token(0), BOTH)?;
+        // The handshake, and the client's last message of it, which arrives with some delay.
+        while a.common_state().is_handshaking() || b.common_state().is_handshaking() || b.wants_write() {
+            for end in [&mut b, &mut a] {
+                let _ = end.flush();
+                match end.recv(&mut [0]) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    outcome => panic!("{outcome:?}"),
+                }
+            }
+        }
         Ok((a, b))
     });
 }

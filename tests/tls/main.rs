@@ -10,3 +10,4 @@ mod pair;
 mod server;
 mod splits;
 mod transport;
+mod weather;
