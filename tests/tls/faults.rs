@@ -187,21 +187,41 @@ fn an_end_that_was_not_announced_is_an_error_behind_the_bytes_before_it() {
 }
 
 #[test]
-fn plain_http_on_a_tls_port_is_answered() {
-    let authority = Authority::new();
-    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
-    let plain = pair.client.get_mut();
-    // The client's first message of TLS is not sent.
-    plain.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let error = pair.server.recv(&mut [0; 100]).unwrap_err();
-    assert_eq!(
-        (error.kind(), error.to_string().as_str()),
-        (ErrorKind::InvalidData, "plain HTTP on a TLS port")
-    );
-    let mut answer = [0; 500];
-    let n = pair.client.get_mut().recv(&mut answer).unwrap();
-    assert!(answer[..n].starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
-    assert_eq!(pair.client.get_mut().recv(&mut answer).unwrap(), 0);
+fn plain_http_on_a_tls_port_is_answered_and_the_rest_of_it_is_discarded() {
+    for flooded in [false, true] {
+        let authority = Authority::new();
+        let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+        let mut buffer = [0; 500];
+        // The client's first message of TLS is not sent. An error now would close the connection, and what the
+        // client sends next would reset it.
+        for part in [&b"GET / HTTP/1.1\r\n"[..], b"Host: localhost\r\n", b"\r\n"] {
+            assert_eq!(pair.client.get_mut().send(part).unwrap(), part.len());
+            assert_eq!(pair.server.recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+        }
+        let n = pair.client.get_mut().recv(&mut buffer).unwrap();
+        assert!(buffer[..n].starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+        assert_eq!(pair.client.get_mut().recv(&mut buffer).unwrap(), 0);
+        let mut rounds = 0;
+        if !flooded {
+            pair.client.get_mut().shutdown_write().unwrap();
+        }
+        let error = loop {
+            if flooded {
+                pair.client.get_mut().send(&[b'x'; 1000]).unwrap();
+            }
+            match pair.server.recv(&mut buffer).unwrap_err() {
+                error if error.kind() == ErrorKind::WouldBlock => rounds += 1,
+                error => break error,
+            }
+            assert!(rounds < 1000);
+        };
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::InvalidData, "plain HTTP on a TLS port")
+        );
+        assert_eq!(rounds > 0, flooded);
+        assert_eq!(pair.server.recv(&mut buffer).unwrap_err().kind(), ErrorKind::InvalidData);
+    }
 }
 
 #[test]
