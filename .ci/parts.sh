@@ -186,6 +186,37 @@ public_api() {
 
 interop() { step tests/interop/run; }
 
+# The examples over TLS with other implementations; needs the command openssl.
+wss() {
+    if command -v openssl >/dev/null; then
+        step tests/wss/run
+    else
+        note "openssl is not installed: there were no conversations over TLS"
+    fi
+}
+
+# The client through HTTP and SOCKS5 proxies.
+proxies() {
+    if ! command -v openssl >/dev/null; then
+        note "openssl is not installed: the client was not tested with proxies"
+    elif command -v apt-get >/dev/null; then
+        step tests/proxies/run
+    else
+        note "apt-get is not here, to install the proxies: the client was not tested with them"
+    fi
+}
+
+# A host whose IPv6 address swallows packets.
+black_hole() {
+    local namespaces=(unshare --net --mount)
+    [[ $(id -u) == 0 ]] || namespaces+=(--map-root-user)
+    if command -v ip >/dev/null && "${namespaces[@]}" ip link add name near type veth peer name far 2>/dev/null; then
+        step tests/black_hole
+    else
+        note "no network namespace can be made here: the client was not tested with a black hole"
+    fi
+}
+
 # The example chat on two servers and a Redis, which dies and comes back.
 redis() {
     if command -v redis-server >/dev/null || command -v apt-get >/dev/null; then
@@ -249,6 +280,17 @@ autobahn() { autobahn_cases; }
 
 # All 517 cases of the Autobahn test suite, strictly.
 autobahn_all() { autobahn_cases --deflate; }
+
+# The same over TLS.
+autobahn_tls() {
+    if ! command -v openssl >/dev/null; then
+        note "openssl is not installed: Autobahn was not run over TLS"
+    elif ! command -v socat >/dev/null && ! command -v apt-get >/dev/null; then
+        note "socat is not installed: Autobahn was not run over TLS"
+    else
+        autobahn_cases --deflate --tls
+    fi
+}
 
 # Both roles at once: the test suite's interpreter takes most of the time, one processor for each role.
 autobahn_cases() {

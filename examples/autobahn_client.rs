@@ -2,44 +2,31 @@
 //! receives.
 //!
 //! ```text
-//! cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 AGENT [--deflate[=BITS]]
+//! cargo run --release --example autobahn_client -- [--insecure] ws://127.0.0.1:9002 AGENT [--deflate[=BITS]]
 //! ```
+//!
+//! With `--insecure`, it accepts any certificate of a server behind TLS (`wss://`).
 
-use mio::{Events, Poll, Token};
+use lexopt::prelude::*;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::error::Error;
 use std::io;
-use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use websocket_stream::{
-    ClientOpening, ClientRequest, Config, Event, Message, Progress, Ready, Scratch, Wants, WebSocketStream,
-};
+use websocket_stream::client::{Connector, Transport};
+use websocket_stream::{Event, Message, Ready, Scratch, WebSocketStream};
 
 #[path = "common/deflate.rs"]
 mod deflate;
-#[path = "common/socket.rs"]
-#[expect(dead_code, reason = "it connects by TCP only")]
-mod socket;
+#[cfg(feature = "rustls")]
+#[path = "client/insecure.rs"]
+mod insecure;
 
-use socket::Socket;
-
-const USAGE: &str = "usage: autobahn_client ws://HOST:PORT AGENT [--deflate[=BITS]]";
+const USAGE: &str = "usage: autobahn_client [--insecure] URL AGENT [--deflate[=BITS]]";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (url, agent, config) = match &arguments[..] {
-        [url, agent] => (url, agent, Ok(Arc::default())),
-        [url, agent, option] if option == "--deflate" => (url, agent, deflate::config(None)),
-        [url, agent, option] if option.starts_with("--deflate=") => {
-            (url, agent, deflate::config(option.strip_prefix("--deflate=")))
-        }
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match config.map_err(Into::into).and_then(|config| run(url, agent, config)) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("autobahn_client: {error}");
@@ -48,12 +35,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(url: &str, agent: &str, config: Arc<Config>) -> Result<(), Box<dyn Error>> {
-    let host = url.strip_prefix("ws://").map(|rest| rest.trim_end_matches('/')).ok_or(USAGE)?;
-    let mut client = Client::new(host, config);
+fn run() -> Result<(), Box<dyn Error>> {
+    // The server may take as long as it wants for an answer.
+    let mut connector = Connector::new().no_proxy().timeout(Duration::from_secs(60));
+    let mut names = Vec::new();
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("insecure") => connector = accept_any_certificate(connector)?,
+            Long("deflate") => {
+                let bits = arguments.optional_value().map(|bits| bits.string()).transpose()?;
+                connector = connector.config(deflate::config(bits.as_deref())?);
+            }
+            Value(value) => names.push(value.string()?),
+            other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
+        }
+    }
+    let [url, agent] = &names[..] else { return Err(USAGE.into()) };
+    let url = url.trim_end_matches('/');
+    let mut client = Client { connector, scratch: Scratch::new(), start: Instant::now() };
 
     let mut count = None;
-    client.session("/getCaseCount", |message| {
+    client.session(&format!("{url}/getCaseCount"), |message| {
         if let Message::Text(text) = message {
             count = Some(text.parse::<u32>());
         }
@@ -63,27 +66,32 @@ fn run(url: &str, agent: &str, config: Arc<Config>) -> Result<(), Box<dyn Error>
 
     for case in 1..=count {
         // A case may end in any way; the server judges the result.
-        if let Err(error) = client.session(&format!("/runCase?case={case}&agent={agent}"), |_| true) {
+        if let Err(error) = client.session(&format!("{url}/runCase?case={case}&agent={agent}"), |_| true) {
             eprintln!("case {case}: {error}");
         }
     }
-    client.session(&format!("/updateReports?agent={agent}"), |_| false)?;
+    client.session(&format!("{url}/updateReports?agent={agent}"), |_| false)?;
     println!("{count} cases were run; the server wrote its reports");
     Ok(())
 }
 
-struct Client<'h> {
-    host: &'h str,
-    config: Arc<Config>,
+#[cfg(feature = "rustls")]
+fn accept_any_certificate(connector: Connector) -> Result<Connector, Box<dyn Error>> {
+    Ok(connector.tls(insecure::config()?))
+}
+
+#[cfg(not(feature = "rustls"))]
+fn accept_any_certificate(_: Connector) -> Result<Connector, Box<dyn Error>> {
+    Err("--insecure: this was built without the feature `rustls`".into())
+}
+
+struct Client {
+    connector: Connector,
     scratch: Scratch,
     start: Instant,
 }
 
-impl<'h> Client<'h> {
-    fn new(host: &'h str, config: Arc<Config>) -> Self {
-        Self { host, config, scratch: Scratch::new(), start: Instant::now() }
-    }
-
+impl Client {
     fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -91,15 +99,11 @@ impl<'h> Client<'h> {
     /// Runs one connection from its opening to its end. Echoes the messages for which `echo` returns true.
     fn session(
         &mut self,
-        target: &str,
+        url: &str,
         mut echo: impl FnMut(Message<'_>) -> bool,
     ) -> Result<(), Box<dyn Error>> {
-        let socket = TcpStream::connect(self.host)?;
-        socket.set_nonblocking(true)?;
-        let mut socket = Socket::Tcp(mio::net::TcpStream::from_std(socket));
-        let mut waiter = Waiter::new(&mut socket)?;
-        let mut stream = self.open(socket, target, &mut waiter)?;
-        let mut ready = Ready::NONE;
+        let mut stream = self.connector.connect(url)?;
+        let mut ready = Ready::UNKNOWN;
         let mut clean = false;
         loop {
             let now = self.now();
@@ -119,62 +123,32 @@ impl<'h> Client<'h> {
             if wants.closed {
                 return Ok(());
             }
-            ready = waiter.wait(wants, stream.next_deadline(now), now)?;
-        }
-    }
-
-    fn open(
-        &mut self,
-        socket: Socket,
-        target: &str,
-        waiter: &mut Waiter,
-    ) -> Result<WebSocketStream<Socket>, Box<dyn Error>> {
-        let request = ClientRequest::new(self.host, target);
-        let mut opening = ClientOpening::with_config(socket, request, Arc::clone(&self.config))?;
-        loop {
-            let now = self.now();
-            match opening.advance(&mut self.scratch.at(now))? {
-                Progress::Pending(wants) => {
-                    waiter.wait(wants, opening.next_deadline(now), now)?;
-                }
-                // A client has no request to answer.
-                Progress::Open | Progress::Decide(_) | Progress::Answered { .. } => {
-                    return Ok(opening.into_stream()?);
-                }
-            }
+            ready = if wants.again { Ready::READABLE } else { wait(&stream, now)? };
         }
     }
 }
 
-/// Waits for one socket, edge-triggered.
-struct Waiter {
-    poll: Poll,
-    events: Events,
-}
-
-impl Waiter {
-    fn new(socket: &mut Socket) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        poll.registry().register(socket, Token(0), socket::INTERESTS)?;
-        Ok(Self { poll, events: Events::with_capacity(4) })
+/// Waits until the socket is ready or the stream's deadline has passed.
+fn wait(stream: &WebSocketStream<Transport>, now: u64) -> io::Result<Ready> {
+    let wants = stream.wants();
+    let timeout = stream.next_deadline(now).map(|deadline| deadline.saturating_sub(now));
+    let timeout = timeout.map(|millis| Timespec {
+        tv_sec: i64::try_from(millis / 1000).unwrap_or(i64::MAX),
+        tv_nsec: (millis % 1000 * 1_000_000) as _,
+    });
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::IN, wants.read);
+    flags.set(PollFlags::OUT, wants.write);
+    let socket = stream.as_fd();
+    let mut fds = [PollFd::from_borrowed_fd(socket, flags)];
+    match poll(&mut fds, timeout.as_ref()) {
+        Err(error) if io::Error::from(error).kind() != io::ErrorKind::Interrupted => return Err(error.into()),
+        _ => {}
     }
-
-    /// Waits until something is ready or the deadline has passed.
-    fn wait(&mut self, wants: Wants, deadline: Option<u64>, now: u64) -> io::Result<Ready> {
-        if wants.again {
-            return Ok(Ready::READABLE);
-        }
-        let timeout = deadline.map(|at| Duration::from_millis(at.saturating_sub(now)));
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Ready::NONE),
-            other => other?,
-        }
-        let mut ready = Ready::NONE;
-        for event in &self.events {
-            ready.readable |= event.is_readable();
-            ready.writable |= event.is_writable();
-            ready.closed |= event.is_read_closed() || event.is_error() || event.is_priority();
-        }
-        Ok(ready)
-    }
+    let found = fds[0].revents();
+    Ok(Ready {
+        readable: found.contains(PollFlags::IN),
+        writable: found.contains(PollFlags::OUT),
+        closed: found.intersects(PollFlags::ERR | PollFlags::HUP),
+    })
 }

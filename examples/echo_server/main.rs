@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example echo_server -- [--verbose] [--threads N] [ADDR] [--unix PATH]
 //! cargo run --release --features deflate --example echo_server -- --deflate[=BITS] [ADDR] [--unix PATH]
+//! cargo run --release --example echo_server -- --tls CHAIN.pem KEY.pem [ADDR]
 //! ```
 //!
 //! In a browser, `http://ADDR` is a page to try it; `/health` answers health checks. SIGINT and SIGTERM close
@@ -15,12 +16,14 @@ mod deflate;
 mod http;
 #[path = "../common/signals.rs"]
 mod signals;
+mod tls;
 
 use lexopt::prelude::*;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +31,8 @@ use websocket_stream::server::{Answer, Failure, Handler, NewPeer, Peer, Server, 
 use websocket_stream::{Closed, Message, OpeningError, OriginPolicy, Request};
 
 const DEFAULT: &str = "127.0.0.1:9001";
-const USAGE: &str = "usage: echo_server [--deflate[=BITS]] [--verbose] [--threads N] [ADDR] [--unix PATH]   \
-    (default: 127.0.0.1:9001)";
+const USAGE: &str = "usage: echo_server [--deflate[=BITS]] [--tls CHAIN.pem KEY.pem] [--verbose] [--threads N] \
+    [ADDR] [--unix PATH]   (default: 127.0.0.1:9001)";
 
 struct Echo {
     verbose: bool,
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let (mut address, mut path, mut threads, mut verbose) = (None, None, 1, false);
     let mut config = Arc::default();
+    let mut certificate = None;
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -90,6 +94,7 @@ fn run() -> Result<(), Box<dyn Error>> {
                 let bits = arguments.optional_value().map(|bits| bits.string()).transpose()?;
                 config = deflate::config(bits.as_deref())?;
             }
+            Long("tls") => certificate = Some([arguments.value()?.into(), arguments.value()?.into()]),
             Long("threads") => threads = arguments.value()?.parse()?,
             Short('v') | Long("verbose") => verbose = true,
             Short('h') | Long("help") => {
@@ -100,7 +105,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
         }
     }
-    let (server, url) = listen(address, path)?;
+    let (server, url) = listen(address, path, certificate)?;
     // Any site may have its own messages echoed.
     let settings = ServerConfig::default().origin(OriginPolicy::Any);
     let timeouts = settings.connection.timeouts.clone();
@@ -115,8 +120,15 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// Returns a server on an address or on a path, and its URL.
-fn listen(address: Option<String>, path: Option<OsString>) -> Result<(Server, String), String> {
+fn listen(
+    address: Option<String>,
+    path: Option<OsString>,
+    certificate: Option<[PathBuf; 2]>,
+) -> Result<(Server, String), String> {
     match (path, address) {
+        (Some(_), None) if certificate.is_some() => {
+            Err(format!("TLS is for an address, not for a path\n{USAGE}"))
+        }
         (Some(_), Some(_)) => Err(format!("either an address or a path\n{USAGE}")),
         (Some(path), None) => {
             let name = path.display().to_string();
@@ -127,7 +139,10 @@ fn listen(address: Option<String>, path: Option<OsString>) -> Result<(Server, St
             let address = address.as_deref().unwrap_or(DEFAULT);
             let server = Server::bind(address).map_err(|error| explain(address, &error))?;
             let bound = server.local_addr().map_or_else(|| address.to_owned(), |bound| bound.to_string());
-            Ok((server, format!("ws://{bound}")))
+            match certificate {
+                Some([chain, key]) => Ok((tls::secure(server, &chain, &key)?, format!("wss://{bound}"))),
+                None => Ok((server, format!("ws://{bound}"))),
+            }
         }
     }
 }

@@ -86,6 +86,8 @@ pub(super) struct Kept {
     pub(super) early: Vec<u8>,
     /// An error that follows bytes which the caller received first.
     pub(super) failure: Option<io::Error>,
+    /// The error of an automatic answer that could not be sent, reported after what the peer has sent before.
+    pub(super) unsendable: Option<io::Error>,
 }
 
 impl Kept {
@@ -95,6 +97,7 @@ impl Kept {
             && self.outgoing.is_empty()
             && self.early.is_empty()
             && self.failure.is_none()
+            && self.unsendable.is_none()
     }
 }
 

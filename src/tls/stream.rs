@@ -36,6 +36,9 @@ const EARLY: usize = 64 << 10;
 /// The length of a record's header.
 const HEADER: usize = 5;
 
+/// The bytes behind plain HTTP that are discarded, at most.
+const DISCARDED: usize = 64 << 10;
+
 /// The answer to a client that speaks HTTP without TLS.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
     Content-Length: 53\r\nConnection: close\r\n\r\nPlain HTTP was sent to a port that expects HTTPS/WSS\n";
@@ -95,6 +98,8 @@ enum End {
     /// Announced by the peer; the caller does not know it yet.
     Waits,
     Reported,
+    /// A server has refused plain HTTP, and discards up to this number of bytes before it reports the error.
+    Refused(usize),
 }
 
 /// The progress of ending this end's direction.
@@ -128,7 +133,8 @@ impl<T> TlsStream<T> {
 
     /// Makes a server's connection.
     ///
-    /// A client that speaks HTTP without TLS receives status 400, and the error is of kind `InvalidData`.
+    /// A client that speaks HTTP without TLS receives status 400. The error is of kind `InvalidData`, when
+    /// the client has ended the connection or has sent another 64 KiB.
     ///
     /// # Errors
     ///
@@ -238,6 +244,9 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         if let Some(failure) = self.kept.as_mut().and_then(|kept| kept.failure.take()) {
             return Err(failure);
         }
+        if let End::Refused(left) = self.end {
+            return Err(self.discard(left));
+        }
         if self.broken {
             return Err(ErrorKind::InvalidData.into());
         }
@@ -260,11 +269,14 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         incoming.add(held);
         let room = received.room().clamp(LEAST_ROOM, RECEIVE);
         let n = match below::recv(&mut self.transport, &mut incoming.room(room)[..room])? {
-            Some(0) => return self.cut_off().map(|()| false),
+            Some(0) => return Err(self.cut_off()),
             Some(n) => n,
             // With bytes that were received before the first call, there is something to process.
             None if self.fresh && held > 0 => 0,
             None => {
+                if let Some(error) = self.take_unsendable() {
+                    return Err(error);
+                }
                 self.flush_outgoing()?;
                 return Ok(false);
             }
@@ -283,7 +295,8 @@ impl<T: NonBlockingTransport> TlsStream<T> {
             kept.incoming.clear();
         }
         if std::mem::take(&mut self.fresh) && self.engine.is_server() && is_http(records) {
-            return Err(self.refuse_plain_http());
+            self.refuse_plain_http();
+            return Err(self.discard(DISCARDED));
         }
         let (used, result) = self.process(records, received, outgoing);
         if used < records.len() && result.is_ok() && self.end == End::Open {
@@ -291,23 +304,58 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         }
         // Automatic answers, including the alert that reports a fault to the peer.
         let sent = self.send_records(outgoing);
-        result.and(sent)?;
-        self.after_handshake(outgoing)?;
-        Ok(more)
+        result?;
+        // A peer may have refused, and then reset the connection: its alert is still to be received.
+        if let Err(error) = sent.and_then(|()| self.after_handshake(outgoing)) {
+            self.kept_mut().unsendable = Some(error);
+        }
+        Ok(more || self.has_unsendable())
     }
 
-    /// Handles the end of the transport's stream, which the peer must have announced.
-    fn cut_off(&mut self) -> io::Result<()> {
+    /// Handles the end of the transport's stream, which the peer must have announced. Returns what `recv`
+    /// fails with.
+    fn cut_off(&mut self) -> io::Error {
+        let failed = self.take_unsendable();
         self.broken = true;
-        Err(io::Error::new(ErrorKind::UnexpectedEof, "TLS stream ended without close_notify"))
+        failed.unwrap_or_else(|| {
+            io::Error::new(ErrorKind::UnexpectedEof, "TLS stream ended without close_notify")
+        })
     }
 
-    /// Answers a client that does not speak TLS, and ends the stream.
-    fn refuse_plain_http(&mut self) -> io::Error {
+    fn has_unsendable(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.unsendable.is_some())
+    }
+
+    /// Takes the error of an automatic answer that could not be sent. Nothing more can be sent then.
+    fn take_unsendable(&mut self) -> Option<io::Error> {
+        let error = self.kept.as_mut()?.unsendable.take()?;
+        self.broken = true;
+        Some(error)
+    }
+
+    /// Answers a client that does not speak TLS, and ends this direction.
+    fn refuse_plain_http(&mut self) {
         self.broken = true;
         // If they fail, the client does not receive the answer.
         let _ = self.transport.send(PLAIN_HTTP);
         let _ = self.transport.shutdown_write();
+    }
+
+    /// Discards the rest of plain HTTP until the client ends its direction, because closing with unread input
+    /// would reset the client before it has read the answer. Returns what `recv` fails with.
+    fn discard(&mut self, mut left: usize) -> io::Error {
+        let mut buffer = [0; LEAST_ROOM];
+        while left > 0 {
+            match self.transport.recv(&mut buffer) {
+                Ok(n @ 1..) => left = left.saturating_sub(n),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.end = End::Refused(left);
+                    return error;
+                }
+                Ok(0) | Err(_) => break,
+            }
+        }
+        self.end = End::Open;
         io::Error::new(ErrorKind::InvalidData, "plain HTTP on a TLS port")
     }
 
@@ -459,7 +507,7 @@ impl<T: NonBlockingTransport> NonBlockingTransport for TlsStream<T> {
         self.shrink();
         match self.end {
             _ if filled > 0 => Ok(filled),
-            End::Open => Err(ErrorKind::WouldBlock.into()),
+            End::Open | End::Refused(_) => Err(ErrorKind::WouldBlock.into()),
             End::Waits | End::Reported => {
                 self.end = End::Reported;
                 Ok(0)

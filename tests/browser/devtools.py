@@ -30,7 +30,7 @@ class Failed(Exception):
 
 
 class Browser:
-    def __init__(self, chromium):
+    def __init__(self, chromium, *flags):
         self.directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         there_in, here_out = self.pipe()
         here_in, there_out = self.pipe()
@@ -38,7 +38,8 @@ class Browser:
         command = f'exec "$@" 3<&{there_in} 4>&{there_out} {there_in}<&- {there_out}>&-'
         self.log = open(os.path.join(self.directory.name, "log"), "w+b")
         self.process = subprocess.Popen(
-            ["bash", "-c", command, "bash", chromium, *FLAGS, f"--user-data-dir={self.directory.name}/profile"],
+            ["bash", "-c", command, "bash", chromium, *FLAGS, *flags,
+             f"--user-data-dir={self.directory.name}/profile"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             pass_fds=(there_in, there_out), start_new_session=True)
         os.close(there_in)

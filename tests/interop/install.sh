@@ -1,4 +1,4 @@
-# Installs the other implementations: sourced by `run`.
+# Installs the other implementations: sourced by `run`, and by other tests.
 #
 # Only a browser is installed on the system. Debian's other packages are unpacked in the cache directory: none of their
 # services starts, and root is not needed.
@@ -83,6 +83,13 @@ program() {
         [[ -x $found ]] && printf '%s\n' "$found" && return
     done
     die "Debian's packages have no $1: ${*:2}"
+}
+
+# Prints the variable with which an unpacked program finds its libraries.
+libraries() {
+    local all=()
+    [[ $1 != "$cache"/* ]] || all=("${1%/usr/*}"/usr/lib/*-linux-gnu*)
+    printf 'LD_LIBRARY_PATH=%s\n' "${all[0]-}"
 }
 
 # Prints the directory of the Go libraries, without the packages that only their tests import.

@@ -1,14 +1,63 @@
-# Starts programs, bounds them, and ends them: sourced by `run`.
+# Runs conversations; starts programs, bounds them, and ends them: sourced by `run`, and by those of tests/wss and
+# tests/proxies.
 # shellcheck shell=bash disable=SC2154,SC2034
 
 # shellcheck source-path=SCRIPTDIR source=../support/processes.sh
 . "$root/tests/support/processes.sh"
+# shellcheck source-path=SCRIPTDIR source=../support/certificates.sh
+. "$root/tests/support/certificates.sh"
 
-say() { printf 'interop: %s\n' "$*" >&2; }
+say() { printf '%s: %s\n' "${title:-interop}" "$*" >&2; }
 
 die() {
     say "$*"
     exit 1
+}
+
+# Runs the conversations with these names, or all of `ALL`, each a function. Uses the function `usage`.
+converse() {
+    local name chosen failed=()
+    for name in "$@"; do
+        if [[ $name == -h || $name == --help ]]; then
+            usage
+            exit
+        fi
+        [[ " ${ALL[*]} " == *" $name "* ]] || {
+            usage >&2
+            die "unknown conversation: $name"
+        }
+    done
+    if (($#)); then chosen=("$@"); else chosen=("${ALL[@]}"); fi
+
+    cache=${INTEROP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/websocket-stream/interop}
+    mkdir -p "$cache"
+    cache=$(cd "$cache" && pwd)
+    work=$(mktemp -d)
+    readonly cache work
+
+    # The source tree stays clean.
+    export PYTHONDONTWRITEBYTECODE=1
+
+    trap 'stop_children; rm -rf "$work"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+
+    for name in cargo node npm python3 perl timeout flock; do
+        command -v "$name" >/dev/null || die "needed and missing: $name"
+    done
+
+    build
+    for name in "${chosen[@]}"; do
+        say "$name"
+        # In a subshell, because `set -e` has no effect in a condition.
+        (
+            trap stop_children EXIT
+            "$name"
+        ) &
+        wait "$!" || failed+=("$name")
+    done
+    ((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
+    say "all ${#chosen[@]} conversations went well"
 }
 
 # The most seconds that a conversation may take: a hang is a failure.
@@ -27,6 +76,30 @@ fails_with() {
         say "another error than '$1': $output"
         return 1
     }
+}
+
+# Fails if a part is missing in `printed`.
+# usage: expect PART...
+expect() {
+    local part
+    for part; do
+        [[ $printed == *"$part"* ]] || die "this was not printed: '$part'; but this: $printed"
+    done
+}
+
+# The environment of the example client, with the authority that it trusts, and `variables`.
+variables=()
+# usage: run_client [ARGUMENT]...
+run_client() { bounded env -i SSL_CERT_FILE="$work/root.pem" "${variables[@]}" "$client" "$@"; }
+
+# The example client ends with exit status 1 and an error with this part.
+# usage: client_fails_with PART ARGUMENT...
+client_fails_with() {
+    local status=0
+    printed=$(run_client "${@:2}" 2>&1 </dev/null) || status=$?
+    ((status == 1)) || die "the exit status is $status, not 1: $printed"
+    expect "$1"
+    say "  $printed"
 }
 
 # Repeats a command until it succeeds. Fails if the process ends or a minute passes.
@@ -66,6 +139,13 @@ has_address() { url=$(sed -n 's/^listening on //p' "$work/server.log") && [[ -n 
 
 # Starts an echo_server with these arguments.
 serve() { start "$echo_server" "$@"; }
+
+# Starts an echo_server with TLS.
+# usage: serve_tls [OPTION]...
+serve_tls() {
+    make_certificates
+    serve --tls "$work/chain.pem" "$work/server.key" "$@" 127.0.0.1:0
+}
 
 # Waits for the server, which must end with status 0.
 ended() {

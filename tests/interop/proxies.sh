@@ -22,13 +22,6 @@ stop_proxy() {
     rm -rf "$work"/front*
 }
 
-# Prints the variable with which an unpacked program finds its libraries.
-libraries() {
-    local all=()
-    [[ $1 != "$cache"/* ]] || all=("${1%/usr/*}"/usr/lib/*-linux-gnu*)
-    printf 'LD_LIBRARY_PATH=%s\n' "${all[0]-}"
-}
-
 # Prints HOST:PORT of the server.
 backend() {
     local rest=${url#ws://}

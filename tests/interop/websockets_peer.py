@@ -1,10 +1,13 @@
 """Python's websockets: websockets_peer.py client URL | server [PATH]
 
 An address is `ws://..` or, over a Unix socket, `ws+unix://PATH:/..`. As a client it always offers
-permessage-deflate, which a server may decline.
+permessage-deflate, which a server may decline. As a server with TLS, it uses the certificate and the key in the files
+TLS_CHAIN and TLS_KEY.
 """
 
 import contextlib
+import os
+import ssl
 
 from conversation import Closed, EXTENSIONS, Peer, run
 from websockets.asyncio.client import connect, unix_connect
@@ -54,8 +57,13 @@ async def listening(talk, path=None):
         async with unix_serve(handler, path, **options):
             yield f"ws+unix://{path}:/chat"
     else:
-        async with serve(handler, "127.0.0.1", 0, **options) as server:
-            yield "ws://127.0.0.1:%d/chat" % server.sockets[0].getsockname()[1]
+        secure = None
+        if "TLS_CHAIN" in os.environ:
+            secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            secure.load_cert_chain(os.environ["TLS_CHAIN"], os.environ["TLS_KEY"])
+        async with serve(handler, "127.0.0.1", 0, ssl=secure, **options) as server:
+            scheme = "wss" if secure else "ws"
+            yield "%s://127.0.0.1:%d/chat" % (scheme, server.sockets[0].getsockname()[1])
 
 
 run(client, listening)

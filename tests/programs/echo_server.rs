@@ -357,3 +357,67 @@ fn the_client_ends_when_the_server_goes_away_while_its_input_is_open() {
     assert_eq!(client.program.wait().code(), Some(101));
     server.check_end();
 }
+
+/// A program's certificate and its key, in two files of its own.
+#[cfg(target_pointer_width = "64")]
+struct Certificate([SocketPath; 2]);
+
+#[cfg(target_pointer_width = "64")]
+impl Certificate {
+    fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = [(); 2].map(|()| SocketPath::new());
+        std::fs::write(files[0].as_str(), made.cert.pem()).unwrap();
+        std::fs::write(files[1].as_str(), made.signing_key.serialize_pem()).unwrap();
+        Self(files)
+    }
+
+    fn paths(&self) -> [&str; 2] {
+        [self.0[0].as_str(), self.0[1].as_str()]
+    }
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn with_tls_a_client_that_accepts_the_certificate_gets_its_lines_back() {
+    let certificate = Certificate::new();
+    let [chain, key] = certificate.paths();
+    let server = EchoServer::start(&["--tls", chain, key, "127.0.0.1:0"]);
+    assert!(server.url().starts_with("wss://127.0.0.1:"), "{}", server.url());
+    let client = |option: &[&str]| {
+        let mut command = example("client");
+        command.args(option).args(["--no-proxy", server.url()]).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all("héllo\n€".as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = client(&["--insecure"]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "héllo\n€\n");
+    assert_eq!(output.status.code(), Some(0));
+    let output = client(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(printed.contains("invalid peer certificate"), "{printed}");
+    server.stop();
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn tls_without_a_usable_certificate_is_an_error_that_names_the_file() {
+    let (one, other) = (Certificate::new(), Certificate::new());
+    let ([chain, key], [_, other_key]) = (one.paths(), other.paths());
+    for (arguments, reason) in [
+        (&["--tls", "/nowhere", key][..], "--tls /nowhere: "),
+        (&["--tls", chain, "/nowhere"], "--tls /nowhere: "),
+        (&["--tls", chain, chain], chain),
+        (&["--tls", key, key], key),
+        (&["--tls", chain, other_key], other_key),
+        (&["--tls", chain], "missing argument"),
+        (&["--tls", chain, key, "--unix", "/tmp/unused"], "TLS is for an address"),
+    ] {
+        let output = example("echo_server").args(arguments).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let printed = String::from_utf8(output.stderr).unwrap();
+        assert!(printed.starts_with("echo_server: ") && printed.contains(reason), "{arguments:?}: {printed}");
+    }
+}

@@ -187,21 +187,67 @@ fn an_end_that_was_not_announced_is_an_error_behind_the_bytes_before_it() {
 }
 
 #[test]
-fn plain_http_on_a_tls_port_is_answered() {
+fn plain_http_on_a_tls_port_is_answered_and_the_rest_of_it_is_discarded() {
+    for flooded in [false, true] {
+        let authority = Authority::new();
+        let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+        let mut buffer = [0; 500];
+        // The client's first message of TLS is not sent. An error now would close the connection, and what
+        // the client sends next would reset it.
+        for part in [&b"GET / HTTP/1.1\r\n"[..], b"Host: localhost\r\n", b"\r\n"] {
+            assert_eq!(pair.client.get_mut().send(part).unwrap(), part.len());
+            assert_eq!(pair.server.recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+        }
+        let n = pair.client.get_mut().recv(&mut buffer).unwrap();
+        assert!(buffer[..n].starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+        assert_eq!(pair.client.get_mut().recv(&mut buffer).unwrap(), 0);
+        let mut rounds = 0;
+        if !flooded {
+            pair.client.get_mut().shutdown_write().unwrap();
+        }
+        let error = loop {
+            if flooded {
+                pair.client.get_mut().send(&[b'x'; 1000]).unwrap();
+            }
+            match pair.server.recv(&mut buffer).unwrap_err() {
+                error if error.kind() == ErrorKind::WouldBlock => rounds += 1,
+                error => break error,
+            }
+            assert!(rounds < 1000);
+        };
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::InvalidData, "plain HTTP on a TLS port")
+        );
+        assert_eq!(rounds > 0, flooded);
+        assert_eq!(pair.server.recv(&mut buffer).unwrap_err().kind(), ErrorKind::InvalidData);
+    }
+}
+
+#[test]
+fn a_refusal_that_has_arrived_is_reported_although_the_answer_to_it_cannot_be_sent() {
     let authority = Authority::new();
+    let server = Arc::new(authority.server_that_asks(authority.issue("localhost")));
+    let mut pair = Pair::shared(server, Arc::new(authority.client()));
+    // The server's flight has arrived, and behind it an alert and the end: it did not wait for the client.
+    pair.client.flush().unwrap();
+    assert_eq!(pair.server.recv(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    pair.client.get_mut().plan_send([Err(ErrorKind::BrokenPipe)]);
+    let error = pair.client.recv(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+
     let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
-    let plain = pair.client.get_mut();
-    // The client's first message of TLS is not sent.
-    plain.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let error = pair.server.recv(&mut [0; 100]).unwrap_err();
-    assert_eq!(
-        (error.kind(), error.to_string().as_str()),
-        (ErrorKind::InvalidData, "plain HTTP on a TLS port")
-    );
-    let mut answer = [0; 500];
-    let n = pair.client.get_mut().recv(&mut answer).unwrap();
-    assert!(answer[..n].starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
-    assert_eq!(pair.client.get_mut().recv(&mut answer).unwrap(), 0);
+    pair.client.flush().unwrap();
+    assert_eq!(pair.server.recv(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    // An alert that is not encrypted, as of a server that gives up in the middle of the handshake.
+    let mut flight = vec![0; 10_000];
+    let n = pair.client.get_mut().recv(&mut flight).unwrap();
+    flight.truncate(n);
+    flight.extend_from_slice(&[21, 3, 3, 0, 2, 2, 80]);
+    pair.server.get_mut().send(&flight).unwrap();
+    pair.client.get_mut().plan_send([Err(ErrorKind::BrokenPipe)]);
+    let error = pair.client.recv(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
 }
 
 #[test]
