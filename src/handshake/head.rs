@@ -41,6 +41,8 @@ pub(super) enum HeadFault {
 pub(super) struct Collector {
     /// The maximum number of header lines.
     max_headers: usize,
+    /// How the start line begins.
+    start: &'static [u8],
     bytes: Vec<u8>,
     /// The number of bytes that the limit still allows.
     room: usize,
@@ -54,11 +56,12 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, start: &'static [u8]) -> Self {
         // Positions within a head are stored in 32 bits.
         let room = limits.head_bytes.min(u32::MAX as usize);
         Self {
             max_headers: limits.head_headers,
+            start,
             bytes: Vec::new(),
             room,
             line: 0,
@@ -96,6 +99,9 @@ impl Collector {
                 return Err(HeadFault::Malformed);
             }
             let rest = &bytes[at..];
+            if self.lines == 0 && !self.may_begin(rest) {
+                return Err(HeadFault::Malformed);
+            }
             let found = rest.iter().position(|&byte| byte == b'\n' || byte == 0);
             #[cfg(test)]
             {
@@ -130,12 +136,13 @@ impl Collector {
         Ok(None)
     }
 
-    /// Returns whether the start line begins with this text, as far as it has arrived.
-    pub(super) fn may_begin_with(&self, text: &[u8]) -> bool {
-        let before = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let line = &self.bytes[before..];
-        let n = line.len().min(text.len());
-        line[..n] == text[..n]
+    /// Returns whether a line can be the start line, as far as it has arrived. `rest` are its bytes that were
+    /// not collected yet. A peer that speaks another protocol may never send the end of a head.
+    fn may_begin(&self, rest: &[u8]) -> bool {
+        let collected = &self.bytes[self.bytes.len() - self.line..];
+        let mut line = collected.iter().chain(rest).peekable();
+        // An empty line before the start line, perhaps.
+        line.peek() == Some(&&b'\r') || line.zip(self.start).all(|(byte, expected)| byte == expected)
     }
 
     /// Returns the bytes collected of an incomplete head.
@@ -422,7 +429,7 @@ mod tests {
     }
 
     fn collector(bytes: usize) -> Collector {
-        Collector::new(&Limits::default().head_bytes(bytes))
+        Collector::new(&Limits::default().head_bytes(bytes), b"")
     }
 
     #[test]
@@ -464,10 +471,10 @@ mod tests {
     #[test]
     fn a_header_too_many_is_refused_at_the_end_of_its_line() {
         let limits = &Limits::default().head_headers(2);
-        let mut collector = Collector::new(limits);
+        let mut collector = Collector::new(limits, b"");
         assert_eq!(collector.collect(b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r"), Ok(HeadStatus::Partial));
         assert_eq!(collector.collect(b"\n"), Err(HeadFault::TooLarge));
-        let mut collector = Collector::new(limits);
+        let mut collector = Collector::new(limits, b"");
         let head = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n";
         assert_eq!(collector.collect(head), Ok(HeadStatus::Complete { used: head.len() }));
         assert_eq!(collector.parse_request().unwrap().head.headers().len(), 2);

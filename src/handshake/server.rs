@@ -82,7 +82,7 @@ pub(crate) enum Verdict {
 impl ServerHandshake {
     /// Creates a handshake that has not received anything.
     pub fn new(limits: &Limits) -> Self {
-        Self(State::Receiving(Collector::new(limits)))
+        Self(State::Receiving(Collector::new(limits, b"")))
     }
 
     /// Receives bytes of the request, up to its end.
