@@ -5,7 +5,7 @@ use crate::client::transport::Transport;
 
 /// The configuration of TLS.
 #[derive(Debug, Clone, Default)]
-pub(in crate::client) struct Secure;
+pub(in crate::client) struct Secure(());
 
 impl Secure {
     /// Returns whether there is a configuration.

@@ -7,7 +7,7 @@ pub(in crate::server) type Socket = Stream;
 
 /// Whether the connections of a listener use TLS.
 #[derive(Debug, Clone, Default)]
-pub(in crate::server) struct Secure;
+pub(in crate::server) struct Secure(());
 
 impl Secure {
     /// Makes a connection that was accepted.
