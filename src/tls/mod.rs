@@ -23,6 +23,8 @@ mod below;
 mod bytes;
 mod engine;
 mod pieces;
+mod receiving;
+mod sending;
 mod shared;
 mod stream;
 

@@ -5,43 +5,16 @@
 //! send:  caller's bytes -> rustls -> outgoing (thread) -> transport, or kept
 //! ```
 
-use super::below;
-use super::bytes::{Bytes, Kept, Received, ThreadBuffers, with_thread_buffers};
+use super::bytes::{Bytes, Kept, Received, with_thread_buffers};
 use super::engine::{Engine, Sink};
-use super::pieces::Pieces;
 use crate::transport::NonBlockingTransport;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::EncryptError;
 use rustls::{ClientConfig, CommonState, ServerConfig};
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
-
-/// The bytes of records received at once: four full ones.
-const RECEIVE: usize = 64 << 10;
-
-/// The smallest room for records, so that a caller with a small buffer does not cost a system call for each
-/// part of a record.
-const LEAST_ROOM: usize = 4 << 10;
-
-/// The plaintext that is encrypted before records are sent: the limit of the records that are kept if the
-/// transport takes none, except for one more.
-const SEND: usize = 64 << 10;
-
-/// The limit of plaintext that waits for the end of the handshake: room for the opening request.
-const EARLY: usize = 64 << 10;
-
-/// The length of a record's header.
-const HEADER: usize = 5;
-
-/// The bytes behind plain HTTP that are discarded, at most.
-const DISCARDED: usize = 64 << 10;
-
-/// The answer to a client that speaks HTTP without TLS.
-const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
-    Content-Length: 53\r\nConnection: close\r\n\r\nPlain HTTP was sent to a port that expects HTTPS/WSS\n";
 
 /// A TLS connection on a transport, of either role.
 ///
@@ -81,19 +54,19 @@ const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct TlsStream<T> {
-    transport: T,
-    engine: Engine,
-    kept: Option<Box<Kept>>,
+    pub(super) transport: T,
+    pub(super) engine: Engine,
+    pub(super) kept: Option<Box<Kept>>,
     /// No bytes have arrived yet.
-    fresh: bool,
-    broken: bool,
-    end: End,
-    shutdown: Shutdown,
+    pub(super) fresh: bool,
+    pub(super) broken: bool,
+    pub(super) end: End,
+    pub(super) shutdown: Shutdown,
 }
 
 /// The end of the peer's direction.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum End {
+pub(super) enum End {
     Open,
     /// Announced by the peer; the caller does not know it yet.
     Waits,
@@ -104,7 +77,7 @@ enum End {
 
 /// The progress of ending this end's direction.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Shutdown {
+pub(super) enum Shutdown {
     Open,
     /// The announcement is still to be made.
     Asked,
@@ -180,18 +153,18 @@ impl<T> TlsStream<T> {
         self.engine.common_state()
     }
 
-    fn kept_mut(&mut self) -> &mut Kept {
+    pub(super) fn kept_mut(&mut self) -> &mut Kept {
         self.kept.get_or_insert_default()
     }
 
     /// Frees the memory for kept bytes if there are none.
-    fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self) {
         if self.kept.as_ref().is_some_and(|kept| kept.is_empty()) {
             self.kept = None;
         }
     }
 
-    fn has_outgoing(&self) -> bool {
+    pub(super) fn has_outgoing(&self) -> bool {
         self.kept.as_ref().is_some_and(|kept| !kept.outgoing.is_empty())
     }
 
@@ -209,7 +182,7 @@ impl<T> TlsStream<T> {
     }
 
     /// Lets rustls process records, and returns the number of bytes that are used up.
-    fn process(
+    pub(super) fn process(
         &mut self,
         records: &mut [u8],
         received: &mut Received<'_>,
@@ -232,253 +205,6 @@ impl<T> TlsStream<T> {
             io::Error::new(ErrorKind::InvalidData, error)
         });
         (outcome.used, result)
-    }
-}
-
-impl<T: NonBlockingTransport> TlsStream<T> {
-    /// Receives until the caller's buffer is full or the transport is empty. After fewer bytes than
-    /// requested, the caller waits for the next readiness event (law 11), so nothing may be left in the
-    /// transport then.
-    fn receive(&mut self, received: &mut Received<'_>) -> io::Result<()> {
-        self.take_plaintext(received);
-        if let Some(failure) = self.kept.as_mut().and_then(|kept| kept.failure.take()) {
-            return Err(failure);
-        }
-        if let End::Refused(left) = self.end {
-            return Err(self.discard(left));
-        }
-        if self.broken {
-            return Err(ErrorKind::InvalidData.into());
-        }
-        let mut more = true;
-        while more && received.room() > 0 && self.end == End::Open {
-            more = with_thread_buffers(|buffers| self.receive_once(received, buffers))?;
-        }
-        Ok(())
-    }
-
-    /// Receives once, and returns whether the transport may have more.
-    fn receive_once(
-        &mut self,
-        received: &mut Received<'_>,
-        ThreadBuffers { incoming, outgoing, .. }: &mut ThreadBuffers,
-    ) -> io::Result<bool> {
-        let held = self.kept.as_ref().map_or(0, |kept| kept.incoming.len());
-        // Room for what was kept, which is copied there only if a whole record can be processed.
-        incoming.room(held);
-        incoming.add(held);
-        let room = received.room().clamp(LEAST_ROOM, RECEIVE);
-        let n = match below::recv(&mut self.transport, &mut incoming.room(room)[..room])? {
-            Some(0) => return Err(self.cut_off()),
-            Some(n) => n,
-            // With bytes that were received before the first call, there is something to process.
-            None if self.fresh && held > 0 => 0,
-            None => {
-                if let Some(error) = self.take_unsendable() {
-                    return Err(error);
-                }
-                self.flush_outgoing()?;
-                return Ok(false);
-            }
-        };
-        incoming.add(n);
-        let more = n == room || self.transport.holds_input();
-        let records = incoming.as_mut_slice();
-        if let Some(kept) = &mut self.kept
-            && held > 0
-        {
-            if record_len(&kept.incoming).is_some_and(|len| held + n < len) {
-                kept.incoming.extend_from_slice(&records[held..]);
-                return Ok(more);
-            }
-            records[..held].copy_from_slice(&kept.incoming);
-            kept.incoming.clear();
-        }
-        if std::mem::take(&mut self.fresh) && self.engine.is_server() && is_http(records) {
-            self.refuse_plain_http();
-            return Err(self.discard(DISCARDED));
-        }
-        let (used, result) = self.process(records, received, outgoing);
-        if used < records.len() && result.is_ok() && self.end == End::Open {
-            self.kept_mut().incoming.extend_from_slice(&records[used..]);
-        }
-        // Automatic answers, including the alert that reports a fault to the peer.
-        let sent = self.send_records(outgoing);
-        result?;
-        // A peer may have refused, and then reset the connection: its alert is still to be received.
-        if let Err(error) = sent.and_then(|()| self.after_handshake(outgoing)) {
-            self.kept_mut().unsendable = Some(error);
-        }
-        Ok(more || self.has_unsendable())
-    }
-
-    /// Handles the end of the transport's stream, which the peer must have announced. Returns what `recv`
-    /// fails with.
-    fn cut_off(&mut self) -> io::Error {
-        let failed = self.take_unsendable();
-        self.broken = true;
-        failed.unwrap_or_else(|| {
-            io::Error::new(ErrorKind::UnexpectedEof, "TLS stream ended without close_notify")
-        })
-    }
-
-    fn has_unsendable(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| kept.unsendable.is_some())
-    }
-
-    /// Takes the error of an automatic answer that could not be sent. Nothing more can be sent then.
-    fn take_unsendable(&mut self) -> Option<io::Error> {
-        let error = self.kept.as_mut()?.unsendable.take()?;
-        self.broken = true;
-        Some(error)
-    }
-
-    /// Answers a client that does not speak TLS, and ends this direction.
-    fn refuse_plain_http(&mut self) {
-        self.broken = true;
-        // If they fail, the client does not receive the answer.
-        let _ = self.transport.send(PLAIN_HTTP);
-        let _ = self.transport.shutdown_write();
-    }
-
-    /// Discards the rest of plain HTTP until the client ends its direction, because closing with unread input
-    /// would reset the client before it has read the answer. Returns what `recv` fails with.
-    fn discard(&mut self, mut left: usize) -> io::Error {
-        let mut buffer = [0; LEAST_ROOM];
-        while left > 0 {
-            match self.transport.recv(&mut buffer) {
-                Ok(n @ 1..) => left = left.saturating_sub(n),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.end = End::Refused(left);
-                    return error;
-                }
-                Ok(0) | Err(_) => break,
-            }
-        }
-        self.end = End::Open;
-        io::Error::new(ErrorKind::InvalidData, "plain HTTP on a TLS port")
-    }
-
-    fn take_plaintext(&mut self, received: &mut Received<'_>) {
-        if let Some(kept) = &mut self.kept {
-            let n = received.push(kept.plaintext.as_slice());
-            kept.plaintext.consume(n);
-        }
-    }
-
-    /// Sends what waited for the end of the handshake.
-    fn after_handshake(&mut self, outgoing: &mut Bytes) -> io::Result<()> {
-        if self.engine.common_state().is_handshaking() {
-            return Ok(());
-        }
-        if let Some(kept) = &mut self.kept
-            && !kept.early.is_empty()
-        {
-            let early = std::mem::take(&mut kept.early);
-            self.encrypt(&early, outgoing)?;
-            self.send_records(outgoing)?;
-        }
-        if self.shutdown == Shutdown::Asked {
-            self.announce_end(outgoing)?;
-        }
-        Ok(())
-    }
-
-    fn encrypt(&mut self, plaintext: &[u8], outgoing: &mut Bytes) -> io::Result<()> {
-        let incoming = self.kept.as_mut().map_or(&mut [][..], |kept| &mut kept.incoming);
-        self.engine.encrypt(incoming, plaintext, outgoing).map_err(exhausted)
-    }
-
-    /// Announces the end of this direction, behind all records before it.
-    fn announce_end(&mut self, outgoing: &mut Bytes) -> io::Result<()> {
-        self.shutdown = Shutdown::Announced;
-        let incoming = self.kept.as_mut().map_or(&mut [][..], |kept| &mut kept.incoming);
-        self.engine.close_notify(incoming, outgoing).map_err(exhausted)?;
-        self.send_records(outgoing)
-    }
-
-    /// Sends new records behind the kept ones, and keeps those that the transport does not take.
-    fn send_records(&mut self, records: &mut Bytes) -> io::Result<()> {
-        if self.has_outgoing() {
-            self.kept_mut().outgoing.push(records.as_slice());
-            records.clear();
-            return self.flush_outgoing();
-        }
-        let sent = match records.as_slice() {
-            [] => Ok(None),
-            records => below::send(&mut self.transport, records),
-        };
-        if let Ok(n) = &sent
-            && n.unwrap_or(0) < records.as_slice().len()
-        {
-            self.kept_mut().outgoing.push(&records.as_slice()[n.unwrap_or(0)..]);
-        }
-        records.clear();
-        sent?;
-        self.finish_shutdown()
-    }
-
-    /// Sends the kept records, as many as the transport takes.
-    fn flush_outgoing(&mut self) -> io::Result<()> {
-        if let Some(kept) = &mut self.kept
-            && !kept.outgoing.is_empty()
-        {
-            let sent = below::send(&mut self.transport, kept.outgoing.as_slice())?;
-            kept.outgoing.consume(sent.unwrap_or(0));
-            self.shrink();
-        }
-        self.finish_shutdown()
-    }
-
-    /// Shuts the transport down after the announcement was sent.
-    fn finish_shutdown(&mut self) -> io::Result<()> {
-        if self.shutdown == Shutdown::Announced && !self.has_outgoing() && !self.transport.wants_write() {
-            self.shutdown = Shutdown::Done;
-            self.transport.shutdown_write()?;
-        }
-        Ok(())
-    }
-
-    /// Encrypts and sends pieces, until the transport does not take all. Returns the number of bytes that
-    /// were encrypted.
-    fn send_pieces(&mut self, pieces: &[IoSlice<'_>], buffers: &mut ThreadBuffers) -> io::Result<usize> {
-        let mut pieces = Pieces::new(pieces);
-        let mut taken = 0;
-        loop {
-            let mut encrypted = 0;
-            while encrypted < SEND
-                && let Some(plaintext) = pieces.next(SEND - encrypted, &mut buffers.gathered)
-            {
-                self.encrypt(plaintext, &mut buffers.outgoing)?;
-                encrypted += plaintext.len();
-            }
-            if encrypted == 0 {
-                return Ok(taken);
-            }
-            match self.send_records(&mut buffers.outgoing) {
-                Err(error) if taken == 0 => return Err(error),
-                // Report the bytes taken first. The next call returns an error again.
-                Err(_) => return Ok(taken),
-                Ok(()) => taken += encrypted,
-            }
-            if self.has_outgoing() {
-                return Ok(taken);
-            }
-        }
-    }
-
-    /// Keeps plaintext until the handshake is complete.
-    fn keep_early(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let early = &mut self.kept_mut().early;
-        let before = early.len();
-        for piece in pieces {
-            let room = EARLY - early.len();
-            early.extend_from_slice(&piece[..piece.len().min(room)]);
-        }
-        match early.len() - before {
-            0 => Err(ErrorKind::WouldBlock.into()),
-            n => Ok(n),
-        }
     }
 }
 
@@ -583,32 +309,5 @@ impl<T: fmt::Debug> fmt::Debug for TlsStream<T> {
             .field("version", &self.common_state().protocol_version())
             .field("is_handshaking", &self.common_state().is_handshaking())
             .finish_non_exhaustive()
-    }
-}
-
-/// Returns the length of the first record, header included, if its header is there.
-fn record_len(records: &[u8]) -> Option<usize> {
-    let &[_, _, _, high, low] = records.first_chunk::<HEADER>()?;
-    Some(HEADER + usize::from(u16::from_be_bytes([high, low])))
-}
-
-/// Returns whether a client's first bytes begin an HTTP request. A TLS record never begins with a letter.
-fn is_http(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(u8::is_ascii_uppercase)
-}
-
-fn exhausted(_: EncryptError) -> io::Error {
-    io::Error::other("TLS keys are used up")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_answer_to_plain_http_has_the_length_it_claims() {
-        let text = std::str::from_utf8(PLAIN_HTTP).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
     }
 }

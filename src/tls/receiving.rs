@@ -1,0 +1,180 @@
+//! The receiving half of a TLS stream: records from the transport, plaintext to the caller.
+
+use super::below;
+use super::bytes::{Received, ThreadBuffers, with_thread_buffers};
+use super::stream::{End, TlsStream};
+use crate::transport::NonBlockingTransport;
+use std::io::{self, ErrorKind};
+use std::mem;
+
+/// The bytes of records received at once: four full ones.
+const RECEIVE: usize = 64 << 10;
+
+/// The smallest room for records, so that a caller with a small buffer does not cost a system call for each
+/// part of a record.
+const LEAST_ROOM: usize = 4 << 10;
+
+/// The length of a record's header.
+const HEADER: usize = 5;
+
+/// The bytes behind plain HTTP that are discarded, at most.
+const DISCARDED: usize = 64 << 10;
+
+/// The answer to a client that speaks HTTP without TLS.
+const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
+    Content-Length: 53\r\nConnection: close\r\n\r\nPlain HTTP was sent to a port that expects HTTPS/WSS\n";
+
+impl<T: NonBlockingTransport> TlsStream<T> {
+    /// Receives until the caller's buffer is full or the transport is empty. After fewer bytes than
+    /// requested, the caller waits for the next readiness event (law 11), so nothing may be left in the
+    /// transport then.
+    pub(super) fn receive(&mut self, received: &mut Received<'_>) -> io::Result<()> {
+        self.take_plaintext(received);
+        if let Some(failure) = self.kept.as_mut().and_then(|kept| kept.failure.take()) {
+            return Err(failure);
+        }
+        if let End::Refused(left) = self.end {
+            return Err(self.discard(left));
+        }
+        if self.broken {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        let mut more = true;
+        while more && received.room() > 0 && self.end == End::Open {
+            more = with_thread_buffers(|buffers| self.receive_once(received, buffers))?;
+        }
+        Ok(())
+    }
+
+    /// Receives once, and returns whether the transport may have more.
+    fn receive_once(
+        &mut self,
+        received: &mut Received<'_>,
+        ThreadBuffers { incoming, outgoing, .. }: &mut ThreadBuffers,
+    ) -> io::Result<bool> {
+        let held = self.kept.as_ref().map_or(0, |kept| kept.incoming.len());
+        // Room for what was kept, which is copied there only if a whole record can be processed.
+        incoming.room(held);
+        incoming.add(held);
+        let room = received.room().clamp(LEAST_ROOM, RECEIVE);
+        let n = match below::recv(&mut self.transport, &mut incoming.room(room)[..room])? {
+            Some(0) => return Err(self.cut_off()),
+            Some(n) => n,
+            // With bytes that were received before the first call, there is something to process.
+            None if self.fresh && held > 0 => 0,
+            None => {
+                if let Some(error) = self.take_unsendable() {
+                    return Err(error);
+                }
+                self.flush_outgoing()?;
+                return Ok(false);
+            }
+        };
+        incoming.add(n);
+        let more = n == room || self.transport.holds_input();
+        let records = incoming.as_mut_slice();
+        if let Some(kept) = &mut self.kept
+            && held > 0
+        {
+            if record_len(&kept.incoming).is_some_and(|len| held + n < len) {
+                kept.incoming.extend_from_slice(&records[held..]);
+                return Ok(more);
+            }
+            records[..held].copy_from_slice(&kept.incoming);
+            kept.incoming.clear();
+        }
+        if mem::take(&mut self.fresh) && self.engine.is_server() && is_http(records) {
+            self.refuse_plain_http();
+            return Err(self.discard(DISCARDED));
+        }
+        let (used, result) = self.process(records, received, outgoing);
+        if used < records.len() && result.is_ok() && self.end == End::Open {
+            self.kept_mut().incoming.extend_from_slice(&records[used..]);
+        }
+        // Automatic answers, including the alert that reports a fault to the peer.
+        let sent = self.send_records(outgoing);
+        result?;
+        // A peer may have refused, and then reset the connection: its alert is still to be received.
+        if let Err(error) = sent.and_then(|()| self.after_handshake(outgoing)) {
+            self.kept_mut().unsendable = Some(error);
+        }
+        Ok(more || self.has_unsendable())
+    }
+
+    /// Handles the end of the transport's stream, which the peer must have announced. Returns what `recv`
+    /// fails with.
+    fn cut_off(&mut self) -> io::Error {
+        let failed = self.take_unsendable();
+        self.broken = true;
+        failed.unwrap_or_else(|| {
+            io::Error::new(ErrorKind::UnexpectedEof, "TLS stream ended without close_notify")
+        })
+    }
+
+    fn has_unsendable(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.unsendable.is_some())
+    }
+
+    /// Takes the error of an automatic answer that could not be sent. Nothing more can be sent then.
+    fn take_unsendable(&mut self) -> Option<io::Error> {
+        let error = self.kept.as_mut()?.unsendable.take()?;
+        self.broken = true;
+        Some(error)
+    }
+
+    /// Answers a client that does not speak TLS, and ends this direction.
+    fn refuse_plain_http(&mut self) {
+        self.broken = true;
+        // If they fail, the client does not receive the answer.
+        let _ = self.transport.send(PLAIN_HTTP);
+        let _ = self.transport.shutdown_write();
+    }
+
+    /// Discards the rest of plain HTTP until the client ends its direction, because closing with unread input
+    /// would reset the client before it has read the answer. Returns what `recv` fails with.
+    fn discard(&mut self, mut left: usize) -> io::Error {
+        let mut buffer = [0; LEAST_ROOM];
+        while left > 0 {
+            match self.transport.recv(&mut buffer) {
+                Ok(n @ 1..) => left = left.saturating_sub(n),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.end = End::Refused(left);
+                    return error;
+                }
+                Ok(0) | Err(_) => break,
+            }
+        }
+        self.end = End::Open;
+        io::Error::new(ErrorKind::InvalidData, "plain HTTP on a TLS port")
+    }
+
+    fn take_plaintext(&mut self, received: &mut Received<'_>) {
+        if let Some(kept) = &mut self.kept {
+            let n = received.push(kept.plaintext.as_slice());
+            kept.plaintext.consume(n);
+        }
+    }
+}
+
+/// Returns the length of the first record, header included, if its header is there.
+fn record_len(records: &[u8]) -> Option<usize> {
+    let &[_, _, _, high, low] = records.first_chunk::<HEADER>()?;
+    Some(HEADER + usize::from(u16::from_be_bytes([high, low])))
+}
+
+/// Returns whether a client's first bytes begin an HTTP request. A TLS record never begins with a letter.
+fn is_http(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(u8::is_ascii_uppercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_plain_http_has_the_length_it_claims() {
+        let text = std::str::from_utf8(PLAIN_HTTP).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
+    }
+}

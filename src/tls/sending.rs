@@ -1,0 +1,142 @@
+//! The sending half of a TLS stream: plaintext from the caller, records to the transport.
+
+use super::below;
+use super::bytes::{Bytes, ThreadBuffers};
+use super::pieces::Pieces;
+use super::stream::{Shutdown, TlsStream};
+use crate::transport::NonBlockingTransport;
+use rustls::unbuffered::EncryptError;
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
+
+/// The plaintext that is encrypted before records are sent: the limit of the records that are kept if the
+/// transport takes none, except for one more.
+const SEND: usize = 64 << 10;
+
+/// The limit of plaintext that waits for the end of the handshake: room for the opening request.
+const EARLY: usize = 64 << 10;
+
+impl<T: NonBlockingTransport> TlsStream<T> {
+    /// Sends what waited for the end of the handshake.
+    pub(super) fn after_handshake(&mut self, outgoing: &mut Bytes) -> io::Result<()> {
+        if self.engine.common_state().is_handshaking() {
+            return Ok(());
+        }
+        if let Some(kept) = &mut self.kept
+            && !kept.early.is_empty()
+        {
+            let early = mem::take(&mut kept.early);
+            self.encrypt(&early, outgoing)?;
+            self.send_records(outgoing)?;
+        }
+        if self.shutdown == Shutdown::Asked {
+            self.announce_end(outgoing)?;
+        }
+        Ok(())
+    }
+
+    fn encrypt(&mut self, plaintext: &[u8], outgoing: &mut Bytes) -> io::Result<()> {
+        let incoming = self.kept.as_mut().map_or(&mut [][..], |kept| &mut kept.incoming);
+        self.engine.encrypt(incoming, plaintext, outgoing).map_err(exhausted)
+    }
+
+    /// Announces the end of this direction, behind all records before it.
+    fn announce_end(&mut self, outgoing: &mut Bytes) -> io::Result<()> {
+        self.shutdown = Shutdown::Announced;
+        let incoming = self.kept.as_mut().map_or(&mut [][..], |kept| &mut kept.incoming);
+        self.engine.close_notify(incoming, outgoing).map_err(exhausted)?;
+        self.send_records(outgoing)
+    }
+
+    /// Sends new records behind the kept ones, and keeps those that the transport does not take.
+    pub(super) fn send_records(&mut self, records: &mut Bytes) -> io::Result<()> {
+        if self.has_outgoing() {
+            self.kept_mut().outgoing.push(records.as_slice());
+            records.clear();
+            return self.flush_outgoing();
+        }
+        let sent = match records.as_slice() {
+            [] => Ok(None),
+            records => below::send(&mut self.transport, records),
+        };
+        if let Ok(n) = &sent
+            && n.unwrap_or(0) < records.as_slice().len()
+        {
+            self.kept_mut().outgoing.push(&records.as_slice()[n.unwrap_or(0)..]);
+        }
+        records.clear();
+        sent?;
+        self.finish_shutdown()
+    }
+
+    /// Sends the kept records, as many as the transport takes.
+    pub(super) fn flush_outgoing(&mut self) -> io::Result<()> {
+        if let Some(kept) = &mut self.kept
+            && !kept.outgoing.is_empty()
+        {
+            let sent = below::send(&mut self.transport, kept.outgoing.as_slice())?;
+            kept.outgoing.consume(sent.unwrap_or(0));
+            self.shrink();
+        }
+        self.finish_shutdown()
+    }
+
+    /// Shuts the transport down after the announcement was sent.
+    pub(super) fn finish_shutdown(&mut self) -> io::Result<()> {
+        if self.shutdown == Shutdown::Announced && !self.has_outgoing() && !self.transport.wants_write() {
+            self.shutdown = Shutdown::Done;
+            self.transport.shutdown_write()?;
+        }
+        Ok(())
+    }
+
+    /// Encrypts and sends pieces, until the transport does not take all. Returns the number of bytes that
+    /// were encrypted.
+    pub(super) fn send_pieces(
+        &mut self,
+        pieces: &[IoSlice<'_>],
+        buffers: &mut ThreadBuffers,
+    ) -> io::Result<usize> {
+        let mut pieces = Pieces::new(pieces);
+        let mut taken = 0;
+        loop {
+            let mut encrypted = 0;
+            while encrypted < SEND
+                && let Some(plaintext) = pieces.next(SEND - encrypted, &mut buffers.gathered)
+            {
+                self.encrypt(plaintext, &mut buffers.outgoing)?;
+                encrypted += plaintext.len();
+            }
+            if encrypted == 0 {
+                return Ok(taken);
+            }
+            match self.send_records(&mut buffers.outgoing) {
+                Err(error) if taken == 0 => return Err(error),
+                // Report the bytes taken first. The next call returns an error again.
+                Err(_) => return Ok(taken),
+                Ok(()) => taken += encrypted,
+            }
+            if self.has_outgoing() {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// Keeps plaintext until the handshake is complete.
+    pub(super) fn keep_early(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let early = &mut self.kept_mut().early;
+        let before = early.len();
+        for piece in pieces {
+            let room = EARLY - early.len();
+            early.extend_from_slice(&piece[..piece.len().min(room)]);
+        }
+        match early.len() - before {
+            0 => Err(ErrorKind::WouldBlock.into()),
+            n => Ok(n),
+        }
+    }
+}
+
+fn exhausted(_: EncryptError) -> io::Error {
+    io::Error::other("TLS keys are used up")
+}
