@@ -231,3 +231,21 @@ impl fmt::Display for SystemError {
 }
 
 impl core::error::Error for SystemError {}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::SystemError;
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn a_number_and_a_kind_are_kept_and_printed() {
+        let reset = SystemError::from_errno(104);
+        assert_eq!(reset.errno(), Some(104));
+        assert_eq!(reset.to_string(), Error::from_raw_os_error(104).to_string());
+        assert_eq!(Error::from(reset).raw_os_error(), Some(104));
+        assert_eq!(SystemError::from(&Error::from(reset)), reset);
+        let unnumbered = SystemError::from_errno(0);
+        assert_eq!((unnumbered.errno(), unnumbered.kind()), (None, ErrorKind::Other));
+        assert_eq!(Error::from(unnumbered).kind(), ErrorKind::Other);
+    }
+}

@@ -154,4 +154,9 @@ mod tests {
         assert!(input.is_clean() && input.lent.message.is_none());
         assert_eq!(input.pool.take().capacity(), 10);
     }
+
+    #[test]
+    fn lengths_are_printed_instead_of_bytes() {
+        assert!(alloc::format!("{:?}", Input::default()).starts_with("Input { unread: 0, capacity: "));
+    }
 }
