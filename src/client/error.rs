@@ -108,7 +108,8 @@ impl ConnectError {
         }
     }
 
-    /// Returns the time after which the server wants to be asked again (`Retry-After`).
+    /// Returns the time after which the server wants to be asked again (`Retry-After`, if it is in seconds; a
+    /// date is ignored).
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Opening { retry_after, .. } => *retry_after,

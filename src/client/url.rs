@@ -15,6 +15,9 @@ use std::str::FromStr;
 /// | `wss` | TLS, port 443 unless the URL has one |
 /// | `ws+unix` | a Unix socket: `ws+unix:///path/of/socket:/path?query` |
 ///
+/// The zone of a link-local IPv6 address (`%eth0`) has no place in a URL; pass the address to
+/// [`Connector::addresses`](super::Connector::addresses).
+///
 /// User and password (`wss://user:password@host/`) become Basic credentials. Characters other than those of
 /// RFC 3986 must be percent-encoded. A URL with a fragment is refused, because "fragment identifiers are
 /// meaningless in the context of WebSocket URIs and MUST NOT be used on these URIs".
