@@ -186,7 +186,7 @@ impl Blocking {
 
     /// Drives the stream once, after waiting for its socket.
     fn advance(&mut self, receives: bool, deadline: Option<Instant>) -> Result<(), BlockingError> {
-        if !self.again {
+        if !(self.again && receives) {
             self.wait(receives, deadline)?;
         }
         let ready = Ready { readable: receives, writable: true, closed: receives };
@@ -204,7 +204,8 @@ impl Blocking {
             Ok(())
         });
         match driven {
-            Ok(wants) => self.again = wants.again && receives,
+            // What was left by a call that received nothing is still there.
+            Ok(wants) => self.again = wants.again || (self.again && !receives),
             // The end was delivered before.
             Err(_) if self.end.is_some() => {}
             Err(error) => return Err(BlockingError::System(error)),
