@@ -176,8 +176,6 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compression::Compression;
-    use crate::load::open::Target;
     use crate::load::{Batch, Shape};
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
@@ -200,8 +198,7 @@ mod tests {
                 let _ = socket.write_all(&answer);
             }
         });
-        let target = Target { port: 0, raw: false, compression: Compression::Off, tls: false };
-        let link = Link::new(socket, target).unwrap();
+        let link = Link::new(socket, false).unwrap();
         (Load::new(vec![link], |index| Box::new(batch(index))).unwrap(), peer)
     }
 

@@ -1,6 +1,6 @@
-//! One connection of the load generator, with TLS or without. It blocks if its socket does.
+//! One connection of the load generator, with TLS or without. It blocks if its socket does. TLS is rustls with
+//! its buffers, so that no server is measured with its own code.
 
-use super::open::Target;
 use crate::tls;
 use rustls::ClientConnection;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
@@ -8,13 +8,13 @@ use std::net::TcpStream;
 
 pub struct Link {
     socket: TcpStream,
-    /// Boxed: with thousands of connections, there are seldom any.
     tls: Option<Box<ClientConnection>>,
 }
 
 impl Link {
-    pub fn new(socket: TcpStream, target: Target) -> io::Result<Self> {
-        let tls = if target.tls { Some(Box::new(tls::client()?)) } else { None };
+    /// Takes a connected socket.
+    pub fn new(socket: TcpStream, tls: bool) -> io::Result<Self> {
+        let tls = if tls { Some(Box::new(tls::client()?)) } else { None };
         Ok(Self { socket, tls })
     }
 
@@ -96,5 +96,41 @@ fn pass_on(tls: &mut ClientConnection, take: &mut impl FnMut(&[u8]) -> io::Resul
             Err(error) => return Err(error),
         };
         reader.consume(n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{ServerConnection, StreamOwned};
+    use std::net::TcpListener;
+
+    #[test]
+    fn bytes_pass_through_tls_in_both_directions() {
+        let bytes: Vec<u8> = (0..300_000_u32).map(|index| index.to_le_bytes()[0] ^ 7).collect();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut received = vec![0; bytes.len()];
+        let server = std::thread::spawn(move || {
+            let connection = ServerConnection::new(tls::server().unwrap()).unwrap();
+            let mut stream = StreamOwned::new(connection, listener.accept().unwrap().0);
+            stream.read_exact(&mut received).unwrap();
+            stream.write_all(&received).unwrap();
+            stream.flush().unwrap();
+        });
+        let (mut link, mut buffer) = (Link::new(socket, true).unwrap(), vec![0; 10_000]);
+        link.flush().unwrap();
+        link.finish_handshake(&mut buffer).unwrap();
+        link.send_all(&bytes).unwrap();
+        let mut reply = Vec::new();
+        while reply.len() < bytes.len() {
+            link.receive(&mut buffer, |bytes| {
+                reply.extend_from_slice(bytes);
+                Ok(())
+            })
+            .unwrap();
+        }
+        assert!(reply == bytes);
+        server.join().unwrap();
     }
 }

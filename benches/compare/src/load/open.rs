@@ -120,7 +120,7 @@ fn connect(target: Target, index: usize) -> io::Result<Link> {
     socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, target.port)).into())?;
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    Link::new(socket.into(), target)
+    Link::new(socket.into(), target.tls)
 }
 
 fn shake_hands(links: &mut [Link], compression: Compression) -> io::Result<()> {
