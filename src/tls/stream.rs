@@ -6,7 +6,7 @@
 //! ```
 
 use super::bytes::{Bytes, Kept, Received, ThreadBuffers, with_thread_buffers};
-use super::engine::{Engine, Sink};
+use super::engine::{Engine, FULL_RECORD, Sink};
 use super::pieces::Pieces;
 use crate::transport::NonBlockingTransport;
 use rustls::client::UnbufferedClientConnection;
@@ -18,8 +18,12 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 
-/// The bytes of records received at once: four full ones.
-const RECEIVE: usize = 64 << 10;
+/// What a record of TLS 1.3 has in addition to its plaintext: header, type and tag.
+const OVERHEAD: usize = 22;
+
+/// The bytes of records received at once: exactly four full ones of TLS 1.3. A stream of full records is then
+/// received record by record, and no part of one is kept.
+const RECEIVE: usize = 4 * (FULL_RECORD + OVERHEAD);
 
 /// The smallest room for records, so that a caller with a small buffer does not cost a system call for each
 /// part of a record.
@@ -257,7 +261,9 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         // Room for what was kept, which is copied there only if a whole record can be processed.
         incoming.room(held);
         incoming.add(held);
-        let room = received.room().clamp(LEAST_ROOM, RECEIVE);
+        // Records whose plaintext the caller has room for.
+        let plaintext = received.room().min(RECEIVE);
+        let room = (plaintext + plaintext.div_ceil(FULL_RECORD) * OVERHEAD).clamp(LEAST_ROOM, RECEIVE);
         let n = match self.transport.recv(&mut incoming.room(room)[..room]) {
             Ok(0) => return self.cut_off().map(|()| false),
             Ok(n) => n,
