@@ -2,13 +2,18 @@
 
 use super::below;
 use super::bytes::{Received, ThreadBuffers, with_thread_buffers};
+use super::engine::FULL_RECORD;
 use super::stream::{End, TlsStream};
 use crate::transport::NonBlockingTransport;
 use std::io::{self, ErrorKind};
 use std::mem;
 
-/// The bytes of records received at once: four full ones.
-const RECEIVE: usize = 64 << 10;
+/// What a record of TLS 1.3 has in addition to its plaintext: header, type and tag.
+const OVERHEAD: usize = 22;
+
+/// The bytes of records received at once: exactly four full ones of TLS 1.3. A stream of full records is then
+/// received record by record, and no part of one is kept.
+const RECEIVE: usize = 4 * (FULL_RECORD + OVERHEAD);
 
 /// The smallest room for records, so that a caller with a small buffer does not cost a system call for each
 /// part of a record.
@@ -56,7 +61,9 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         // Room for what was kept, which is copied there only if a whole record can be processed.
         incoming.room(held);
         incoming.add(held);
-        let room = received.room().clamp(LEAST_ROOM, RECEIVE);
+        // Records whose plaintext the caller has room for.
+        let plaintext = received.room().min(RECEIVE);
+        let room = (plaintext + plaintext.div_ceil(FULL_RECORD) * OVERHEAD).clamp(LEAST_ROOM, RECEIVE);
         let n = match below::recv(&mut self.transport, &mut incoming.room(room)[..room])? {
             Some(0) => return Err(self.cut_off()),
             Some(n) => n,

@@ -1,9 +1,18 @@
-// Bun's own server, which uses uWebSockets. Arguments: --broadcast, --deflate alone|takeover.
+// Bun's own server, which uses uWebSockets. Arguments: --broadcast, --deflate alone|takeover, --tls.
 const broadcast = process.argv.includes("--broadcast");
 const deflate = process.argv.includes("--deflate");
 // Shared by all sockets, without any context, or one for each socket, with a window of 32 KiB.
 const engine = process.argv.includes("takeover") ? "dedicated" : "shared";
+const pem = async (file, what) => {
+  const bytes = await Bun.file(new URL(`../../../examples/tls_pair/localhost.${file}.der`, import.meta.url)).bytes();
+  return `-----BEGIN ${what}-----\n${bytes.toBase64()}\n-----END ${what}-----\n`;
+};
+const tls = process.argv.includes("--tls") && {
+  cert: await pem("cert", "CERTIFICATE"),
+  key: await pem("key", "PRIVATE KEY"),
+};
 const server = Bun.serve({
+  tls: tls || undefined,
   hostname: "127.0.0.1",
   port: 0,
   fetch(request, server) {

@@ -105,6 +105,9 @@ pub fn arguments(plan: Plan) -> Vec<OsString> {
     if plan.many {
         arguments.push("--many".into());
     }
+    if plan.tls {
+        arguments.push("--tls".into());
+    }
     if let Some(word) = plan.compression.word() {
         arguments.extend(["--deflate".into(), word.into()]);
     }

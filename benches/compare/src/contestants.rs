@@ -28,6 +28,10 @@ pub enum Kind {
 
 /// The floor of all comparisons.
 pub const FLOOR: &str = "raw";
+/// The floor over TLS: with this library's TLS transport.
+pub const TLS_FLOOR: &str = "raw-tls";
+/// The same with rustls' own stream, which has buffers.
+pub const BUFFERED_FLOOR: &str = "raw-rustls";
 /// This library.
 pub const OURS: &str = "ours";
 /// This library's own server.
@@ -36,18 +40,24 @@ const OURS_SERVER: &str = "ours-server";
 const BARE: &str = "ours-bare";
 pub const BUN: &str = "bun (uWebSockets)";
 pub const WS: &str = "ws (npm)";
+const TUNGSTENITE: &str = "tungstenite-mio";
+const TOKIO_TUNGSTENITE: &str = "tokio-tungstenite";
+const FASTWEBSOCKETS: &str = "fastwebsockets";
+const TOKIO_WEBSOCKETS: &str = "tokio-websockets";
 const YAWC: &str = "yawc";
 const SOCKUDO: &str = "sockudo-ws";
 
-const BUILT_IN: [(&str, BuiltIn); 11] = [
+const BUILT_IN: [(&str, BuiltIn); 13] = [
     (FLOOR, BuiltIn::Raw),
+    (TLS_FLOOR, BuiltIn::RawTls),
+    (BUFFERED_FLOOR, BuiltIn::RawRustls),
     (OURS, BuiltIn::Ours),
     (OURS_SERVER, BuiltIn::OursServer),
     (BARE, BuiltIn::Bare),
-    ("tungstenite-mio", BuiltIn::TungsteniteMio),
-    ("tokio-tungstenite", BuiltIn::TokioTungstenite),
-    ("fastwebsockets", BuiltIn::Fastwebsockets),
-    ("tokio-websockets", BuiltIn::TokioWebsockets),
+    (TUNGSTENITE, BuiltIn::TungsteniteMio),
+    (TOKIO_TUNGSTENITE, BuiltIn::TokioTungstenite),
+    (FASTWEBSOCKETS, BuiltIn::Fastwebsockets),
+    (TOKIO_WEBSOCKETS, BuiltIn::TokioWebsockets),
     ("soketto", BuiltIn::Soketto),
     (YAWC, BuiltIn::Yawc),
     (SOCKUDO, BuiltIn::Sockudo),
@@ -57,6 +67,23 @@ const BUILT_IN: [(&str, BuiltIn); 11] = [
 const COMPRESSING: [&str; 5] = [OURS, YAWC, SOCKUDO, BUN, WS];
 /// The servers that are compared only with compression.
 const ONLY_COMPRESSING: [&str; 3] = [YAWC, SOCKUDO, WS];
+/// The servers that are compared over TLS.
+const OVER_TLS: [&str; 9] = [
+    TLS_FLOOR,
+    BUFFERED_FLOOR,
+    OURS,
+    OURS_SERVER,
+    TUNGSTENITE,
+    TOKIO_TUNGSTENITE,
+    FASTWEBSOCKETS,
+    TOKIO_WEBSOCKETS,
+    BUN,
+];
+
+/// Returns whether the server with this name has no protocol above TCP or TLS.
+pub fn is_floor(name: &str) -> bool {
+    [FLOOR, TLS_FLOOR, BUFFERED_FLOOR].contains(&name)
+}
 
 /// Returns this program's server with this name.
 pub fn built_in(name: &str) -> Option<BuiltIn> {
@@ -102,8 +129,10 @@ impl Contestant {
 
     /// Returns whether it supports this plan and is compared in it.
     pub fn takes_part(&self, plan: Plan) -> bool {
+        let only_over_tls = [TLS_FLOOR, BUFFERED_FLOOR].contains(&self.name);
         match plan.compression {
-            Compression::Off => !ONLY_COMPRESSING.contains(&self.name),
+            _ if plan.tls => OVER_TLS.contains(&self.name),
+            Compression::Off => !ONLY_COMPRESSING.contains(&self.name) && !only_over_tls,
             _ => COMPRESSING.contains(&self.name),
         }
     }
@@ -113,9 +142,9 @@ impl Contestant {
         self.name == BARE
     }
 
-    /// Returns whether it has no protocol.
+    /// Returns whether it has no protocol above TCP or TLS.
     pub fn is_raw(&self) -> bool {
-        self.name == FLOOR
+        is_floor(self.name)
     }
 }
 

@@ -47,18 +47,13 @@ pub fn run(
         }
         let mut row = vec![contestant.name.to_owned()];
         for workload in &workloads {
-            if !contestant.takes_part(workload.job.plan()) {
+            if !contestant.takes_part(workload.plan()) {
                 row.push("-".into());
                 continue;
             }
             eprint!("\r\x1b[K{}: {}", contestant.name, workload.title);
-            match per_message(
-                counter,
-                contestant,
-                workload.job,
-                &folder.join(file(contestant, workload)),
-                cores,
-            ) {
+            match per_message(counter, contestant, workload, &folder.join(file(contestant, workload)), cores)
+            {
                 Ok(counts) => {
                     let total: f64 = counts.iter().map(|(_, count)| count).sum();
                     row.push(if counter == Counter::Callgrind {
@@ -114,13 +109,13 @@ fn file(contestant: &Contestant, workload: &Workload) -> PathBuf {
 fn per_message(
     counter: Counter,
     contestant: &Contestant,
-    job: Job,
+    workload: &Workload,
     file: &Path,
     cores: Cores,
 ) -> io::Result<Vec<(String, f64)>> {
-    let Job::Echo { connections, in_flight, .. } = job else { return Ok(Vec::new()) };
-    let few = count(counter, contestant, job, file, BATCHES[0], cores)?;
-    let many = count(counter, contestant, job, file, BATCHES[1], cores)?;
+    let Job::Echo { connections, in_flight, .. } = workload.job else { return Ok(Vec::new()) };
+    let few = count(counter, contestant, workload, file, BATCHES[0], cores)?;
+    let many = count(counter, contestant, workload, file, BATCHES[1], cores)?;
     let messages = (BATCHES[1] - BATCHES[0]) as f64 * (connections * in_flight) as f64;
     Ok(many
         .into_iter()
@@ -134,16 +129,16 @@ fn per_message(
 fn count(
     counter: Counter,
     contestant: &Contestant,
-    job: Job,
+    workload: &Workload,
     file: &Path,
     batches: u64,
     cores: Cores,
 ) -> io::Result<Counts> {
-    let Job::Echo { connections, messages, in_flight } = job else { return Ok(Counts::new()) };
+    let Job::Echo { connections, messages, in_flight } = workload.job else { return Ok(Counts::new()) };
     let file = file.with_added_extension(if counter == Counter::Callgrind { "callgrind" } else { "strace" });
-    let mut command = counter.wrap(&contestant.command(job.plan())?, &file);
+    let mut command = counter.wrap(&contestant.command(workload.plan())?, &file);
     let server = Server::start(&mut command, cores.server, cores.load)?;
-    let target = measure::target(&server, contestant, job);
+    let target = measure::target(&server, contestant, workload);
     let mut load = Load::new(open::open(target, connections)?, messages.scripts(in_flight, target.raw))?;
     load.run_batches(messages.distinct() + batches)?;
     drop(load);

@@ -12,6 +12,7 @@ mod report;
 mod servers;
 mod stats;
 mod sys;
+mod tls;
 mod workload;
 
 use measure::{Cores, Effort};

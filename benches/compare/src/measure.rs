@@ -6,6 +6,7 @@ use crate::compression::Compression;
 use crate::contestants::Contestant;
 use crate::load::open::{self, Target};
 use crate::load::{Batch, Load, Messages, Random};
+use crate::servers::Plan;
 use crate::stats::{median, percentile};
 use crate::workload::{Job, SMALL, Workload};
 use serde::{Deserialize, Serialize};
@@ -90,14 +91,14 @@ pub fn workload(
 ) -> Vec<Figures> {
     // Memory does not vary between rounds.
     let rounds = if matches!(workload.job, Job::Idle { .. }) { 1 } else { effort.rounds };
-    let plan = workload.job.plan();
+    let plan = workload.plan();
     let takes_part = |contestant: &&Contestant| contestant.takes_part(plan) && !contestant.is_only_counted();
     let contestants: Vec<_> = contestants.iter().filter(takes_part).collect();
     let mut samples: Vec<Vec<Option<Sample>>> = vec![Vec::new(); contestants.len()];
     for round in 1..=rounds {
         for (contestant, samples) in contestants.iter().zip(&mut samples) {
             eprint!("\r\x1b[K{}, round {round} of {rounds}: {}", workload.title, contestant.name);
-            let sample = run(workload.job, contestant, effort.time, cores);
+            let sample = run(workload, contestant, effort.time, cores);
             samples.push(sample.map_err(|error| eprintln!("\n{} failed: {error}", contestant.name)).ok());
         }
     }
@@ -109,11 +110,11 @@ pub fn workload(
         .collect()
 }
 
-fn run(job: Job, contestant: &Contestant, time: Duration, cores: Cores) -> io::Result<Sample> {
-    let mut command = contestant.command(job.plan())?;
+fn run(workload: &Workload, contestant: &Contestant, time: Duration, cores: Cores) -> io::Result<Sample> {
+    let mut command = contestant.command(workload.plan())?;
     let server = Server::start(&mut command, cores.server, cores.load)?;
-    let target = target(&server, contestant, job);
-    let sample = match job {
+    let target = target(&server, contestant, workload);
+    let sample = match workload.job {
         Job::Echo { connections, messages, in_flight } => {
             let load = Load::new(open::open(target, connections)?, messages.scripts(in_flight, target.raw))?;
             echo(&server, load, messages, in_flight, time)
@@ -126,9 +127,10 @@ fn run(job: Job, contestant: &Contestant, time: Duration, cores: Cores) -> io::R
     Ok(sample)
 }
 
-/// Returns the target of a job's load.
-pub fn target(server: &Server, contestant: &Contestant, job: Job) -> Target {
-    Target { port: server.port, raw: contestant.is_raw(), compression: job.plan().compression }
+/// Returns the target of a workload's load.
+pub fn target(server: &Server, contestant: &Contestant, workload: &Workload) -> Target {
+    let Plan { compression, tls, .. } = workload.plan();
+    Target { port: server.port, raw: contestant.is_raw(), compression, tls }
 }
 
 fn echo(
@@ -167,8 +169,8 @@ fn idle(server: &Server, target: Target, connections: usize, messages: Messages)
     let mut first = open::open(target, 1)?;
     open::exchange(&mut first, &scripts)?;
     let (used_before, before, start) = (server.usage()?, server.resident()?, Instant::now());
-    let mut sockets = open::open(target, connections)?;
-    open::exchange(&mut sockets, &scripts)?;
+    let mut links = open::open(target, connections)?;
+    open::exchange(&mut links, &scripts)?;
     let (used, resident) = (server.usage()?.since(used_before), server.resident()?);
     let bytes = resident.saturating_sub(before) as f64 / connections as f64;
     Ok(Sample {
@@ -194,15 +196,15 @@ fn handshakes(server: &Server, target: Target, time: Duration) -> io::Result<Sam
 
 /// The first connection sends, and all of them receive the message.
 fn broadcast(server: &Server, target: Target, receivers: usize, time: Duration) -> io::Result<Sample> {
-    let mut sockets = open::open(target, receivers)?;
+    let mut links = open::open(target, receivers)?;
     // No server sends in this order. In the server's order, the load generator would wait for each socket in
     // turn, and each send would have to wake it.
-    Random::new(0).shuffle(&mut sockets);
+    Random::new(0).shuffle(&mut links);
     let message = Batch::new(SMALL, 1, 0);
     let message = if target.raw { message.raw() } else { message };
     let mut report = || -> io::Result<()> {
-        io::Write::write_all(&mut sockets[0], &message.request)?;
-        sockets.iter_mut().try_for_each(|socket| open::expect(socket, &message.reply))
+        links[0].send_all(&message.request)?;
+        links.iter_mut().try_for_each(|link| open::expect(link, &message.reply))
     };
     report()?;
     let (before, start) = (server.usage()?, Instant::now());

@@ -20,7 +20,8 @@ commands:
 options:
   --only NAME,..      these servers only (part of a name is enough)
   --workload NAME,..  these workloads only: 32x1 32x32 1kx16 16k 1m idle handshake broadcast, and
-                      with compression 512z 8kz 512za 8kza idlez idleza
+                      with compression 512z 8kz 512za 8kza idlez idleza, and over TLS 32x1s
+                      32x32s 1kx16s 16ks 1ms idles handshakes
   --rounds N          rounds of each workload, of which the median is taken (5)
   --seconds N         how long each server is measured in a round (0.8)
   --json FILE         write the figures there too
@@ -115,11 +116,12 @@ impl Options {
 fn server(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let name = arguments.value()?.string()?;
     let server = contestants::built_in(&name).ok_or_else(|| format!("there is no server {name}"))?;
-    let mut plan = Plan { mode: Mode::Echo, many: false, compression: Compression::Off };
+    let mut plan = Plan { mode: Mode::Echo, many: false, compression: Compression::Off, tls: false };
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("broadcast") => plan.mode = Mode::Broadcast,
             Long("many") => plan.many = true,
+            Long("tls") => plan.tls = true,
             Long("deflate") => {
                 let word = arguments.value()?.string()?;
                 plan.compression = Compression::named(&word).ok_or("--deflate takes alone or takeover")?;

@@ -2,17 +2,17 @@
 //! next batch.
 
 use super::Script;
+use super::link::Link;
 use super::open::PATIENCE;
-use crate::sys::{self, Epoll, Seen};
+use crate::sys::{Epoll, Seen};
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// Bytes received at once.
 const BUFFER: usize = 256 << 10;
 
 struct Connection {
-    socket: TcpStream,
+    link: Link,
     script: Box<dyn Script>,
     sent: usize,
     /// When the current batch began.
@@ -34,15 +34,15 @@ pub struct Load {
 
 impl Load {
     /// Takes open connections; each has its own script.
-    pub fn new(sockets: Vec<TcpStream>, script: impl Fn(usize) -> Box<dyn Script>) -> io::Result<Self> {
+    pub fn new(links: Vec<Link>, script: impl Fn(usize) -> Box<dyn Script>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
-        let mut connections = Vec::with_capacity(sockets.len());
-        for (index, socket) in sockets.into_iter().enumerate() {
-            socket.set_nonblocking(true)?;
-            epoll.add(&socket, index)?;
-            epoll.watch_writable(&socket, index)?;
+        let mut connections = Vec::with_capacity(links.len());
+        for (index, link) in links.into_iter().enumerate() {
+            link.socket().set_nonblocking(true)?;
+            epoll.add(link.socket(), index)?;
+            epoll.watch_writable(link.socket(), index)?;
             let script = script(index);
-            connections.push(Connection { socket, script, sent: 0, began: None, left: 0 });
+            connections.push(Connection { link, script, sent: 0, began: None, left: 0 });
         }
         Ok(Self { epoll, connections, buffer: vec![0; BUFFER], active: 0, times: Vec::new() })
     }
@@ -134,29 +134,35 @@ impl Connection {
         true
     }
 
+    /// Sends the current batch, as much as the socket takes.
     fn send(&mut self) -> io::Result<()> {
+        match self.send_all() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            sent => sent,
+        }
+    }
+
+    fn send_all(&mut self) -> io::Result<()> {
         let request = self.script.request();
         while self.began.is_some() && self.sent < request.len() {
-            match sys::send(&self.socket, &request[self.sent..]) {
-                Ok(n) => self.sent += n,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
+            self.sent += self.link.send(&request[self.sent..])?;
         }
-        Ok(())
+        self.link.flush()
     }
 
     /// Returns whether the reply is complete. A short read has drained the socket, unless the end of the
     /// stream is there too, which is reported only once.
     fn receive(&mut self, buffer: &mut [u8], closed: bool) -> io::Result<bool> {
         while self.began.is_some() {
-            let n = match sys::recv(&self.socket, buffer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            let mut complete = false;
+            let script = &mut self.script;
+            let take = |bytes: &[u8]| script.receive(bytes).map(|all| complete = all);
+            let n = match self.link.receive(buffer, take) {
                 Ok(n) => n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             };
-            if self.script.receive(&buffer[..n])? {
+            if complete {
                 return Ok(true);
             }
             if n < buffer.len() && !closed {
@@ -172,7 +178,7 @@ mod tests {
     use super::*;
     use crate::load::{Batch, Shape};
     use std::io::{Read, Write};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::thread::JoinHandle;
 
     const SHAPE: Shape = Shape { bytes: 300_000, text: false };
@@ -192,7 +198,8 @@ mod tests {
                 let _ = socket.write_all(&answer);
             }
         });
-        (Load::new(vec![socket], |index| Box::new(batch(index))).unwrap(), peer)
+        let link = Link::new(socket, false).unwrap();
+        (Load::new(vec![link], |index| Box::new(batch(index))).unwrap(), peer)
     }
 
     #[test]

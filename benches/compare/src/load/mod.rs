@@ -5,6 +5,7 @@ pub mod echo;
 pub mod frames;
 mod handshake;
 mod json;
+pub mod link;
 pub mod open;
 mod random;
 

@@ -1,7 +1,7 @@
 //! A chart of all workloads: bars for the cost of each server; shorter is better.
 
 use super::{Results, table};
-use crate::contestants::{FLOOR, OURS};
+use crate::contestants::{BUFFERED_FLOOR, FLOOR, OURS, TLS_FLOOR, is_floor};
 use crate::measure::Figures;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -62,12 +62,14 @@ fn panel(area: &Area<'_>, title: &str, unit: &str, figures: &[Figures]) -> Resul
         let end = NAMES + ((cost(row) / most * room) as i32).max(1);
         let colour = match row.server.as_str() {
             OURS => ACCENT,
-            FLOOR => PALE,
+            floor if is_floor(floor) => PALE,
             _ => GREY,
         };
         let name = match row.server.as_str() {
             OURS => "websocket-stream",
             FLOOR => "no protocol (floor)",
+            TLS_FLOOR => "only TLS (floor)",
+            BUFFERED_FLOOR => "only TLS, buffered",
             peer => peer,
         };
         let right = font(13).pos(Pos::new(HPos::Right, VPos::Center));

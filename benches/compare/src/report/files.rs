@@ -86,11 +86,14 @@ fn output(program: &str, arguments: &[&str]) -> String {
 
 /// Returns the versions of the compared crates in the lock file.
 fn versions(lock: &str) -> String {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 12] = [
         "fastwebsockets",
         "mio",
+        "ring",
+        "rustls",
         "sockudo-ws",
         "soketto",
+        "tokio-rustls",
         "tokio-tungstenite",
         "tokio-websockets",
         "tungstenite",

@@ -1,6 +1,6 @@
 //! The figures as text: one table for each workload.
 
-use crate::contestants::{FLOOR, OURS};
+use crate::contestants::{OURS, is_floor};
 use crate::load::Messages;
 use crate::measure::Figures;
 use crate::workload::{Job, LARGER, Target, Workload};
@@ -22,7 +22,7 @@ pub fn render(workload: &Workload, figures: &[Figures]) -> String {
 
 /// Returns the contents of the table.
 pub fn cells(workload: &Workload, figures: &[Figures]) -> Cells {
-    let floor = figure(figures, FLOOR);
+    let floor = figure(figures, workload.floor());
     let ours = figure(figures, OURS);
     let mut rows = vec![heads(workload)];
     for row in figures {
@@ -106,7 +106,7 @@ pub fn verdicts(workload: &Workload, figures: &[Figures]) -> Vec<String> {
     match workload.target {
         Target::None => {}
         Target::OverFloor(target) => {
-            if let Some(floor) = figure(figures, FLOOR) {
+            if let Some(floor) = figure(figures, workload.floor()) {
                 ratio("CPU over the floor", ours.over(floor), target);
             }
         }
@@ -128,7 +128,7 @@ pub fn verdicts(workload: &Workload, figures: &[Figures]) -> Vec<String> {
         (Some(bytes), Some(ours)) => bytes / ours,
         _ => row.over(ours),
     };
-    let peers = figures.iter().filter(|row| row.server != FLOOR && row.server != OURS);
+    let peers = figures.iter().filter(|row| !is_floor(&row.server) && row.server != OURS);
     let best = peers.map(|row| (times_ours(row), row)).min_by(|a, b| a.0.total_cmp(&b.0));
     if let Some((times, best)) = best {
         let first = met(times >= 1.0);

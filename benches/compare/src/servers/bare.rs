@@ -5,14 +5,14 @@ use super::listen;
 use super::ours::{Connection, open, ready};
 use crate::sys::Epoll;
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use websocket_stream::{Event, Scratch, ServerOpening};
 
 pub fn serve(listener: &TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut epoll = Epoll::new()?;
     epoll.add(listener, listen::KEY)?;
-    let mut connections: Vec<Connection> = Vec::new();
+    let mut connections: Vec<Connection<TcpStream>> = Vec::new();
     let mut scratch = Scratch::new();
     loop {
         for index in 0..epoll.wait(-1)? {

@@ -1,8 +1,9 @@
 //! fastwebsockets, like its example of an echo server: hyper upgrades, and a frame is written as soon as it
 //! is read (a read cannot be cancelled safely, so the server cannot know when to flush).
 
-use super::Mode;
 use super::listen::accept_each;
+use super::secure::{self, Accept, Plain};
+use super::{Mode, Plan};
 use fastwebsockets::upgrade::UpgradeFut;
 use fastwebsockets::{
     FragmentCollector, FragmentCollectorRead, Frame, OpCode, Payload, WebSocketError, upgrade,
@@ -18,10 +19,17 @@ use tokio::sync::broadcast;
 
 type Channel = broadcast::Sender<Arc<[u8]>>;
 
-pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
+    match plan.tls {
+        true => serve_on(listener, plan.mode, secure::acceptor()?).await,
+        false => serve_on(listener, plan.mode, Plain).await,
+    }
+}
+
+async fn serve_on(listener: TcpListener, mode: Mode, secure: impl Accept) -> io::Result<()> {
     let channel: Channel = broadcast::channel(16).0;
     accept_each(listener, move |socket| {
-        let channel = channel.clone();
+        let (channel, secure) = (channel.clone(), secure.clone());
         let service = service_fn(move |mut request| {
             let channel = channel.clone();
             async move {
@@ -35,8 +43,13 @@ pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
                 Ok::<_, WebSocketError>(response)
             }
         });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-        tokio::spawn(connection.with_upgrades());
+        tokio::spawn(async move {
+            if let Ok(socket) = secure.accept(socket).await {
+                let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+                // A connection that fails ends.
+                let _ = connection.with_upgrades().await;
+            }
+        });
     })
     .await
 }

@@ -6,6 +6,8 @@ mod listen;
 mod ours;
 mod ours_server;
 mod raw;
+mod secure;
+mod socket;
 #[cfg(feature = "deflate")]
 mod sockudo;
 mod soketto;
@@ -19,7 +21,7 @@ use crate::compression::Compression;
 use crate::sys;
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 /// A server's reaction to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +39,15 @@ pub struct Plan {
     /// Thousands of connections with few messages, for servers that have a setting for this.
     pub many: bool,
     pub compression: Compression,
+    pub tls: bool,
 }
 
 /// A server that runs in a child process of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuiltIn {
     Raw,
+    RawTls,
+    RawRustls,
     Ours,
     OursServer,
     Bare,
@@ -64,14 +69,18 @@ impl BuiltIn {
         println!("{}", listener.local_addr()?.port());
         io::stdout().flush()?;
         match self {
-            Self::Raw => raw::serve(listener, plan.mode),
-            Self::Ours => ours::serve(listener, plan),
+            Self::Raw => raw::serve(listener, plan.mode, Ok::<TcpStream, _>),
+            Self::RawTls => raw::serve(listener, plan.mode, secure::unbuffered()?),
+            Self::RawRustls => raw::serve(listener, plan.mode, secure::buffered::<TcpStream>()?),
+            Self::Ours if plan.tls => ours::serve(listener, plan, secure::unbuffered()?),
+            Self::Ours => ours::serve(listener, plan, Ok::<TcpStream, _>),
             Self::OursServer => ours_server::serve(listener, plan),
             Self::Bare => bare::serve(&listener),
-            Self::TungsteniteMio => tungstenite_mio::serve(listener, plan),
+            Self::TungsteniteMio if plan.tls => tungstenite_mio::serve(listener, plan, secure::buffered()?),
+            Self::TungsteniteMio => tungstenite_mio::serve(listener, plan, Ok),
             Self::TokioTungstenite => on_tokio(tokio_tungstenite::serve(listener, plan)),
-            Self::Fastwebsockets => on_tokio(fastwebsockets::serve(listener, plan.mode)),
-            Self::TokioWebsockets => on_tokio(tokio_websockets::serve(listener, plan.mode)),
+            Self::Fastwebsockets => on_tokio(fastwebsockets::serve(listener, plan)),
+            Self::TokioWebsockets => on_tokio(tokio_websockets::serve(listener, plan)),
             Self::Soketto => on_tokio(soketto::serve(listener, plan.mode)),
             #[cfg(feature = "deflate")]
             Self::Yawc => on_tokio(yawc::serve(listener, plan)),

@@ -1,5 +1,6 @@
 //! This library, on the floor's loop: one scratch, connections in a slab.
 
+use super::socket::OnTcp;
 use super::{Mode, Plan, listen};
 use crate::compression::Compression;
 use crate::sys::{Epoll, Seen};
@@ -11,24 +12,29 @@ use std::sync::Arc;
 use std::time::Instant;
 use websocket_stream::handshake::Response;
 use websocket_stream::{
-    Config, Delivery, Event, IfFull, Message, PreparedMessage, Progress, Ready, Scratch, SendError,
-    ServerOpening, Wants, WebSocketStream,
+    Config, Delivery, Event, IfFull, Message, NonBlockingTransport, PreparedMessage, Progress, Ready,
+    Scratch, SendError, ServerOpening, Wants, WebSocketStream,
 };
 
-pub(super) enum Connection {
+/// A socket as this library uses it, with TLS or without.
+pub(super) trait Transport: NonBlockingTransport + OnTcp {}
+
+impl<T: NonBlockingTransport + OnTcp> Transport for T {}
+
+pub(super) enum Connection<T> {
     /// Boxed: few are opening, many are open.
-    Opening(Box<ServerOpening<TcpStream>>),
-    Open(WebSocketStream<TcpStream>),
+    Opening(Box<ServerOpening<T>>),
+    Open(WebSocketStream<T>),
     /// Only during the change from one state to the other.
     Gone,
 }
 
-struct Entry {
-    connection: Connection,
+struct Entry<T> {
+    connection: Connection<T>,
     watches_writable: bool,
 }
 
-impl Entry {
+impl<T: Transport> Entry<T> {
     /// Waits until the socket is writable, if it has not taken everything.
     #[inline]
     fn watch(&mut self, epoll: &Epoll, key: usize, writable: bool) -> io::Result<()> {
@@ -37,14 +43,19 @@ impl Entry {
         }
         self.watches_writable = true;
         match &self.connection {
-            Connection::Opening(opening) => epoll.watch_writable(opening.get_ref(), key),
-            Connection::Open(stream) => epoll.watch_writable(stream.get_ref(), key),
+            Connection::Opening(opening) => epoll.watch_writable(opening.get_ref().tcp(), key),
+            Connection::Open(stream) => epoll.watch_writable(stream.get_ref().tcp(), key),
             Connection::Gone => Ok(()),
         }
     }
 }
 
-pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
+/// `secure` makes the transport of a socket.
+pub fn serve<T: Transport>(
+    listener: TcpListener,
+    plan: Plan,
+    secure: impl Fn(TcpStream) -> io::Result<T>,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut epoll = Epoll::new()?;
     epoll.add(&listener, listen::KEY)?;
@@ -72,7 +83,7 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
                 },
             };
             if seen.key == listen::KEY {
-                listen::accept_all(&listener, |socket| server.add(&epoll, socket))?;
+                listen::accept_all(&listener, |socket| server.add(&epoll, secure(socket)?))?;
             } else {
                 server.advance(&epoll, seen, now);
             }
@@ -80,8 +91,8 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
     }
 }
 
-struct Server {
-    connections: Slab<Entry>,
+struct Server<T> {
+    connections: Slab<Entry<T>>,
     /// Connections that asked for another call.
     again: VecDeque<usize>,
     scratch: Scratch,
@@ -113,10 +124,10 @@ pub(super) fn config(compression: Compression) -> io::Result<Option<Arc<Config>>
     }
 }
 
-impl Server {
-    fn add(&mut self, epoll: &Epoll, socket: TcpStream) -> io::Result<()> {
+impl<T: Transport> Server<T> {
+    fn add(&mut self, epoll: &Epoll, socket: T) -> io::Result<()> {
         let entry = self.connections.vacant_entry();
-        epoll.add(&socket, entry.key())?;
+        epoll.add(socket.tcp(), entry.key())?;
         let opening = match &self.config {
             None => ServerOpening::new(socket)?,
             Some(config) => ServerOpening::with_config(socket, Arc::clone(config))?,
@@ -168,8 +179,8 @@ pub(super) fn ready(seen: Seen) -> Ready {
 
 /// Returns `None` if it is closed.
 #[inline]
-fn drive(
-    stream: &mut WebSocketStream<TcpStream>,
+fn drive<T: Transport>(
+    stream: &mut WebSocketStream<T>,
     scratch: &mut Scratch,
     now: u64,
     ready: Ready,
@@ -196,7 +207,11 @@ fn drive(
 }
 
 #[cold]
-pub(super) fn open(connection: &mut Connection, scratch: &mut Scratch, now: u64) -> Option<Wants> {
+pub(super) fn open<T: Transport>(
+    connection: &mut Connection<T>,
+    scratch: &mut Scratch,
+    now: u64,
+) -> Option<Wants> {
     let Connection::Opening(opening) = connection else { return None };
     match opening.advance(&mut scratch.at(now)).ok()? {
         Progress::Decide(_) => opening.answer(&Response::accept()).ok()?,

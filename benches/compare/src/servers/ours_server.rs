@@ -1,6 +1,7 @@
 //! This library's own server, as a program would use it.
 
 use super::{Mode, Plan};
+use crate::tls;
 use std::io;
 use std::net::TcpListener;
 use websocket_stream::Message;
@@ -42,7 +43,10 @@ pub(super) fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
     if let Some(connection) = super::ours::config(plan.compression)? {
         config = config.connection((*connection).clone());
     }
-    let server = Server::from_listener(listener)?.config(config);
+    let mut server = Server::from_listener(listener)?.config(config);
+    if plan.tls {
+        server = server.tls(tls::server()?);
+    }
     match plan.mode {
         Mode::Echo => server.run(Echo),
         Mode::Broadcast => server.run(Broadcast),

@@ -1,8 +1,9 @@
-//! The floor: echoes the received bytes unchanged. No protocol; one receive and one send for each readiness
-//! event.
+//! The floors: echo the received bytes unchanged. No protocol above TCP or TLS; one receive and one send for
+//! each readiness event.
 
+use super::socket::Socket;
 use super::{Mode, listen};
-use crate::sys::{self, Epoll};
+use crate::sys::Epoll;
 use slab::Slab;
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
@@ -10,18 +11,23 @@ use std::net::{TcpListener, TcpStream};
 /// Bytes received at once.
 const BUFFER: usize = 64 << 10;
 
-struct Connection {
-    socket: TcpStream,
+struct Connection<S> {
+    socket: S,
     /// Bytes that the socket has not taken; nothing is read until they are sent.
     unsent: Vec<u8>,
     watches_writable: bool,
 }
 
-pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
+/// `secure` makes the stream of a socket.
+pub fn serve<S: Socket>(
+    listener: TcpListener,
+    mode: Mode,
+    secure: impl Fn(TcpStream) -> io::Result<S>,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut epoll = Epoll::new()?;
     epoll.add(&listener, listen::KEY)?;
-    let mut connections: Slab<Connection> = Slab::new();
+    let mut connections: Slab<Connection<S>> = Slab::new();
     let mut buffer = vec![0; BUFFER];
     loop {
         for index in 0..epoll.wait(-1)? {
@@ -31,7 +37,11 @@ pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
                     let entry = connections.vacant_entry();
                     socket.set_nodelay(true)?;
                     epoll.add(&socket, entry.key())?;
-                    entry.insert(Connection { socket, unsent: Vec::new(), watches_writable: false });
+                    entry.insert(Connection {
+                        socket: secure(socket)?,
+                        unsent: Vec::new(),
+                        watches_writable: false,
+                    });
                     Ok(())
                 })?;
                 continue;
@@ -48,22 +58,23 @@ pub fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
     }
 }
 
-impl Connection {
+impl<S: Socket> Connection<S> {
     /// Waits until the socket is writable, if it has not taken everything.
     fn watch(&mut self, epoll: &Epoll, key: usize) -> io::Result<()> {
-        if !self.unsent.is_empty() && !self.watches_writable {
+        if (!self.unsent.is_empty() || self.socket.wants_write()) && !self.watches_writable {
             self.watches_writable = true;
-            epoll.watch_writable(&self.socket, key)?;
+            epoll.watch_writable(self.socket.tcp(), key)?;
         }
         Ok(())
     }
 }
 
 /// Echoes everything available, until the socket is drained or takes no more.
-fn echo(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<()> {
+fn echo<S: Socket>(connection: &mut Connection<S>, buffer: &mut [u8]) -> io::Result<()> {
     let Connection { socket, unsent, .. } = connection;
+    some(socket.flush().map(|()| 0))?;
     if !unsent.is_empty() {
-        let sent = some(sys::send(socket, unsent))?;
+        let sent = some(socket.send(unsent))?;
         unsent.drain(..sent);
         if !unsent.is_empty() {
             return Ok(());
@@ -71,35 +82,39 @@ fn echo(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<()> {
         *unsent = Vec::new();
     }
     loop {
-        let received = match sys::recv(socket, buffer) {
+        let received = match socket.recv(buffer) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             received => some(received)?,
         };
         if received == 0 {
             return Ok(());
         }
-        let sent = some(sys::send(socket, &buffer[..received]))?;
+        let sent = some(socket.send(&buffer[..received]))?;
         if sent < received {
             unsent.extend_from_slice(&buffer[sent..received]);
             return Ok(());
         }
-        if received < buffer.len() {
+        if socket.is_drained(received, buffer.len()) {
             return Ok(());
         }
     }
 }
 
 /// Sends one connection's message to all.
-fn broadcast(connections: &mut Slab<Connection>, from: usize, buffer: &mut [u8]) -> io::Result<()> {
-    let Some(connection) = connections.get(from) else { return Ok(()) };
-    let received = match sys::recv(&connection.socket, buffer) {
+fn broadcast<S: Socket>(
+    connections: &mut Slab<Connection<S>>,
+    from: usize,
+    buffer: &mut [u8],
+) -> io::Result<()> {
+    let Some(connection) = connections.get_mut(from) else { return Ok(()) };
+    let received = match connection.socket.recv(buffer) {
         Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
         received => some(received)?,
     };
     if received > 0 {
-        for (_, connection) in connections.iter() {
+        for (_, connection) in connections.iter_mut() {
             // The load generator waits for all of them, so a socket always has room.
-            sys::send(&connection.socket, &buffer[..received])?;
+            connection.socket.send(&buffer[..received])?;
         }
     }
     Ok(())

@@ -2,11 +2,12 @@
 //! messages are available, and then flushed.
 
 use super::listen::accept_each;
+use super::secure::{self, Accept, Plain};
 use super::{Mode, Plan, tungstenite_mio};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::io;
 use std::net::TcpListener;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -14,11 +15,19 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 type Channel = broadcast::Sender<Message>;
 
 pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
+    match plan.tls {
+        true => serve_on(listener, plan, secure::acceptor()?).await,
+        false => serve_on(listener, plan, Plain).await,
+    }
+}
+
+async fn serve_on(listener: TcpListener, plan: Plan, secure: impl Accept) -> io::Result<()> {
     let config = tungstenite_mio::config(plan);
     let channel: Channel = broadcast::channel(16).0;
     accept_each(listener, move |socket| {
-        let channel = channel.clone();
+        let (channel, secure) = (channel.clone(), secure.clone());
         tokio::spawn(async move {
+            let socket = secure.accept(socket).await?;
             let stream = tokio_tungstenite::accept_async_with_config(socket, Some(config)).await?;
             match plan.mode {
                 Mode::Echo => echo(stream).await,
@@ -29,7 +38,7 @@ pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
     .await
 }
 
-async fn echo(mut stream: WebSocketStream<TcpStream>) -> Result<(), Error> {
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>) -> Result<(), Error> {
     while let Some(mut message) = stream.next().await {
         loop {
             let data = message?;
@@ -47,7 +56,10 @@ async fn echo(mut stream: WebSocketStream<TcpStream>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn share(mut stream: WebSocketStream<TcpStream>, channel: Channel) -> Result<(), Error> {
+async fn share<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: WebSocketStream<S>,
+    channel: Channel,
+) -> Result<(), Error> {
     let mut said = channel.subscribe();
     loop {
         tokio::select! {

@@ -2,22 +2,31 @@
 //! message flushes, so the server first takes all available messages, and then feeds and flushes their
 //! replies.
 
-use super::Mode;
 use super::listen::accept_each;
+use super::secure::{self, Accept, Plain};
+use super::{Mode, Plan};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::io;
 use std::net::TcpListener;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast;
 use tokio_websockets::{Error, Message, ServerBuilder, WebSocketStream};
 
 type Channel = broadcast::Sender<Message>;
 
-pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
+    match plan.tls {
+        true => serve_on(listener, plan.mode, secure::acceptor()?).await,
+        false => serve_on(listener, plan.mode, Plain).await,
+    }
+}
+
+async fn serve_on(listener: TcpListener, mode: Mode, secure: impl Accept) -> io::Result<()> {
     let channel: Channel = broadcast::channel(16).0;
     accept_each(listener, move |socket| {
-        let channel = channel.clone();
+        let (channel, secure) = (channel.clone(), secure.clone());
         tokio::spawn(async move {
+            let socket = secure.accept(socket).await?;
             let (_request, stream) = ServerBuilder::new().accept(socket).await?;
             match mode {
                 Mode::Echo => echo(stream).await,
@@ -28,7 +37,7 @@ pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
     .await
 }
 
-async fn echo(mut stream: WebSocketStream<TcpStream>) -> Result<(), Error> {
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>) -> Result<(), Error> {
     let mut messages = Vec::new();
     while let Some(message) = stream.next().await {
         messages.push(message?);
@@ -45,7 +54,10 @@ async fn echo(mut stream: WebSocketStream<TcpStream>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn share(mut stream: WebSocketStream<TcpStream>, channel: Channel) -> Result<(), Error> {
+async fn share<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: WebSocketStream<S>,
+    channel: Channel,
+) -> Result<(), Error> {
     let mut said = channel.subscribe();
     loop {
         tokio::select! {

@@ -4,7 +4,7 @@
 use super::{Mode, Plan};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use tungstenite::handshake::MidHandshake;
 use tungstenite::handshake::server::{NoCallback, ServerHandshake};
@@ -15,19 +15,24 @@ const LISTENER: Token = Token(usize::MAX);
 
 type Socket = mio::net::TcpStream;
 
-enum Connection {
-    Fresh(Socket),
-    Opening(Box<MidHandshake<ServerHandshake<Socket, NoCallback>>>),
-    Open(Box<WebSocket<Socket>>),
+enum Connection<S: Read + Write> {
+    Fresh(S),
+    Opening(Box<MidHandshake<ServerHandshake<S, NoCallback>>>),
+    Open(Box<WebSocket<S>>),
     Gone,
 }
 
-pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
+/// `secure` makes the stream of a socket.
+pub fn serve<S: Read + Write>(
+    listener: TcpListener,
+    plan: Plan,
+    secure: impl Fn(Socket) -> io::Result<S>,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut listener = mio::net::TcpListener::from_std(listener);
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let mut connections: Slab<Connection> = Slab::new();
+    let mut connections: Slab<Connection<S>> = Slab::new();
     let mut events = Events::with_capacity(1024);
     let mut said = Vec::new();
     let config = config(plan);
@@ -35,7 +40,7 @@ pub fn serve(listener: TcpListener, plan: Plan) -> io::Result<()> {
         poll.poll(&mut events, None)?;
         for event in &events {
             if event.token() == LISTENER {
-                accept_all(&listener, &poll, &mut connections)?;
+                accept_all(&listener, &poll, &mut connections, &secure)?;
                 continue;
             }
             let Token(key) = event.token();
@@ -57,10 +62,11 @@ pub fn config(plan: Plan) -> WebSocketConfig {
     if plan.many { config.read_buffer_size(4 << 10) } else { config }
 }
 
-fn accept_all(
+fn accept_all<S: Read + Write>(
     listener: &mio::net::TcpListener,
     poll: &Poll,
-    connections: &mut Slab<Connection>,
+    connections: &mut Slab<Connection<S>>,
+    secure: &impl Fn(Socket) -> io::Result<S>,
 ) -> io::Result<()> {
     loop {
         match listener.accept() {
@@ -69,7 +75,7 @@ fn accept_all(
                 let entry = connections.vacant_entry();
                 let both = Interest::READABLE | Interest::WRITABLE;
                 poll.registry().register(&mut socket, Token(entry.key()), both)?;
-                entry.insert(Connection::Fresh(socket));
+                entry.insert(Connection::Fresh(secure(socket)?));
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
@@ -78,8 +84,8 @@ fn accept_all(
 }
 
 /// Returns `None` if it is closed.
-fn advance(
-    connection: &mut Connection,
+fn advance<S: Read + Write>(
+    connection: &mut Connection<S>,
     config: WebSocketConfig,
     mode: Mode,
     said: &mut Vec<Message>,
@@ -105,7 +111,7 @@ fn advance(
     }
 }
 
-fn drive(stream: &mut WebSocket<Socket>, mode: Mode, said: &mut Vec<Message>) -> Option<()> {
+fn drive<S: Read + Write>(stream: &mut WebSocket<S>, mode: Mode, said: &mut Vec<Message>) -> Option<()> {
     loop {
         match stream.read() {
             Ok(message) if message.is_text() || message.is_binary() => match mode {
@@ -121,7 +127,7 @@ fn drive(stream: &mut WebSocket<Socket>, mode: Mode, said: &mut Vec<Message>) ->
     }
 }
 
-fn broadcast(connections: &mut Slab<Connection>, message: &Message) {
+fn broadcast<S: Read + Write>(connections: &mut Slab<Connection<S>>, message: &Message) {
     for (_, connection) in connections {
         if let Connection::Open(stream) = connection {
             // The clone shares the payload. A failed connection reports its error when it is read.
