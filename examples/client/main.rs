@@ -136,7 +136,10 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
             Long("timeout") => connector = connector.timeout(seconds(&mut parser)?),
             Long("ping") => {
                 let interval = seconds(&mut parser)?;
-                timeouts = timeouts.ping_interval(interval).idle(interval * 2);
+                if interval.is_zero() {
+                    return Err("--ping: the time must not be 0".into());
+                }
+                timeouts = timeouts.ping_interval(interval).idle(interval.saturating_mul(2));
             }
             Long("deflate") => {
                 let bits = parser.optional_value().map(|bits| bits.string()).transpose()?;

@@ -58,12 +58,13 @@ pub enum OwnedMessage {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BlockingError {
-    /// The connection ended without a closing handshake.
+    /// The connection has ended: without a closing handshake, or before a message was sent.
     Closed(Closed),
     /// The message was not accepted. The connection continues, unless the reason is
     /// [`Closed`](SendError::Closed).
     Send(SendError),
-    /// The time of [`timeout`](Blocking::timeout) has passed. The connection continues.
+    /// The time of [`timeout`](Blocking::timeout) has passed. The connection continues, and a message that
+    /// was being sent is still sent by the next calls: do not send it again.
     Timeout,
     /// A system call failed, which ends the connection.
     System(io::Error),
@@ -111,7 +112,10 @@ impl Blocking {
     /// [`BlockingError::Closed`] if the connection ended without one.
     #[allow(clippy::should_implement_trait, reason = "an iterator's item cannot use `?` in `while let`")]
     pub fn next(&mut self) -> Result<Option<OwnedMessage>, BlockingError> {
-        let deadline = self.deadline();
+        self.next_until(self.deadline())
+    }
+
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<OwnedMessage>, BlockingError> {
         loop {
             if let Some(message) = self.received.pop_front() {
                 self.waiting -= message.as_bytes().len();
@@ -144,12 +148,12 @@ impl Blocking {
     ///
     /// [`BlockingError::Closed`] if the peer does not answer with its own Close frame.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), BlockingError> {
-        let now = self.now();
+        let (deadline, now) = (self.deadline(), self.now());
         match self.stream.close(&mut self.scratch.at(now), code, reason) {
             Err(Error::Send(SendError::Closed)) | Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
-        while self.next()?.is_some() {}
+        while self.next_until(deadline)?.is_some() {}
         Ok(())
     }
 
@@ -186,6 +190,9 @@ impl Blocking {
 
     /// Drives the stream once, after waiting for its socket.
     fn advance(&mut self, receives: bool, deadline: Option<Instant>) -> Result<(), BlockingError> {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(BlockingError::Timeout);
+        }
         if !(self.again && receives) {
             self.wait(receives, deadline)?;
         }
@@ -220,9 +227,6 @@ impl Blocking {
             None => None,
             Some(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(BlockingError::Timeout);
-                }
                 Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).saturating_add(1))
             }
         };

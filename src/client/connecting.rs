@@ -82,12 +82,14 @@ impl Connecting {
 
     /// Returns a connection if there is one, and removes the attempts that have failed.
     fn connected(&mut self, now: u64) -> Option<TcpStream> {
-        for index in (0..self.attempts.len()).rev() {
-            match self.attempts[index].outcome(now) {
-                None => {}
-                Some(Ok(())) => return Some(self.attempts.swap_remove(index).socket),
+        // The first ones are preferred.
+        let mut index = 0;
+        while let Some(attempt) = self.attempts.get(index) {
+            match attempt.outcome(now) {
+                None => index += 1,
+                Some(Ok(())) => return Some(self.attempts.remove(index).socket),
                 Some(Err(error)) => {
-                    let address = self.attempts.swap_remove(index).address;
+                    let address = self.attempts.remove(index).address;
                     self.failed.push(FailedAttempt { address, error });
                     // The next one need not wait.
                     self.next_at = now;
@@ -95,6 +97,15 @@ impl Connecting {
             }
         }
         None
+    }
+
+    /// Gives up. Returns all addresses that were tried, also those that have not answered yet.
+    pub(super) fn given_up(self) -> Vec<FailedAttempt> {
+        let silent = self
+            .attempts
+            .into_iter()
+            .map(|Attempt { address, .. }| FailedAttempt { address, error: ErrorKind::TimedOut.into() });
+        self.failed.into_iter().chain(silent).collect()
     }
 
     pub(super) fn is_hopeless(&self) -> bool {

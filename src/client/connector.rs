@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How to connect to a URL.
+/// Connects to URLs with options.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -37,7 +37,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Returns the defaults: the proxy of the environment, no redirects, 30 seconds.
+    /// Creates a connector with the default options.
     pub fn new() -> Self {
         let options = Options {
             headers: Vec::new(),
@@ -62,7 +62,9 @@ impl Connector {
         self
     }
 
-    /// Sends credentials with the Basic scheme; without them, those of the URL are sent.
+    /// Sends credentials with the Basic scheme.
+    ///
+    /// They replace those of the URL. A header `Authorization` replaces both.
     #[must_use]
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
         self.options.credentials = Some((user.to_owned(), password.to_owned()));
@@ -90,7 +92,7 @@ impl Connector {
         self
     }
 
-    /// Connects without a proxy, whatever the environment says.
+    /// Connects without a proxy, also if the environment names one.
     #[must_use]
     pub fn no_proxy(mut self) -> Self {
         self.options.route = Route::Direct;
@@ -110,7 +112,7 @@ impl Connector {
     /// Follows up to this number of redirects. Default: 0, as browsers have it.
     ///
     /// A redirect from `wss` to `ws` is never followed. To another scheme, host or port, the headers
-    /// `Authorization` and `Cookie` and the credentials are not sent.
+    /// `Authorization`, `Cookie` and `Proxy-Authorization` and the credentials are not sent.
     #[must_use]
     pub fn redirects(mut self, redirects: u32) -> Self {
         self.options.redirects = redirects;
@@ -149,8 +151,8 @@ impl Connector {
 
     /// Connects to these addresses, in turn, instead of those that the name resolves to.
     ///
-    /// With a proxy, these are the proxy's. Nothing else changes: `Host` and the name in the certificate are
-    /// the URL's.
+    /// With a proxy, these are the proxy's. A redirect to another host or port does not use them. Nothing
+    /// else changes: `Host` and the name in the certificate are the URL's.
     #[must_use]
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.options.addresses = Some(addresses.into_iter().collect());

@@ -6,7 +6,7 @@
 //!   +------------------------------- redirect -------------------------------+
 //! ```
 
-use super::connecting::{self, Connecting};
+use super::connecting::{self, Connecting, FailedAttempt};
 use super::error::ConnectError;
 use super::options::Options;
 use super::proxy::{Kind, Proxy, ProxyError, Tunnel};
@@ -24,11 +24,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, mem};
 
-/// A connection that is being made; begin with [`Connector::dial`](super::Connector::dial).
+/// The longest time that a server can ask to wait.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Connects step by step, for a program with an event loop; see
+/// [`Connector::dial`](super::Connector::dial).
 ///
 /// Call [`advance`](Self::advance) whenever one of the descriptors of [`watches`](Self::watches) is ready,
-/// and at [`next_deadline`](Self::next_deadline). The descriptors change between two calls, so register them
-/// anew after each, for example with a level-triggered or one-shot poller.
+/// and at [`next_deadline`](Self::next_deadline). A call may close descriptors and open others. So remove
+/// them from the poller before each call, and register those of `watches` after it.
 ///
 /// ```no_run
 /// use websocket_stream::Scratch;
@@ -132,8 +136,11 @@ impl Dial {
     ) -> Result<Option<WebSocketStream<Transport>>, ConnectError> {
         self.began.get_or_insert(now);
         if self.deadline().is_some_and(|deadline| now >= deadline) {
-            self.phase = Phase::Done;
-            return Err(ConnectError::Timeout);
+            return Err(match mem::replace(&mut self.phase, Phase::Done) {
+                Phase::Connecting(connecting) => self.unconnected(connecting.given_up()),
+                Phase::Done => finished(),
+                _ => ConnectError::Timeout,
+            });
         }
         loop {
             let phase = mem::replace(&mut self.phase, Phase::Done);
@@ -165,16 +172,22 @@ impl Dial {
             },
             Phase::Connecting(mut connecting) => match connecting.advance(now) {
                 Some(socket) => Step::Next(self.connected(Transport::Tcp(socket))?),
-                None if connecting.is_hopeless() => {
-                    let (host, _) = self.next_host();
-                    return Err(ConnectError::Connect { host: host.to_owned(), attempts: connecting.failed });
-                }
+                None if connecting.is_hopeless() => return Err(self.unconnected(connecting.failed)),
                 None => Step::Wait(Phase::Connecting(connecting)),
             },
             Phase::Tunnel(transport, tunnel) => self.tunnel(transport, tunnel)?,
             Phase::Opening(opening, _) => self.open(opening, scratch, now)?,
-            Phase::Done => return Err(ConnectError::System(ErrorKind::InvalidInput.into())),
+            Phase::Done => return Err(finished()),
         })
+    }
+
+    /// Returns the error after every address was tried.
+    fn unconnected(&self, attempts: Vec<FailedAttempt>) -> ConnectError {
+        let host = match &self.proxy {
+            Some(proxy) => format!("the proxy {proxy}"),
+            None => self.url.host().to_owned(),
+        };
+        ConnectError::Connect { host, attempts }
     }
 
     /// Returns the host and port to connect to: the proxy's, if there is one.
@@ -191,7 +204,10 @@ impl Dial {
                 .map_err(|error| ConnectError::Unix { path: path.to_owned(), error })?;
             return self.connected(Transport::Unix(socket));
         }
-        if let Some(addresses) = &self.options.addresses {
+        let is_first = self.url.host() == self.first.host() && self.url.port() == self.first.port();
+        if let Some(addresses) = &self.options.addresses
+            && (is_first || self.proxy.is_some())
+        {
             return Ok(self.connect(addresses.clone()));
         }
         let (host, port) = self.next_host();
@@ -280,13 +296,14 @@ impl Dial {
         }
         let retry_after =
             header("Retry-After").and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok());
-        Err(ConnectError::Opening { error, retry_after: retry_after.map(Duration::from_secs) })
+        let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
+        Err(ConnectError::Opening { error, retry_after })
     }
 
     fn redirect(&mut self, location: &str) -> Result<Url, ConnectError> {
-        let refused = || ConnectError::Redirect { location: location.to_owned() };
+        let refused = || ConnectError::Redirect { location: without_credentials(location) };
         self.redirects += 1;
-        let url = self.url.join(location).map_err(|_| refused())?;
+        let url = self.url.join(location).map_err(|_| refused())?.with_credentials_of(&self.first);
         if self.redirects > self.options.redirects || (self.url.is_secure() && !url.is_secure()) {
             return Err(refused());
         }
@@ -294,6 +311,9 @@ impl Dial {
     }
 
     fn deadline(&self) -> Option<u64> {
+        if let Phase::Done = self.phase {
+            return None;
+        }
         Some(self.began?.saturating_add(millis(self.options.timeout?)))
     }
 
@@ -352,6 +372,20 @@ fn send(transport: &mut Transport, tunnel: &mut Tunnel) -> io::Result<()> {
         NonBlockingTransport::flush(transport).map(|()| 0).or_else(would_block)?;
     }
     Ok(())
+}
+
+fn finished() -> ConnectError {
+    ConnectError::System(io::Error::new(ErrorKind::InvalidInput, "finished dial"))
+}
+
+/// Returns a location without user name and password.
+fn without_credentials(location: &str) -> String {
+    let start = location.find("//").map_or(0, |slashes| slashes + 2);
+    let end = location[start..].find(['/', '?', '#']).map_or(location.len(), |end| start + end);
+    match location[start..end].rfind('@') {
+        Some(at) => format!("{}{}", &location[..start], &location[start + at + 1..]),
+        None => location.to_owned(),
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

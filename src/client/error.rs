@@ -84,11 +84,8 @@ impl ConnectError {
     /// (status 401, 403 or 404, for example), and for a certificate that is not trusted.
     pub fn can_retry(&self) -> bool {
         match self {
-            Self::Resolve { .. }
-            | Self::Connect { .. }
-            | Self::Unix { .. }
-            | Self::Timeout
-            | Self::System(_) => true,
+            Self::Resolve { .. } | Self::Connect { .. } | Self::Unix { .. } | Self::Timeout => true,
+            Self::System(error) => error.kind() != io::ErrorKind::InvalidInput,
             Self::Proxy { error, .. } => error.can_retry(),
             Self::Tunnel { error, .. } => error.kind() != io::ErrorKind::InvalidData,
             Self::Opening { error, .. } => error.can_retry(),

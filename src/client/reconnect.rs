@@ -2,7 +2,7 @@
 
 use super::error::ConnectError;
 use crate::frame::CloseCode;
-use crate::protocol::{Closed, Initiator};
+use crate::protocol::{Cause, Closed, Initiator, Timeout};
 use std::time::Duration;
 
 /// A connection that was open this long was a success: the next delay is short again.
@@ -61,7 +61,8 @@ impl Reconnect {
     /// After code 1012 (service restart), it is from 5 to 30 seconds; after 1013 (try again later), near the
     /// longest. `open` is the time for which the connection was open: after a minute, delays are short again.
     pub fn after_close(&mut self, end: &Closed, open: Duration, random: u64) -> Option<Duration> {
-        if end.by == Initiator::Local && end.is_clean() {
+        let unanswered = end.cause == Cause::Timeout(Timeout::Close);
+        if end.by == Initiator::Local && (end.is_clean() || unanswered) {
             return None;
         }
         if open >= STABLE {
@@ -100,7 +101,6 @@ fn between(least: Duration, most: Duration, random: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Cause;
     use crate::stream::OpeningError;
 
     const MIN: Duration = Duration::from_millis(500);
@@ -149,6 +149,11 @@ mod tests {
     fn a_close_of_this_end_is_final() {
         let end = closed(CloseCode::NORMAL, Initiator::Local);
         assert_eq!(Reconnect::default().after_close(&end, STABLE, 0), None);
+        // Also if the peer does not answer the Close frame. An idle connection is made again.
+        let unanswered = Closed { cause: Cause::Timeout(Timeout::Close), ..end };
+        assert_eq!(Reconnect::default().after_close(&unanswered, STABLE, 0), None);
+        let idle = Closed { cause: Cause::Timeout(Timeout::Idle), ..end };
+        assert!(Reconnect::default().after_close(&idle, STABLE, 0).is_some());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use fluent_uri::component::Authority;
 use fluent_uri::{Uri, UriRef};
 use std::convert::Infallible;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -51,7 +52,6 @@ enum Place {
         authority: String,
         port: u16,
     },
-    #[cfg_attr(not(unix), allow(dead_code))]
     Unix(PathBuf),
 }
 
@@ -166,11 +166,22 @@ impl Url {
         }
     }
 
+    /// Adds the credentials of another URL of the same origin, unless this one has its own.
+    pub(super) fn with_credentials_of(mut self, other: &Self) -> Self {
+        if self.credentials.is_none() && self.has_same_origin(other) {
+            self.credentials.clone_from(&other.credentials);
+        }
+        self
+    }
+
     fn unix(uri: &Uri<&str>) -> Result<Self, UrlError> {
         if uri.authority().is_some_and(|authority| !authority.as_str().is_empty()) {
             return Err(UrlError::SocketPath);
         }
         let (path, target) = uri.path().as_str().split_once(':').unwrap_or((uri.path().as_str(), "/"));
+        if !target.starts_with('/') {
+            return Err(UrlError::SocketPath);
+        }
         let path = fluent_uri::pct_enc::EStr::<fluent_uri::pct_enc::encoder::Path>::new(path)
             .and_then(|path| path.decode().to_string().ok())
             .filter(|path| path.starts_with('/') && path.len() > 1 && !path.contains('\0'))
@@ -212,7 +223,12 @@ pub(super) fn host_and_port(authority: &Authority<'_>) -> Result<(String, Option
         Some(0) => return Err(UrlError::Port),
         port => port,
     };
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        // Not an address of a future version.
+        Some(address) if address.parse::<Ipv6Addr>().is_ok() => address,
+        Some(_) => return Err(UrlError::Host),
+        None => host,
+    };
     Ok((host.to_owned(), port))
 }
 
@@ -392,6 +408,8 @@ mod tests {
             ("ws+unix:a", SocketPath),
             ("ws+unix:///", SocketPath),
             ("ws+unix:///%00", SocketPath),
+            ("ws+unix:///a:b", SocketPath),
+            ("ws://[v1.example]/", Host),
         ] {
             assert_eq!(parse(text), Err(expected), "{text:?}");
         }

@@ -112,7 +112,9 @@ impl Listener {
             #[cfg(unix)]
             Kind::Unix(listener, _) => (Stream::Unix(listener.accept()?.0), None),
         };
-        Ok((self.secure.begin(stream, proxied)?, ip))
+        // Without TLS for want of a usable configuration, only this connection is lost.
+        let socket = self.secure.begin(stream, proxied).map_err(|_| io::ErrorKind::ConnectionAborted)?;
+        Ok((socket, ip))
     }
 
     pub(super) fn source(&mut self) -> &mut dyn Source {

@@ -22,6 +22,10 @@ const LEAST_ROOM: usize = 4 << 10;
 /// The length of a record's header.
 const HEADER: usize = 5;
 
+/// The records kept because rustls needs more, at most: the longest message of a handshake in full records,
+/// and one more.
+const MAX_KEPT: usize = 80 << 10;
+
 /// The bytes behind plain HTTP that are discarded, at most.
 const DISCARDED: usize = 64 << 10;
 
@@ -96,6 +100,10 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         }
         let (used, result) = self.process(records, received, outgoing);
         if used < records.len() && result.is_ok() && self.end == End::Open {
+            if records.len() - used > MAX_KEPT {
+                self.broken = true;
+                return Err(io::Error::new(ErrorKind::InvalidData, "too many records for one TLS message"));
+            }
             self.kept_mut().incoming.extend_from_slice(&records[used..]);
         }
         // Automatic answers, including the alert that reports a fault to the peer.
@@ -114,7 +122,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         let failed = self.take_unsendable();
         self.broken = true;
         failed.unwrap_or_else(|| {
-            io::Error::new(ErrorKind::UnexpectedEof, "TLS stream ended without close_notify")
+            io::Error::new(ErrorKind::UnexpectedEof, "end of the TLS stream without close_notify")
         })
     }
 

@@ -13,8 +13,9 @@ use std::mem;
 /// transport takes none, except for one more.
 const SEND: usize = 64 << 10;
 
-/// The limit of plaintext that waits for the end of the handshake: room for the opening request.
-const EARLY: usize = 64 << 10;
+/// The limit of plaintext that waits for the end of the handshake: room for any opening request. With more,
+/// the caller would wait for a socket that is writable all the time.
+const EARLY: usize = 1 << 20;
 
 impl<T: NonBlockingTransport> TlsStream<T> {
     /// Sends what waited for the end of the handshake.
@@ -65,7 +66,11 @@ impl<T: NonBlockingTransport> TlsStream<T> {
             self.kept_mut().outgoing.push(&records.as_slice()[n.unwrap_or(0)..]);
         }
         records.clear();
-        sent?;
+        if let Err(error) = sent {
+            // Records are missing now.
+            self.shutdown = Shutdown::Done;
+            return Err(error);
+        }
         self.finish_shutdown()
     }
 
@@ -112,7 +117,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
             }
             match self.send_records(&mut buffers.outgoing) {
                 Err(error) if taken == 0 => return Err(error),
-                // Report the bytes taken first. The next call returns an error again.
+                // Report the bytes taken first. The next call returns an error, too.
                 Err(_) => return Ok(taken),
                 Ok(()) => taken += encrypted,
             }
@@ -138,5 +143,5 @@ impl<T: NonBlockingTransport> TlsStream<T> {
 }
 
 fn exhausted(_: EncryptError) -> io::Error {
-    io::Error::other("TLS keys are used up")
+    io::Error::other("exhausted TLS keys")
 }

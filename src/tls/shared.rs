@@ -3,6 +3,9 @@
 use rustls::ServerConfig;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// The application protocol (ALPN) of WebSockets over HTTP/1.1.
+pub const HTTP_1_1: &[u8] = b"http/1.1";
+
 /// A server's configuration that can be replaced while it is in use, for example with a new certificate.
 ///
 /// Clones share it. Open connections keep the configuration with which they began. If a configuration names
@@ -57,7 +60,7 @@ impl From<Arc<ServerConfig>> for SharedServerConfig {
 
 fn with_protocol(mut config: Arc<ServerConfig>) -> Arc<ServerConfig> {
     if config.alpn_protocols.is_empty() {
-        Arc::make_mut(&mut config).alpn_protocols.push(b"http/1.1".to_vec());
+        Arc::make_mut(&mut config).alpn_protocols.push(HTTP_1_1.to_vec());
     }
     config
 }

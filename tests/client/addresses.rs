@@ -114,10 +114,14 @@ fn all_of_it_has_one_deadline() {
     assert!(dial.advance(&mut scratch, 100).unwrap().is_none());
     assert_eq!(dial.next_deadline(100), Some(7_100));
     assert!(dial.advance(&mut scratch, 7_099).unwrap().is_none());
-    assert!(matches!(dial.advance(&mut scratch, 7_100), Err(ConnectError::Timeout)));
+    let error = dial.advance(&mut scratch, 7_100).unwrap_err();
+    // It names what was tried.
+    assert!(matches!(&error, ConnectError::Connect { attempts, .. } if attempts.len() == 1), "{error}");
+    assert!(error.to_string().contains(&format!("{}: timed out", hole.address())), "{error}");
     // The dial is over.
-    assert!(dial.advance(&mut scratch, 7_101).is_err());
-    assert!(dial.watches().is_empty());
+    let error = dial.advance(&mut scratch, 7_101).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.can_retry()), ("finished dial", false));
+    assert!(dial.watches().is_empty() && dial.next_deadline(7_101).is_none());
 }
 
 #[test]

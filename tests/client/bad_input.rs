@@ -48,6 +48,13 @@ fn servers_that_speak_something_else_are_refused() {
 }
 
 #[test]
+fn no_server_can_ask_for_more_than_a_day() {
+    let answer = "HTTP/1.1 503 Busy\r\nRetry-After: 18446744073709551615\r\n\r\n";
+    let error = Connector::new().no_proxy().connect(format!("ws://{}/", answering(answer))).unwrap_err();
+    assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(24 * 60 * 60)));
+}
+
+#[test]
 fn refusals_have_their_status_and_tell_whether_to_try_again() {
     for (answer, status, retries) in [
         ("HTTP/1.1 401 Unauthorized\r\n\r\n", 401, false),

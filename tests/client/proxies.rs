@@ -140,6 +140,16 @@ fn a_proxy_that_answers_without_end_is_refused() {
 }
 
 #[test]
+fn a_proxy_that_sends_interim_answers_without_end_is_refused() {
+    let proxy = serve(|mut client| {
+        head(&mut client);
+        while client.write_all(&b"HTTP/1.1 100\r\n\r\n".repeat(1000)).is_ok() {}
+    });
+    let error = through(&format!("http://{proxy}")).connect("ws://nowhere.invalid/").unwrap_err();
+    assert!(matches!(&error, ConnectError::Proxy { error: ProxyError::TooLarge, .. }), "{error}");
+}
+
+#[test]
 fn a_proxy_that_never_answers_or_trickles_has_a_deadline() {
     use std::thread::sleep;
     let silent = serve(|mut client| while client.read(&mut [0; 100]).is_ok_and(|n| n > 0) {});

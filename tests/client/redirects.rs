@@ -1,6 +1,7 @@
 //! Redirects: off, bounded, and without credentials for another origin.
 
-use crate::servers::{Running, answering};
+use crate::servers::{Running, answering, head, relay, serve};
+use std::io::Write;
 use websocket_stream::client::{Blocking, ConnectError, Connector};
 
 fn to(location: &str) -> String {
@@ -34,6 +35,43 @@ fn credentials_are_not_carried_to_another_origin() {
         let seen = seen(&connector(), &format!("ws://user:pass@{redirecting}/a"));
         assert_eq!(seen, format!("127.0.0.1:{port} /b?c auth=None cookie=None"));
     }
+}
+
+#[test]
+fn the_urls_credentials_are_kept_within_the_same_origin() {
+    let server = Running::new();
+    let target = server.address;
+    let mut redirected = false;
+    // The same address redirects first, and then leads to the server.
+    let address = serve(move |mut client| {
+        if std::mem::replace(&mut redirected, true) {
+            return relay(client, std::net::TcpStream::connect(target).unwrap());
+        }
+        head(&mut client);
+        client.write_all(to("/b").as_bytes()).unwrap();
+    });
+    let connector = Connector::new().no_proxy().redirects(1);
+    let seen = seen(&connector, &format!("ws://user:pass@{address}/a"));
+    assert_eq!(seen, format!("{address} /b auth=Some(\"Basic dXNlcjpwYXNz\") cookie=None"));
+}
+
+#[test]
+fn pinned_addresses_are_those_of_the_first_host() {
+    let server = Running::new();
+    let port = server.address.port();
+    let redirecting = answering(to(&format!("ws://127.0.0.1:{port}/b")));
+    let connector = Connector::new().no_proxy().redirects(1).addresses([redirecting]);
+    assert_eq!(
+        seen(&connector, "ws://first.invalid/a"),
+        format!("127.0.0.1:{port} /b auth=None cookie=None")
+    );
+}
+
+#[test]
+fn an_error_contains_no_password() {
+    let redirecting = answering(to("ftp://user:hunter2@h/b@c"));
+    let error = connector().connect(format!("ws://{redirecting}/")).unwrap_err();
+    assert_eq!(error.to_string(), "redirect not followed: ftp://h/b@c");
 }
 
 #[test]

@@ -251,6 +251,55 @@ fn a_refusal_that_has_arrived_is_reported_although_the_answer_to_it_cannot_be_se
 }
 
 #[test]
+fn a_message_in_too_many_records_is_refused() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    // A ClientHello of 65,520 bytes, a byte in each record.
+    let message = [&[1, 0, 0xFF, 0xF0][..], &[3; 65_516]].concat();
+    let records: Vec<u8> = message.iter().flat_map(|&byte| [22, 3, 1, 0, 1, byte]).collect();
+    let (mut sent, mut error) = (0, None);
+    while error.is_none() {
+        let end = records.len().min(sent + 5_000);
+        sent += pair.client.get_mut().send(&records[sent..end]).unwrap();
+        error = pair.server.recv(&mut [0; 100]).err().filter(|error| error.kind() != ErrorKind::WouldBlock);
+    }
+    assert!(sent < 100_000, "{sent}");
+    assert_eq!(error.unwrap().kind(), ErrorKind::InvalidData);
+}
+
+#[test]
+fn after_records_that_could_not_be_sent_nothing_more_is_sent() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    pair.advance().none();
+    pair.client.get_mut().plan_send([Err(ErrorKind::OutOfMemory)]);
+    assert_eq!(pair.client.send(b"lost").unwrap_err().kind(), ErrorKind::OutOfMemory);
+    assert_eq!(pair.client.send(b"late").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    // What the peer sends is still received.
+    pair.server.send(b"hello").unwrap();
+    assert_eq!(pair.client.recv(&mut [0; 10]).unwrap(), 5);
+}
+
+#[test]
+fn a_large_request_waits_for_the_handshake_without_asking_to_be_called() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    let request = vec![7; 300_000];
+    assert_eq!(pair.client.send(&request).unwrap(), request.len());
+    assert!(!pair.client.wants_write());
+    pair.advance().none();
+    let mut buffer = vec![0; 100_000];
+    while pair.server_received.len() < request.len() {
+        if pair.client.wants_write() {
+            let _ = pair.client.flush();
+        }
+        let n = pair.server.recv(&mut buffer).unwrap();
+        pair.server_received.extend_from_slice(&buffer[..n]);
+    }
+    assert!(pair.server_received == request);
+}
+
+#[test]
 fn a_changed_record_is_refused_and_the_peer_is_alerted() {
     let authority = Authority::new();
     let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());

@@ -4,16 +4,18 @@ use super::error::ProxyError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The maximum length of the answer's head.
+/// The maximum length of the answer's heads, interim ones included.
 const MAX_HEAD: usize = 16 << 10;
 
 /// The maximum number of the answer's headers.
 const MAX_HEADERS: usize = 100;
 
 /// A request for a tunnel, and its answer.
-#[derive(Debug)]
 pub(super) struct Connect {
+    /// The bytes of the current head.
     head: Vec<u8>,
+    /// The bytes of this and earlier heads.
+    received: usize,
 }
 
 impl Connect {
@@ -25,51 +27,57 @@ impl Connect {
             out.extend_from_slice(format!("Proxy-Authorization: Basic {credentials}\r\n").as_bytes());
         }
         out.extend_from_slice(b"\r\n");
-        Self { head: Vec::new() }
+        Self { head: Vec::new(), received: 0 }
     }
 
     /// Uses bytes of the answer. Returns the number of them that belong to it, when it is complete.
     pub(super) fn receive(&mut self, bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
+        let mut at = 0;
+        while let Some(used) = self.collect(&bytes[at..])? {
+            at += used;
+            match self.parse()? {
+                // An interim answer; the final one follows.
+                (100..=199, _) => self.head.clear(),
+                // "Any 2xx (Successful) response indicates that the sender ... will switch to tunnel mode
+                // immediately after the response header section".
+                (200..=299, _) => return Ok(Some(at)),
+                (status, reason) => return Err(ProxyError::Refused { status, reason }),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Collects bytes of a head. Returns the number of them that belong to it, when it is complete.
+    fn collect(&mut self, bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
         let before = self.head.len();
-        self.head.extend_from_slice(bytes);
+        // One byte too many shows that there are too many.
+        let allowed = (MAX_HEAD + 1 - self.received).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..allowed]);
         let from = before.saturating_sub(3);
-        let Some(end) = self.head[from..].windows(4).position(|four| four == b"\r\n\r\n") else {
-            return match self.head.len() {
-                ..=MAX_HEAD if is_http(&self.head) => Ok(None),
-                ..=MAX_HEAD => Err(ProxyError::NotHttp),
-                _ => Err(ProxyError::TooLarge),
-            };
-        };
-        let end = from + end + 4;
-        if end > MAX_HEAD {
+        let end = self.head[from..].windows(4).position(|four| four == b"\r\n\r\n");
+        let used = end.map(|end| from + end + 4 - before);
+        self.received += used.unwrap_or(allowed);
+        if !is_http(&self.head) {
+            return Err(ProxyError::NotHttp);
+        }
+        if self.received > MAX_HEAD {
             return Err(ProxyError::TooLarge);
         }
+        self.head.truncate(before + used.unwrap_or(allowed));
+        Ok(used)
+    }
+
+    /// Returns the status and the reason phrase of a complete head.
+    fn parse(&self) -> Result<(u16, String), ProxyError> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
-        let parsed = response.parse(&self.head[..end]).map_err(|error| match error {
+        let parsed = response.parse(&self.head).map_err(|error| match error {
             httparse::Error::TooManyHeaders => ProxyError::TooLarge,
             _ => ProxyError::NotHttp,
         })?;
-        let (true, Some(status)) = (parsed.is_complete(), response.code) else {
-            return Err(ProxyError::NotHttp);
-        };
-        match status {
-            // An interim answer; the final one follows.
-            100..=199 => {
-                let rest = self.head.split_off(end);
-                self.head.clear();
-                match self.receive(&rest)? {
-                    Some(used) => Ok(Some(bytes.len() - rest.len() + used)),
-                    None => Ok(None),
-                }
-            }
-            // "Any 2xx (Successful) response indicates that the sender ... will switch to tunnel mode
-            // immediately after the response header section".
-            200..=299 => Ok(Some(end - before)),
-            _ => {
-                let reason = response.reason.unwrap_or_default().to_owned();
-                Err(ProxyError::Refused { status, reason })
-            }
+        match (parsed.is_complete(), response.code) {
+            (true, Some(status)) => Ok((status, response.reason.unwrap_or_default().to_owned())),
+            _ => Err(ProxyError::NotHttp),
         }
     }
 }
@@ -130,7 +138,11 @@ mod tests {
         for answer in [&b"\0\x5a\0\0\0\0\0\0"[..], b"SSH-2.0", b"HTTP/2 200\r\n\r\n", b"\x05\xff"] {
             assert!(matches!(receive(answer, 1), Err(ProxyError::NotHttp)), "{answer:?}");
         }
+        let interim = b"HTTP/1.1 100\r\n\r\n".repeat(100_000);
+        assert!(matches!(receive(&interim, 100_000), Err(ProxyError::TooLarge)));
+        assert!(matches!(receive(&interim, 7), Err(ProxyError::TooLarge)));
         let endless = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"A: b\r\n".repeat(100_000)].concat();
         assert!(matches!(receive(&endless, 4096), Err(ProxyError::TooLarge)));
+        assert!(matches!(receive(&endless, 1_000_000), Err(ProxyError::TooLarge)));
     }
 }

@@ -17,17 +17,19 @@ pub(in crate::client) struct Environment {
 impl Environment {
     /// Reads the environment of the process.
     pub(in crate::client) fn read() -> Self {
-        Self::from_variables(|name| std::env::var(name).ok())
+        // One that is not UTF-8 is an invalid proxy, not none.
+        Self::from_variables(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+        // An empty one counts as not set.
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let either = |name: &str| variable(name).or_else(|| variable(&name.to_ascii_uppercase()));
-        let set = |value: Option<String>| value.filter(|value| !value.is_empty());
         Self {
             // Not HTTP_PROXY: a web server sets it for its CGI programs, from a request's header `Proxy`.
-            ws: set(either("ws_proxy").or_else(|| variable("http_proxy"))),
-            wss: set(either("wss_proxy").or_else(|| either("https_proxy"))),
-            all: set(either("all_proxy")),
+            ws: either("ws_proxy").or_else(|| variable("http_proxy")),
+            wss: either("wss_proxy").or_else(|| either("https_proxy")),
+            all: either("all_proxy"),
             no: either("no_proxy").unwrap_or_default(),
         }
     }
@@ -110,6 +112,10 @@ mod tests {
         assert_eq!(proxy(&[("HTTPS_PROXY", "b:1")], "ws://x"), None);
         assert_eq!(proxy(&[("wss_proxy", "a:1"), ("https_proxy", "b:1")], "wss://x").unwrap(), "http://a:1");
         assert_eq!(proxy(&[("https_proxy", "")], "wss://x"), None);
+        let empty = [("wss_proxy", ""), ("https_proxy", ""), ("HTTPS_PROXY", "b:1"), ("no_proxy", "")];
+        assert_eq!(proxy(&empty, "wss://x").as_deref(), Some("http://b:1"));
+        let excluded = [("all_proxy", ""), ("ALL_PROXY", "b:1"), ("no_proxy", ""), ("NO_PROXY", "x")];
+        assert_eq!(proxy(&excluded, "wss://x"), None);
         assert_eq!(proxy(&[], "wss://x"), None);
     }
 

@@ -8,6 +8,8 @@ use std::fmt;
 pub enum ProxyError {
     /// The proxy's URL is invalid, or its scheme is not one of [`Proxy`](crate::client::Proxy)'s.
     Url,
+    /// The host is neither a name nor an address.
+    Host,
     /// The host name, the user name or the password has more than 255 bytes, which SOCKS5 cannot express.
     TooLong,
     /// The proxy has refused to connect: 407 if it requires other credentials.
@@ -40,7 +42,9 @@ impl ProxyError {
     /// Returns whether another attempt may succeed later.
     pub fn can_retry(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
+            Self::Refused { status, .. } => {
+                matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524 | 530)
+            }
             // General failure, network or host unreachable, refused, expired.
             Self::Socks { code } => matches!(code, 1 | 3..=6),
             Self::EndOfStream => true,
@@ -53,6 +57,7 @@ impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Url => "invalid proxy URL",
+            Self::Host => "invalid host name",
             Self::TooLong => "host name or credentials longer than 255 bytes",
             Self::Refused { status, reason } if reason.is_empty() => {
                 return write!(f, "proxy refusal: {status}");

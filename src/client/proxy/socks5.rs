@@ -9,7 +9,6 @@ const PASSWORD: u8 = 2;
 const CONNECT: u8 = 1;
 
 /// A request for a tunnel, and its answers.
-#[derive(Debug)]
 pub(super) struct Socks5 {
     step: Step,
     /// The bytes of the current answer.
@@ -19,7 +18,7 @@ pub(super) struct Socks5 {
     request: Vec<u8>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 enum Step {
     Method,
     Credentials,

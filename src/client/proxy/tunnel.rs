@@ -4,6 +4,8 @@ use super::connect::Connect;
 use super::error::ProxyError;
 use super::setting::{Kind, Proxy};
 use super::socks5::Socks5;
+use std::fmt;
+use std::net::IpAddr;
 
 /// The opening of a tunnel through a proxy, without I/O: bytes in, bytes out.
 ///
@@ -19,7 +21,6 @@ use super::socks5::Socks5;
 /// assert_eq!(tunnel.receive(b"\r\nbehind")?, Some(2)); // the rest belongs to the server
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Tunnel {
     protocol: Protocol,
     /// Bytes to send; the first `sent` are sent.
@@ -27,7 +28,6 @@ pub struct Tunnel {
     sent: usize,
 }
 
-#[derive(Debug)]
 enum Protocol {
     Http(Connect),
     Socks(Socks5),
@@ -38,8 +38,12 @@ impl Tunnel {
     ///
     /// # Errors
     ///
-    /// [`ProxyError::TooLong`], from SOCKS5 only.
+    /// [`ProxyError::Host`] if the host is neither a name nor an address; [`ProxyError::TooLong`], from
+    /// SOCKS5 only.
     pub fn new(proxy: &Proxy, host: &str, port: u16) -> Result<Self, ProxyError> {
+        if !is_name(host) && host.parse::<IpAddr>().is_err() {
+            return Err(ProxyError::Host);
+        }
         let mut out = Vec::new();
         let credentials = proxy.credentials.as_ref();
         let protocol = match proxy.kind {
@@ -75,6 +79,39 @@ impl Tunnel {
         match &mut self.protocol {
             Protocol::Http(connect) => connect.receive(bytes),
             Protocol::Socks(socks) => socks.receive(bytes, &mut self.out),
+        }
+    }
+}
+
+/// Returns whether a text can be the name of a host ("reg-name" of RFC 3986, section 3.2.2).
+fn is_name(host: &str) -> bool {
+    let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+    !host.is_empty() && host.bytes().all(may_be)
+}
+
+/// Prints no bytes, which contain the credentials.
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tunnel").field("unsent", &self.unsent().len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_printed_and_a_host_cannot_add_headers() {
+        for proxy in ["http://user:hunter2@p", "socks5://user:hunter2@p"] {
+            let proxy = proxy.parse().unwrap();
+            let tunnel = Tunnel::new(&proxy, "a", 80).unwrap();
+            assert_eq!(format!("{tunnel:?}"), format!("Tunnel {{ unsent: {}, .. }}", tunnel.unsent().len()));
+            for host in ["", "a\r\nX: y", "a b", "[::1]", "a:80", "a/b", "\u{e4}"] {
+                assert_eq!(Tunnel::new(&proxy, host, 80).unwrap_err(), ProxyError::Host, "{host:?}");
+            }
+            for host in ["::1", "10.0.0.1", "a-b.example", "a_b", "a%C3%A4"] {
+                Tunnel::new(&proxy, host, 80).unwrap();
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::client::error::ConnectError;
 use crate::client::transport::Transport;
 use crate::client::url::UrlError;
-use crate::tls::TlsStream;
+use crate::tls::{HTTP_1_1, TlsStream};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ impl Secure {
     /// Uses the program's configuration. If it names no application protocols (ALPN), it gets `http/1.1`.
     pub(in crate::client) fn new(mut config: Arc<ClientConfig>) -> Self {
         if config.alpn_protocols.is_empty() {
-            Arc::make_mut(&mut config).alpn_protocols.push(b"http/1.1".to_vec());
+            Arc::make_mut(&mut config).alpn_protocols.push(HTTP_1_1.to_vec());
         }
         Self(Some(config))
     }
@@ -55,23 +55,21 @@ fn default_config() -> Result<Arc<ClientConfig>, ConnectError> {
     use rustls_platform_verifier::BuilderVerifierExt;
     use std::sync::OnceLock;
 
-    static CONFIG: OnceLock<Result<Secure, String>> = OnceLock::new();
-    let made = CONFIG.get_or_init(|| {
-        let provider = match CryptoProvider::get_default() {
-            Some(provider) => Arc::clone(provider),
-            None => Arc::new(ring::default_provider()),
-        };
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.and_then(BuilderVerifierExt::with_platform_verifier);
-        match builder {
-            Ok(builder) => Ok(Secure::new(Arc::new(builder.with_no_client_auth()))),
-            Err(error) => Err(error.to_string()),
-        }
-    });
-    match made {
-        Ok(secure) => secure.0.clone().ok_or(ConnectError::NoTls),
-        Err(reason) => Err(ConnectError::TlsConfig(reason.clone())),
+    // Only success is kept: the system may have been out of descriptors.
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(Arc::clone(config));
     }
+    let provider = match CryptoProvider::get_default() {
+        Some(provider) => Arc::clone(provider),
+        None => Arc::new(ring::default_provider()),
+    };
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.and_then(BuilderVerifierExt::with_platform_verifier);
+    let mut config =
+        builder.map_err(|error| ConnectError::TlsConfig(error.to_string()))?.with_no_client_auth();
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
 }
 
 #[cfg(not(feature = "wss"))]

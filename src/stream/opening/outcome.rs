@@ -49,7 +49,8 @@ impl OpeningError {
     /// Returns whether another attempt may succeed later.
     ///
     /// True after most errors of the transport, the end of the stream, a timeout, or a temporary refusal
-    /// (status 408, 425, 429, 500, 502, 503 or 504). False after a faulty request or response, any other
+    /// (status 408, 425, 429, 500, 502 to 504, or 520 to 524 and 530 of a proxy whose origin
+    /// is down). False after a faulty request or response, any other
     /// refusal, an untrusted certificate (TLS transports report `InvalidData`), or a system call that is not
     /// permitted or not supported.
     ///
@@ -66,7 +67,7 @@ impl OpeningError {
         use io::ErrorKind::{InvalidData, InvalidInput, PermissionDenied, Unsupported};
         match self {
             Self::Response(ResponseFault::Refused { status, .. }) => {
-                matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
+                matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524 | 530)
             }
             Self::Request(_) | Self::Response(_) => false,
             Self::EndOfStream | Self::Timeout => true,
