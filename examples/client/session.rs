@@ -123,8 +123,7 @@ impl Session {
         if self.is_binary && n > 0 {
             self.send(Message::Binary(&buffer[..n]));
         } else {
-            self.unfinished.extend_from_slice(&buffer[..n]);
-            self.send_lines();
+            self.send_lines(&buffer[..n]);
         }
         if n == 0 {
             let last = mem::take(&mut self.unfinished);
@@ -139,15 +138,15 @@ impl Session {
         Ok(())
     }
 
-    /// Sends each line of which the end was read.
-    fn send_lines(&mut self) {
-        let unfinished = mem::take(&mut self.unfinished);
-        let mut rest = &unfinished[..];
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            self.send_line(&rest[..end]);
-            rest = &rest[end + 1..];
+    /// Sends each line that ends in these bytes.
+    fn send_lines(&mut self, mut bytes: &[u8]) {
+        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+            self.unfinished.extend_from_slice(&bytes[..end]);
+            let line = mem::take(&mut self.unfinished);
+            self.send_line(&line);
+            bytes = &bytes[end + 1..];
         }
-        self.unfinished = rest.to_vec();
+        self.unfinished.extend_from_slice(bytes);
     }
 
     fn send_line(&mut self, line: &[u8]) {

@@ -388,8 +388,9 @@ fn without_credentials(location: &str) -> String {
     }
 }
 
+/// Returns milliseconds, rounded up.
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Dial {

@@ -25,9 +25,12 @@
 //!
 //! # What is tried
 //!
-//! The name is resolved on a thread of its own. IPv6 and IPv4 addresses are tried in turn, each 250 ms after
-//! the one before or as soon as that has failed (RFC 8305), and the first that answers is used. Everything
-//! together has [`Connector::timeout`]. A [`ConnectError`] names each address that was tried, and the reason.
+//! The name is resolved on a thread of its own, which ends with the system's answer, also if the dial is
+//! dropped. IPv6 and IPv4 addresses are tried in turn, each 250 ms after the one before or as soon as that
+//! has failed (RFC 8305), and the first that answers is used. Everything together has [`Connector::timeout`],
+//! which is also the only limit for names and proxies; one address has [`Connector::attempt_timeout`], and
+//! the opening handshake, TLS included, that of the connection's [`Timeouts`](crate::Timeouts). A
+//! [`ConnectError`] names each address that was tried, and the reason.
 #![forbid(unsafe_code)]
 
 mod blocking;

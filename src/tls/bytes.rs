@@ -1,6 +1,6 @@
 //! The buffers of a TLS connection: those of the thread, and what must be kept between two calls.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io;
 
 /// A buffer whose memory is initialised once, of which the first `len` bytes are used.
@@ -55,21 +55,28 @@ pub(super) struct ThreadBuffers {
     pub(super) gathered: Bytes,
 }
 
+/// The number of buffers that a thread keeps: two for TLS over TLS, of which one uses the other.
+const KEPT: usize = 2;
+
 thread_local! {
-    static BUFFERS: Cell<Option<Box<ThreadBuffers>>> = const { Cell::new(None) };
+    static BUFFERS: RefCell<Vec<Box<ThreadBuffers>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `f` with the thread's buffers, all of them empty.
 ///
-/// A connection below this one, when TLS runs over TLS, gets buffers of its own. If `f` panics, the buffers
-/// are dropped.
+/// A connection below this one, when TLS runs over TLS, gets other ones. If `f` panics, the buffers are
+/// dropped.
 pub(super) fn with_thread_buffers<R>(f: impl FnOnce(&mut ThreadBuffers) -> R) -> R {
-    let mut buffers = BUFFERS.take().unwrap_or_default();
+    let mut buffers = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
     let result = f(&mut buffers);
     buffers.incoming.clear();
     buffers.outgoing.clear();
     buffers.gathered.clear();
-    BUFFERS.set(Some(buffers));
+    BUFFERS.with_borrow_mut(|all| {
+        if all.len() < KEPT {
+            all.push(buffers);
+        }
+    });
     result
 }
 
