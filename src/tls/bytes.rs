@@ -59,7 +59,7 @@ pub(super) struct ThreadBuffers {
 const KEPT: usize = 2;
 
 thread_local! {
-    static BUFFERS: RefCell<Vec<Box<ThreadBuffers>>> = const { RefCell::new(Vec::new()) };
+    static BUFFERS: RefCell<Vec<ThreadBuffers>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `f` with the thread's buffers, all of them empty.
