@@ -208,6 +208,7 @@ impl<T> TlsStream<T> {
     }
 }
 
+/// Not inlined: a caller may have plain transports as well, whose code would become larger.
 impl<T: NonBlockingTransport> NonBlockingTransport for TlsStream<T> {
     fn set_nonblocking(&mut self) -> io::Result<()> {
         self.transport.set_nonblocking()
@@ -217,6 +218,7 @@ impl<T: NonBlockingTransport> NonBlockingTransport for TlsStream<T> {
         self.transport.set_nodelay()
     }
 
+    #[inline(never)]
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -241,10 +243,12 @@ impl<T: NonBlockingTransport> NonBlockingTransport for TlsStream<T> {
         }
     }
 
+    #[inline(never)]
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.send_vectored(&[IoSlice::new(bytes)])
     }
 
+    #[inline(never)]
     fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         if self.shutdown != Shutdown::Open || self.broken {
             return Err(ErrorKind::BrokenPipe.into());
@@ -262,6 +266,7 @@ impl<T: NonBlockingTransport> NonBlockingTransport for TlsStream<T> {
         with_thread_buffers(|buffers| self.send_pieces(pieces, buffers))
     }
 
+    #[inline(never)]
     fn shutdown_write(&mut self) -> io::Result<()> {
         if self.shutdown != Shutdown::Open {
             return Ok(());
@@ -292,6 +297,7 @@ impl<T: NonBlockingTransport> NonBlockingTransport for TlsStream<T> {
         self.has_outgoing() || self.transport.wants_write()
     }
 
+    #[inline(never)]
     fn flush(&mut self) -> io::Result<()> {
         self.flush_outgoing()?;
         if self.transport.wants_write() {

@@ -71,6 +71,34 @@ macro_rules! each {
     };
 }
 
+/// The calls of TLS, which are not inlined into the code for plain connections.
+impl Socket {
+    #[inline(never)]
+    fn recv_secure(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        each!(self, stream => stream.recv(buffer))
+    }
+
+    #[inline(never)]
+    fn send_secure(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        each!(self, stream => stream.send(bytes))
+    }
+
+    #[inline(never)]
+    fn send_vectored_secure(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        each!(self, stream => stream.send_vectored(pieces))
+    }
+
+    #[inline(never)]
+    fn holds_input_secure(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.holds_input())
+    }
+
+    #[inline(never)]
+    fn wants_write_secure(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.wants_write())
+    }
+}
+
 impl NonBlockingTransport for Socket {
     fn set_nonblocking(&mut self) -> io::Result<()> {
         each!(self, stream => stream.set_nonblocking())
@@ -78,16 +106,26 @@ impl NonBlockingTransport for Socket {
 
     #[inline(always)]
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        each!(self, stream => stream.recv(buffer))
+        match self {
+            Self::Plain(stream) => stream.recv(buffer),
+            secure => secure.recv_secure(buffer),
+        }
     }
 
     #[inline(always)]
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        each!(self, stream => stream.send(bytes))
+        match self {
+            Self::Plain(stream) => stream.send(bytes),
+            secure => secure.send_secure(bytes),
+        }
     }
 
+    #[inline]
     fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        each!(self, stream => stream.send_vectored(pieces))
+        match self {
+            Self::Plain(stream) => stream.send_vectored(pieces),
+            secure => secure.send_vectored_secure(pieces),
+        }
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -98,14 +136,14 @@ impl NonBlockingTransport for Socket {
         each!(self, stream => stream.set_nodelay())
     }
 
-    #[inline]
+    #[inline(always)]
     fn holds_input(&self) -> bool {
-        matches!(self, Self::Tls(stream) if stream.holds_input())
+        !matches!(self, Self::Plain(_)) && self.holds_input_secure()
     }
 
-    #[inline]
+    #[inline(always)]
     fn wants_write(&self) -> bool {
-        matches!(self, Self::Tls(stream) if stream.wants_write())
+        !matches!(self, Self::Plain(_)) && self.wants_write_secure()
     }
 
     fn flush(&mut self) -> io::Result<()> {
