@@ -16,6 +16,7 @@ use super::counters::{Cells, Counters};
 use super::handler::Handler;
 use super::hub::Hub;
 use super::opening::{ContinueWith, Opening, Terms};
+use super::secure::TlsState;
 use super::shutdown::{Departure, Shutdown};
 use super::slot::{Flags, Slot, Stage};
 use super::slots::{Id, Slots};
@@ -114,6 +115,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
                 config,
                 shutting_down: false,
                 behind_proxy_header: |transport, received| Ok((transport, received)),
+                tls_state: |_| None,
             },
             scratch: Scratch::new(),
             wheel: Wheel::new(TICK),
@@ -129,6 +131,11 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// were received behind it: for TLS, which begins there.
     pub(super) fn set_behind_proxy_header(&mut self, continue_with: ContinueWith<T>) {
         self.table.common.terms.behind_proxy_header = continue_with;
+    }
+
+    /// Sets how the state of TLS is found in a transport.
+    pub(super) fn set_tls_state(&mut self, tls_state: fn(&T) -> Option<&TlsState>) {
+        self.table.common.terms.tls_state = tls_state;
     }
 
     /// Keeps what changes for the poller, for [`next_change`](Self::next_change).

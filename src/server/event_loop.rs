@@ -81,6 +81,7 @@ impl<S: Default> EventLoop<S> {
         let proxied = config.proxy_protocol;
         let mut connections = Connections::for_thread(config, thread, Arc::clone(&mailbox.cells));
         connections.set_behind_proxy_header(Socket::behind_proxy_header);
+        connections.set_tls_state(Socket::tls_state);
         connections.hub().has_abroad = mailboxes.len() > 1;
         mailbox.begin(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {

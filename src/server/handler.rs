@@ -3,6 +3,7 @@
 
 use super::hub::Hub;
 use super::peer::Peer;
+use super::secure::TlsState;
 use super::slots::Id;
 use crate::frame::CloseCode;
 use crate::handshake::{Request, Response};
@@ -206,11 +207,12 @@ pub trait Handler {
 }
 
 /// A peer whose opening handshake is in progress.
-#[derive(Debug)]
 pub struct NewPeer<'a> {
     pub(super) id: Id,
     pub(super) ip: Option<IpAddr>,
     pub(super) hub: &'a mut Hub,
+    #[cfg_attr(not(feature = "rustls"), expect(dead_code, reason = "there is no TLS"))]
+    pub(super) tls: Option<&'a TlsState>,
 }
 
 impl NewPeer<'_> {
@@ -228,6 +230,21 @@ impl NewPeer<'_> {
     /// Returns all connections of this thread.
     pub fn hub(&mut self) -> &mut Hub {
         self.hub
+    }
+
+    /// Returns what TLS has negotiated, with the client's certificates if the configuration asks for them.
+    ///
+    /// `None` without TLS, and always with [`Connections`](super::Connections), whose transports the program
+    /// has itself.
+    #[cfg(feature = "rustls")]
+    pub fn tls(&self) -> Option<&rustls::CommonState> {
+        self.tls
+    }
+}
+
+impl fmt::Debug for NewPeer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewPeer").field("id", &self.id).field("ip", &self.ip).finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@ use super::config::ServerConfig;
 use super::handler::{Answer, Handler, NewPeer};
 use super::hub::Hub;
 use super::proxy::{self, ProxyHeader, Received};
+use super::secure::TlsState;
 use crate::Config;
 use crate::handshake::Response;
 use crate::stream::{OpeningError, Progress, ServerOpening, Turn, Wants, WebSocketStream};
@@ -52,6 +53,7 @@ pub(super) struct Terms<T> {
     /// Whether new requests are refused with 503.
     pub(super) shutting_down: bool,
     pub(super) behind_proxy_header: ContinueWith<T>,
+    pub(super) tls_state: fn(&T) -> Option<&TlsState>,
 }
 
 /// Continues with a transport behind the header of the PROXY protocol. Takes and returns the bytes that were
@@ -126,7 +128,11 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         match self.try_advance(hub, turn, now, terms, handler) {
             Ok(step) => step,
             Err(error) => {
-                handler.not_opened(&mut NewPeer { id: hub.peer(), ip: self.ip, hub }, &error);
+                let tls = match &self.stage {
+                    Stage::Handshake(opening) => (terms.tls_state)(opening.get_ref()),
+                    Stage::Proxied { .. } | Stage::Gone => None,
+                };
+                handler.not_opened(&mut NewPeer { id: hub.peer(), ip: self.ip, hub, tls }, &error);
                 Step::Failed
             }
         }
@@ -147,15 +153,16 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         }
         let Stage::Handshake(opening) = &mut self.stage else { return Ok(Step::Failed) };
         loop {
-            let request = match opening.advance(turn)? {
+            match opening.advance(turn)? {
                 Progress::Pending(wants) => return Ok(Step::Wait(wants)),
                 Progress::Open => return Ok(Step::Open),
                 Progress::Answered { .. } => {
                     let is_upgrade = opening.request().is_some_and(|request| request.is_upgrade());
                     return Ok(Step::Answered { is_upgrade });
                 }
-                Progress::Decide(request) => request,
-            };
+                Progress::Decide(_) => {}
+            }
+            let Some(request) = opening.request() else { return Ok(Step::Failed) };
             if mem::replace(&mut self.asked, true) {
                 // Nothing is received before the answer.
                 return Ok(Step::Wait(Wants { read: false, ..Wants::READ }));
@@ -163,7 +170,8 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
             if let Some(name) = &terms.config.client_ip_header {
                 self.ip = proxy::ip_in_header(&request, name).or(self.ip);
             }
-            let peer = &mut NewPeer { id: hub.peer(), ip: self.ip, hub: &mut *hub };
+            let tls = (terms.tls_state)(opening.get_ref());
+            let peer = &mut NewPeer { id: hub.peer(), ip: self.ip, hub: &mut *hub, tls };
             let answer = match request.is_upgrade() {
                 _ if terms.shutting_down => Response::new(503).into(),
                 false => handler.http(peer, &request),

@@ -15,20 +15,26 @@ use websocket_stream::server::{
 use websocket_stream::tls::SharedServerConfig;
 use websocket_stream::{Message, Request, Response};
 
-/// Echoes behind the client's address.
+/// Echoes, and answers to `who` with the client's address and the number of its certificates.
 struct Echo;
 
 impl Handler for Echo {
     type Session = String;
 
-    fn open(&mut self, peer: &mut NewPeer<'_>, ip: &mut String, _: &Request<'_>) -> Answer {
-        *ip = format!("{:?}", peer.ip());
+    fn open(&mut self, peer: &mut NewPeer<'_>, who: &mut String, _: &Request<'_>) -> Answer {
+        let certificates = peer.tls().map(|tls| tls.peer_certificates().map_or(0, <[_]>::len));
+        *who = format!("{:?} {certificates:?}", peer.ip());
         Response::accept().into()
     }
 
-    fn message(&mut self, peer: &mut Peer<'_>, ip: &mut String, message: Message<'_>) -> Result<(), Failure> {
+    fn message(
+        &mut self,
+        peer: &mut Peer<'_>,
+        who: &mut String,
+        message: Message<'_>,
+    ) -> Result<(), Failure> {
         match message {
-            Message::Text("ip") => Ok(peer.send(ip.as_str())?),
+            Message::Text("who") => Ok(peer.send(who.as_str())?),
             message => Ok(peer.send(message)?),
         }
     }
@@ -146,5 +152,14 @@ fn tls_begins_behind_the_header_of_the_proxy_protocol() {
     let server = Running::start(server.config(ServerConfig::default().proxy_protocol(true)));
     let header = b"PROXY TCP4 203.0.113.7 127.0.0.1 4711 443\r\n";
     let mut client = server.open(&Arc::new(authority.client()), header);
-    assert_eq!(ask(&mut client, "ip"), "Some(203.0.113.7)");
+    assert_eq!(ask(&mut client, "who"), "Some(203.0.113.7) Some(0)");
+}
+
+#[test]
+fn the_clients_certificate_is_known_when_it_asks() {
+    let authority = Authority::new();
+    let config = authority.server_that_asks(authority.issue("localhost"));
+    let server = Running::start(Server::bind("127.0.0.1:0").unwrap().tls(config));
+    let mut client = server.open(&Arc::new(authority.client_with(authority.issue("a client"))), b"");
+    assert_eq!(ask(&mut client, "who"), "Some(127.0.0.1) Some(1)");
 }

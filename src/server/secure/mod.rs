@@ -7,6 +7,6 @@ mod off;
 mod on;
 
 #[cfg(not(feature = "rustls"))]
-pub(super) use off::{Secure, Socket};
+pub(super) use off::{Secure, Socket, TlsState};
 #[cfg(feature = "rustls")]
-pub(super) use on::{Secure, Socket};
+pub(super) use on::{Secure, Socket, TlsState};

@@ -5,6 +5,10 @@ use std::io;
 
 pub(in crate::server) type Socket = Stream;
 
+/// There is none.
+#[derive(Debug)]
+pub(in crate::server) enum TlsState {}
+
 /// Whether the connections of a listener use TLS.
 #[derive(Debug, Clone, Default)]
 pub(in crate::server) struct Secure(());
@@ -17,6 +21,10 @@ impl Secure {
 }
 
 impl Socket {
+    pub(in crate::server) fn tls_state(&self) -> Option<&TlsState> {
+        None
+    }
+
     /// Continues behind the header of the PROXY protocol, with the bytes received behind it.
     pub(in crate::server) fn behind_proxy_header(self, received: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         Ok((self, received))

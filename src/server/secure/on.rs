@@ -5,6 +5,7 @@ use crate::tls::{SharedServerConfig, TlsStream};
 use crate::transport::NonBlockingTransport;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
+pub(in crate::server) use rustls::CommonState as TlsState;
 use std::io::{self, IoSlice};
 
 /// A connection of a server.
@@ -45,6 +46,14 @@ impl Socket {
                 Ok((Self::tls(stream, &config, &received)?, Vec::new()))
             }
             socket => Ok((socket, received)),
+        }
+    }
+
+    /// Returns what TLS has negotiated.
+    pub(in crate::server) fn tls_state(&self) -> Option<&TlsState> {
+        match self {
+            Self::Tls(stream) => Some(stream.common_state()),
+            Self::Plain(_) | Self::Later(_) => None,
         }
     }
 
