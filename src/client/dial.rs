@@ -35,17 +35,35 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// them from the poller before each call, and register those of `watches` after it.
 ///
 /// ```no_run
+/// use mio::unix::SourceFd;
+/// use mio::{Events, Interest, Poll, Token};
+/// use std::os::fd::AsRawFd;
+/// use std::time::{Duration, Instant};
 /// use websocket_stream::Scratch;
 /// use websocket_stream::client::Connector;
-/// # fn poll(_: &[websocket_stream::client::Watch<'_>], _: Option<u64>) -> u64 { 0 }
 ///
+/// let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(8));
+/// let (mut scratch, start) = (Scratch::new(), Instant::now());
 /// let mut dial = Connector::new().dial("ws://example.com/feed")?;
-/// let (mut scratch, mut now) = (Scratch::new(), 0);
 /// let stream = loop {
-///     match dial.advance(&mut scratch, now)? {
-///         Some(stream) => break stream,
-///         // Waits, and returns the time.
-///         None => now = poll(&dial.watches(), dial.next_deadline(now)),
+///     let now = start.elapsed().as_millis() as u64;
+///     if let Some(stream) = dial.advance(&mut scratch, now)? {
+///         break stream; // drive it at once
+///     }
+///     let mut registered = Vec::new();
+///     for (key, watch) in dial.watches().into_iter().enumerate() {
+///         let interest = match (watch.read, watch.write) {
+///             (true, true) => Interest::READABLE | Interest::WRITABLE,
+///             (true, false) => Interest::READABLE,
+///             _ => Interest::WRITABLE,
+///         };
+///         poll.registry().register(&mut SourceFd(&watch.fd.as_raw_fd()), Token(key), interest)?;
+///         registered.push(watch.fd.as_raw_fd());
+///     }
+///     let deadline = dial.next_deadline(now);
+///     poll.poll(&mut events, deadline.map(|at| Duration::from_millis(at.saturating_sub(now))))?;
+///     for fd in registered {
+///         poll.registry().deregister(&mut SourceFd(&fd))?;
 ///     }
 /// };
 /// # let _ = stream;

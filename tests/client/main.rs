@@ -4,6 +4,7 @@
 mod addresses;
 mod bad_input;
 mod blocking;
+mod event_loop;
 mod proxies;
 mod redirects;
 mod servers;
