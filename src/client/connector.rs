@@ -159,7 +159,10 @@ impl Connector {
         self
     }
 
-    /// Begins to connect, for a program with an event loop. Nothing blocks.
+    /// Begins to connect, for a program with an event loop.
+    ///
+    /// Nothing blocks, except that the first `wss` URL without a configuration of the program's reads the
+    /// system's certificates from files.
     ///
     /// # Errors
     ///
