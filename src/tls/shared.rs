@@ -9,8 +9,9 @@ pub const HTTP_1_1: &[u8] = b"http/1.1";
 /// A server's configuration that can be replaced while it is in use, for example with a new certificate.
 ///
 /// Clones share it. With a configuration that rustls cannot use, such as one with too small a
-/// `max_fragment_size`, a server drops each new connection. Open connections keep the configuration with which they began. If a configuration names
-/// no application protocols (ALPN), it gets `http/1.1`, the one of WebSockets.
+/// `max_fragment_size`, a server drops each new connection. Open connections keep the configuration with
+/// which they began. If a configuration names no application protocols (ALPN), it gets `http/1.1`, the one of
+/// WebSockets.
 ///
 /// ```
 /// # #[cfg(feature = "ring")] {

@@ -10,10 +10,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tungstenite::{Message as Received, WebSocket};
 use websocket_stream::server::{
-    Answer, Failure, Handle, Handler, NewPeer, Peer, Server, ServerConfig, Shutdown,
+    Answer, Connections, Failure, Handle, Handler, NewPeer, Peer, Server, ServerConfig, Shutdown,
 };
-use websocket_stream::tls::SharedServerConfig;
-use websocket_stream::{Message, Request, Response};
+use websocket_stream::tls::{SharedServerConfig, TlsStream};
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
+use websocket_stream::{Message, NonBlockingTransport, Ready, Request, Response};
 
 /// Echoes, and answers to `who` with the client's address and the number of its certificates.
 struct Echo;
@@ -71,8 +72,9 @@ type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
         self.handle.shut_down(Shutdown::within(Duration::ZERO)).unwrap();
-        let ended = self.thread.take().unwrap().join();
+        let ended = thread.join();
         assert!(thread::panicking() || ended.is_ok());
     }
 }
@@ -162,4 +164,40 @@ fn the_clients_certificate_is_known_when_it_asks() {
     let server = Running::start(Server::bind("127.0.0.1:0").unwrap().tls(config));
     let mut client = server.open(&Arc::new(authority.client_with(authority.issue("a client"))), b"");
     assert_eq!(ask(&mut client, "who"), "Some(127.0.0.1) Some(1)");
+}
+
+#[test]
+fn a_shutdown_closes_and_announces_the_end() {
+    let authority = Authority::new();
+    let config = authority.issue("localhost").server();
+    let mut server = Running::start(Server::bind("127.0.0.1:0").unwrap().tls(config));
+    let mut client = server.open(&Arc::new(authority.client()), b"");
+    server.handle.shut_down(Shutdown::within(Duration::from_secs(30))).unwrap();
+    let Ok(Received::Close(Some(frame))) = client.read() else { panic!("no Close frame") };
+    assert_eq!(u16::from(frame.code), 1001);
+    // Sends the answer, and receives the end, which is announced: else it would be an error.
+    assert!(matches!(client.read(), Err(tungstenite::Error::ConnectionClosed)));
+    assert_eq!(client.get_mut().read(&mut [0]).unwrap(), 0);
+    drop(client);
+    server.thread.take().unwrap().join().unwrap();
+}
+
+#[test]
+fn a_client_that_does_not_finish_the_handshake_of_tls_is_dropped_in_time() {
+    let config = Arc::new(Authority::new().issue("localhost").server());
+    let mut connections = Connections::<TlsStream<MemoryStream>, String>::new(ServerConfig::default());
+    for first in [&[][..], &[22, 3, 1, 2]] {
+        let (a, mut b) = memory::pair(4096);
+        let key = connections.insert(TlsStream::server(a, Arc::clone(&config)).unwrap(), None, 0).unwrap();
+        b.send(first).unwrap();
+        connections.ready(key, Ready::READABLE, 0, &mut Echo);
+        connections.turn(9_000, &mut Echo);
+        assert_eq!(connections.len(), 1);
+        // Ten seconds by default, and the granularity of the wheel.
+        for now in [10_000, 12_000] {
+            connections.turn(now, &mut Echo);
+        }
+        assert_eq!(connections.len(), 0);
+        assert_eq!(b.recv(&mut [0]).unwrap(), 0);
+    }
 }
