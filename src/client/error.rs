@@ -61,7 +61,7 @@ pub enum ConnectError {
     },
     /// The opening handshake has failed, or before it the handshake of TLS.
     Opening {
-        /// The reason. An error of TLS is [`OpeningError::System`] and contains a `rustls::Error`.
+        /// The reason. An error of TLS is [`OpeningError::System`]; `ConnectError::tls` returns it.
         error: OpeningError,
         /// The time after which the server wants to be asked again (`Retry-After`).
         retry_after: Option<Duration>,
@@ -101,6 +101,32 @@ impl ConnectError {
             Self::Opening {
                 error: OpeningError::Response(ResponseFault::Refused { status, .. }), ..
             } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Returns the error of TLS, with the server or with a proxy, if it is one.
+    ///
+    /// ```
+    /// # fn explain(error: &websocket_stream::client::ConnectError) -> &'static str {
+    /// use rustls::{CertificateError, Error};
+    ///
+    /// match error.tls() {
+    ///     Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => "unknown authority",
+    ///     Some(Error::InvalidCertificate(CertificateError::ExpiredContext { .. })) => "expired",
+    ///     Some(Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })) => "another
+    /// name",
+    ///     Some(_) => "another fault of TLS",
+    ///     None => "not TLS",
+    /// }
+    /// # }
+    /// ```
+    #[cfg(feature = "rustls")]
+    pub fn tls(&self) -> Option<&rustls::Error> {
+        match self {
+            Self::Opening { error: OpeningError::System(error), .. } | Self::Tunnel { error, .. } => {
+                error.get_ref()?.downcast_ref()
+            }
             _ => None,
         }
     }

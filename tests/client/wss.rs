@@ -11,7 +11,6 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc;
-use websocket_stream::OpeningError;
 use websocket_stream::client::{Blocking, ConnectError, Connector, Proxy, Transport};
 use websocket_stream::server::Server;
 
@@ -25,8 +24,7 @@ fn connector(config: impl Into<Arc<ClientConfig>>, server: &Running) -> Connecto
 
 fn tls_error(error: ConnectError) -> Error {
     assert!(!error.can_retry(), "{error}");
-    let ConnectError::Opening { error: OpeningError::System(error), .. } = error else { panic!("{error}") };
-    *error.into_inner().unwrap().downcast().unwrap()
+    error.tls().unwrap_or_else(|| panic!("{error}")).clone()
 }
 
 #[test]
