@@ -23,6 +23,32 @@
 //! `wss` needs the feature `wss`, which trusts the certificates that the system trusts, or the feature
 //! `rustls` and a configuration of the program's (`Connector::tls`).
 //!
+//! # Staying connected
+//!
+//! ```no_run
+//! use std::time::Instant;
+//! use websocket_stream::client::{Blocking, Connector, Reconnect};
+//!
+//! let (connector, mut reconnect) = (Connector::new(), Reconnect::default());
+//! loop {
+//!     let delay = match connector.connect("ws://example.com/feed") {
+//!         Ok(stream) => {
+//!             let (mut client, opened) = (Blocking::new(stream), Instant::now());
+//!             while let Ok(Some(message)) = client.next() {
+//!                 println!("{message}");
+//!             }
+//!             client.closed().and_then(|end| reconnect.after_close(&end, opened.elapsed(), rand::random()))
+//!         }
+//!         Err(error) => {
+//!             eprintln!("{error}");
+//!             reconnect.after_error(&error, rand::random())
+//!         }
+//!     };
+//!     let Some(delay) = delay else { break }; // hopeless, or closed by this end
+//!     std::thread::sleep(delay);
+//! }
+//! ```
+//!
 //! # What is tried
 //!
 //! The name is resolved on a thread of its own, which ends with the system's answer, also if the dial is
