@@ -151,7 +151,7 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
             argument => return Err(argument.unexpected()),
         }
     }
-    let url = url.ok_or("a URL is missing")?;
+    let url = url.ok_or("missing URL")?;
     let connector = connector.config(Config::clone(&config).timeouts(timeouts));
     Ok(Some(Arguments { url, connector, is_binary }))
 }

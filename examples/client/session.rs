@@ -73,7 +73,7 @@ impl Session {
         });
         written.and_then(|()| output.flush())?;
         match (driven, end) {
-            // The end has more information than the system's error behind it.
+            // The end has more information than the system's error after it.
             (_, Some(end)) => Ok((false, Some(end))),
             (Ok(wants), None) => Ok((wants.again, None)),
             (Err(error), None) => Err(error),

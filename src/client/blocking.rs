@@ -92,7 +92,7 @@ impl Blocking {
             received: VecDeque::new(),
             waiting: 0,
             end: None,
-            // Bytes may have arrived behind the handshake.
+            // Bytes may have arrived after the handshake.
             again: true,
             timeout: None,
         }

@@ -78,7 +78,7 @@ impl Connector {
         self
     }
 
-    /// Offers a subprotocol, behind those offered before.
+    /// Offers a subprotocol, after those offered before.
     #[must_use]
     pub fn subprotocol(mut self, name: &str) -> Self {
         self.options.subprotocols.push(name.to_owned());

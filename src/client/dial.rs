@@ -72,7 +72,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Dial {
     options: Options,
     url: Url,
-    /// The first URL, for which the credentials are.
+    /// The first URL. Only its origin receives the credentials.
     first: Url,
     proxy: Option<Proxy>,
     phase: Phase,
@@ -139,7 +139,7 @@ impl Dial {
     }
 
     /// Advances as far as possible without waiting. Returns the stream when the connection is open: drive it
-    /// at once, because bytes may have arrived behind the handshake.
+    /// at once, because bytes may have arrived after the handshake.
     ///
     /// `now` is the time in the caller's milliseconds.
     ///
@@ -274,7 +274,7 @@ impl Dial {
         }
     }
 
-    /// Begins the handshakes with the server, on a transport that leads to it. `received` are bytes behind a
+    /// Begins the handshakes with the server, on a transport that leads to it. `received` are bytes after a
     /// proxy's answer.
     fn begin(&self, mut transport: Transport, mut received: &[u8]) -> Result<Phase, ConnectError> {
         if self.url.is_secure() {

@@ -17,10 +17,12 @@ use std::{fmt, io};
 pub enum ConnectError {
     /// The URL is invalid.
     Url(UrlError),
-    /// The request cannot be sent, such as for a line break in a header.
+    /// The request cannot be sent: for example, a header has a line break.
     Request(RequestError),
-    /// `wss`, but there is no TLS: the feature `rustls` is off, or no configuration was set and the feature
-    /// `wss`, which makes one, is off.
+    /// There is no TLS configuration for a `wss` URL.
+    ///
+    /// The feature `rustls` is off; or the program has set none, and the feature `wss`, which makes one, is
+    /// off.
     NoTls,
     /// No TLS configuration could be made, for example because the system has no trusted certificates.
     TlsConfig(String),

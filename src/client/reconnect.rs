@@ -58,8 +58,9 @@ impl Reconnect {
 
     /// Returns the delay after an open connection has ended, or `None` if this end has closed it.
     ///
-    /// After code 1012 (service restart), it is from 5 to 30 seconds; after 1013 (try again later), near the
-    /// longest. `open` is the time for which the connection was open: after a minute, delays are short again.
+    /// The delay is from 5 to 30 seconds after code 1012 (service restart), and near the longest after 1013
+    /// (try again later). `open` is the time for which the connection was open: after a minute, delays are
+    /// short again.
     pub fn after_close(&mut self, end: &Closed, open: Duration, random: u64) -> Option<Duration> {
         let unanswered = end.cause == Cause::Timeout(Timeout::Close);
         if end.by == Initiator::Local && (end.is_clean() || unanswered) {

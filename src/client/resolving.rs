@@ -37,7 +37,7 @@ impl Resolving {
         match self.result.try_recv() {
             Ok(result) => Some(result),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err(io::Error::other("the resolver has panicked"))),
+            Err(TryRecvError::Disconnected) => Some(Err(io::Error::other("panic of the resolver"))),
         }
     }
 }

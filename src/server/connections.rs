@@ -114,7 +114,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
                 connection: Arc::new(config.connection.clone()),
                 config,
                 shutting_down: false,
-                behind_proxy_header: |transport, received| Ok((transport, received)),
+                after_proxy_header: |transport, received| Ok((transport, received)),
                 tls_state: |_| None,
             },
             scratch: Scratch::new(),
@@ -127,10 +127,10 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         Self { table: Table { slots: Slots::default(), common } }
     }
 
-    /// Sets what is done with a transport behind the header of the PROXY protocol, and with the bytes that
-    /// were received behind it: for TLS, which begins there.
-    pub(super) fn set_behind_proxy_header(&mut self, continue_with: ContinueWith<T>) {
-        self.table.common.terms.behind_proxy_header = continue_with;
+    /// Sets what is done with a transport after the header of the PROXY protocol, and with the bytes that
+    /// were received after it: for TLS, which begins there.
+    pub(super) fn set_after_proxy_header(&mut self, continue_with: ContinueWith<T>) {
+        self.table.common.terms.after_proxy_header = continue_with;
     }
 
     /// Sets how the state of TLS is found in a transport.

@@ -80,7 +80,7 @@ impl<S: Default> EventLoop<S> {
         let mailbox = Arc::clone(&mailboxes[thread as usize]);
         let proxied = config.proxy_protocol;
         let mut connections = Connections::for_thread(config, thread, Arc::clone(&mailbox.cells));
-        connections.set_behind_proxy_header(Socket::behind_proxy_header);
+        connections.set_after_proxy_header(Socket::after_proxy_header);
         connections.set_tls_state(Socket::tls_state);
         connections.hub().has_abroad = mailboxes.len() > 1;
         mailbox.begin(Waker::new(poll.registry(), WAKER)?);

@@ -52,12 +52,12 @@ pub(super) struct Terms<T> {
     pub(super) config: ServerConfig,
     /// Whether new requests are refused with 503.
     pub(super) shutting_down: bool,
-    pub(super) behind_proxy_header: ContinueWith<T>,
+    pub(super) after_proxy_header: ContinueWith<T>,
     pub(super) tls_state: fn(&T) -> Option<&TlsState>,
 }
 
-/// Continues with a transport behind the header of the PROXY protocol. Takes and returns the bytes that were
-/// received behind it.
+/// Continues with a transport after the header of the PROXY protocol. Takes and returns the bytes that were
+/// received after it.
 pub(super) type ContinueWith<T> = fn(T, Vec<u8>) -> io::Result<(T, Vec<u8>)>;
 
 impl<T> Terms<T> {
@@ -205,7 +205,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         self.ip = ip.or(self.ip);
         if let Stage::Proxied { transport, header, .. } = mem::replace(&mut self.stage, Stage::Gone) {
             let config = Arc::clone(&terms.connection);
-            let (transport, received) = (terms.behind_proxy_header)(transport, header.rest(len).to_vec())?;
+            let (transport, received) = (terms.after_proxy_header)(transport, header.rest(len).to_vec())?;
             self.stage = Stage::Handshake(ServerOpening::with_received(transport, config, &received)?);
         }
         Ok(None)

@@ -106,9 +106,9 @@ impl Server {
 
     /// Uses TLS on the listeners that were added before.
     ///
-    /// A `rustls::ServerConfig`, or a [`SharedServerConfig`](crate::tls::SharedServerConfig) that can be
-    /// replaced while the server runs. Plain HTTP on a TLS port is answered with status 400. Behind a proxy,
-    /// TLS begins after the header of the PROXY protocol.
+    /// Takes a `rustls::ServerConfig`, or a [`SharedServerConfig`](crate::tls::SharedServerConfig) that can
+    /// be replaced while the server runs. Plain HTTP on a TLS port is answered with status 400. Behind a
+    /// proxy, TLS begins after the header of the PROXY protocol.
     ///
     /// ```no_run
     /// # #[cfg(feature = "ring")] {

@@ -19,7 +19,7 @@ impl Bytes {
         &mut self.memory[..self.len]
     }
 
-    /// Returns at least `room` bytes behind those in use.
+    /// Returns at least `room` bytes after those in use.
     pub(super) fn room(&mut self, room: usize) -> &mut [u8] {
         let needed = self.len.saturating_add(room);
         if self.memory.len() < needed {

@@ -26,7 +26,7 @@ const HEADER: usize = 5;
 /// and one more.
 const MAX_KEPT: usize = 80 << 10;
 
-/// The bytes behind plain HTTP that are discarded, at most.
+/// The bytes after plain HTTP that are discarded, at most.
 const DISCARDED: usize = 64 << 10;
 
 /// The answer to a client that speaks HTTP without TLS.

@@ -41,7 +41,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         self.engine.encrypt(incoming, plaintext, outgoing).map_err(exhausted)
     }
 
-    /// Announces the end of this direction, behind all records before it.
+    /// Announces the end of this direction, after all earlier records.
     fn announce_end(&mut self, outgoing: &mut Bytes) -> io::Result<()> {
         self.shutdown = Shutdown::Announced;
         let incoming = self.kept.as_mut().map_or(&mut [][..], |kept| &mut kept.incoming);
@@ -49,7 +49,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         self.send_records(outgoing)
     }
 
-    /// Sends new records behind the kept ones, and keeps those that the transport does not take.
+    /// Sends new records after the kept ones, and keeps those that the transport does not take.
     pub(super) fn send_records(&mut self, records: &mut Bytes) -> io::Result<()> {
         if self.has_outgoing() {
             self.kept_mut().outgoing.push(records.as_slice());

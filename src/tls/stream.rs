@@ -116,7 +116,7 @@ impl<T> TlsStream<T> {
         Ok(Self::new(transport, Engine::Server(UnbufferedServerConnection::new(config)?)))
     }
 
-    /// Adds bytes that were received from the transport before, such as those behind a proxy's header.
+    /// Adds bytes that were received from the transport before, such as those after a proxy's header.
     #[must_use]
     pub fn with_received(mut self, bytes: &[u8]) -> Self {
         if !bytes.is_empty() {

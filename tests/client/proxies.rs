@@ -169,7 +169,7 @@ fn a_proxy_that_never_answers_or_trickles_has_a_deadline() {
 }
 
 #[test]
-fn bytes_behind_the_answer_of_a_proxy_are_not_lost() {
+fn bytes_after_the_answer_of_a_proxy_are_not_lost() {
     let server = Running::new();
     let target = server.address;
     // The server's answer and a message may arrive with the proxy's: here, a whole refusal does.

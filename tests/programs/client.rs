@@ -63,7 +63,7 @@ fn help_is_printed() {
 #[test]
 fn wrong_arguments_have_status_2_and_say_what_is_wrong() {
     for (arguments, reason) in [
-        (&[][..], "a URL is missing"),
+        (&[][..], "missing URL"),
         (&["http://localhost/"], "URL scheme other than"),
         (&["ws://localhost/#x"], "fragment in the URL"),
         (&["ws://a", "ws://b"], "unexpected argument"),

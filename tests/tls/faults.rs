@@ -172,7 +172,7 @@ fn either_end_ends_its_direction_and_the_other_one_still_works() {
 }
 
 #[test]
-fn an_end_that_was_not_announced_is_an_error_behind_the_bytes_before_it() {
+fn an_end_that_was_not_announced_is_an_error_after_the_bytes_before_it() {
     let authority = Authority::new();
     let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
     pair.advance().none();

@@ -147,7 +147,7 @@ fn plain_http_on_the_tls_port_is_answered_with_400() {
 }
 
 #[test]
-fn tls_begins_behind_the_header_of_the_proxy_protocol() {
+fn tls_begins_after_the_header_of_the_proxy_protocol() {
     let authority = Authority::new();
     let config = authority.issue("localhost").server();
     let server = Server::bind("127.0.0.1:0").unwrap().tls(config);

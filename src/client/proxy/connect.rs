@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_behind_the_answer_are_not_used_however_it_is_cut() {
+    fn the_bytes_after_the_answer_are_not_used_however_it_is_cut() {
         let head = b"HTTP/1.0 200 Connection established\r\nVia: x\r\n\r\n";
         let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
         for answer in [&head[..], interim] {

@@ -133,7 +133,7 @@ impl Socks5 {
     }
 }
 
-/// Appends a text behind its length.
+/// Appends the length of a text, and the text.
 fn push_text(message: &mut Vec<u8>, text: &str) -> Result<(), ProxyError> {
     message.push(u8::try_from(text.len()).map_err(|_| ProxyError::TooLong)?);
     message.extend_from_slice(text.as_bytes());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_resolved_by_the_proxy_and_the_bytes_behind_are_not_used() {
+    fn a_name_is_resolved_by_the_proxy_and_the_bytes_after_it_are_not_used() {
         let answers = [&b"\x05\x02\x01\x00\x05\x00\x00\x03\x04name\x00\x50"[..], b"behind"].concat();
         for size in 1..=answers.len() {
             let mut out = Vec::new();

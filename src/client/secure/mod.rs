@@ -1,4 +1,4 @@
-//! TLS of a client. Without the feature `rustls`, there is none, behind the same interface.
+//! TLS of a client. Without the feature `rustls`, there is none, with the same interface.
 
 #[cfg(not(feature = "rustls"))]
 mod off;

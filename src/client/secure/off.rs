@@ -13,7 +13,7 @@ impl Secure {
         Err(ConnectError::NoTls)
     }
 
-    /// Begins TLS with a host, behind bytes that were received from the transport.
+    /// Begins TLS with a host, after bytes that were received from the transport.
     pub(in crate::client) fn begin(
         &self,
         _transport: Transport,

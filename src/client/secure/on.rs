@@ -26,7 +26,7 @@ impl Secure {
         self.config().map(|_| ())
     }
 
-    /// Begins TLS with a host, behind bytes that were received from the transport.
+    /// Begins TLS with a host, after bytes that were received from the transport.
     pub(in crate::client) fn begin(
         &self,
         transport: Transport,

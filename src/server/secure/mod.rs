@@ -1,4 +1,4 @@
-//! TLS of a server's listeners. Without the feature `rustls`, there is none, behind the same interface.
+//! TLS of a server's listeners. Without the feature `rustls`, there is none, with the same interface.
 #![forbid(unsafe_code)]
 
 #[cfg(not(feature = "rustls"))]

@@ -25,8 +25,8 @@ impl Socket {
         None
     }
 
-    /// Continues behind the header of the PROXY protocol, with the bytes received behind it.
-    pub(in crate::server) fn behind_proxy_header(self, received: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
+    /// Continues after the header of the PROXY protocol, with the bytes received after it.
+    pub(in crate::server) fn after_proxy_header(self, received: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         Ok((self, received))
     }
 }

@@ -13,7 +13,7 @@ use std::io::{self, IoSlice};
 pub(in crate::server) enum Socket {
     Plain(Stream),
     Tls(Box<TlsStream<Stream>>),
-    /// TLS that begins behind the header of the PROXY protocol.
+    /// TLS that begins after the header of the PROXY protocol.
     Later(Box<(Stream, SharedServerConfig)>),
 }
 
@@ -38,8 +38,8 @@ impl Socket {
         Ok(Self::Tls(Box::new(stream.with_received(received))))
     }
 
-    /// Continues behind the header of the PROXY protocol, with the bytes received behind it.
-    pub(in crate::server) fn behind_proxy_header(self, received: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
+    /// Continues after the header of the PROXY protocol, with the bytes received after it.
+    pub(in crate::server) fn after_proxy_header(self, received: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         match self {
             Self::Later(later) => {
                 let (stream, config) = *later;

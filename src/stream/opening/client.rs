@@ -75,7 +75,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
 
     /// Begins the handshake with bytes that were already received from the transport.
     ///
-    /// For example those behind the answer of a proxy.
+    /// For example those after the answer of a proxy.
     ///
     /// ```
     /// use websocket_stream::transport::testing::memory;
