@@ -4,7 +4,7 @@ use super::connector::Connector;
 use super::error::ConnectError;
 use super::transport::Transport;
 use super::url::{Url, UrlError};
-use super::waiting::{Watch, wait};
+use super::waiting::{Watch, millis_since, wait};
 use crate::frame::CloseCode;
 use crate::protocol::{Closed, Event, Message, SendError};
 use crate::stream::{Error, Ready, Scratch, WebSocketStream};
@@ -198,7 +198,7 @@ impl Blocking {
         }
         let ready = Ready { readable: receives, writable: true, closed: receives };
         let (received, waiting, ended) = (&mut self.received, &mut self.waiting, &mut self.end);
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = millis_since(self.start);
         let driven = self.stream.drive(&mut self.scratch.at(now), ready, |event, _| {
             match event {
                 Event::Message(message) => {
@@ -235,7 +235,7 @@ impl Blocking {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis_since(self.start)
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -7,7 +7,7 @@ use super::proxy::Proxy;
 use super::secure::Secure;
 use super::transport::Transport;
 use super::url::{Url, UrlError};
-use super::waiting::wait;
+use super::waiting::{millis_since, wait};
 use crate::Config;
 use crate::stream::{Scratch, WebSocketStream};
 use std::fmt;
@@ -190,7 +190,7 @@ impl Connector {
     /// Blocks until the connection is open.
     pub(super) fn finish(&self, dial: &mut Dial) -> Result<WebSocketStream<Transport>, ConnectError> {
         let (mut scratch, start) = (Scratch::new(), Instant::now());
-        let now = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = || millis_since(start);
         loop {
             if let Some(stream) = dial.advance(&mut scratch, now())? {
                 return Ok(stream);

@@ -156,7 +156,6 @@ impl Dial {
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             return Err(match mem::replace(&mut self.phase, Phase::Done) {
                 Phase::Connecting(connecting) => self.unconnected(connecting.given_up()),
-                Phase::Done => finished(),
                 _ => ConnectError::Timeout,
             });
         }

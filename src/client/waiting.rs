@@ -3,6 +3,7 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
+use std::time::Instant;
 
 /// A descriptor to wait for.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,11 @@ pub struct Watch<'a> {
     pub read: bool,
     /// Whether to wait until it is writable.
     pub write: bool,
+}
+
+/// Returns the milliseconds since a time.
+pub(super) fn millis_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Waits until a descriptor is ready, or for `timeout` milliseconds.

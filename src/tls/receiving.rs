@@ -141,7 +141,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
     fn refuse_plain_http(&mut self) {
         self.broken = true;
         // If they fail, the client does not receive the answer.
-        let _ = self.transport.send(PLAIN_HTTP);
+        let _ = below::send(&mut self.transport, PLAIN_HTTP);
         let _ = self.transport.shutdown_write();
     }
 
@@ -150,13 +150,13 @@ impl<T: NonBlockingTransport> TlsStream<T> {
     fn discard(&mut self, mut left: usize) -> io::Error {
         let mut buffer = [0; LEAST_ROOM];
         while left > 0 {
-            match self.transport.recv(&mut buffer) {
-                Ok(n @ 1..) => left = left.saturating_sub(n),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            match below::recv(&mut self.transport, &mut buffer) {
+                Ok(Some(n @ 1..)) => left = left.saturating_sub(n),
+                Ok(None) => {
                     self.end = End::Refused(left);
-                    return error;
+                    return ErrorKind::WouldBlock.into();
                 }
-                Ok(0) | Err(_) => break,
+                Ok(Some(0)) | Err(_) => break,
             }
         }
         self.end = End::Open;

@@ -1,7 +1,7 @@
 //! The sending half of a TLS stream: plaintext from the caller, records to the transport.
 
 use super::below;
-use super::bytes::{Bytes, ThreadBuffers};
+use super::bytes::{Bytes, Kept, ThreadBuffers};
 use super::pieces::Pieces;
 use super::stream::{Shutdown, TlsStream};
 use crate::transport::NonBlockingTransport;
@@ -37,15 +37,13 @@ impl<T: NonBlockingTransport> TlsStream<T> {
     }
 
     fn encrypt(&mut self, plaintext: &[u8], outgoing: &mut Bytes) -> io::Result<()> {
-        let incoming = self.kept.as_mut().map_or(&mut [][..], |kept| &mut kept.incoming);
-        self.engine.encrypt(incoming, plaintext, outgoing).map_err(exhausted)
+        self.engine.encrypt(kept_records(&mut self.kept), plaintext, outgoing).map_err(exhausted)
     }
 
     /// Announces the end of this direction, after all earlier records.
     fn announce_end(&mut self, outgoing: &mut Bytes) -> io::Result<()> {
         self.shutdown = Shutdown::Announced;
-        let incoming = self.kept.as_mut().map_or(&mut [][..], |kept| &mut kept.incoming);
-        self.engine.close_notify(incoming, outgoing).map_err(exhausted)?;
+        self.engine.close_notify(kept_records(&mut self.kept), outgoing).map_err(exhausted)?;
         self.send_records(outgoing)
     }
 
@@ -140,6 +138,11 @@ impl<T: NonBlockingTransport> TlsStream<T> {
             n => Ok(n),
         }
     }
+}
+
+/// Returns the records that rustls has not used, which it must see in each call.
+fn kept_records(kept: &mut Option<Box<Kept>>) -> &mut [u8] {
+    kept.as_mut().map_or(&mut [], |kept| &mut kept.incoming)
 }
 
 fn exhausted(_: EncryptError) -> io::Error {

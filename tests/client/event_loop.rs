@@ -1,10 +1,8 @@
 //! A dial in an event loop on mio, which is edge-triggered: it waits only for what the dial names.
 
-use crate::servers::{Running, head, relay, serve};
+use crate::servers::{Running, proxy_to};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use std::io::Write;
-use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 use websocket_stream::client::{Connector, Dial, Proxy, Transport};
@@ -42,11 +40,7 @@ fn run(dial: &mut Dial) -> (WebSocketStream<Transport>, usize) {
 fn each_step_is_announced_and_none_is_awaited_in_vain() {
     let server = Running::new();
     let target = server.address;
-    let proxy = serve(move |mut client| {
-        head(&mut client);
-        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-        relay(client, TcpStream::connect(target).unwrap());
-    });
+    let proxy = proxy_to(target);
     let direct = Connector::new().no_proxy();
     let through = Connector::new().proxy(format!("http://{proxy}").parse::<Proxy>().unwrap());
     for (connector, url) in [

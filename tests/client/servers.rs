@@ -120,6 +120,15 @@ pub(crate) fn relay(client: TcpStream, server: TcpStream) {
     });
 }
 
+/// An HTTP proxy that opens each tunnel to `target`.
+pub(crate) fn proxy_to(target: SocketAddr) -> SocketAddr {
+    serve(move |mut client| {
+        head(&mut client);
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        relay(client, TcpStream::connect(target).unwrap());
+    })
+}
+
 /// A server that sends this answer to each request.
 pub(crate) fn answering(answer: impl Into<Vec<u8>>) -> SocketAddr {
     let answer = answer.into();

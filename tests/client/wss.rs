@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod certificates;
 
-use crate::servers::{Running, answering, head, relay, serve};
+use crate::servers::{Running, answering, head, proxy_to, serve};
 use certificates::{Authority, Identity};
 use rustls::{CertificateError, ClientConfig, Error, HandshakeKind};
 use std::io::Write;
@@ -161,13 +161,7 @@ fn pump(client: &mut rustls::StreamOwned<rustls::ServerConnection, TcpStream>, s
 fn wss_goes_through_a_plain_proxy_and_the_name_is_the_servers() {
     let authority = Authority::new();
     let server = server(authority.issue("localhost"));
-    let target = server.address;
-    let proxy = serve(move |mut client| {
-        head(&mut client);
-        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-        relay(client, TcpStream::connect(target).unwrap());
-    });
-    let proxy: Proxy = format!("http://{proxy}").parse().unwrap();
+    let proxy: Proxy = format!("http://{}", proxy_to(server.address)).parse().unwrap();
     let connector = Connector::new().tls(authority.client()).proxy(proxy);
     let mut client = Blocking::new(connector.connect("wss://localhost/").unwrap());
     client.send("hello").unwrap();

@@ -30,7 +30,7 @@ pub enum Kind {
 pub const FLOOR: &str = "raw";
 /// The floor over TLS: with this library's TLS transport.
 pub const TLS_FLOOR: &str = "raw-tls";
-/// The same with rustls' own stream, which has buffers.
+/// A floor with rustls' own stream, which has buffers.
 pub const BUFFERED_FLOOR: &str = "raw-rustls";
 /// This library.
 pub const OURS: &str = "ours";

@@ -1,4 +1,4 @@
-//! A proxy: where it is, and what it speaks.
+//! The address and the protocol of a proxy.
 
 use super::error::ProxyError;
 use crate::client::url::{self, UrlError};
@@ -54,6 +54,14 @@ impl FromStr for Proxy {
     }
 }
 
+/// Returns a host and a port, with brackets around an IPv6 address.
+pub(super) fn authority(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
 /// Prints the proxy without credentials.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,10 +70,7 @@ impl fmt::Display for Proxy {
             Kind::Https => "https",
             Kind::Socks5 => "socks5",
         };
-        match self.host.contains(':') {
-            true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
-            false => write!(f, "{scheme}://{}:{}", self.host, self.port),
-        }
+        write!(f, "{scheme}://{}", authority(&self.host, self.port))
     }
 }
 

@@ -14,11 +14,8 @@ pub(in crate::client) struct Secure(Option<Arc<ClientConfig>>);
 
 impl Secure {
     /// Uses the program's configuration. If it names no application protocols (ALPN), it gets `http/1.1`.
-    pub(in crate::client) fn new(mut config: Arc<ClientConfig>) -> Self {
-        if config.alpn_protocols.is_empty() {
-            Arc::make_mut(&mut config).alpn_protocols.push(HTTP_1_1.to_vec());
-        }
-        Self(Some(config))
+    pub(in crate::client) fn new(config: Arc<ClientConfig>) -> Self {
+        Self(Some(with_protocol(config)))
     }
 
     /// Returns whether there is a configuration.
@@ -47,6 +44,13 @@ impl Secure {
     }
 }
 
+fn with_protocol(mut config: Arc<ClientConfig>) -> Arc<ClientConfig> {
+    if config.alpn_protocols.is_empty() {
+        Arc::make_mut(&mut config).alpn_protocols.push(HTTP_1_1.to_vec());
+    }
+    config
+}
+
 /// Returns a configuration with the system's trusted certificates. All connections share it, so that sessions
 /// are resumed.
 #[cfg(feature = "wss")]
@@ -66,10 +70,8 @@ fn default_config() -> Result<Arc<ClientConfig>, ConnectError> {
     };
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.and_then(BuilderVerifierExt::with_platform_verifier);
-    let mut config =
-        builder.map_err(|error| ConnectError::TlsConfig(error.to_string()))?.with_no_client_auth();
-    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
-    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
+    let config = builder.map_err(|error| ConnectError::TlsConfig(error.to_string()))?.with_no_client_auth();
+    Ok(Arc::clone(CONFIG.get_or_init(|| with_protocol(Arc::new(config)))))
 }
 
 #[cfg(not(feature = "wss"))]
