@@ -8,20 +8,19 @@
 //! With `--insecure`, it accepts any certificate of a server behind TLS (`wss://`).
 
 use lexopt::prelude::*;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::error::Error;
-use std::io;
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use websocket_stream::client::{Connector, Transport};
-use websocket_stream::{Event, Message, Ready, Scratch, WebSocketStream};
+use websocket_stream::client::Connector;
+use websocket_stream::{Event, Message, Ready, Scratch};
 
 #[path = "common/deflate.rs"]
 mod deflate;
 #[cfg(feature = "rustls")]
 #[path = "client/insecure.rs"]
 mod insecure;
+#[path = "common/wait.rs"]
+mod wait;
 
 const USAGE: &str = "usage: autobahn_client [--insecure] URL AGENT [--deflate[=BITS]]";
 
@@ -123,32 +122,8 @@ impl Client {
             if wants.closed {
                 return Ok(());
             }
-            ready = if wants.again { Ready::READABLE } else { wait(&stream, now)? };
+            let timeout = stream.next_deadline(now).map(|deadline| deadline.saturating_sub(now));
+            ready = if wants.again { Ready::READABLE } else { wait::wait(&stream, None, timeout)?.0 };
         }
     }
-}
-
-/// Waits until the socket is ready or the stream's deadline has passed.
-fn wait(stream: &WebSocketStream<Transport>, now: u64) -> io::Result<Ready> {
-    let wants = stream.wants();
-    let timeout = stream.next_deadline(now).map(|deadline| deadline.saturating_sub(now));
-    let timeout = timeout.map(|millis| Timespec {
-        tv_sec: i64::try_from(millis / 1000).unwrap_or(i64::MAX),
-        tv_nsec: (millis % 1000 * 1_000_000) as _,
-    });
-    let mut flags = PollFlags::empty();
-    flags.set(PollFlags::IN, wants.read);
-    flags.set(PollFlags::OUT, wants.write);
-    let socket = stream.as_fd();
-    let mut fds = [PollFd::from_borrowed_fd(socket, flags)];
-    match poll(&mut fds, timeout.as_ref()) {
-        Err(error) if io::Error::from(error).kind() != io::ErrorKind::Interrupted => return Err(error.into()),
-        _ => {}
-    }
-    let found = fds[0].revents();
-    Ok(Ready {
-        readable: found.contains(PollFlags::IN),
-        writable: found.contains(PollFlags::OUT),
-        closed: found.intersects(PollFlags::ERR | PollFlags::HUP),
-    })
 }

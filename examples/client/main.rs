@@ -10,6 +10,8 @@ mod deflate;
 #[cfg(feature = "rustls")]
 mod insecure;
 mod session;
+#[path = "../common/wait.rs"]
+mod wait;
 
 use lexopt::prelude::*;
 use session::Session;

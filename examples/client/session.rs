@@ -1,6 +1,6 @@
 //! The conversation: the standard input to the server, its messages to the standard output.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::wait::wait;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
@@ -82,33 +82,14 @@ impl Session {
 
     /// Waits for the socket and, if `reads`, for the input. Returns what is ready.
     fn wait(&self, input: &File, reads: bool, again: bool) -> io::Result<(Ready, bool)> {
-        let (wants, now) = (self.stream.wants(), self.now());
+        let now = self.now();
         let timeout = match again {
             true => Some(0),
             false => self.stream.next_deadline(now).map(|deadline| deadline.saturating_sub(now)),
         };
-        let timeout = timeout.map(|millis| Timespec {
-            tv_sec: i64::try_from(millis / 1000).unwrap_or(i64::MAX),
-            tv_nsec: (millis % 1000 * 1_000_000) as _,
-        });
-        let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, wants.read);
-        flags.set(PollFlags::OUT, wants.write);
-        let socket = self.stream.as_fd();
-        let mut fds = [PollFd::from_borrowed_fd(socket, flags), PollFd::new(input, PollFlags::IN)];
-        let polled = if reads { &mut fds[..] } else { &mut fds[..1] };
-        match poll(polled, timeout.as_ref()) {
-            Err(error) if io::Error::from(error).kind() != ErrorKind::Interrupted => return Err(error.into()),
-            _ => {}
-        }
-        let found = fds[0].revents();
-        let broken = found.intersects(PollFlags::ERR | PollFlags::HUP);
-        let ready = Ready {
-            readable: again || found.contains(PollFlags::IN),
-            writable: found.contains(PollFlags::OUT),
-            closed: broken,
-        };
-        Ok((ready, reads && !fds[1].revents().is_empty()))
+        let (mut ready, input_ready) = wait(&self.stream, reads.then_some(input), timeout)?;
+        ready.readable |= again;
+        Ok((ready, input_ready))
     }
 
     /// Reads the input once, and sends what it contains. At its end, begins to close.
