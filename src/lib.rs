@@ -99,6 +99,8 @@ pub mod deflate;
 pub mod frame;
 pub mod guarantees;
 pub mod handshake;
+#[cfg(any(all(unix, feature = "client"), feature = "tokio"))]
+mod owned_message;
 pub mod protocol;
 #[cfg(feature = "server")]
 pub mod server;
@@ -109,6 +111,8 @@ pub mod stream;
 pub mod testing;
 #[cfg(feature = "rustls")]
 pub mod tls;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 #[cfg(feature = "std")]
 pub mod transport;
 #[cfg(feature = "std")]
@@ -118,6 +122,8 @@ mod wheel;
 pub use config::{Config, Limits, PauseReading, Role, Timeouts};
 pub use frame::{CloseCode, OpCode};
 pub use handshake::{ClientRequest, OriginPolicy, Request, Response};
+#[cfg(any(all(unix, feature = "client"), feature = "tokio"))]
+pub use owned_message::OwnedMessage;
 pub use protocol::{
     Cause, Chunk, CloseFrame, Closed, Event, Fault, Initiator, Message, SendError, State, SystemError,
     Timeout,

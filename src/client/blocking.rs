@@ -5,6 +5,7 @@ use super::error::ConnectError;
 use super::transport::Transport;
 use super::url::{Url, UrlError};
 use super::waiting::{Watch, millis_since, wait};
+use crate::OwnedMessage;
 use crate::frame::CloseCode;
 use crate::protocol::{Closed, Event, Message, SendError};
 use crate::stream::{Error, Ready, Scratch, WebSocketStream};
@@ -43,15 +44,6 @@ pub struct Blocking {
     /// Whether the stream may have something to receive although its socket is not readable.
     again: bool,
     timeout: Option<Duration>,
-}
-
-/// A message that owns its payload.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum OwnedMessage {
-    /// A text.
-    Text(String),
-    /// Bytes.
-    Binary(Vec<u8>),
 }
 
 /// The reason why a call of [`Blocking`] failed.
@@ -249,52 +241,6 @@ impl fmt::Debug for Blocking {
             .field("stream", &self.stream)
             .field("end", &self.end)
             .finish_non_exhaustive()
-    }
-}
-
-impl OwnedMessage {
-    /// Returns the payload.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Binary(bytes) => bytes,
-        }
-    }
-
-    /// Returns the text, if it is one.
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Binary(_) => None,
-        }
-    }
-}
-
-impl From<Message<'_>> for OwnedMessage {
-    fn from(message: Message<'_>) -> Self {
-        match message {
-            Message::Text(text) => Self::Text(text.to_owned()),
-            Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
-        }
-    }
-}
-
-impl<'a> From<&'a OwnedMessage> for Message<'a> {
-    fn from(message: &'a OwnedMessage) -> Self {
-        match message {
-            OwnedMessage::Text(text) => Self::Text(text),
-            OwnedMessage::Binary(bytes) => Self::Binary(bytes),
-        }
-    }
-}
-
-/// Prints a text, or the length of bytes.
-impl fmt::Display for OwnedMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Binary(bytes) => write!(f, "({} bytes)", bytes.len()),
-        }
     }
 }
 

@@ -73,7 +73,7 @@ mod transport;
 mod url;
 mod waiting;
 
-pub use blocking::{Blocking, BlockingError, OwnedMessage};
+pub use blocking::{Blocking, BlockingError};
 pub use connecting::FailedAttempt;
 pub use connector::Connector;
 pub use dial::Dial;

@@ -147,6 +147,19 @@ impl<T> TlsStream<T> {
         &mut self.transport
     }
 
+    /// Replaces the transport below by another that continues its byte stream.
+    ///
+    /// For example to register a socket with another poller.
+    ///
+    /// # Errors
+    ///
+    /// The error of `replace`, after which the connection is lost.
+    pub fn map_transport<U>(self, replace: impl FnOnce(T) -> io::Result<U>) -> io::Result<TlsStream<U>> {
+        let Self { transport, engine, kept, fresh, broken, end, shutdown } = self;
+        let transport = replace(transport)?;
+        Ok(TlsStream { transport, engine, kept, fresh, broken, end, shutdown })
+    }
+
     /// Returns what the handshake has negotiated: version, cipher suite, ALPN protocol, the peer's
     /// certificates, and whether a session was resumed.
     pub fn common_state(&self) -> &CommonState {

@@ -20,11 +20,13 @@ const ROOMS: &[(&str, u8, u8)] = &[
     ("protocol", 1, 2),
     ("transport", 2, 0),
     ("stream", 3, 0),
+    ("owned_message", 4, 0),
     ("testing", 4, 0),
     ("tls", 4, 0),
     ("util", 4, 0),
     ("client", 4, 1),
     ("server", 4, 1),
+    ("tokio", 4, 2),
     // Documentation only.
     ("guarantees", 5, 0),
     ("lib", 5, 1),

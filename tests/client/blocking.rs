@@ -3,7 +3,8 @@
 use crate::servers::{Running, serve};
 use std::time::Duration;
 use websocket_stream::CloseCode;
-use websocket_stream::client::{self, Blocking, BlockingError, Connector, OwnedMessage};
+use websocket_stream::OwnedMessage;
+use websocket_stream::client::{self, Blocking, BlockingError, Connector};
 use websocket_stream::server::Server;
 
 fn connect(connector: &Connector, url: &str) -> Blocking {
@@ -17,7 +18,7 @@ fn messages_are_echoed_and_the_end_is_clean() {
     for size in [0, 1, 1_000, 3_000_000] {
         let text = "x".repeat(size);
         client.send(&text).unwrap();
-        assert!(client.next().unwrap() == Some(OwnedMessage::Text(text)), "{size}");
+        assert!(client.next().unwrap() == Some(OwnedMessage::from(text)), "{size}");
     }
     client.send(&[1, 2, 3]).unwrap();
     assert_eq!(client.next().unwrap().unwrap().as_bytes(), [1, 2, 3]);

@@ -36,6 +36,10 @@ pub const BUFFERED_FLOOR: &str = "raw-rustls";
 pub const OURS: &str = "ours";
 /// This library's own server.
 const OURS_SERVER: &str = "ours-server";
+/// This library under tokio, with a handler.
+const OURS_TOKIO: &str = "ours-tokio";
+/// This library under tokio, with messages that own their payload.
+const OURS_TOKIO_OWNED: &str = "ours-tokio-owned";
 /// This library in a minimal loop.
 const BARE: &str = "ours-bare";
 pub const BUN: &str = "bun (uWebSockets)";
@@ -47,12 +51,14 @@ const TOKIO_WEBSOCKETS: &str = "tokio-websockets";
 const YAWC: &str = "yawc";
 const SOCKUDO: &str = "sockudo-ws";
 
-const BUILT_IN: [(&str, BuiltIn); 13] = [
+const BUILT_IN: [(&str, BuiltIn); 15] = [
     (FLOOR, BuiltIn::Raw),
     (TLS_FLOOR, BuiltIn::RawTls),
     (BUFFERED_FLOOR, BuiltIn::RawRustls),
     (OURS, BuiltIn::Ours),
     (OURS_SERVER, BuiltIn::OursServer),
+    (OURS_TOKIO, BuiltIn::OursTokio),
+    (OURS_TOKIO_OWNED, BuiltIn::OursTokioOwned),
     (BARE, BuiltIn::Bare),
     (TUNGSTENITE, BuiltIn::TungsteniteMio),
     (TOKIO_TUNGSTENITE, BuiltIn::TokioTungstenite),

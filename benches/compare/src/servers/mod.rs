@@ -5,6 +5,7 @@ mod fastwebsockets;
 mod listen;
 mod ours;
 mod ours_server;
+mod ours_tokio;
 mod raw;
 mod secure;
 mod socket;
@@ -50,6 +51,8 @@ pub enum BuiltIn {
     RawRustls,
     Ours,
     OursServer,
+    OursTokio,
+    OursTokioOwned,
     Bare,
     TungsteniteMio,
     TokioTungstenite,
@@ -75,6 +78,16 @@ impl BuiltIn {
             Self::Ours if plan.tls => ours::serve(listener, plan, secure::unbuffered()?),
             Self::Ours => ours::serve(listener, plan, Ok::<TcpStream, _>),
             Self::OursServer => ours_server::serve(listener, plan),
+            Self::OursTokio => runtime().enable_time().build()?.block_on(ours_tokio::serve(
+                listener,
+                plan,
+                ours_tokio::Style::Run,
+            )),
+            Self::OursTokioOwned => runtime().enable_time().build()?.block_on(ours_tokio::serve(
+                listener,
+                plan,
+                ours_tokio::Style::Owned,
+            )),
             Self::Bare => bare::serve(&listener),
             Self::TungsteniteMio if plan.tls => tungstenite_mio::serve(listener, plan, secure::buffered()?),
             Self::TungsteniteMio => tungstenite_mio::serve(listener, plan, Ok),

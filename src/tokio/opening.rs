@@ -1,0 +1,266 @@
+//! Opening handshakes under tokio.
+
+use super::error::AcceptError;
+use super::thread::{now, with_scratch};
+use super::timers::Timer;
+use super::transport::AsyncTransport;
+use super::websocket::WebSocket;
+use crate::config::Config;
+use crate::handshake::{ClientRequest, OriginPolicy, Request, Response};
+use crate::stream::{ClientOpening, NotOpen, OpeningError, Progress, ServerOpening, Wants, WebSocketStream};
+use ::tokio::io::{AsyncRead, AsyncWrite};
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Accepts a WebSocket on a stream, such as a `TcpStream`.
+///
+/// A request from a page of another origin is refused with 403, and a request in plain HTTP with 426; see
+/// [`accept_with`] to decide.
+///
+/// # Errors
+///
+/// [`AcceptError`] with the reason.
+pub async fn accept<S>(io: S) -> Result<WebSocket<S>, AcceptError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut opening = Opening::new(io)?;
+    let is_allowed = OriginPolicy::Same.allows(&opening.request().await?);
+    let opened = match is_allowed {
+        true => opening.answer(&Response::accept()),
+        false => opening.answer(&Response::forbidden()),
+    };
+    opened.await
+}
+
+/// Accepts a WebSocket with a configuration that connections can share, and a decision about the request.
+///
+/// The decision also gets requests in plain HTTP. To decide with an `await`, use [`Opening`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokio::net::TcpStream;
+/// use websocket_stream::tokio::{AcceptError, WebSocket, accept_with};
+/// use websocket_stream::{Config, OriginPolicy, Response};
+///
+/// async fn chat(socket: TcpStream, config: Arc<Config>) -> Result<WebSocket<TcpStream>, AcceptError> {
+///     accept_with(socket, config, |request| match request.path() {
+///         "/health" => Response::new(200).body("up\n"),
+///         _ if !OriginPolicy::Same.allows(request) => Response::forbidden(),
+///         "/chat" => Response::accept().subprotocol(request.select_subprotocol(&["chat"])),
+///         _ => Response::new(404),
+///     })
+///     .await
+/// }
+/// # let _ = chat;
+/// ```
+///
+/// # Errors
+///
+/// [`AcceptError`] with the reason, or with the status of an answer that does not accept.
+pub async fn accept_with<S>(
+    io: S,
+    config: Arc<Config>,
+    decide: impl FnOnce(&Request<'_>) -> Response,
+) -> Result<WebSocket<S>, AcceptError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut opening = Opening::with_config(io, config)?;
+    let opened = {
+        let response = decide(&opening.request().await?);
+        opening.answer(&response)
+    };
+    opened.await
+}
+
+/// Opens a WebSocket as a client, on a stream that is connected.
+///
+/// # Errors
+///
+/// [`OpeningError`] with the reason.
+pub async fn client<S>(
+    io: S,
+    request: ClientRequest,
+    config: Arc<Config>,
+) -> Result<WebSocket<S>, OpeningError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let opening = ClientOpening::with_config(AsyncTransport::new(io), request, config)?;
+    let mut handshake = Handshake::new(opening);
+    poll_fn(|context| handshake.poll(context)).await?;
+    Ok(WebSocket::from_stream(opened(handshake.opening.into_stream())?))
+}
+
+/// A server's opening handshake, for a program that awaits something before it answers.
+///
+/// ```
+/// # use websocket_stream::tokio::{AcceptError, Opening, WebSocket};
+/// # use websocket_stream::{OriginPolicy, Response};
+/// # use tokio::net::TcpStream;
+/// # async fn name_of(token: Vec<u8>) -> Option<String> { String::from_utf8(token).ok() }
+/// async fn open(socket: TcpStream) -> Result<(String, WebSocket<TcpStream>), AcceptError> {
+///     let mut opening = Opening::new(socket)?;
+///     let request = opening.request().await?;
+///     let is_allowed = OriginPolicy::Same.allows(&request);
+///     let token = request.header("Authorization").unwrap_or_default().to_vec();
+///     match name_of(token).await {
+///         Some(name) if is_allowed => Ok((name, opening.answer(&Response::accept()).await?)),
+///         // An error, with status 403.
+///         _ => Ok((String::new(), opening.answer(&Response::forbidden()).await?)),
+///     }
+/// }
+/// # let _ = open;
+/// ```
+// In a box, so that the future of a task does not keep room for it.
+pub struct Opening<S>(Box<Handshake<ServerOpening<AsyncTransport<S>>>>);
+
+/// The handshake of either end, and its timeout.
+struct Handshake<O> {
+    opening: O,
+    timer: Timer,
+}
+
+impl<O> Handshake<O> {
+    fn new(opening: O) -> Box<Self> {
+        Box::new(Self { opening, timer: Timer::default() })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Opening<S> {
+    /// Begins the handshake on an accepted stream.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if the stream is a `TcpStream` and its `TCP_NODELAY` cannot be set.
+    pub fn new(io: S) -> io::Result<Self> {
+        let opening = ServerOpening::new(AsyncTransport::new(io))?;
+        Ok(Self(Handshake::new(opening)))
+    }
+
+    /// Begins the handshake with a configuration that connections can share.
+    ///
+    /// # Errors
+    ///
+    /// See [`new`](Self::new).
+    pub fn with_config(io: S, config: Arc<Config>) -> io::Result<Self> {
+        let opening = ServerOpening::with_config(AsyncTransport::new(io), config)?;
+        Ok(Self(Handshake::new(opening)))
+    }
+
+    /// Returns the request once it has arrived, for a WebSocket or in plain HTTP.
+    ///
+    /// # Errors
+    ///
+    /// [`OpeningError`], also after the timeout of the opening handshake.
+    pub async fn request(&mut self) -> Result<Request<'_>, OpeningError> {
+        poll_fn(|context| self.0.poll(context)).await?;
+        self.0.opening.request().ok_or_else(|| OpeningError::System(ErrorKind::InvalidInput.into()))
+    }
+
+    /// Answers the request, and opens the connection if the answer accepts it.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError`] with the reason, or with the status of an answer that does not accept. An answer that
+    /// cannot be sent is replaced by status 500, whose body is the reason.
+    pub fn answer(
+        mut self,
+        response: &Response,
+    ) -> impl Future<Output = Result<WebSocket<S>, AcceptError>> + use<S> {
+        let opening = &mut self.0.opening;
+        let answered = opening.answer(response).or_else(|error| {
+            let page = Response::new(500).header("Content-Type", "text/plain").body(format!("{error}\n"));
+            // Fails only if the request is answered already, or has not arrived.
+            opening.answer(&page)
+        });
+        async move {
+            answered.map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
+            match poll_fn(|context| self.0.poll(context)).await? {
+                Step::Answered { status } => Err(AcceptError::Answered { status }),
+                Step::Decide | Step::Open => {
+                    Ok(WebSocket::from_stream(opened(self.0.opening.into_stream())?))
+                }
+            }
+        }
+    }
+}
+
+/// Returns the stream of a handshake that is known to be finished.
+fn opened<S, O>(stream: Result<WebSocketStream<S>, NotOpen<O>>) -> io::Result<WebSocketStream<S>> {
+    stream.map_err(|_| ErrorKind::InvalidInput.into())
+}
+
+/// How far a handshake came.
+enum Step {
+    Decide,
+    Open,
+    Answered { status: u16 },
+}
+
+/// What both ends' openings have in common.
+trait Advance {
+    fn advance_at(&mut self, context: &Context<'_>, now: u64) -> Result<Result<Step, Wants>, OpeningError>;
+    fn deadline(&self, now: u64) -> Option<u64>;
+}
+
+macro_rules! advance {
+    ($opening:ident) => {
+        impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Advance for $opening<AsyncTransport<S>> {
+            fn advance_at(
+                &mut self,
+                context: &Context<'_>,
+                now: u64,
+            ) -> Result<Result<Step, Wants>, OpeningError> {
+                self.get_mut().set_waker(context.waker());
+                let wants = with_scratch(|scratch| {
+                    Ok::<_, OpeningError>(match self.advance(&mut scratch.at(now))? {
+                        Progress::Decide(_) => Ok(Step::Decide),
+                        Progress::Open => Ok(Step::Open),
+                        Progress::Answered { status } => Ok(Step::Answered { status }),
+                        Progress::Pending(wants) => Err(wants),
+                    })
+                })?;
+                Ok(wants.map_err(|wants| {
+                    let waits = self.get_ref().waits;
+                    let again = wants.again || wants.read && !waits.read || wants.write && !waits.write;
+                    Wants { again, ..wants }
+                }))
+            }
+
+            fn deadline(&self, now: u64) -> Option<u64> {
+                self.next_deadline(now)
+            }
+        }
+    };
+}
+
+advance!(ServerOpening);
+advance!(ClientOpening);
+
+impl<O: Advance> Handshake<O> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Step, OpeningError>> {
+        let now = now();
+        match self.opening.advance_at(context, now) {
+            Ok(Ok(step)) => Poll::Ready(Ok(step)),
+            Ok(Err(wants)) => {
+                self.timer.set(self.opening.deadline(now), now, context.waker());
+                self.timer.set_waker(context.waker());
+                if wants.again {
+                    context.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl<S> std::fmt::Debug for Opening<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opening").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,242 @@
+//! Two halves of a connection, for two tasks.
+
+use super::error::AsyncError;
+use super::websocket::WebSocket;
+use crate::OwnedMessage;
+use crate::frame::CloseCode;
+use crate::protocol::{Closed, Message, SendError, State};
+use crate::stream::{Outgoing, PreparedMessage, Sent};
+use ::tokio::io::{AsyncRead, AsyncWrite};
+use futures_core::{FusedStream, Stream};
+use futures_sink::Sink;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+/// The half of a connection that sends; see [`WebSocket::split`].
+pub struct Sender<S>(Arc<Mutex<WebSocket<S>>>);
+
+/// The half of a connection that receives; see [`WebSocket::split`].
+///
+/// It also answers pings and applies timeouts, so poll it, even if no messages are expected.
+pub struct Receiver<S>(Arc<Mutex<WebSocket<S>>>);
+
+/// Locks the connection for one poll. No lock is held across an await.
+fn lock<S>(half: &Mutex<WebSocket<S>>) -> MutexGuard<'_, WebSocket<S>> {
+    half.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
+    /// Splits the connection into two halves, which two tasks can use at once.
+    ///
+    /// The connection is closed when both halves are dropped.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # use websocket_stream::{CloseCode, Role, tokio::WebSocket};
+    /// # let (a, b) = tokio::io::duplex(4096);
+    /// # let ws = WebSocket::new(a, Role::Server, Default::default())?;
+    /// # let mut client = WebSocket::new(b, Role::Client, Default::default())?;
+    /// let (mut sender, mut receiver) = ws.split();
+    /// let sending = tokio::spawn(async move {
+    ///     for number in 0..3 {
+    ///         sender.send(number.to_string()).await?;
+    ///     }
+    ///     sender.close(CloseCode::NORMAL, "").await
+    /// });
+    /// let receiving = tokio::spawn(async move {
+    ///     while let Some(message) = receiver.next().await {
+    ///         println!("{}", message?);
+    ///     }
+    ///     Ok::<(), websocket_stream::tokio::AsyncError>(())
+    /// });
+    /// # client.send("hello").await?;
+    /// # for number in 0..3 {
+    /// #     let message = client.next().await.ok_or("the end")??;
+    /// #     assert_eq!(message.as_text(), Some(&*number.to_string()));
+    /// # }
+    /// # assert!(client.next().await.is_none());
+    /// # drop(client);
+    /// assert!(sending.await??.is_clean());
+    /// receiving.await??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn split(self) -> (Sender<S>, Receiver<S>) {
+        let shared = Arc::new(Mutex::new(self));
+        (Sender(Arc::clone(&shared)), Receiver(shared))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Receiver<S> {
+    /// Returns the next message; see [`WebSocket::next`].
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::next`].
+    pub async fn next(&mut self) -> Option<Result<OwnedMessage, AsyncError>> {
+        poll_fn(|context| lock(&self.0).poll_next_message(context)).await
+    }
+
+    /// Puts the halves together again.
+    ///
+    /// # Errors
+    ///
+    /// Both halves, if they are not of one connection.
+    pub fn reunite(self, sender: Sender<S>) -> Result<WebSocket<S>, (Self, Sender<S>)> {
+        if !Arc::ptr_eq(&self.0, &sender.0) {
+            return Err((self, sender));
+        }
+        drop(sender);
+        // These were the only two.
+        Arc::try_unwrap(self.0)
+            .map(|shared| shared.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .map_err(|shared| (Self(Arc::clone(&shared)), Sender(shared)))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Sender<S> {
+    /// Sends a message, and waits until the stream has taken it; see [`WebSocket::send`].
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::send`].
+    pub async fn send(&mut self, message: impl Into<OwnedMessage>) -> Result<(), AsyncError> {
+        let message = message.into();
+        self.send_all(|out| out.send(&message)).await
+    }
+
+    /// Sends a message that was encoded once, for many connections; see [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::send`].
+    pub async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), AsyncError> {
+        self.send_all(|out| out.send_prepared(message)).await
+    }
+
+    async fn send_all(
+        &mut self,
+        mut send: impl FnMut(&mut Outgoing<'_>) -> Result<(), SendError>,
+    ) -> Result<(), AsyncError> {
+        let mut accepted = false;
+        poll_fn(|context| lock(&self.0).poll_send(context, &mut accepted, &mut send)).await
+    }
+
+    /// Accepts a message, which is sent together with others; see [`WebSocket::feed`].
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::feed`].
+    pub async fn feed(&mut self, message: impl Into<OwnedMessage>) -> Result<(), AsyncError> {
+        poll_fn(|context| lock(&self.0).poll_ready_to_feed(context)).await?;
+        lock(&self.0).start_feed(message.into())
+    }
+
+    /// Sends the fed messages, and waits until the stream has taken everything.
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::send`].
+    pub async fn flush(&mut self) -> Result<(), AsyncError> {
+        poll_fn(|context| lock(&self.0).poll_flush_all(context)).await
+    }
+
+    /// Sends a message without waiting; see [`WebSocket::try_send`].
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::try_send`].
+    pub fn try_send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<Sent, AsyncError> {
+        lock(&self.0).try_send(message)
+    }
+
+    /// Calls `f` with an [`Outgoing`], without waiting; see [`WebSocket::send_with`].
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::send_with`].
+    pub fn send_with(
+        &mut self,
+        f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
+    ) -> Result<Sent, AsyncError> {
+        lock(&self.0).send_with(f)
+    }
+
+    /// Sends a Close frame, and waits until the connection has ended.
+    ///
+    /// Messages that arrive meanwhile are kept for [`Receiver::next`].
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::close`].
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, AsyncError> {
+        poll_fn(|context| lock(&self.0).poll_start_close(context, code, reason)).await?;
+        poll_fn(|context| lock(&self.0).poll_end(context)).await
+    }
+}
+
+impl<S> Sender<S> {
+    /// Returns whether the connection is open, closing or closed, and how it ended.
+    pub fn state(&self) -> State {
+        lock(&self.0).state()
+    }
+}
+
+impl<S> Receiver<S> {
+    /// Returns whether the connection is open, closing or closed, and how it ended.
+    pub fn state(&self) -> State {
+        lock(&self.0).state()
+    }
+}
+
+/// See [`WebSocket::next`].
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Stream for Receiver<S> {
+    type Item = Result<OwnedMessage, AsyncError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        lock(&self.0).poll_next_message(context)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> FusedStream for Receiver<S> {
+    fn is_terminated(&self) -> bool {
+        lock(&self.0).is_terminated()
+    }
+}
+
+/// See [`WebSocket`], which is the same [`Sink`].
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Sink<OwnedMessage> for Sender<S> {
+    type Error = AsyncError;
+
+    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {
+        lock(&self.0).poll_ready_to_feed(context)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), AsyncError> {
+        lock(&self.0).start_feed(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {
+        lock(&self.0).poll_flush_all(context)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {
+        Pin::new(&mut *lock(&self.0)).poll_close(context)
+    }
+}
+
+impl<S> fmt::Debug for Sender<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Receiver<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("state", &self.state()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! TLS of this crate as a stream of tokio's.
+
+use super::transport::AsyncTransport;
+use crate::tls::TlsStream;
+use crate::transport::NonBlockingTransport;
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// TLS over any stream of tokio's, which keeps no buffers while it is idle.
+///
+/// A handshake advances only while the stream is polled for reading. Bytes that are written before its end
+/// are kept, and follow it. A [`WebSocket`](crate::tokio::WebSocket) polls in both directions.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokio::net::TcpStream;
+/// use websocket_stream::tls::{TlsStream, rustls::ServerConfig};
+/// use websocket_stream::tokio::{AsyncTransport, WebSocket, accept};
+///
+/// type Tls = TlsStream<AsyncTransport<TcpStream>>;
+///
+/// async fn open(
+///     socket: TcpStream,
+///     config: Arc<ServerConfig>,
+/// ) -> Result<WebSocket<Tls>, Box<dyn std::error::Error>> {
+///     let tls = TlsStream::server(AsyncTransport::new(socket), config)?;
+///     Ok(accept(tls).await?)
+/// }
+/// # let _ = open;
+/// ```
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncRead for TlsStream<AsyncTransport<S>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let tls = self.get_mut();
+        let received = tls.polled(context, |tls| tls.recv(buffer.initialize_unfilled()));
+        // An error is reported by the next call that sends.
+        let _ = tls.flush();
+        received.map_ok(|n| buffer.advance(n))
+    }
+}
+
+/// See [`AsyncRead`].
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncWrite for TlsStream<AsyncTransport<S>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().polled(context, |tls| tls.send(bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().polled(context, |tls| tls.send_vectored(pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().polled(context, NonBlockingTransport::flush)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().polled(context, |tls| {
+            // A second call has no effect (law 7).
+            tls.shutdown_write()?;
+            tls.flush()
+        })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> TlsStream<AsyncTransport<S>> {
+    /// Makes a call for a task, which is woken when the call can be repeated.
+    fn polled<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        call: impl FnOnce(&mut Self) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.get_mut().set_waker(context.waker());
+        match call(self) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+}

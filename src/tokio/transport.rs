@@ -1,0 +1,343 @@
+//! A stream of tokio's as a transport, inside a poll.
+
+use crate::transport::NonBlockingTransport;
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::net::TcpStream;
+use std::any::Any;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// Any [`AsyncRead`] and [`AsyncWrite`] as a [`NonBlockingTransport`].
+///
+/// Its calls poll the inner stream with the waker of [`set_waker`](Self::set_waker). A call that moves less
+/// than all goes on until the inner stream has registered that waker: only then is the transport announced
+/// again (law 12). A `TcpStream` registers it without a further system call.
+///
+/// [`WebSocket`](super::WebSocket) does all of this; use this type to drive a
+/// [`WebSocketStream`](crate::WebSocketStream) in a future of your own:
+///
+/// ```
+/// use std::future::poll_fn;
+/// use std::task::Poll;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use websocket_stream::tokio::AsyncTransport;
+/// use websocket_stream::{Event, Ready, Scratch, WebSocketStream};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let (a, mut peer) = tokio::io::duplex(4096);
+/// let mut stream = WebSocketStream::new(AsyncTransport::new(a))?;
+/// peer.write_all(b"\x81\x85\0\0\0\0Hello").await?;
+///
+/// let mut scratch = Scratch::new();
+/// let received = poll_fn(|context| {
+///     stream.get_mut().set_waker(context.waker());
+///     let mut received = None;
+///     let wants = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+///         if let Event::Message(message) = event {
+///             received = message.as_text().map(str::to_owned);
+///         }
+///         Ok(())
+///     });
+///     if matches!(wants, Ok(wants) if wants.again) {
+///         context.waker().wake_by_ref();
+///     }
+///     received.map_or(Poll::Pending, Poll::Ready)
+/// });
+/// assert_eq!(received.await, "Hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AsyncTransport<S> {
+    io: S,
+    waker: Waker,
+    /// The error that followed the bytes of the last `recv`.
+    failed: Option<io::Error>,
+    end: End,
+    /// The inner stream has registered the waker, since it was set.
+    pub(super) waits: Waits,
+    /// What the inner stream has to finish.
+    unfinished: Unfinished,
+}
+
+/// The directions in which the inner stream has registered the waker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Waits {
+    pub(super) read: bool,
+    pub(super) write: bool,
+}
+
+/// The end of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotReached,
+    /// It followed the bytes of the last `recv`.
+    Held,
+    Received,
+}
+
+/// What the inner stream has to finish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unfinished {
+    Nothing,
+    Flush,
+    Shutdown,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncTransport<S> {
+    /// Wraps a stream.
+    pub fn new(io: S) -> Self {
+        Self {
+            io,
+            waker: Waker::noop().clone(),
+            failed: None,
+            end: End::NotReached,
+            waits: Waits::default(),
+            unfinished: Unfinished::Nothing,
+        }
+    }
+
+    /// Polls the inner stream with a context.
+    fn poll<R>(&mut self, poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<R>) -> Poll<R> {
+        poll(Pin::new(&mut self.io), &mut Context::from_waker(&self.waker))
+    }
+
+    /// Finishes what [`Unfinished`] names.
+    fn finish(&mut self) -> io::Result<()> {
+        let finished = match self.unfinished {
+            Unfinished::Nothing => return Ok(()),
+            Unfinished::Flush => self.poll(S::poll_flush),
+            Unfinished::Shutdown => self.poll(S::poll_shutdown),
+        };
+        match finished {
+            Poll::Ready(Ok(())) => {
+                self.unfinished = Unfinished::Nothing;
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => {
+                self.unfinished = Unfinished::Nothing;
+                Err(error)
+            }
+            Poll::Pending => {
+                self.waits.write = true;
+                Err(ErrorKind::WouldBlock.into())
+            }
+        }
+    }
+
+    /// Sends once. Returns 0 if the inner stream takes no bytes now, and has registered the waker.
+    #[inline]
+    fn send_once(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sent(|io, context| io.poll_write(context, bytes))
+    }
+
+    #[inline]
+    fn sent(
+        &mut self,
+        poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> io::Result<usize> {
+        match self.poll(poll) {
+            Poll::Ready(Ok(0)) => Err(ErrorKind::WriteZero.into()),
+            Poll::Ready(sent) => sent,
+            Poll::Pending => {
+                self.waits.write = true;
+                Ok(0)
+            }
+        }
+    }
+
+    /// Sends the rest of what was sent in part, until the inner stream has taken all or has registered the
+    /// waker. Returns the number of bytes that it took.
+    fn send_rest(&mut self, mut bytes: &[u8]) -> usize {
+        let all = bytes.len();
+        while !bytes.is_empty() {
+            match self.send_once(bytes) {
+                Ok(n) if n > 0 => bytes = bytes.get(n..).unwrap_or_default(),
+                // The next call returns an error again.
+                _ => break,
+            }
+        }
+        all - bytes.len()
+    }
+
+    /// Ends a send: makes the inner stream pass on what it has taken.
+    #[inline]
+    fn taken(&mut self, taken: usize) -> io::Result<usize> {
+        if taken == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.unfinished = Unfinished::Flush;
+        // A failure is reported by the next call. If it would block, `wants_write` reports it.
+        if self.finish().is_err() {
+            self.unfinished = Unfinished::Flush;
+        }
+        Ok(taken)
+    }
+}
+
+impl<S> AsyncTransport<S> {
+    /// Sets the waker of the task that polls. Call this in each poll, before any other call.
+    #[inline]
+    pub fn set_waker(&mut self, waker: &Waker) {
+        self.begin();
+        if !self.waker.will_wake(waker) {
+            self.waker = waker.clone();
+        }
+    }
+
+    /// Begins a poll with the waker of the last one.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        self.waits = Waits::default();
+    }
+
+    /// Returns the waker of the last poll.
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Returns the inner stream.
+    pub fn get_ref(&self) -> &S {
+        &self.io
+    }
+
+    /// Returns the inner stream, mutably.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.io
+    }
+
+    /// Returns the inner stream.
+    ///
+    /// If its end, or an error, followed the last bytes received, that is lost, but the inner stream most
+    /// likely reports it again.
+    pub fn into_inner(self) -> S {
+        self.io
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> NonBlockingTransport for AsyncTransport<S> {
+    fn set_nonblocking(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.end != End::NotReached {
+            self.end = End::Received;
+            return Ok(0);
+        }
+        let mut buffer = ReadBuf::new(buffer);
+        let context = &mut Context::from_waker(&self.waker);
+        loop {
+            let before = buffer.filled().len();
+            match Pin::new(&mut self.io).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().len() > before => {
+                    if buffer.remaining() == 0 {
+                        break;
+                    }
+                }
+                Poll::Ready(Ok(())) => {
+                    self.end = if before == 0 { End::Received } else { End::Held };
+                    break;
+                }
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Poll::Ready(Err(error)) if before == 0 => return Err(error),
+                Poll::Ready(Err(error)) => {
+                    self.failed = Some(error);
+                    break;
+                }
+                Poll::Pending => {
+                    self.waits.read = true;
+                    if before == 0 {
+                        return Err(ErrorKind::WouldBlock.into());
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(buffer.filled().len())
+    }
+
+    #[inline]
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let mut sent = self.send_once(bytes)?;
+        if 0 < sent && sent < bytes.len() {
+            sent += self.send_rest(&bytes[sent..]);
+        }
+        self.taken(sent)
+    }
+
+    fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let all = pieces.iter().fold(0, |all: usize, piece| all.saturating_add(piece.len()));
+        if all == 0 {
+            return Ok(0);
+        }
+        let mut sent = match self.io.is_write_vectored() {
+            true => self.sent(|io, context| io.poll_write_vectored(context, pieces))?,
+            false => {
+                self.send_once(pieces.iter().find(|piece| !piece.is_empty()).map_or(&[], |piece| piece))?
+            }
+        };
+        if 0 < sent && sent < all {
+            let mut skipped = sent;
+            for piece in pieces {
+                let rest = piece.get(skipped..).unwrap_or_default();
+                skipped = skipped.saturating_sub(piece.len());
+                let more = self.send_rest(rest);
+                sent += more;
+                if more < rest.len() {
+                    break;
+                }
+            }
+        }
+        self.taken(sent)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.unfinished = Unfinished::Shutdown;
+        match self.finish() {
+            // The peer or the system has ended the connection.
+            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
+            // `wants_write` reports that it is unfinished.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            finished => finished,
+        }
+    }
+
+    /// Sets the option on a `TcpStream`. Any other stream is the program's, and is left as it is.
+    fn set_nodelay(&mut self) -> io::Result<()> {
+        match (&self.io as &dyn Any).downcast_ref::<TcpStream>() {
+            Some(stream) => stream.set_nodelay(true),
+            None => Ok(()),
+        }
+    }
+
+    fn holds_input(&self) -> bool {
+        self.end == End::Held || self.failed.is_some()
+    }
+
+    #[inline]
+    fn wants_write(&self) -> bool {
+        self.unfinished != Unfinished::Nothing
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.finish()
+    }
+}
+
+impl<S: std::fmt::Debug> std::fmt::Debug for AsyncTransport<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AsyncTransport").field(&self.io).finish()
+    }
+}

@@ -1,0 +1,488 @@
+//! A connection under tokio: one call of the stream in each poll.
+
+use super::error::AsyncError;
+use super::queues::Queues;
+use super::thread::{now, with_scratch};
+use super::timers::Timer;
+use super::transport::AsyncTransport;
+use super::wakers::{Side, Wakers};
+use crate::config::{Config, Role};
+use crate::frame::CloseCode;
+use crate::protocol::{Cause, Closed, Event, Initiator, Message, SendError, State};
+use crate::stream::{
+    Delivery, Error, IfFull, Outgoing, Parts, PreparedMessage, Ready, Sent, Wants, WebSocketStream,
+};
+use ::tokio::io::{AsyncRead, AsyncWrite};
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// The payload bytes of received messages that wait for `next`, from which a call that sends receives no
+/// more.
+const WAITING: usize = 64 << 10;
+
+/// A WebSocket on any [`AsyncRead`] and [`AsyncWrite`], under tokio.
+///
+/// [`accept`](super::accept) and `connect` open one. There are two ways to use it:
+///
+/// - [`run`](Self::run) lends each message to a handler, which replies at once: without a copy, and with one
+///   system call for all replies to what arrived together.
+/// - [`next`](Self::next) returns messages that own their payload, and [`send`](Self::send) sends one. The
+///   type is also a [`Stream`](futures_core::Stream) and a [`Sink`](futures_sink::Sink), and
+///   [`split`](Self::split) makes two halves for two tasks.
+///
+/// Pings are answered, timeouts apply and the closing handshake advances while one of these is awaited. So
+/// await one of them, even in a program that only sends.
+///
+/// ```
+/// use tokio::net::{TcpListener, TcpStream};
+/// use websocket_stream::{Event, tokio as websocket};
+///
+/// async fn echo(socket: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+///     let mut ws = websocket::accept(socket).await?;
+///     ws.run(|event, out| match event {
+///         Event::Message(message) => out.send(message),
+///         _ => Ok(()),
+///     })
+///     .await?;
+///     Ok(())
+/// }
+/// # let _ = echo;
+/// ```
+///
+/// # Cancellation
+///
+/// Every future of this type can be dropped at any time, such as by `select!`: nothing is lost, sent twice
+/// or reordered. Unread and unsent bytes belong to the connection. A message of [`send`](Self::send) may be
+/// accepted already when the future is dropped, and is then sent by later calls; [`feed`](Self::feed) has
+/// accepted its message only when it returns.
+///
+/// # Memory
+///
+/// An idle connection has no buffer: the buffers belong to the thread, and are lent to one poll.
+///
+/// # Timeouts
+///
+/// [`Timeouts`](crate::Timeouts) need a runtime with `enable_time`, else setting one panics, as tokio's own
+/// do. Outside of a runtime, they do not pass.
+///
+/// The value itself is one pointer, so a task that moves it between its functions stays small.
+pub struct WebSocket<S>(pub(super) Box<Inner<S>>);
+
+pub(super) struct Inner<S> {
+    pub(super) stream: WebSocketStream<AsyncTransport<S>>,
+    pub(super) wakers: Wakers,
+    pub(super) timer: Timer,
+    pub(super) queues: Queues,
+    /// `next` has returned the end.
+    pub(super) ended: bool,
+}
+
+/// What a call of the stream returns if its handler has an error of its own.
+enum Stopped<E> {
+    /// The end of the connection was delivered.
+    System,
+    Handler(E),
+}
+
+impl<E> From<io::Error> for Stopped<E> {
+    fn from(_: io::Error) -> Self {
+        Self::System
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
+    /// Creates one end on a stream that is already upgraded, with a configuration that connections can share.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if the stream is a `TcpStream` and its `TCP_NODELAY` cannot be set.
+    pub fn new(io: S, role: Role, config: Arc<Config>) -> io::Result<Self> {
+        WebSocketStream::with_config(AsyncTransport::new(io), role, config).map(Self::from_stream)
+    }
+
+    /// Continues a stream, in whatever state it is.
+    pub fn from_stream(stream: WebSocketStream<AsyncTransport<S>>) -> Self {
+        Self(Box::new(Inner {
+            stream,
+            wakers: Wakers::default(),
+            timer: Timer::default(),
+            queues: Queues::default(),
+            ended: false,
+        }))
+    }
+
+    /// Takes the connection apart; [`WebSocketStream::from_parts`] continues it on the same stream, or on
+    /// what that becomes outside of tokio.
+    ///
+    /// # Errors
+    ///
+    /// The unchanged connection, if messages wait for [`next`](Self::next), or fed ones to be sent.
+    pub fn into_parts(self) -> Result<Parts<S>, Self> {
+        if self.0.queues.has_received() || self.0.queues.has_fed() {
+            return Err(self);
+        }
+        let Parts { transport, connection, unread, unsent } = self.0.stream.into_parts();
+        Ok(Parts { transport: transport.into_inner(), connection, unread, unsent })
+    }
+
+    /// Lends each event to a handler, until the connection has ended.
+    ///
+    /// Returns how it ended. The handler may return the result of its sends: replies to messages that arrive
+    /// after a Close frame was sent are ignored, as in [`WebSocketStream::drive`]. To stop before the end,
+    /// drop the future: the connection continues with the next call.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # use websocket_stream::tokio::WebSocket;
+    /// # let (a, b) = tokio::io::duplex(4096);
+    /// # let mut ws = WebSocket::new(a, websocket_stream::Role::Server, Default::default())?;
+    /// # let mut client = WebSocket::new(b, websocket_stream::Role::Client, Default::default())?;
+    /// # let client = async move {
+    /// #     client.send("2").await.unwrap();
+    /// #     assert_eq!(client.next().await.unwrap().unwrap().as_text(), Some("4"));
+    /// #     client.close(websocket_stream::CloseCode::NORMAL, "").await
+    /// # };
+    /// # let server = async move {
+    /// use websocket_stream::Event;
+    ///
+    /// let end = ws
+    ///     .run(|event, out| match event {
+    ///         Event::Message(message) => {
+    ///             let number: u64 = message.as_text().and_then(|text| text.parse().ok()).unwrap_or(0);
+    ///             out.send(&(number * 2).to_string())
+    ///         }
+    ///         _ => Ok(()),
+    ///     })
+    ///     .await?;
+    /// assert!(end.is_clean());
+    /// # Ok::<(), websocket_stream::tokio::AsyncError>(())
+    /// # };
+    /// # let (_, served) = tokio::join!(client, server);
+    /// # served?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AsyncError::Closed`] if the connection ended without a closing handshake. [`AsyncError::Send`] with
+    /// an error of the handler: the connection continues, after that event, with the next call.
+    pub async fn run(
+        &mut self,
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
+    ) -> Result<Closed, AsyncError> {
+        self.try_run(|event, out| match handler(event, out) {
+            Ok(()) | Err(SendError::Closed) => Ok(()),
+            Err(error) => Err(AsyncError::Send(error)),
+        })
+        .await
+    }
+
+    /// Calls [`run`](Self::run) with a handler that has its own error type.
+    ///
+    /// # Errors
+    ///
+    /// The handler's error, after which the connection continues with the next call, or
+    /// [`AsyncError::Closed`], converted.
+    pub async fn try_run<E: From<AsyncError>>(
+        &mut self,
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> Result<Closed, E> {
+        poll_fn(|context| self.poll_run(context, &mut handler)).await
+    }
+
+    fn poll_run<E: From<AsyncError>>(
+        &mut self,
+        context: &mut Context<'_>,
+        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> Poll<Result<Closed, E>> {
+        // Messages that an earlier call has received.
+        while self.0.queues.has_received() {
+            if let Err(error) = self.hand_out_received(handler) {
+                return Poll::Ready(Err(error));
+            }
+        }
+        let wants = match self.drive(Side::Receiver, context, |event, out, _| handler(event, out)) {
+            Ok(wants) => wants,
+            Err(error) => {
+                self.0.wakers.end(Side::Receiver);
+                return Poll::Ready(Err(error));
+            }
+        };
+        if !wants.closed {
+            self.wait(context, wants);
+            return Poll::Pending;
+        }
+        self.0.wakers.end(Side::Receiver);
+        self.0.ended = true;
+        Poll::Ready(self.end().map_err(E::from))
+    }
+
+    /// Hands one message that was received for [`next`](Self::next) to a handler.
+    fn hand_out_received<E: From<AsyncError>>(
+        &mut self,
+        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(message) = self.0.queues.pop_received() else { return Ok(()) };
+        let mut handled = Ok(());
+        let _ = self.send_with(|out| {
+            handled = handler(Event::Message((&message).into()), out);
+            Ok(())
+        });
+        handled
+    }
+
+    /// Returns how the connection ended, as the result of a call that waited for it.
+    pub(super) fn end(&self) -> Result<Closed, AsyncError> {
+        match self.0.stream.state() {
+            State::Closed(end) if end.is_clean() => Ok(end),
+            State::Closed(end) => Err(AsyncError::Closed(end)),
+            _ => Err(AsyncError::Send(SendError::Closed)),
+        }
+    }
+
+    /// Drives the stream once, for a task that waits for `side`.
+    ///
+    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for.
+    #[inline]
+    pub(super) fn drive<E>(
+        &mut self,
+        side: Side,
+        context: &mut Context<'_>,
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
+    ) -> Result<Wants, E> {
+        self.begin(side, context);
+        let unsent = self.0.stream.unsent();
+        let now = now();
+        // The transport receives until the end of the stream or until its waker is registered, so
+        // `Ready::closed` is not needed.
+        let ready = Ready { readable: true, writable: true, closed: false };
+        let Inner { stream, queues, .. } = &mut *self.0;
+        let driven = with_scratch(|scratch| {
+            let mut turn = scratch.at(now);
+            if queues.has_fed() {
+                // The messages that are left, or the end, are noticed by the next call that sends.
+                let _ = stream.send_with(&mut turn, |out| queues.send_fed(out));
+            }
+            stream.try_drive_for_changes(&mut turn, ready, |event, out| {
+                handler(event, out, queues).map_err(Stopped::Handler)
+            })
+        });
+        let ordinary = matches!(driven, Ok(None));
+        if !ordinary || self.asks_always() {
+            self.set_timer(now);
+        }
+        self.wake_other(side, unsent);
+        match driven {
+            Ok(wants) => Ok(wants.unwrap_or(Wants::READ)),
+            // The handler has received the end.
+            Err(Stopped::System) => Ok(Wants { closed: true, ..self.0.stream.wants() }),
+            Err(Stopped::Handler(error)) => Err(error),
+        }
+    }
+
+    fn set_timer(&mut self, now: u64) {
+        let Inner { stream, timer, .. } = &mut *self.0;
+        timer.set(stream.next_deadline(now), now, stream.get_ref().waker());
+    }
+
+    /// Returns whether the deadline can become earlier without a call that reports it.
+    fn asks_always(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        let asks = self
+            .0
+            .stream
+            .config()
+            .deflate
+            .as_ref()
+            .is_some_and(|deflate| deflate.drop_window_after.is_some());
+        #[cfg(not(feature = "deflate"))]
+        let asks = false;
+        asks
+    }
+
+    #[inline]
+    pub(super) fn begin(&mut self, side: Side, context: &Context<'_>) {
+        let Inner { stream, wakers, timer, .. } = &mut *self.0;
+        let transport = stream.get_mut();
+        transport.begin();
+        if let Some(waker) = wakers.begin(side, context, transport.waker()) {
+            transport.set_waker(&waker);
+            timer.set_waker(&waker);
+        }
+    }
+
+    /// Wakes the task that waits for the other side, if this call has what it waits for.
+    fn wake_other(&mut self, side: Side, unsent_before: usize) {
+        let other = side.other();
+        if self.0.wakers.is_waiting(other) {
+            let is_open = self.0.stream.state() == State::Open;
+            let concerned = match other {
+                Side::Receiver => self.0.queues.has_received(),
+                Side::Sender => self.0.stream.unsent() < unsent_before || !self.0.stream.wants().write,
+            };
+            if concerned || !is_open {
+                self.0.wakers.wake(other, self.0.stream.get_ref().waker());
+            }
+        }
+    }
+
+    /// Makes sure that the task is polled again when there is something to do.
+    #[inline]
+    pub(super) fn wait(&mut self, context: &mut Context<'_>, wants: Wants) {
+        let waits = self.0.stream.get_ref().waits;
+        // A call may end without a call of the transport that would block: its budget was spent.
+        if wants.again || wants.read && !waits.read || wants.write && !waits.write {
+            context.waker().wake_by_ref();
+        }
+    }
+
+    /// Sends everything that can be sent, for a task that waits for it, and receives messages for
+    /// [`next`](Self::next) as long as not too many wait. Returns whether the connection has ended.
+    pub(super) fn advance(&mut self, side: Side, context: &mut Context<'_>) -> Poll<()> {
+        let now = now();
+        let is_due = self.0.stream.next_deadline(now).is_some_and(|at| at <= now);
+        if self.0.queues.received_bytes() < WAITING || is_due {
+            let wants = self.receive(side, context);
+            if wants.closed {
+                return Poll::Ready(());
+            }
+            self.wait(context, wants);
+            return Poll::Pending;
+        }
+        self.begin(side, context);
+        let unsent = self.0.stream.unsent();
+        let flushed = with_scratch(|scratch| self.0.stream.flush(&mut scratch.at(now)));
+        self.set_timer(now);
+        self.wake_other(side, unsent);
+        match flushed {
+            // The end is delivered when there is room for the messages before it.
+            Err(_) => Poll::Ready(()),
+            Ok(_) => {
+                let wants = self.0.stream.wants();
+                self.wait(context, Wants { read: false, again: false, ..wants });
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Drives the stream once, and keeps the messages for [`next`](Self::next).
+    pub(super) fn receive(&mut self, side: Side, context: &mut Context<'_>) -> Wants {
+        let driven = self.drive(side, context, |event, _, queues| {
+            if let Event::Message(message) = event {
+                queues.push_received(message.into());
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match driven {
+            Ok(wants) => wants,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Sending without waiting.
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
+    /// Calls `f` with an [`Outgoing`], to send several messages, fragments or a ping, without waiting.
+    ///
+    /// What the stream does not take at once is sent by later calls, so await one.
+    ///
+    /// # Errors
+    ///
+    /// [`AsyncError::Send`] with the error of `f`, or [`AsyncError::Closed`] if the connection has ended.
+    pub fn send_with(
+        &mut self,
+        f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
+    ) -> Result<Sent, AsyncError> {
+        if let State::Closed(end) = self.0.stream.state() {
+            return Err(AsyncError::Closed(end));
+        }
+        let now = now();
+        let Inner { stream, queues, .. } = &mut *self.0;
+        let sent = with_scratch(|scratch| {
+            stream.send_with(&mut scratch.at(now), |out| {
+                // In the order in which they were accepted.
+                queues.send_fed(out)?;
+                f(out)
+            })
+        });
+        if !matches!(sent, Ok(Sent::Written)) || self.0.stream.state() != State::Open {
+            self.set_timer(now);
+        }
+        let wants = self.0.stream.wants();
+        if wants.again || wants.closed {
+            self.0.wakers.wake(Side::Receiver, self.0.stream.get_ref().waker());
+        }
+        match sent {
+            Ok(sent) => Ok(sent),
+            Err(Error::Send(error)) => Err(AsyncError::Send(error)),
+            Err(Error::System(error)) => Err(AsyncError::Closed(Closed {
+                code: CloseCode::ABNORMAL,
+                by: Initiator::Transport,
+                cause: Cause::System((&error).into()),
+            })),
+        }
+    }
+
+    /// Sends a message without waiting.
+    ///
+    /// # Errors
+    ///
+    /// See [`send_with`](Self::send_with); [`SendError::Full`] if there is no room.
+    pub fn try_send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<Sent, AsyncError> {
+        self.send_with(|out| out.send(message))
+    }
+
+    /// Sends a message that was encoded once, for many connections, without waiting.
+    ///
+    /// With [`IfFull::Drop`], drops the message if the send buffer is full.
+    ///
+    /// # Errors
+    ///
+    /// See [`send_with`](Self::send_with). With [`IfFull::Drop`], never [`SendError::Full`].
+    pub fn try_send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        if_full: IfFull,
+    ) -> Result<Delivery, AsyncError> {
+        match (self.send_with(|out| out.send_prepared(message)), if_full) {
+            (Err(AsyncError::Send(SendError::Full)), IfFull::Drop) => Ok(Delivery::Dropped),
+            (sent, _) => sent.map(Delivery::from),
+        }
+    }
+}
+
+/// State.
+impl<S> WebSocket<S> {
+    /// Returns whether the connection is open, closing or closed, and how it ended.
+    pub fn state(&self) -> State {
+        self.0.stream.state()
+    }
+
+    /// Returns the inner stream.
+    pub fn get_ref(&self) -> &S {
+        self.0.stream.get_ref().get_ref()
+    }
+
+    /// Returns the inner stream, mutably. Sending or receiving on it directly corrupts the stream of frames.
+    pub fn get_mut(&mut self) -> &mut S {
+        self.0.stream.get_mut().get_mut()
+    }
+
+    /// Returns the connection on its transport.
+    pub fn stream(&self) -> &WebSocketStream<AsyncTransport<S>> {
+        &self.0.stream
+    }
+}
+
+impl<S> std::fmt::Debug for WebSocket<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("role", &self.0.stream.role())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
