@@ -51,6 +51,8 @@ mod extensions;
 mod fault;
 mod fields;
 mod head;
+#[cfg(feature = "http")]
+mod http_types;
 mod key;
 mod list;
 mod origin;
