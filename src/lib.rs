@@ -61,6 +61,7 @@
 //! | --- | --- |
 //! | nothing yet, and want a server | floor 4: the feature `server`, and its `server::Server` |
 //! | a socket and an event loop | floor 3: [`ServerOpening`] or [`ClientOpening`], then [`WebSocketStream`] |
+//! | a request that hyper or another HTTP stack has parsed | floor 3: [`Upgrade`] |
 //! | a URL | floor 4: the feature `client`, or `wss` with TLS, and its `client::Connector` |
 //! | TLS | floor 4: the feature `rustls`, and its `tls::TlsStream` as the transport |
 //! | another byte stream | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
@@ -121,7 +122,7 @@ mod wheel;
 
 pub use config::{Config, Limits, PauseReading, Role, Timeouts};
 pub use frame::{CloseCode, OpCode};
-pub use handshake::{ClientRequest, OriginPolicy, Request, Response};
+pub use handshake::{ClientRequest, OriginPolicy, ParsedRequest, Request, Response};
 #[cfg(any(all(unix, feature = "client"), feature = "tokio"))]
 pub use owned_message::OwnedMessage;
 pub use protocol::{
@@ -130,9 +131,9 @@ pub use protocol::{
 };
 #[cfg(feature = "std")]
 pub use stream::{
-    ClientOpening, Delivery, Error, IfFull, NotOpen, OpeningError, Outgoing, PreparedMessage, Progress,
-    ReadError, ReadResult, Ready, Scratch, Sent, ServerOpening, Turn, Wants, WebSocketStream, WriteError,
-    WriteResult,
+    Accepted, ClientOpening, Delivery, Error, IfFull, NotOpen, OpeningError, Outgoing, PreparedMessage,
+    Progress, ReadError, ReadResult, Ready, Scratch, Sent, ServerOpening, Turn, Upgrade, Wants,
+    WebSocketStream, WriteError, WriteResult,
 };
 #[cfg(feature = "std")]
 pub use transport::NonBlockingTransport;

@@ -2,7 +2,8 @@
 
 use websocket_stream::Limits;
 use websocket_stream::handshake::{
-    ClientHandshake, ClientRequest, HeadStatus, OriginPolicy, Response, ResponseError, ServerHandshake,
+    ClientHandshake, ClientRequest, HeadStatus, OriginPolicy, ParsedHandshake, ParsedRequest, Request,
+    RequestFault, Response, ResponseError, ServerHandshake,
 };
 
 pub(crate) fn body(bytes: &[u8]) {
@@ -18,6 +19,9 @@ fn server(bytes: &[u8], limits: &Limits) {
     let last = feed(bytes, |byte| pieces.receive(byte));
     assert_eq!(verdict.is_ok_and(|received| received != HeadStatus::Partial), last == Ok(true));
     assert_eq!(verdict.is_err(), last.is_err());
+    if let Some(request) = whole.request() {
+        assert_eq!(judge_parsed(&request), verdict.map(drop));
+    }
     // The request of a faulty handshake can be inspected too, but not accepted.
     if last != Ok(true) {
         return;
@@ -38,6 +42,17 @@ fn server(bytes: &[u8], limits: &Limits) {
         assert_eq!(accepted, expected, "only an upgrade can be accepted, and always");
         assert_eq!(out.ends_with(b"\r\n\r\n"), is_upgrade);
     }
+}
+
+/// Judges a request after another HTTP stack has parsed it.
+fn judge_parsed(request: &Request<'_>) -> Result<(), RequestFault> {
+    let mut lines = request.as_bytes().split(|&byte| byte == b'\n').filter(|line| *line != b"\r");
+    let start = std::str::from_utf8(lines.next().unwrap_or_default()).unwrap_or_default();
+    let mut words = start.trim_end().split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let new = if words.next() == Some("HTTP/1.0") { ParsedRequest::http10 } else { ParsedRequest::http11 };
+    // Written again, a head may be longer.
+    ParsedHandshake::new(&new(method, target).headers(request.headers()), &Limits::default()).map(drop)
 }
 
 fn client(bytes: &[u8], limits: &Limits) {

@@ -17,7 +17,7 @@ pub enum RequestFault {
     /// The bytes are not an HTTP request (400).
     ///
     /// A request that recipients may read differently is refused too: one with a bare line feed, a folded
-    /// line or a NUL.
+    /// line or a NUL. So is one in HTTP/2 with a header of the connection, such as `Connection`.
     Malformed,
     /// The head exceeds a head limit of [`Limits`](crate::Limits) (431).
     TooLarge,
@@ -27,7 +27,7 @@ pub enum RequestFault {
     ///
     /// [`ServerHandshake::receive`](super::ServerHandshake::receive) never returns this fault: a plain
     /// request is valid HTTP and can be answered with a page. A `ServerOpening` returns this fault after an
-    /// accepting answer.
+    /// accepting answer, and an `Upgrade` before an answer.
     NotAnUpgrade,
     /// The method is not `GET` (405).
     Method,

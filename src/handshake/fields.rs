@@ -51,6 +51,15 @@ pub(super) fn write(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     }
 }
 
+/// Returns the names and values of lines that [`write`] has written.
+pub(super) fn pairs(lines: &[u8]) -> impl Iterator<Item = (&str, &[u8])> + Clone {
+    lines.split_inclusive(|&byte| byte == b'\n').filter_map(|line| {
+        let line = line.strip_suffix(b"\r\n")?;
+        let (name, value) = line.split_at(line.iter().position(|&byte| byte == b':')?);
+        Some((str::from_utf8(name).ok()?, value.strip_prefix(b": ")?))
+    })
+}
+
 /// Returns whether the bytes are a valid header value: a CR, LF or NUL would end the line, and "field values
 /// containing other CTL characters are also invalid" (RFC 9110, section 5.5).
 pub(super) fn is_value(value: &[u8]) -> bool {

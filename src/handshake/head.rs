@@ -168,9 +168,9 @@ impl Collector {
         whole(request.parse(&bytes), &bytes, |line| line.splitn(3, |&byte| byte == b' ').nth(2))?;
         let method = Span::of(request.method.unwrap_or_default().as_bytes(), &bytes);
         let target = Span::of(request.path.unwrap_or_default().as_bytes(), &bytes);
-        let is_1_1 = request.version == Some(1);
+        let version = if request.version == Some(1) { Version::Http11 } else { Version::Http10 };
         let fields = spans(request.headers, &bytes);
-        Ok(RequestHead { method, target, is_1_1, head: Head { bytes, fields } })
+        Ok(RequestHead { method, target, version, head: Head { bytes, fields } })
     }
 
     /// Parses the complete head of a response, and leaves the collector empty for the next response.
@@ -339,12 +339,34 @@ pub(super) enum Only<'a> {
     Several,
 }
 
+/// The version of HTTP in which a request arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    Http10,
+    Http11,
+    /// HTTP/2 or later, with the `:protocol` of an extended CONNECT (RFC 8441, section 4).
+    Http2(Option<Protocol>),
+}
+
+impl Version {
+    pub(super) const fn is_http2(self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+}
+
+/// The protocol that an extended CONNECT asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    WebSocket,
+    Other,
+}
+
 /// The head of a request.
 #[derive(Debug)]
 pub(super) struct RequestHead {
     pub(super) method: Span,
     pub(super) target: Span,
-    pub(super) is_1_1: bool,
+    pub(super) version: Version,
     pub(super) head: Head,
 }
 

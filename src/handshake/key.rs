@@ -11,6 +11,9 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The length in bytes of a `Sec-WebSocket-Key`: base64 of 16 bytes.
 pub(super) const KEY_LEN: usize = 24;
 
+/// The length in bytes of a `Sec-WebSocket-Accept`: base64 of the 20 bytes of a SHA-1.
+pub(super) const ACCEPT_LEN: usize = 28;
+
 /// Returns the `Sec-WebSocket-Accept` value for a `Sec-WebSocket-Key`.
 ///
 /// This is base64 of the SHA-1 of the key followed by a fixed GUID (RFC 6455, section 4.2.2, item 5.4). `key`

@@ -1,8 +1,9 @@
 //! Floor 1: the opening handshake (RFC 6455, section 4), in both roles.
 //!
 //! [`ServerHandshake`] parses a client's request and writes the response. [`ClientHandshake`] writes a
-//! request and parses the server's response. Neither uses a socket, a clock or a source of random numbers:
-//! the bytes and the nonce are arguments.
+//! request and parses the server's response. [`ParsedHandshake`] judges a request that an HTTP stack has
+//! parsed. None of them uses a socket, a clock or a source of random numbers: the bytes and the nonce are
+//! arguments.
 //!
 //! # Laws
 //!
@@ -41,16 +42,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod answer;
 mod authority;
+mod check;
 mod client;
 mod client_request;
 mod extensions;
 mod fault;
 mod fields;
 mod head;
+#[cfg(feature = "http")]
+mod http_types;
 mod key;
 mod list;
 mod origin;
+mod parsed;
 mod query;
 mod request;
 mod response;
@@ -58,6 +64,7 @@ mod server;
 mod token;
 mod uri;
 
+pub use answer::Answer;
 pub use client::{ClientHandshake, ReceivedResponse, ResponseFault};
 pub use client_request::{ClientRequest, RequestError};
 pub use extensions::{Extension, Extensions, MalformedExtensions, Params};
@@ -66,6 +73,7 @@ pub use head::{HeadStatus, Headers, Values};
 pub use key::accept_key;
 pub use list::Subprotocols;
 pub use origin::OriginPolicy;
+pub use parsed::{ParsedHandshake, ParsedRequest};
 pub use query::QueryPairs;
 pub use request::Request;
 pub use response::{Response, ResponseError};

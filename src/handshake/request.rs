@@ -3,12 +3,13 @@
 
 use super::authority;
 use super::extensions::Extensions;
-use super::head::{Head, Headers, Only, RequestHead, Values};
+use super::head::{Head, Headers, Only, Protocol, RequestHead, Values, Version};
 use super::list::{Elements, Subprotocols};
 use super::query::QueryPairs;
 use core::fmt;
 
-/// A client's request, borrowed from [`ServerHandshake::request`](super::ServerHandshake::request).
+/// A client's request, borrowed from [`ServerHandshake::request`](super::ServerHandshake::request) or
+/// [`ParsedHandshake::request`](super::ParsedHandshake::request).
 ///
 /// Each lookup reads every header at most once. Names are case-insensitive.
 #[derive(Clone, Copy)]
@@ -23,7 +24,7 @@ impl<'a> Request<'a> {
         &self.0.head
     }
 
-    /// Returns the method, which is `GET` in every handshake.
+    /// Returns the method: `GET` in a handshake over HTTP/1.1, `CONNECT` in one over HTTP/2.
     pub fn method(&self) -> &'a str {
         self.head().text(self.0.method)
     }
@@ -135,13 +136,23 @@ impl<'a> Request<'a> {
 
     /// Returns whether the request asks for a WebSocket connection.
     ///
-    /// Such a request has an `Upgrade` header that names `websocket`; a plain page or a health check does
-    /// not.
+    /// Such a request has an `Upgrade` header that names `websocket`, or in HTTP/2 a `:protocol` that is
+    /// `websocket`; a plain page or a health check does not.
     pub fn is_upgrade(&self) -> bool {
-        Elements::new(self.head().values("Upgrade")).contain("websocket")
+        match self.0.version {
+            Version::Http10 | Version::Http11 => {
+                Elements::new(self.head().values("Upgrade")).contain("websocket")
+            }
+            // "it MUST have a value of "websocket" to initiate a WebSocket connection on an HTTP/2 stream"
+            // (RFC 8441, section 5).
+            Version::Http2(protocol) => protocol == Some(Protocol::WebSocket),
+        }
     }
 
     /// Returns the request as it arrived, including the final empty line.
+    ///
+    /// For a [`ParsedRequest`](super::ParsedRequest), returns the head written again in HTTP/1: a request in
+    /// HTTP/2 has the line `Host` for its `:authority`, and no `:protocol`.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.head().as_bytes()
     }
@@ -155,10 +166,16 @@ impl<'a> Request<'a> {
     pub(super) fn has_valid_target(&self) -> bool {
         let text = self.head().text(self.0.target);
         match self.method() {
-            // "authority-form = uri-host ":" port".
-            "CONNECT" => authority::split(text).is_some_and(|(_, port)| port.is_some()),
+            // "authority-form = uri-host ":" port". An extended CONNECT has a path: "the :scheme and :path
+            // pseudo-header fields of the target URI ... MUST also be included" (RFC 8441, section 4).
+            "CONNECT" if !matches!(self.0.version, Version::Http2(Some(_))) => {
+                authority::split(text).is_some_and(|(_, port)| port.is_some())
+            }
             // "asterisk-form = "*"".
             "OPTIONS" if text == "*" => true,
+            // The `:path` in HTTP/2 "includes the path and query parts of the target URI" (RFC 9113, section
+            // 8.3.1). An absolute URI would hide the `:authority`.
+            _ if self.0.version.is_http2() => text.starts_with('/') && self.target().is_valid(),
             // "origin-form = absolute-path [ "?" query ]", "absolute-form = absolute-URI".
             _ => self.target().is_valid() || is_foreign(text),
         }

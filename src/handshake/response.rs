@@ -2,11 +2,25 @@
 #![forbid(unsafe_code)]
 
 use super::fields::{self, FieldFault, Fields};
+use super::key::ACCEPT_LEN;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
 const SWITCHING_PROTOCOLS: u16 = 101;
+pub(super) const UPGRADE_REQUIRED: u16 = 426;
+
+/// The sender of a response's head, which also decides how the message and the connection end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// This crate, which closes the connection after a refusal.
+    Own,
+    /// An HTTP/1 stack, which adds `Content-Length` itself, and decides whether the connection continues.
+    Http1,
+    /// An HTTP/2 stack. "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific
+    /// header fields" (RFC 9113, section 8.2.2).
+    Http2,
+}
 
 /// The response to a request: accepts or refuses the connection.
 ///
@@ -28,7 +42,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// Accepts the connection: 101, Switching Protocols.
+    /// Accepts the connection: 101, Switching Protocols, which is sent as 200 in HTTP/2.
     pub fn accept() -> Self {
         Self::new(SWITCHING_PROTOCOLS)
     }
@@ -42,7 +56,8 @@ impl Response {
     /// Creates a response with this status, 200 to 599; 101 is [`accept`](Self::accept).
     ///
     /// A response other than 101 also gets `Connection: close`, because the connection must be closed after
-    /// it, and `Content-Length`, except with 204 and 304. A 426 also gets the headers that it requires.
+    /// it, and `Content-Length`, except with 204 and 304. A 426 also gets the headers that it requires. If
+    /// another HTTP stack sends the response, see [`Answer`](super::Answer) for its headers.
     pub fn new(status: u16) -> Self {
         Self { status, subprotocol: None, extensions: None, fields: Fields::default(), body: Vec::new() }
     }
@@ -109,15 +124,36 @@ impl Response {
     }
 
     /// Appends a response that opens the connection. The caller has checked that its choices were offered.
-    pub(super) fn write_accept(&self, accept: &[u8], out: &mut Vec<u8>) -> Result<(), ResponseError> {
+    pub(super) fn write_accept(
+        &self,
+        accept: Option<&[u8; ACCEPT_LEN]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ResponseError> {
+        let fields = self.accept_fields()?;
+        out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        self.write_accept_lines(fields, accept, out);
+        out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Returns the header lines of the application, if the response can open a connection.
+    pub(super) fn accept_fields(&self) -> Result<&[u8], ResponseError> {
         let fields = self.fields.lines()?;
-        if !self.body.is_empty() {
-            return Err(ResponseError::Body);
+        if self.body.is_empty() { Ok(fields) } else { Err(ResponseError::Body) }
+    }
+
+    /// Appends the header lines of a response that opens the connection. Without an `accept`, they are those
+    /// of HTTP/2.
+    pub(super) fn write_accept_lines(
+        &self,
+        fields: &[u8],
+        accept: Option<&[u8; ACCEPT_LEN]>,
+        out: &mut Vec<u8>,
+    ) {
+        if let Some(accept) = accept {
+            out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\n");
+            fields::write(out, "Sec-WebSocket-Accept", accept);
         }
-        out.extend_from_slice(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
-        );
-        fields::write(out, "Sec-WebSocket-Accept", accept);
         if let Some(name) = &self.subprotocol {
             fields::write(out, "Sec-WebSocket-Protocol", name.as_bytes());
         }
@@ -125,13 +161,27 @@ impl Response {
             fields::write(out, "Sec-WebSocket-Extensions", list.as_bytes());
         }
         out.extend_from_slice(fields);
-        out.extend_from_slice(b"\r\n");
-        Ok(())
     }
 
     /// Appends a response that does not open the connection. A response to a `HEAD` request is written
     /// without its body.
     pub(super) fn write_refusal(&self, with_body: bool, out: &mut Vec<u8>) -> Result<(), ResponseError> {
+        let fields = self.refusal_fields()?;
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(self.status.to_string().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(reason(self.status).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        self.write_refusal_lines(fields, Framing::Own, out);
+        out.extend_from_slice(b"\r\n");
+        if with_body {
+            out.extend_from_slice(&self.body);
+        }
+        Ok(())
+    }
+
+    /// Returns the header lines of the application, if the response can refuse a connection.
+    pub(super) fn refusal_fields(&self) -> Result<&[u8], ResponseError> {
         let fields = self.fields.lines()?;
         if !(200..=599).contains(&self.status) {
             return Err(ResponseError::Status);
@@ -145,32 +195,38 @@ impl Response {
         if matches!(self.status, 204 | 205 | 304) && !self.body.is_empty() {
             return Err(ResponseError::Body);
         }
-        out.extend_from_slice(b"HTTP/1.1 ");
-        out.extend_from_slice(self.status.to_string().as_bytes());
-        out.push(b' ');
-        out.extend_from_slice(reason(self.status).as_bytes());
-        out.extend_from_slice(b"\r\n");
+        Ok(fields)
+    }
+
+    /// Appends the header lines of a response that does not open the connection.
+    pub(super) fn write_refusal_lines(&self, fields: &[u8], framing: Framing, out: &mut Vec<u8>) {
+        let is_426 = self.status == UPGRADE_REQUIRED;
         // "A server that sends a 426 (Upgrade Required) response MUST send an Upgrade header field" (RFC
         // 9110, section 7.8), and name the supported version (RFC 6455, section 4.4).
-        if self.status == 426 {
-            out.extend_from_slice(
-                b"Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n",
-            );
-        } else {
-            out.extend_from_slice(b"Connection: close\r\n");
+        if is_426 && framing != Framing::Http2 {
+            out.extend_from_slice(b"Upgrade: websocket\r\n");
+        }
+        match framing {
+            Framing::Own if is_426 => out.extend_from_slice(b"Connection: Upgrade, close\r\n"),
+            Framing::Own => out.extend_from_slice(b"Connection: close\r\n"),
+            Framing::Http1 if is_426 => out.extend_from_slice(b"Connection: Upgrade\r\n"),
+            Framing::Http1 | Framing::Http2 => {}
+        }
+        if is_426 {
+            out.extend_from_slice(b"Sec-WebSocket-Version: 13\r\n");
         }
         // "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx
         // (Informational) or 204 (No Content)" (RFC 9110, section 8.6). In a 304 it would be the length of
         // the corresponding 200.
-        if !matches!(self.status, 204 | 304) {
+        if framing == Framing::Own && !matches!(self.status, 204 | 304) {
             fields::write(out, "Content-Length", self.body.len().to_string().as_bytes());
         }
         out.extend_from_slice(fields);
-        out.extend_from_slice(b"\r\n");
-        if with_body {
-            out.extend_from_slice(&self.body);
-        }
-        Ok(())
+    }
+
+    /// Returns the body.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.body
     }
 }
 

@@ -1,12 +1,9 @@
 //! The server side of the opening handshake (RFC 6455, section 4.2).
 #![forbid(unsafe_code)]
 
-use super::authority;
-use super::extensions::Extensions;
+use super::check::{accept_value, check};
 use super::fault::RequestFault;
-use super::head::{Collector, HeadStatus, Only, RequestHead};
-use super::key::{accept_key, is_key};
-use super::list::Elements;
+use super::head::{Collector, HeadStatus, RequestHead};
 use super::request::Request;
 use super::response::{Response, ResponseError};
 use crate::Limits;
@@ -152,7 +149,7 @@ impl ServerHandshake {
             (State::Answered { .. }, _) => return Err(ResponseError::Answered),
             (State::Faulty { .. }, true) => return Err(ResponseError::Faulty),
             (State::Received(request), true) => {
-                accept(request, response, out)?;
+                response.write_accept(accept_value(request, response)?.as_ref(), out)?;
                 Verdict::Accepted
             }
             (State::Received(_), false) => {
@@ -233,122 +230,4 @@ impl fmt::Debug for ServerHandshake {
         };
         f.debug_struct("ServerHandshake").field("state", state).field("request", &self.request()).finish()
     }
-}
-
-/// Appends an accepting answer, if the client offered the subprotocol and the extensions that it chooses.
-fn accept(head: &RequestHead, response: &Response, out: &mut Vec<u8>) -> Result<(), ResponseError> {
-    let request = Request::new(head);
-    if !request.is_upgrade() {
-        return Err(ResponseError::NotAnUpgrade);
-    }
-    // "The value chosen MUST be derived from the client's handshake, specifically by selecting one of
-    // the values from the |Sec-WebSocket-Protocol| field" (section 4.2.2, item 4).
-    if let Some(chosen) = response.chosen_subprotocol()
-        && !request.subprotocols().any(|offered| offered == chosen)
-    {
-        return Err(ResponseError::Subprotocol);
-    }
-    // "A server MUST NOT respond with any extension not requested by the client" (section 9).
-    if let Some(list) = response.chosen_extensions() {
-        let mut chosen = Extensions::parse(list.as_bytes()).map_err(|_| ResponseError::Extensions)?;
-        if chosen.clone().next().is_none()
-            || !chosen.all(|chosen| request.extensions().any(|offered| offered.name == chosen.name))
-        {
-            return Err(ResponseError::Extensions);
-        }
-    }
-    let Only::One(key) = head.head.only("Sec-WebSocket-Key") else {
-        return Err(ResponseError::Faulty);
-    };
-    response.write_accept(&accept_key(key), out)
-}
-
-/// Checks a request: first what every HTTP server must refuse, then the request for a WebSocket (section
-/// 4.2.1). A plain HTTP request is valid.
-fn check(request: &RequestHead) -> Result<(), RequestFault> {
-    let head = &request.head;
-    let view = Request::new(request);
-    let require = |condition, fault| if condition { Ok(()) } else { Err(fault) };
-
-    require(view.has_valid_target(), RequestFault::Target)?;
-    // A server must answer 400 "to any HTTP/1.1 request message that lacks a Host header field and to any
-    // request message that contains more than one Host header field line or a Host header field with an
-    // invalid field value" (RFC 9112, section 3.2). The health checks of old load balancers are in HTTP/1.0,
-    // without a Host.
-    require(
-        match head.only("Host") {
-            Only::One(value) => str::from_utf8(value).is_ok_and(|host| authority::split(host).is_some()),
-            Only::Absent => !request.is_1_1,
-            Only::Several => false,
-        },
-        RequestFault::Host,
-    )?;
-    require(has_one_length(request), RequestFault::BodyLength)?;
-
-    // "An |Upgrade| header field containing the value "websocket", treated as an ASCII
-    // case-insensitive value."
-    if !view.is_upgrade() {
-        return Ok(());
-    }
-    // "An HTTP/1.1 or higher GET request".
-    require(request.is_1_1, RequestFault::HttpVersion)?;
-    require(view.method() == "GET", RequestFault::Method)?;
-    // "including a "Request-URI" that should be interpreted as a /resource name/".
-    require(view.target().is_valid(), RequestFault::Target)?;
-    // "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
-    // case-insensitive value."
-    require(Elements::new(head.values("Connection")).contain("upgrade"), RequestFault::Connection)?;
-    // A proxy that finds another end of the message would read a body as frames, or a frame as a body.
-    require(
-        head.only("Transfer-Encoding") == Only::Absent
-            && head.values("Content-Length").all(|length| length == b"0"),
-        RequestFault::Body,
-    )?;
-    // "A |Sec-WebSocket-Key| header field with a base64-encoded (see Section 4 of [RFC4648]) value
-    // that, when decoded, is 16 bytes in length." It "MUST NOT appear more than once in an HTTP
-    // request" (section 11.3.1).
-    require(matches!(head.only("Sec-WebSocket-Key"), Only::One(key) if is_key(key)), RequestFault::Key)?;
-    // "A |Sec-WebSocket-Version| header field, with a value of 13", which "MUST NOT appear more than
-    // once in an HTTP request" (section 11.3.5).
-    match head.only("Sec-WebSocket-Version") {
-        Only::One(b"13") => {}
-        Only::Several => return Err(RequestFault::DoubledVersion),
-        Only::One(_) | Only::Absent => return Err(RequestFault::Version),
-    }
-    // "the user agent MUST NOT include more than one Origin header field" (RFC 6454, section 7.3).
-    require(
-        match head.only("Origin") {
-            Only::Absent => true,
-            Only::One(value) => value.iter().all(|&byte| byte.is_ascii_graphic() || byte == b' '),
-            Only::Several => false,
-        },
-        RequestFault::Origin,
-    )?;
-    // "any violations of the ABNF grammar specified for the components of the handshake".
-    require(view.subprotocols().are_well_formed(), RequestFault::Subprotocols)?;
-    // "the recipient of such malformed data MUST immediately Fail the WebSocket Connection" (9.1).
-    require(Extensions::over(head.values("Sec-WebSocket-Extensions")).is_ok(), RequestFault::Extensions)
-}
-
-/// Returns whether the end of the request's body is unambiguous (RFC 9112, sections 6.1 and 6.3).
-fn has_one_length(request: &RequestHead) -> bool {
-    let head = &request.head;
-    let mut lengths = head.values("Content-Length");
-    let length = lengths.next();
-    // "If a message is received without Transfer-Encoding and with an invalid Content-Length header field,
-    // then the message framing is invalid". Lines that repeat the number are harmless.
-    let is_number = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    if length.is_some_and(|value| !is_number(value) || lengths.any(|other| other != value)) {
-        return false;
-    }
-    if head.only("Transfer-Encoding") == Only::Absent {
-        return true;
-    }
-    // "If a Transfer-Encoding header field is present in a request and the chunked transfer coding is not the
-    // final encoding, the message body length cannot be determined reliably". In HTTP/1.0, or together with a
-    // Content-Length, the header may be an attempt at request smuggling.
-    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-    let mut codings =
-        Elements::new(head.values("Transfer-Encoding")).skip_while(|coding| !is_chunked(coding));
-    length.is_none() && request.is_1_1 && codings.next().is_some() && codings.next().is_none()
 }

@@ -41,7 +41,9 @@ mod state;
 mod websocket;
 
 pub use error::{Error, ReadError, ReadResult, WriteError, WriteResult};
-pub use opening::{ClientOpening, NotOpen, OpeningError, OpeningParts, Progress, ServerOpening};
+pub use opening::{
+    Accepted, ClientOpening, NotOpen, OpeningError, OpeningParts, Progress, ServerOpening, Upgrade,
+};
 pub use outgoing::{Outgoing, Sent};
 pub use parts::Parts;
 pub use prepared::{Delivery, IfFull, PreparedMessage};

@@ -18,6 +18,7 @@ mod next_call;
 mod no_deflate;
 mod original;
 mod pair;
+mod parsed;
 mod plain_http;
 mod prepared;
 mod readme;
