@@ -292,14 +292,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             slot.flags.set(Flags::ASKS, common.asks_always);
         }
         cells.opening.subtract(1);
-        cells.opened.add(1);
-        cells.open.add(1);
-        self.with_peer(key, now, handler, |handler, peer, session| handler.opened(peer, session));
-        if self.common.terms.shutting_down {
-            // It was accepted before.
-            self.close_for_shutdown(key, now, handler);
-        }
-        self.call(key, Ready::UNKNOWN, now, handler);
+        self.opened(key, now, handler, |handler, peer, session| handler.opened(peer, session));
     }
 }
 

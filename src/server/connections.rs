@@ -21,9 +21,10 @@ use super::shutdown::{Departure, Shutdown};
 use super::slot::{Flags, Slot, Stage};
 use super::slots::{Id, Slots};
 use super::table::{Change, Common, Table};
-use crate::stream::{Ready, Scratch, Wants};
+use crate::stream::{Ready, Scratch, Wants, WebSocketStream};
 use crate::transport::NonBlockingTransport;
 use crate::wheel::Wheel;
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
@@ -172,6 +173,66 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
             self.table.common.wheel.set(key, at);
         }
         Ok(key)
+    }
+
+    /// Adds a connection that was opened elsewhere, calls [`Handler::opened`], and returns its key.
+    ///
+    /// For example one of a [`ServerOpening`](crate::ServerOpening), of another HTTP stack's upgrade, or a
+    /// client's. Register the transport before or after this call; if it has ended meanwhile,
+    /// [`transport`](Self::transport) returns `None`.
+    ///
+    /// ```
+    /// # use websocket_stream::server::{Connections, Failure, Handler, Peer, ServerConfig};
+    /// # use websocket_stream::transport::testing::memory;
+    /// # use websocket_stream::{Message, Ready, Scratch, WebSocketStream};
+    /// # struct Echo;
+    /// # impl Handler for Echo {
+    /// #     type Session = ();
+    /// #     fn message(&mut self, p: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+    /// #         Ok(p.send(message)?)
+    /// #     }
+    /// # }
+    /// let mut connections = Connections::new(ServerConfig::default());
+    /// let (a, b) = memory::pair(4096);
+    /// let key = connections.insert_open(WebSocketStream::new(a)?, (), 0, &mut Echo)?;
+    ///
+    /// let mut client = WebSocketStream::client(b)?;
+    /// client.send(&mut Scratch::new().at(0), "Hello")?;
+    /// connections.ready(key, Ready::READABLE, 0, &mut Echo);
+    /// assert_eq!(client.read()?.1, b"Hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error of kind `OutOfMemory` if there are no more keys.
+    pub fn insert_open<H: Handler<Session = S>>(
+        &mut self,
+        stream: WebSocketStream<T>,
+        session: S,
+        now: u64,
+        handler: &mut H,
+    ) -> io::Result<usize> {
+        self.table
+            .adopt(stream, session, now, handler, |handler, peer, session| handler.opened(peer, session))
+    }
+
+    /// Adds a connection that has come with a value for [`Handler::adopted`].
+    pub(super) fn adopt<H: Handler<Session = S>>(
+        &mut self,
+        stream: WebSocketStream<T>,
+        value: Box<dyn Any + Send>,
+        now: u64,
+        handler: &mut H,
+    ) -> io::Result<usize> {
+        self.table.adopt(stream, S::default(), now, handler, |handler, peer, session| {
+            handler.adopted(peer, session, value)
+        })
+    }
+
+    /// Removes a connection at once, whatever its stage.
+    pub(super) fn remove<H: Handler<Session = S>>(&mut self, key: usize, now: u64, handler: &mut H) {
+        self.table.remove(key, now, handler);
     }
 
     /// Drops a connection that cannot be registered with the poller, before its first call.

@@ -3,11 +3,11 @@
 
 use super::config::ServerConfig;
 use super::connections::Connections;
-use super::handle::{self, Letter, Mailbox};
+use super::handle::{self, Adopted, Letter, Mailbox};
 use super::handler::Handler;
 use super::listener::Listener;
 use super::secure::Socket;
-use crate::stream::Ready;
+use crate::stream::{Parts, Ready, WebSocketStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -151,7 +151,7 @@ impl<S: Default> EventLoop<S> {
         // Not again after a panic in what follows.
         self.handled = usize::MAX;
         if mem::take(&mut self.has_mail) {
-            self.read_mail(now);
+            self.read_mail(now, handler);
         }
         self.connections.turn(now, handler);
         if !self.connections.hub().abroad.is_empty() {
@@ -211,7 +211,7 @@ impl<S: Default> EventLoop<S> {
     }
 
     #[cold]
-    fn read_mail(&mut self, now: u64) {
+    fn read_mail<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
         for letter in self.mailbox.take() {
             let hub = self.connections.hub();
             match letter {
@@ -226,6 +226,7 @@ impl<S: Default> EventLoop<S> {
                     // A panic is printed, and concerns only the closure.
                     let _ = panic::catch_unwind(AssertUnwindSafe(|| f(hub)));
                 }
+                Letter::Adopt(adopted) => self.adopt(*adopted, handler),
                 Letter::Shutdown(shutdown) => {
                     self.stopping = true;
                     // Closes the sockets, which also removes them from the poll.
@@ -233,6 +234,29 @@ impl<S: Default> EventLoop<S> {
                     self.connections.shut_down(&shutdown, now);
                 }
             }
+        }
+    }
+
+    /// Takes over a connection that was opened elsewhere.
+    fn adopt<H: Handler<Session = S>>(&mut self, adopted: Adopted, handler: &mut H) {
+        let Adopted { stream, value } = adopted;
+        let Parts { transport, connection, unread, unsent } = stream.into_parts();
+        let transport = Socket::from(mio::net::TcpStream::from_std(transport));
+        let stream = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent });
+        let Ok(stream) = stream else { return };
+        let (connections, now) = (&mut self.connections, self.now);
+        let adopted =
+            panic::catch_unwind(AssertUnwindSafe(|| connections.adopt(stream, value, now, handler)));
+        let key = match adopted {
+            Ok(Ok(key)) => key,
+            Ok(Err(_)) => return,
+            // The next call closes it.
+            Err(_) => connections.hub().key,
+        };
+        // It may have ended already.
+        let Some(socket) = self.connections.transport(key) else { return };
+        if self.poll.registry().register(socket, Token(key), INTERESTS).is_err() {
+            self.connections.remove(key, self.now, handler);
         }
     }
 }

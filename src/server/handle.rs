@@ -3,16 +3,19 @@
 
 use super::config::SlowPeer;
 use super::counters::{Cells, Counters};
+use super::error::{HandleError, NotAdopted};
 use super::hub::{Abroad, Hub, Payload, Post};
 use super::shutdown::Shutdown;
 use super::slots::Id;
 use crate::frame::CloseCode;
 use crate::handshake::Response;
 use crate::protocol::Message;
-use crate::stream::PreparedMessage;
+use crate::stream::{PreparedMessage, WebSocketStream};
 use mio::Waker;
+use std::any::Any;
 use std::fmt;
 use std::mem;
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Reaches a running [`Server`](super::Server) from any thread; [`Server::handle`](super::Server::handle)
@@ -61,30 +64,15 @@ pub struct Handle {
     mailboxes: Arc<Mutex<Vec<Arc<Mailbox>>>>,
 }
 
-/// The reason why nothing was put into a server's mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HandleError {
-    /// The server has ended.
-    Ended,
-    /// More than [`ServerConfig::mailbox`](super::ServerConfig::mailbox) bytes wait for the event loop: it is
-    /// too slow for what other threads send. Try again later, or drop it.
-    Full,
-}
-
-impl fmt::Display for HandleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ended => "server ended",
-            Self::Full => "mailbox of the event loop full",
-        })
-    }
-}
-
-impl std::error::Error for HandleError {}
-
 /// The bytes that a letter takes besides its message.
 const LETTER: usize = 128;
+
+/// A connection that was opened elsewhere.
+pub(super) struct Adopted {
+    pub(super) stream: WebSocketStream<TcpStream>,
+    /// For [`Handler::adopted`](super::Handler::adopted).
+    pub(super) value: Box<dyn Any + Send>,
+}
 
 /// What waits for an event loop.
 pub(super) enum Letter {
@@ -101,6 +89,7 @@ pub(super) enum Letter {
     },
     Post(Post),
     Run(Box<dyn FnOnce(&mut Hub) + Send>),
+    Adopt(Box<Adopted>),
     Shutdown(Shutdown),
 }
 
@@ -110,7 +99,7 @@ impl Letter {
         match self {
             Self::Publish { topic, message, .. } => LETTER + topic.len() + message.len(),
             Self::Post(post) => post.bytes(),
-            Self::Published { .. } | Self::Run(_) | Self::Shutdown(_) => LETTER,
+            Self::Published { .. } | Self::Run(_) | Self::Adopt(_) | Self::Shutdown(_) => LETTER,
         }
     }
 }
@@ -131,14 +120,26 @@ struct Mail {
     waker: Option<Waker>,
     /// The loop has ended, and nobody reads the letters.
     ended: bool,
+    /// The number of connections among the letters.
+    adopted: u64,
 }
 
 impl Mail {
-    /// Puts in letters, and wakes the loop unless it has been woken already.
-    fn put(&mut self, letters: impl IntoIterator<Item = Letter>) -> Result<(), HandleError> {
+    /// Counts the bytes of a letter from a handle, if there is room for them.
+    fn admit(&mut self, bytes: usize) -> Result<(), HandleError> {
+        let bytes = self.bytes + bytes;
         if self.ended {
             return Err(HandleError::Ended);
         }
+        if self.bytes > 0 && bytes > self.limit {
+            return Err(HandleError::Full);
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Puts in letters, and wakes the loop unless it has been woken already.
+    fn put(&mut self, letters: impl IntoIterator<Item = Letter>) {
         let was_empty = self.letters.is_empty();
         self.letters.extend(letters);
         if was_empty
@@ -148,7 +149,6 @@ impl Mail {
             // Fails only if the loop has ended, or if it is woken already.
             let _ = waker.wake();
         }
-        Ok(())
     }
 }
 
@@ -171,17 +171,35 @@ impl Mailbox {
     /// Puts in a letter from a handle.
     fn offer(&self, letter: Letter) -> Result<(), HandleError> {
         let mut mail = self.lock();
-        let bytes = mail.bytes + letter.bytes();
-        if mail.bytes > 0 && bytes > mail.limit && !mail.ended {
-            return Err(HandleError::Full);
+        mail.admit(letter.bytes())?;
+        mail.put([letter]);
+        Ok(())
+    }
+
+    /// Puts in a connection, or returns it.
+    fn adopt(&self, adopted: Box<Adopted>) -> Result<(), (HandleError, Box<Adopted>)> {
+        let mut mail = self.lock();
+        if let Err(error) = mail.admit(LETTER) {
+            return Err((error, adopted));
         }
-        mail.bytes = bytes;
-        mail.put([letter])
+        mail.adopted += 1;
+        mail.put([Letter::Adopt(adopted)]);
+        Ok(())
+    }
+
+    /// Returns the number of connections that wait for the event loop.
+    fn waiting(&self) -> u64 {
+        self.lock().adopted
     }
 
     /// Puts in letters without a bound.
     pub(super) fn put(&self, letters: impl IntoIterator<Item = Letter>) -> Result<(), HandleError> {
-        self.lock().put(letters)
+        let mut mail = self.lock();
+        if mail.ended {
+            return Err(HandleError::Ended);
+        }
+        mail.put(letters);
+        Ok(())
     }
 
     fn has_ended(&self) -> bool {
@@ -191,6 +209,7 @@ impl Mailbox {
     pub(super) fn take(&self) -> Vec<Letter> {
         let mut mail = self.lock();
         mail.bytes = 0;
+        mail.adopted = 0;
         mem::take(&mut mail.letters)
     }
 
@@ -318,6 +337,33 @@ impl Handle {
     /// [`HandleError`]: the server has ended, or too much waits for the event loop.
     pub fn run(&self, f: impl FnOnce(&mut Hub) + Send + 'static) -> Result<(), HandleError> {
         self.put(Letter::Run(Box::new(f)))
+    }
+
+    /// Gives the server a connection that another HTTP stack has opened.
+    ///
+    /// The thread with the fewest connections takes it, and calls [`Handler::adopted`] with `value`, such as
+    /// the user that the stack has identified. The stream keeps its own [`Config`](crate::Config). So HTTP is
+    /// served by a framework, and an idle WebSocket takes no more memory than one of the server's own.
+    ///
+    /// [`Handler::adopted`]: super::Handler::adopted
+    ///
+    /// # Errors
+    ///
+    /// [`NotAdopted`], with the unchanged connection: the server has ended, or too much waits for the event
+    /// loop.
+    pub fn adopt(
+        &self,
+        stream: WebSocketStream<TcpStream>,
+        value: impl Any + Send,
+    ) -> Result<(), NotAdopted> {
+        let open = |mailbox: &&Arc<Mailbox>| mailbox.cells.open.get() + mailbox.waiting();
+        let mailbox = self.lock().iter().filter(|mailbox| !mailbox.has_ended()).min_by_key(open).cloned();
+        let adopted = Box::new(Adopted { stream, value: Box::new(value) });
+        let refused = match mailbox {
+            Some(mailbox) => mailbox.adopt(adopted),
+            None => Err((HandleError::Ended, adopted)),
+        };
+        refused.map_err(|(error, adopted)| NotAdopted { error, stream: Box::new(adopted.stream) })
     }
 
     /// Stops the server gracefully: with a [`Shutdown`], or within a `Duration`.

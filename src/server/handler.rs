@@ -115,6 +115,24 @@ pub trait Handler {
         Ok(())
     }
 
+    /// Handles a connection that another HTTP stack has opened, before its first message; see
+    /// [`Handle::adopt`](super::Handle::adopt). `value` is what was given with it.
+    ///
+    /// The default ignores the value, and calls [`opened`](Self::opened).
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    fn adopted(
+        &mut self,
+        peer: &mut Peer<'_>,
+        session: &mut Self::Session,
+        value: Box<dyn Any + Send>,
+    ) -> Result<(), Failure> {
+        let _ = value;
+        self.opened(peer, session)
+    }
+
     /// Handles a message.
     ///
     /// # Errors

@@ -228,11 +228,13 @@
 //! What threads send to each other is not bounded, and neither is what the closures of [`Handle::run`] own.
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod calls;
 mod config;
 mod connections;
 mod counters;
 mod delivery;
+mod error;
 mod event_loop;
 mod handle;
 mod handler;
@@ -253,7 +255,8 @@ mod topics;
 pub use config::{ServerConfig, SlowPeer};
 pub use connections::Connections;
 pub use counters::Counters;
-pub use handle::{Handle, HandleError};
+pub use error::{HandleError, NotAdopted};
+pub use handle::Handle;
 pub use handler::{Answer, Failure, Handler, NewPeer};
 pub use hub::Hub;
 pub use peer::Peer;

@@ -68,6 +68,14 @@ impl Server {
         Ok(Self::with_listener(Listener::unix(path.as_ref())?))
     }
 
+    /// Makes a server that accepts no connections itself: all of them come from
+    /// [`Handle::adopt`](super::Handle::adopt).
+    ///
+    /// Unless listeners are added, it runs until [`Handle::shut_down`](super::Handle::shut_down).
+    pub fn without_listener() -> Self {
+        Self::with_listeners(Vec::new())
+    }
+
     /// Uses a listening socket, such as one that was inherited.
     ///
     /// # Errors
@@ -78,9 +86,13 @@ impl Server {
     }
 
     fn with_listener(listener: Listener) -> Self {
+        Self::with_listeners(vec![listener])
+    }
+
+    fn with_listeners(listeners: Vec<Listener>) -> Self {
         let (config, handle) = (ServerConfig::default(), Owner(Handle::new()));
         handle.0.set_limit(config.mailbox);
-        Self { listeners: vec![listener], config, handle }
+        Self { listeners, config, handle }
     }
 
     /// Listens on another TCP address as well.

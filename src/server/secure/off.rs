@@ -20,6 +20,13 @@ impl Secure {
     }
 }
 
+/// For a connection that was opened elsewhere.
+impl From<mio::net::TcpStream> for Socket {
+    fn from(stream: mio::net::TcpStream) -> Self {
+        Self::Tcp(stream)
+    }
+}
+
 impl Socket {
     pub(in crate::server) fn tls_state(&self) -> Option<&TlsState> {
         None

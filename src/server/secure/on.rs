@@ -32,6 +32,13 @@ impl Secure {
     }
 }
 
+/// For a connection that was opened elsewhere.
+impl From<mio::net::TcpStream> for Socket {
+    fn from(stream: mio::net::TcpStream) -> Self {
+        Self::Plain(Stream::Tcp(stream))
+    }
+}
+
 impl Socket {
     fn tls(stream: Stream, config: &SharedServerConfig, received: &[u8]) -> io::Result<Self> {
         let stream = TlsStream::server(stream, config.current()).map_err(io::Error::other)?;

@@ -1,0 +1,69 @@
+//! Connections that were opened elsewhere, and continue on a server's event loop.
+#![forbid(unsafe_code)]
+
+use super::handler::{Failure, Handler};
+use super::peer::Peer;
+use super::slot::{Flags, Slot, Stage};
+use super::table::Table;
+use crate::stream::{Ready, WebSocketStream};
+use crate::transport::NonBlockingTransport;
+use crate::wheel::Wheel;
+use std::io::{self, ErrorKind};
+
+impl<T: NonBlockingTransport, S> Table<T, S> {
+    /// Adds a connection that is open, and returns its key. `method` is what the handler is called with.
+    pub(super) fn adopt<H: Handler<Session = S>>(
+        &mut self,
+        stream: WebSocketStream<T>,
+        session: S,
+        now: u64,
+        handler: &mut H,
+        method: impl FnOnce(&mut H, &mut Peer<'_>, &mut S) -> Result<(), Failure>,
+    ) -> io::Result<usize> {
+        if self.common.hub.in_handler {
+            self.recover(now, handler);
+        }
+        let asks = self.common.asks_always || asks_always(&stream);
+        let key = self
+            .slots
+            .insert(Wheel::MAX_KEY, |generation| Slot::new(generation, Stage::Open(stream, session)))
+            .ok_or(ErrorKind::OutOfMemory)?;
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.flags.set(Flags::ASKS, asks);
+        }
+        self.common.hub.cells.accepted.add(1);
+        self.opened(key, now, handler, method);
+        Ok(key)
+    }
+
+    /// Continues with a connection that has just opened. Bytes may have arrived unannounced.
+    pub(super) fn opened<H: Handler<Session = S>>(
+        &mut self,
+        key: usize,
+        now: u64,
+        handler: &mut H,
+        method: impl FnOnce(&mut H, &mut Peer<'_>, &mut S) -> Result<(), Failure>,
+    ) {
+        let cells = &self.common.hub.cells;
+        cells.opened.add(1);
+        cells.open.add(1);
+        self.with_peer(key, now, handler, method);
+        if self.common.terms.shutting_down {
+            // It was accepted before.
+            self.close_for_shutdown(key, now, handler);
+        }
+        self.call(key, Ready::UNKNOWN, now, handler);
+    }
+}
+
+/// Returns whether any call can make the deadline of a connection earlier.
+fn asks_always<T>(stream: &WebSocketStream<T>) -> bool {
+    #[cfg(feature = "deflate")]
+    let asks = stream.config().deflate.as_ref().is_some_and(|deflate| deflate.drop_window_after.is_some());
+    #[cfg(not(feature = "deflate"))]
+    let asks = {
+        let _ = stream;
+        false
+    };
+    asks
+}

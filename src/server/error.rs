@@ -1,0 +1,50 @@
+//! Why a [`Handle`](super::Handle) could not reach its server.
+#![forbid(unsafe_code)]
+
+use crate::stream::WebSocketStream;
+use std::fmt;
+use std::net::TcpStream;
+
+/// The reason why nothing was put into a server's mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// The server has ended.
+    Ended,
+    /// More than [`ServerConfig::mailbox`](super::ServerConfig::mailbox) bytes wait for the event loop: it is
+    /// too slow for what other threads send. Try again later, or drop it.
+    Full,
+}
+
+impl fmt::Display for HandleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "server ended",
+            Self::Full => "mailbox of the event loop full",
+        })
+    }
+}
+
+impl std::error::Error for HandleError {}
+
+/// The error of [`Handle::adopt`](super::Handle::adopt), with the unchanged connection.
+pub struct NotAdopted {
+    /// The reason.
+    pub error: HandleError,
+    /// The connection, which can continue elsewhere.
+    pub stream: Box<WebSocketStream<TcpStream>>,
+}
+
+impl fmt::Display for NotAdopted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection not adopted: {}", self.error)
+    }
+}
+
+impl fmt::Debug for NotAdopted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotAdopted").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for NotAdopted {}
