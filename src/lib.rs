@@ -92,6 +92,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(all(unix, feature = "client"))]
 pub mod client;
 mod config;

@@ -4,6 +4,8 @@
 #[cfg(all(unix, feature = "client"))]
 mod connect;
 mod error;
+#[cfg(feature = "server")]
+mod hand_over;
 mod messages;
 mod opening;
 mod queues;
@@ -19,6 +21,8 @@ mod websocket;
 #[cfg(all(unix, feature = "client"))]
 pub use connect::{ClientStream, connect, connect_dial, connect_with};
 pub use error::{AcceptError, AsyncError};
+#[cfg(feature = "server")]
+pub use hand_over::HandOverError;
 pub use opening::{Opening, accept, accept_with, client};
 pub use split::{Receiver, Sender};
 pub use transport::AsyncTransport;

@@ -27,6 +27,7 @@ const ROOMS: &[(&str, u8, u8)] = &[
     ("client", 4, 1),
     ("server", 4, 1),
     ("tokio", 4, 2),
+    ("axum", 4, 3),
     // Documentation only.
     ("guarantees", 5, 0),
     ("lib", 5, 1),

@@ -60,6 +60,14 @@ impl Upgrade {
         }
     }
 
+    /// Uses another configuration for the connection, such as one with compression.
+    ///
+    /// The limits of a head were those of the first.
+    #[must_use]
+    pub fn with_config(self, config: Arc<Config>) -> Self {
+        Self { config: SharedConfig::from(config), ..self }
+    }
+
     /// Returns the request.
     pub const fn request(&self) -> Request<'_> {
         self.handshake.request()

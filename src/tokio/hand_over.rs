@@ -1,0 +1,56 @@
+//! A connection that leaves tokio for an event loop of this crate.
+
+use super::websocket::WebSocket;
+use crate::server::{Handle, NotAdopted};
+use crate::stream::{Parts, WebSocketStream};
+use ::tokio::net::TcpStream;
+use std::any::Any;
+use std::{fmt, io};
+
+/// The reason why a connection was not handed over.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HandOverError {
+    /// Received messages wait for [`WebSocket::next`], or fed ones to be sent. The connection is unchanged.
+    Busy(WebSocket<TcpStream>),
+    /// The event loop has not taken the connection.
+    NotAdopted(NotAdopted),
+    /// A system call failed.
+    System(io::Error),
+}
+
+impl fmt::Display for HandOverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy(_) => f.write_str("connection not handed over: messages wait"),
+            Self::NotAdopted(error) => error.fmt(f),
+            Self::System(error) => write!(f, "connection not handed over: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for HandOverError {}
+
+impl From<io::Error> for HandOverError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl WebSocket<TcpStream> {
+    /// Gives the connection to a [`Server`](crate::server::Server), outside of tokio.
+    ///
+    /// The server calls [`Handler::adopted`](crate::server::Handler::adopted) with `value`. There, an idle
+    /// connection takes about 100 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`HandOverError`] with the reason.
+    pub fn hand_over(self, server: &Handle, value: impl Any + Send) -> Result<(), HandOverError> {
+        let Parts { transport, connection, unread, unsent } =
+            self.into_parts().map_err(HandOverError::Busy)?;
+        let transport = transport.into_std()?;
+        let stream = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent })?;
+        server.adopt(stream, value).map_err(HandOverError::NotAdopted)
+    }
+}
