@@ -47,15 +47,17 @@ const TOKIO_WEBSOCKETS: &str = "tokio-websockets";
 const YAWC: &str = "yawc";
 const SOCKUDO: &str = "sockudo-ws";
 
-const BUILT_IN: [(&str, BuiltIn); 13] = [
+const BUILT_IN: [(&str, BuiltIn); 14] = [
     (FLOOR, BuiltIn::Raw),
     (TLS_FLOOR, BuiltIn::RawTls),
     (BUFFERED_FLOOR, BuiltIn::RawRustls),
     (OURS, BuiltIn::Ours),
     (OURS_SERVER, BuiltIn::OursServer),
+    // The place of `ours-tokio` and `ours-axum`.
     (BARE, BuiltIn::Bare),
     (TUNGSTENITE, BuiltIn::TungsteniteMio),
     (TOKIO_TUNGSTENITE, BuiltIn::TokioTungstenite),
+    ("axum", BuiltIn::Axum),
     (FASTWEBSOCKETS, BuiltIn::Fastwebsockets),
     (TOKIO_WEBSOCKETS, BuiltIn::TokioWebsockets),
     ("soketto", BuiltIn::Soketto),
@@ -63,12 +65,10 @@ const BUILT_IN: [(&str, BuiltIn); 13] = [
     (SOCKUDO, BuiltIn::Sockudo),
 ];
 
-/// The servers that compress. This program's servers do so if it is built with the feature.
+/// The servers that compress. This library does so if the program is built with the feature.
 const COMPRESSING: [&str; 5] = [OURS, YAWC, SOCKUDO, BUN, WS];
-/// The servers that are compared only with compression.
-const ONLY_COMPRESSING: [&str; 3] = [YAWC, SOCKUDO, WS];
 /// The servers that are compared over TLS.
-const OVER_TLS: [&str; 9] = [
+const OVER_TLS: [&str; 11] = [
     TLS_FLOOR,
     BUFFERED_FLOOR,
     OURS,
@@ -77,6 +77,8 @@ const OVER_TLS: [&str; 9] = [
     TOKIO_TUNGSTENITE,
     FASTWEBSOCKETS,
     TOKIO_WEBSOCKETS,
+    YAWC,
+    SOCKUDO,
     BUN,
 ];
 
@@ -129,10 +131,11 @@ impl Contestant {
 
     /// Returns whether it supports this plan and is compared in it.
     pub fn takes_part(&self, plan: Plan) -> bool {
-        let only_over_tls = [TLS_FLOOR, BUFFERED_FLOOR].contains(&self.name);
+        // npm's ws is compared only with compression.
+        let not_plain = [TLS_FLOOR, BUFFERED_FLOOR, WS];
         match plan.compression {
             _ if plan.tls => OVER_TLS.contains(&self.name),
-            Compression::Off => !ONLY_COMPRESSING.contains(&self.name) && !only_over_tls,
+            Compression::Off => !not_plain.contains(&self.name),
             _ => COMPRESSING.contains(&self.name),
         }
     }

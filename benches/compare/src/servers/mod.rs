@@ -1,5 +1,6 @@
 //! The servers: one thread each, in a separate process, selected by a subcommand.
 
+mod axum;
 mod bare;
 mod fastwebsockets;
 mod listen;
@@ -8,13 +9,11 @@ mod ours_server;
 mod raw;
 mod secure;
 mod socket;
-#[cfg(feature = "deflate")]
 mod sockudo;
 mod soketto;
 mod tokio_tungstenite;
 mod tokio_websockets;
 mod tungstenite_mio;
-#[cfg(feature = "deflate")]
 mod yawc;
 
 use crate::compression::Compression;
@@ -53,6 +52,7 @@ pub enum BuiltIn {
     Bare,
     TungsteniteMio,
     TokioTungstenite,
+    Axum,
     Fastwebsockets,
     TokioWebsockets,
     Soketto,
@@ -79,23 +79,16 @@ impl BuiltIn {
             Self::TungsteniteMio if plan.tls => tungstenite_mio::serve(listener, plan, secure::buffered()?),
             Self::TungsteniteMio => tungstenite_mio::serve(listener, plan, Ok),
             Self::TokioTungstenite => on_tokio(tokio_tungstenite::serve(listener, plan)),
+            // It waits with a timer when a connection cannot be accepted.
+            Self::Axum => runtime().enable_time().build()?.block_on(axum::serve(listener, plan.mode)),
             Self::Fastwebsockets => on_tokio(fastwebsockets::serve(listener, plan)),
             Self::TokioWebsockets => on_tokio(tokio_websockets::serve(listener, plan)),
             Self::Soketto => on_tokio(soketto::serve(listener, plan.mode)),
-            #[cfg(feature = "deflate")]
             Self::Yawc => on_tokio(yawc::serve(listener, plan)),
-            #[cfg(feature = "deflate")]
             // It waits for a peer's end with a timer.
             Self::Sockudo => runtime().enable_time().build()?.block_on(sockudo::serve(listener, plan)),
-            #[cfg(not(feature = "deflate"))]
-            Self::Yawc | Self::Sockudo => Err(without_feature()),
         }
     }
-}
-
-#[cfg(not(feature = "deflate"))]
-fn without_feature() -> io::Error {
-    io::Error::other("built without the feature `deflate`")
 }
 
 fn listen_anywhere() -> io::Result<TcpListener> {
