@@ -40,6 +40,8 @@ const OURS_SERVER: &str = "ours-server";
 const OURS_TOKIO: &str = "ours-tokio";
 /// This library under tokio, with messages that own their payload.
 const OURS_TOKIO_OWNED: &str = "ours-tokio-owned";
+/// This library in axum.
+const OURS_AXUM: &str = "ours-axum";
 /// This library in a minimal loop.
 const BARE: &str = "ours-bare";
 pub const BUN: &str = "bun (uWebSockets)";
@@ -51,7 +53,7 @@ const TOKIO_WEBSOCKETS: &str = "tokio-websockets";
 const YAWC: &str = "yawc";
 const SOCKUDO: &str = "sockudo-ws";
 
-const BUILT_IN: [(&str, BuiltIn); 15] = [
+const BUILT_IN: [(&str, BuiltIn); 17] = [
     (FLOOR, BuiltIn::Raw),
     (TLS_FLOOR, BuiltIn::RawTls),
     (BUFFERED_FLOOR, BuiltIn::RawRustls),
@@ -59,9 +61,11 @@ const BUILT_IN: [(&str, BuiltIn); 15] = [
     (OURS_SERVER, BuiltIn::OursServer),
     (OURS_TOKIO, BuiltIn::OursTokio),
     (OURS_TOKIO_OWNED, BuiltIn::OursTokioOwned),
+    (OURS_AXUM, BuiltIn::OursAxum),
     (BARE, BuiltIn::Bare),
     (TUNGSTENITE, BuiltIn::TungsteniteMio),
     (TOKIO_TUNGSTENITE, BuiltIn::TokioTungstenite),
+    ("axum", BuiltIn::Axum),
     (FASTWEBSOCKETS, BuiltIn::Fastwebsockets),
     (TOKIO_WEBSOCKETS, BuiltIn::TokioWebsockets),
     ("soketto", BuiltIn::Soketto),
@@ -69,20 +73,21 @@ const BUILT_IN: [(&str, BuiltIn); 15] = [
     (SOCKUDO, BuiltIn::Sockudo),
 ];
 
-/// The servers that compress. This program's servers do so if it is built with the feature.
-const COMPRESSING: [&str; 5] = [OURS, YAWC, SOCKUDO, BUN, WS];
-/// The servers that are compared only with compression.
-const ONLY_COMPRESSING: [&str; 3] = [YAWC, SOCKUDO, WS];
+/// The servers that compress. This library does so if the program is built with the feature.
+const COMPRESSING: [&str; 7] = [OURS, OURS_TOKIO, OURS_AXUM, YAWC, SOCKUDO, BUN, WS];
 /// The servers that are compared over TLS.
-const OVER_TLS: [&str; 9] = [
+const OVER_TLS: [&str; 12] = [
     TLS_FLOOR,
     BUFFERED_FLOOR,
     OURS,
     OURS_SERVER,
+    OURS_TOKIO,
     TUNGSTENITE,
     TOKIO_TUNGSTENITE,
     FASTWEBSOCKETS,
     TOKIO_WEBSOCKETS,
+    YAWC,
+    SOCKUDO,
     BUN,
 ];
 
@@ -135,10 +140,11 @@ impl Contestant {
 
     /// Returns whether it supports this plan and is compared in it.
     pub fn takes_part(&self, plan: Plan) -> bool {
-        let only_over_tls = [TLS_FLOOR, BUFFERED_FLOOR].contains(&self.name);
+        // npm's ws is compared only with compression.
+        let not_plain = [TLS_FLOOR, BUFFERED_FLOOR, WS];
         match plan.compression {
             _ if plan.tls => OVER_TLS.contains(&self.name),
-            Compression::Off => !ONLY_COMPRESSING.contains(&self.name) && !only_over_tls,
+            Compression::Off => !not_plain.contains(&self.name),
             _ => COMPRESSING.contains(&self.name),
         }
     }

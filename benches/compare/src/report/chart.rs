@@ -9,7 +9,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
 use std::path::Path;
 
-const PANEL: (u32, u32) = (520, 330);
+const WIDTH: u32 = 520;
+/// Room for a panel's title, and below its bars.
+const TITLE: i32 = 60;
+const MARGIN: i32 = 20;
 /// Room for the names, and for the figures after the bars.
 const NAMES: i32 = 150;
 const FIGURES: i32 = 80;
@@ -32,7 +35,9 @@ pub fn draw(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
     let file = folder.join("results.svg");
     let columns = panels.len().min(2);
     let rows = panels.len().div_ceil(columns);
-    let size = (PANEL.0 * u32::try_from(columns)?, PANEL.1 * u32::try_from(rows)?);
+    let bars = panels.iter().map(|(_, figures)| figures.len()).max().unwrap_or(0);
+    let height = TITLE + i32::try_from(bars)? * ROW + MARGIN;
+    let size = (WIDTH * u32::try_from(columns)?, u32::try_from(height)? * u32::try_from(rows)?);
     let root = SVGBackend::new(&file, size).into_drawing_area();
     root.fill(&WHITE)?;
     for ((workload, figures), area) in panels.iter().zip(root.split_evenly((rows, columns))) {
@@ -55,9 +60,9 @@ fn panel(area: &Area<'_>, title: &str, unit: &str, figures: &[Figures]) -> Resul
     let mut rows: Vec<&Figures> = figures.iter().collect();
     rows.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
     let most = rows.last().map_or(1.0, |row| cost(row).max(1.0));
-    let room = f64::from(i32::try_from(PANEL.0)? - NAMES - FIGURES - 20);
+    let room = f64::from(i32::try_from(WIDTH)? - NAMES - FIGURES - 20);
     for (index, row) in rows.iter().enumerate() {
-        let top = 60 + i32::try_from(index)? * ROW;
+        let top = TITLE + i32::try_from(index)? * ROW;
         let middle = top + ROW / 2;
         let end = NAMES + ((cost(row) / most * room) as i32).max(1);
         let colour = match row.server.as_str() {

@@ -86,7 +86,8 @@ fn output(program: &str, arguments: &[&str]) -> String {
 
 /// Returns the versions of the compared crates in the lock file.
 fn versions(lock: &str) -> String {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 13] = [
+        "axum",
         "fastwebsockets",
         "mio",
         "ring",

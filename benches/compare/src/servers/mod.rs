@@ -1,21 +1,21 @@
 //! The servers: one thread each, in a separate process, selected by a subcommand.
 
+mod axum;
 mod bare;
 mod fastwebsockets;
 mod listen;
 mod ours;
+mod ours_axum;
 mod ours_server;
 mod ours_tokio;
 mod raw;
 mod secure;
 mod socket;
-#[cfg(feature = "deflate")]
 mod sockudo;
 mod soketto;
 mod tokio_tungstenite;
 mod tokio_websockets;
 mod tungstenite_mio;
-#[cfg(feature = "deflate")]
 mod yawc;
 
 use crate::compression::Compression;
@@ -53,9 +53,11 @@ pub enum BuiltIn {
     OursServer,
     OursTokio,
     OursTokioOwned,
+    OursAxum,
     Bare,
     TungsteniteMio,
     TokioTungstenite,
+    Axum,
     Fastwebsockets,
     TokioWebsockets,
     Soketto,
@@ -78,37 +80,25 @@ impl BuiltIn {
             Self::Ours if plan.tls => ours::serve(listener, plan, secure::unbuffered()?),
             Self::Ours => ours::serve(listener, plan, Ok::<TcpStream, _>),
             Self::OursServer => ours_server::serve(listener, plan),
-            Self::OursTokio => runtime().enable_time().build()?.block_on(ours_tokio::serve(
-                listener,
-                plan,
-                ours_tokio::Style::Run,
-            )),
-            Self::OursTokioOwned => runtime().enable_time().build()?.block_on(ours_tokio::serve(
-                listener,
-                plan,
-                ours_tokio::Style::Owned,
-            )),
+            Self::OursTokio => on_timed_tokio(ours_tokio::serve(listener, plan, ours_tokio::Style::Run)),
+            Self::OursTokioOwned => {
+                on_timed_tokio(ours_tokio::serve(listener, plan, ours_tokio::Style::Owned))
+            }
+            Self::OursAxum => on_timed_tokio(ours_axum::serve(listener, plan)),
             Self::Bare => bare::serve(&listener),
             Self::TungsteniteMio if plan.tls => tungstenite_mio::serve(listener, plan, secure::buffered()?),
             Self::TungsteniteMio => tungstenite_mio::serve(listener, plan, Ok),
             Self::TokioTungstenite => on_tokio(tokio_tungstenite::serve(listener, plan)),
+            // It waits with a timer when a connection cannot be accepted.
+            Self::Axum => on_timed_tokio(axum::serve(listener, plan.mode)),
             Self::Fastwebsockets => on_tokio(fastwebsockets::serve(listener, plan)),
             Self::TokioWebsockets => on_tokio(tokio_websockets::serve(listener, plan)),
             Self::Soketto => on_tokio(soketto::serve(listener, plan.mode)),
-            #[cfg(feature = "deflate")]
             Self::Yawc => on_tokio(yawc::serve(listener, plan)),
-            #[cfg(feature = "deflate")]
             // It waits for a peer's end with a timer.
-            Self::Sockudo => runtime().enable_time().build()?.block_on(sockudo::serve(listener, plan)),
-            #[cfg(not(feature = "deflate"))]
-            Self::Yawc | Self::Sockudo => Err(without_feature()),
+            Self::Sockudo => on_timed_tokio(sockudo::serve(listener, plan)),
         }
     }
-}
-
-#[cfg(not(feature = "deflate"))]
-fn without_feature() -> io::Error {
-    io::Error::other("built without the feature `deflate`")
 }
 
 fn listen_anywhere() -> io::Result<TcpListener> {
@@ -120,6 +110,10 @@ fn listen_anywhere() -> io::Result<TcpListener> {
 
 fn on_tokio(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
     runtime().build()?.block_on(server)
+}
+
+fn on_timed_tokio(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    runtime().enable_time().build()?.block_on(server)
 }
 
 /// Returns a runtime for one thread, with only I/O enabled.

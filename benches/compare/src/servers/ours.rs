@@ -120,7 +120,7 @@ pub(super) fn config(compression: Compression) -> io::Result<Option<Arc<Config>>
 pub(super) fn config(compression: Compression) -> io::Result<Option<Arc<Config>>> {
     match compression {
         Compression::Off => Ok(None),
-        _ => Err(super::without_feature()),
+        _ => Err(io::Error::other("built without the feature `deflate`")),
     }
 }
 

@@ -1,13 +1,18 @@
 //! This library under tokio's current-thread runtime, with a task for each connection.
 
 use super::listen::accept_each;
-use super::{Mode, Plan};
+use super::{Mode, Plan, ours};
+use crate::tls;
+use std::error::Error;
 use std::io;
 use std::net::TcpListener;
-use tokio::net::TcpStream;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast;
-use websocket_stream::tokio::{AsyncError, WebSocket, accept};
-use websocket_stream::{Event, OwnedMessage};
+use websocket_stream::handshake::OriginPolicy;
+use websocket_stream::tls::TlsStream;
+use websocket_stream::tokio::{AsyncError, AsyncTransport, WebSocket, accept, accept_with};
+use websocket_stream::{Config, Event, PreparedMessage};
 
 /// How the echo is written.
 #[derive(Debug, Clone, Copy)]
@@ -18,26 +23,80 @@ pub enum Style {
     Owned,
 }
 
-type Channel = broadcast::Sender<OwnedMessage>;
+/// What each connection needs.
+#[derive(Clone)]
+pub struct Common {
+    mode: Mode,
+    style: Style,
+    config: Option<Arc<Config>>,
+    said: broadcast::Sender<PreparedMessage>,
+}
+
+impl Common {
+    pub fn new(plan: Plan, style: Style) -> io::Result<Self> {
+        let config = ours::config(plan.compression)?;
+        Ok(Self { mode: plan.mode, style, config, said: broadcast::channel(16).0 })
+    }
+
+    pub fn config(&self) -> Option<Arc<Config>> {
+        self.config.clone()
+    }
+
+    /// Serves a connection until it ends.
+    pub async fn serve<S>(self, ws: WebSocket<S>) -> Result<(), AsyncError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        match (self.mode, self.style) {
+            (Mode::Broadcast, _) => share(ws, self.said).await,
+            (Mode::Echo, Style::Run) => echo(ws).await,
+            (Mode::Echo, Style::Owned) => echo_owned(ws).await,
+        }
+    }
+}
 
 pub async fn serve(listener: TcpListener, plan: Plan, style: Style) -> io::Result<()> {
-    let channel: Channel = broadcast::channel(16).0;
+    let common = Common::new(plan, style)?;
+    match plan.tls {
+        true => {
+            let tls = tls::server()?;
+            serve_on(listener, common, move |socket| {
+                TlsStream::server(AsyncTransport::new(socket), tls.clone()).map_err(Box::from)
+            })
+            .await
+        }
+        false => serve_on(listener, common, Ok).await,
+    }
+}
+
+async fn serve_on<S>(
+    listener: TcpListener,
+    common: Common,
+    secure: impl Fn(tokio::net::TcpStream) -> Result<S, Box<dyn Error>>,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     accept_each(listener, move |socket| {
-        let channel = channel.clone();
+        let common = common.clone();
+        let Ok(socket) = secure(socket) else { return };
         tokio::spawn(async move {
-            let Ok(ws) = accept(socket).await else { return };
-            // How a connection ended does not matter here.
-            let _ = match (plan.mode, style) {
-                (Mode::Broadcast, _) => share(ws, channel).await,
-                (Mode::Echo, Style::Run) => echo(ws).await,
-                (Mode::Echo, Style::Owned) => echo_owned(ws).await,
+            let ws = match common.config() {
+                None => accept(socket).await,
+                Some(config) => {
+                    accept_with(socket, config, |request| OriginPolicy::Same.answer(request)).await
+                }
             };
+            // A connection that fails ends.
+            if let Ok(ws) = ws {
+                let _ = common.serve(ws).await;
+            }
         });
     })
     .await
 }
 
-async fn echo(mut ws: WebSocket<TcpStream>) -> Result<(), AsyncError> {
+async fn echo<S: AsyncRead + AsyncWrite + Unpin + 'static>(mut ws: WebSocket<S>) -> Result<(), AsyncError> {
     ws.run(|event, out| match event {
         Event::Message(message) => out.send(message),
         _ => Ok(()),
@@ -46,22 +105,27 @@ async fn echo(mut ws: WebSocket<TcpStream>) -> Result<(), AsyncError> {
     Ok(())
 }
 
-async fn echo_owned(mut ws: WebSocket<TcpStream>) -> Result<(), AsyncError> {
+async fn echo_owned<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    mut ws: WebSocket<S>,
+) -> Result<(), AsyncError> {
     while let Some(message) = ws.next().await {
         ws.feed(message?).await?;
     }
     Ok(())
 }
 
-async fn share(mut ws: WebSocket<TcpStream>, channel: Channel) -> Result<(), AsyncError> {
+async fn share<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    mut ws: WebSocket<S>,
+    channel: broadcast::Sender<PreparedMessage>,
+) -> Result<(), AsyncError> {
     let mut said = channel.subscribe();
     loop {
         tokio::select! {
             message = ws.next() => match message {
-                Some(message) => _ = channel.send(message?),
+                Some(message) => _ = channel.send(PreparedMessage::new(&message?)),
                 None => return Ok(()),
             },
-            Ok(message) = said.recv() => ws.send(message).await?,
+            Ok(message) = said.recv() => ws.send_prepared(&message).await?,
         }
     }
 }
