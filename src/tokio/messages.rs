@@ -48,8 +48,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ///
     /// [`AsyncError::Closed`] if the connection ended without a closing handshake. It is returned once, then
     /// `None`.
-    pub async fn next(&mut self) -> Option<Result<OwnedMessage, AsyncError>> {
-        poll_fn(|context| self.poll_next_message(context)).await
+    // Not an `async fn`, whose future would be larger.
+    pub fn next(&mut self) -> impl Future<Output = Option<Result<OwnedMessage, AsyncError>>> {
+        poll_fn(|context| self.poll_next_message(context))
     }
 
     pub(super) fn poll_next_message(
@@ -89,9 +90,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ///
     /// [`AsyncError::Send`] if the message is not accepted, [`AsyncError::Closed`] if the connection ended
     /// before the stream has taken the message.
-    pub async fn send(&mut self, message: impl Into<OwnedMessage>) -> Result<(), AsyncError> {
+    pub fn send<M: Into<OwnedMessage>>(
+        &mut self,
+        message: M,
+    ) -> impl Future<Output = Result<(), AsyncError>> + use<'_, S, M> {
         let message = message.into();
-        self.send_all(|out| out.send(&message)).await
+        self.send_all(move |out| out.send(&message))
     }
 
     /// Sends a message that was encoded once, for many connections; see [`send`](Self::send).
@@ -99,16 +103,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// # Errors
     ///
     /// See [`send`](Self::send).
-    pub async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), AsyncError> {
-        self.send_all(|out| out.send_prepared(message)).await
+    pub fn send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+    ) -> impl Future<Output = Result<(), AsyncError>> {
+        self.send_all(|out| out.send_prepared(message))
     }
 
-    async fn send_all(
+    fn send_all(
         &mut self,
         mut send: impl FnMut(&mut Outgoing<'_>) -> Result<(), SendError>,
-    ) -> Result<(), AsyncError> {
+    ) -> impl Future<Output = Result<(), AsyncError>> {
         let mut accepted = false;
-        poll_fn(|context| self.poll_send(context, &mut accepted, &mut send)).await
+        poll_fn(move |context| self.poll_send(context, &mut accepted, &mut send))
     }
 
     /// Sends with `send` when there is room, then waits until the stream has taken everything.
@@ -184,9 +191,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ///
     /// [`AsyncError::Send`] if the message is not accepted, [`AsyncError::Closed`] if the connection has
     /// ended.
-    pub async fn feed(&mut self, message: impl Into<OwnedMessage>) -> Result<(), AsyncError> {
-        poll_fn(|context| self.poll_ready_to_feed(context)).await?;
-        self.start_feed(message.into())
+    pub fn feed<M: Into<OwnedMessage>>(
+        &mut self,
+        message: M,
+    ) -> impl Future<Output = Result<(), AsyncError>> + use<'_, S, M> {
+        let mut message = Some(message.into());
+        poll_fn(move |context| {
+            ready!(self.poll_ready_to_feed(context))?;
+            Poll::Ready(message.take().map_or(Ok(()), |message| self.start_feed(message)))
+        })
     }
 
     pub(super) fn poll_ready_to_feed(&mut self, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {
@@ -230,8 +243,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// # Errors
     ///
     /// See [`send`](Self::send).
-    pub async fn flush(&mut self) -> Result<(), AsyncError> {
-        poll_fn(|context| self.poll_flush_all(context)).await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), AsyncError>> {
+        poll_fn(|context| self.poll_flush_all(context))
     }
 
     /// Sends a Close frame, and waits until the connection has ended.

@@ -12,7 +12,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Accepts a WebSocket on a stream, such as a `TcpStream`.
 ///
@@ -22,17 +22,11 @@ use std::task::{Context, Poll};
 /// # Errors
 ///
 /// [`AcceptError`] with the reason.
-pub async fn accept<S>(io: S) -> Result<WebSocket<S>, AcceptError>
+pub fn accept<S>(io: S) -> impl Future<Output = Result<WebSocket<S>, AcceptError>>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let mut opening = Opening::new(io)?;
-    let is_allowed = OriginPolicy::Same.allows(&opening.request().await?);
-    let opened = match is_allowed {
-        true => opening.answer(&Response::accept()),
-        false => opening.answer(&Response::forbidden()),
-    };
-    opened.await
+    decided(Opening::new(io), |request| OriginPolicy::Same.answer(request))
 }
 
 /// Accepts a WebSocket with a configuration that connections can share, and a decision about the request.
@@ -60,20 +54,49 @@ where
 /// # Errors
 ///
 /// [`AcceptError`] with the reason, or with the status of an answer that does not accept.
-pub async fn accept_with<S>(
+pub fn accept_with<S, D>(
     io: S,
     config: Arc<Config>,
-    decide: impl FnOnce(&Request<'_>) -> Response,
-) -> Result<WebSocket<S>, AcceptError>
+    decide: D,
+) -> impl Future<Output = Result<WebSocket<S>, AcceptError>>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
+    D: FnOnce(&Request<'_>) -> Response,
 {
-    let mut opening = Opening::with_config(io, config)?;
-    let opened = {
-        let response = decide(&opening.request().await?);
-        opening.answer(&response)
-    };
-    opened.await
+    decided(Opening::with_config(io, config), decide)
+}
+
+/// Finishes an opening with a decision about its request.
+fn decided<S, D>(
+    opening: io::Result<Opening<S>>,
+    decide: D,
+) -> impl Future<Output = Result<WebSocket<S>, AcceptError>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    D: FnOnce(&Request<'_>) -> Response,
+{
+    let (mut opening, mut decide) = (Some(opening), Some(decide));
+    // Not an `async` block, so that the future of a task stays small.
+    poll_fn(move |context| {
+        let Some(Ok(Opening(handshake))) = &mut opening else {
+            // Also if it is polled again after its end.
+            let error = opening.take().and_then(Result::err).unwrap_or(ErrorKind::InvalidInput.into());
+            return Poll::Ready(Err(error.into()));
+        };
+        loop {
+            match ready!(handshake.poll(context))? {
+                Step::Decide => match (handshake.opening.request(), decide.take()) {
+                    (Some(request), Some(decide)) => handshake.answer(&decide(&request))?,
+                    _ => return Poll::Pending,
+                },
+                Step::Answered { status } => return Poll::Ready(Err(AcceptError::Answered { status })),
+                Step::Open => {
+                    let Some(Ok(Opening(handshake))) = opening.take() else { return Poll::Pending };
+                    return Poll::Ready(handshake.into_websocket().map_err(AcceptError::from));
+                }
+            }
+        }
+    })
 }
 
 /// Opens a WebSocket as a client, on a stream that is connected.
@@ -171,21 +194,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Opening<S> {
         mut self,
         response: &Response,
     ) -> impl Future<Output = Result<WebSocket<S>, AcceptError>> + use<S> {
-        let opening = &mut self.0.opening;
-        let answered = opening.answer(response).or_else(|error| {
-            let page = Response::new(500).header("Content-Type", "text/plain").body(format!("{error}\n"));
-            // Fails only if the request is answered already, or has not arrived.
-            opening.answer(&page)
-        });
+        let answered = self.0.answer(response);
         async move {
-            answered.map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
+            answered?;
             match poll_fn(|context| self.0.poll(context)).await? {
                 Step::Answered { status } => Err(AcceptError::Answered { status }),
-                Step::Decide | Step::Open => {
-                    Ok(WebSocket::from_stream(opened(self.0.opening.into_stream())?))
-                }
+                Step::Decide | Step::Open => Ok(self.0.into_websocket()?),
             }
         }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Handshake<ServerOpening<AsyncTransport<S>>> {
+    /// Answers the request: with status 500 if the answer cannot be sent.
+    fn answer(&mut self, response: &Response) -> io::Result<()> {
+        let answered = self.opening.answer(response).or_else(|error| {
+            let page = Response::new(500).header("Content-Type", "text/plain").body(format!("{error}\n"));
+            // Fails only if the request is answered already, or has not arrived.
+            self.opening.answer(&page)
+        });
+        answered.map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))
+    }
+
+    fn into_websocket(self) -> io::Result<WebSocket<S>> {
+        opened(self.opening.into_stream()).map(WebSocket::from_stream)
     }
 }
 

@@ -170,15 +170,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ///
     /// [`AsyncError::Closed`] if the connection ended without a closing handshake. [`AsyncError::Send`] with
     /// an error of the handler: the connection continues, after that event, with the next call.
-    pub async fn run(
-        &mut self,
-        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
-    ) -> Result<Closed, AsyncError> {
-        self.try_run(|event, out| match handler(event, out) {
+    pub fn run<'a>(
+        &'a mut self,
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError> + 'a,
+    ) -> impl Future<Output = Result<Closed, AsyncError>> + 'a {
+        self.try_run(move |event, out| match handler(event, out) {
             Ok(()) | Err(SendError::Closed) => Ok(()),
             Err(error) => Err(AsyncError::Send(error)),
         })
-        .await
     }
 
     /// Calls [`run`](Self::run) with a handler that has its own error type.
@@ -187,11 +186,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ///
     /// The handler's error, after which the connection continues with the next call, or
     /// [`AsyncError::Closed`], converted.
-    pub async fn try_run<E: From<AsyncError>>(
-        &mut self,
-        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
-    ) -> Result<Closed, E> {
-        poll_fn(|context| self.poll_run(context, &mut handler)).await
+    // Not an `async fn`, whose future would have room for its arguments twice.
+    pub fn try_run<'a, E: From<AsyncError> + 'a>(
+        &'a mut self,
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E> + 'a,
+    ) -> impl Future<Output = Result<Closed, E>> + 'a {
+        poll_fn(move |context| self.poll_run(context, &mut handler))
     }
 
     fn poll_run<E: From<AsyncError>>(

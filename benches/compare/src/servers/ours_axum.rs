@@ -1,7 +1,7 @@
 //! This library in axum, on a current-thread runtime.
 
-use super::Plan;
-use super::ours_tokio::{Common, Style};
+use super::ours_tokio::{Common, Style, echo, share};
+use super::{Mode, Plan};
 use ::axum::Router;
 use ::axum::extract::State;
 use ::axum::response::Response;
@@ -21,5 +21,8 @@ async fn upgrade(mut upgrade: WebSocketUpgrade, State(common): State<Common>) ->
     if let Some(config) = common.config() {
         upgrade = upgrade.config(config);
     }
-    upgrade.on_upgrade(|ws| common.serve(ws))
+    match common.mode {
+        Mode::Echo => upgrade.on_upgrade(echo),
+        Mode::Broadcast => upgrade.on_upgrade(|ws| share(ws, common.said)),
+    }
 }

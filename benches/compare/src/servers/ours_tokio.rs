@@ -26,10 +26,10 @@ pub enum Style {
 /// What each connection needs.
 #[derive(Clone)]
 pub struct Common {
-    mode: Mode,
+    pub mode: Mode,
     style: Style,
     config: Option<Arc<Config>>,
-    said: broadcast::Sender<PreparedMessage>,
+    pub said: broadcast::Sender<PreparedMessage>,
 }
 
 impl Common {
@@ -40,18 +40,6 @@ impl Common {
 
     pub fn config(&self) -> Option<Arc<Config>> {
         self.config.clone()
-    }
-
-    /// Serves a connection until it ends.
-    pub async fn serve<S>(self, ws: WebSocket<S>) -> Result<(), AsyncError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
-        match (self.mode, self.style) {
-            (Mode::Broadcast, _) => share(ws, self.said).await,
-            (Mode::Echo, Style::Run) => echo(ws).await,
-            (Mode::Echo, Style::Owned) => echo_owned(ws).await,
-        }
     }
 }
 
@@ -78,25 +66,50 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     accept_each(listener, move |socket| {
-        let common = common.clone();
         let Ok(socket) = secure(socket) else { return };
-        tokio::spawn(async move {
-            let ws = match common.config() {
-                None => accept(socket).await,
-                Some(config) => {
-                    accept_with(socket, config, |request| OriginPolicy::Same.answer(request)).await
+        let ws = {
+            let config = common.config();
+            async move {
+                match config {
+                    None => accept(socket).await,
+                    Some(config) => {
+                        accept_with(socket, config, |request| OriginPolicy::Same.answer(request)).await
+                    }
                 }
-            };
-            // A connection that fails ends.
-            if let Ok(ws) = ws {
-                let _ = common.serve(ws).await;
             }
-        });
+        };
+        // Each task has room for its own kind only. A connection that fails ends.
+        match (common.mode, common.style) {
+            (Mode::Broadcast, _) => {
+                let said = common.said.clone();
+                tokio::spawn(async move {
+                    if let Ok(ws) = ws.await {
+                        let _ = share(ws, said).await;
+                    }
+                });
+            }
+            (Mode::Echo, Style::Run) => {
+                tokio::spawn(async move {
+                    if let Ok(ws) = ws.await {
+                        let _ = echo(ws).await;
+                    }
+                });
+            }
+            (Mode::Echo, Style::Owned) => {
+                tokio::spawn(async move {
+                    if let Ok(ws) = ws.await {
+                        let _ = echo_owned(ws).await;
+                    }
+                });
+            }
+        }
     })
     .await
 }
 
-async fn echo<S: AsyncRead + AsyncWrite + Unpin + 'static>(mut ws: WebSocket<S>) -> Result<(), AsyncError> {
+pub async fn echo<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    mut ws: WebSocket<S>,
+) -> Result<(), AsyncError> {
     ws.run(|event, out| match event {
         Event::Message(message) => out.send(message),
         _ => Ok(()),
@@ -114,7 +127,7 @@ async fn echo_owned<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     Ok(())
 }
 
-async fn share<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+pub async fn share<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     mut ws: WebSocket<S>,
     channel: broadcast::Sender<PreparedMessage>,
 ) -> Result<(), AsyncError> {
