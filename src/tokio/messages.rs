@@ -26,7 +26,8 @@ const SENT_AT_ONCE: usize = 4 << 10;
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Returns the next message, or `None` after the closing handshake.
     ///
-    /// Fed messages are sent before this waits. With
+    /// Fed messages are sent before this waits. Small messages that arrived together share an allocation of at
+    /// most 4 KiB, which one that is kept keeps. With
     /// [`Config::streaming`](crate::Config::streaming), which delivers chunks, use [`run`](Self::run).
     ///
     /// ```
@@ -49,6 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// [`AsyncError::Closed`] if the connection ended without a closing handshake. It is returned once, then
     /// `None`.
     // Not an `async fn`, whose future would be larger.
+    #[allow(clippy::should_implement_trait, reason = "the name of the method of streams")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<OwnedMessage, AsyncError>>> {
         poll_fn(|context| self.poll_next_message(context))
     }
@@ -197,6 +199,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ) -> impl Future<Output = Result<(), AsyncError>> + use<'_, S, M> {
         let mut message = Some(message.into());
         poll_fn(move |context| {
+            if let Some(small) = message.take_if(|message| self.0.queues.has_room_for(message)) {
+                self.0.queues.feed(small);
+                return Poll::Ready(Ok(()));
+            }
             ready!(self.poll_ready_to_feed(context))?;
             Poll::Ready(message.take().map_or(Ok(()), |message| self.start_feed(message)))
         })
@@ -235,6 +241,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             }
         }
         self.0.queues.feed(message);
+        // For a message that is not longer, nothing needs to be checked until these are sent.
+        let room = FED.saturating_sub(self.0.stream.unsent());
+        self.0.queues.set_room(SENT_AT_ONCE.min(bound.saturating_sub(HEADER)), room);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! WebSockets under tokio: [`accept`] or `connect`, then messages or a handler.
 #![forbid(unsafe_code)]
 
+mod batches;
 #[cfg(all(unix, feature = "client"))]
 mod connect;
 mod error;

@@ -271,6 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 handler(event, out, queues).map_err(Stopped::Handler)
             })
         });
+        queues.finish_received();
         let ordinary = matches!(driven, Ok(None));
         if !ordinary || self.asks_always() {
             self.set_timer(now);
@@ -373,7 +374,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     pub(super) fn receive(&mut self, side: Side, context: &mut Context<'_>) -> Wants {
         let driven = self.drive(side, context, |event, _, queues| {
             if let Event::Message(message) = event {
-                queues.push_received(message.into());
+                queues.push_received(message);
             }
             Ok::<(), std::convert::Infallible>(())
         });
