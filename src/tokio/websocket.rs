@@ -288,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
     ) -> Result<Wants, E> {
         self.begin(side, context);
-        let before = self.before();
+        let before = self.before(side);
         let now = now();
         // The transport receives until the end of the stream or until its waker is registered, so
         // `Ready::closed` is not needed.
@@ -343,10 +343,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         }
     }
 
+    /// Returns what concerns the task on the other side, if it waits.
     #[inline]
-    fn before(&self) -> Before {
-        let stream = &self.0.stream;
-        Before { unsent: stream.unsent(), write: stream.wants().write, state: stream.state() }
+    fn before(&self, side: Side) -> Option<Before> {
+        let Inner { stream, wakers, .. } = &*self.0;
+        wakers.is_waiting(side.other()).then(|| Before {
+            unsent: stream.unsent(),
+            write: stream.wants().write,
+            state: stream.state(),
+        })
     }
 
     #[inline]
@@ -361,9 +366,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     }
 
     /// Wakes the task that waits for the other side, if this call has what it waits for.
-    fn wake_other(&mut self, side: Side, before: Before) {
-        let other = side.other();
-        if self.0.wakers.is_waiting(other) {
+    fn wake_other(&mut self, side: Side, before: Option<Before>) {
+        if let Some(before) = before {
+            let other = side.other();
             let wants = self.0.stream.wants();
             let concerned = match other {
                 Side::Receiver => self.0.queues.has_received(),
@@ -399,7 +404,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             return Poll::Pending;
         }
         self.begin(side, context);
-        let before = self.before();
+        let before = self.before(side);
         let flushed = with_scratch(|scratch| self.0.stream.flush(&mut scratch.at(now)));
         self.set_timer(now);
         self.wake_other(side, before);

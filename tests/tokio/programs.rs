@@ -174,6 +174,7 @@ macro_rules! again {
         }
     };
 }
+pub(crate) use again;
 
 /// What a program has achieved.
 #[derive(Debug)]
