@@ -63,7 +63,7 @@ pub(crate) fn run<R>(mock: &Mock, spurious: Spurious, future: impl Future<Output
             if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return (result, counted);
             }
-            assert!(counted.polls < 10_000, "it is polled without end");
+            assert!(counted.polls < 10_000, "it is polled without end: {:?}", mock.world());
             if flag.is_up() {
                 continue;
             }

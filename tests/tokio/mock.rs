@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use websocket_stream::handshake::accept_key;
 
 /// What the peer does next.
 #[derive(Debug, Clone)]
@@ -16,6 +17,17 @@ pub(crate) enum Peer {
     Awaits(usize),
     EndsStream,
     Fails(ErrorKind),
+    /// It answers an opening handshake once it has received the request, and forgets that.
+    Answers,
+}
+
+/// Returns the answer that accepts a client's request.
+fn answer(request: &[u8]) -> Vec<u8> {
+    let request = String::from_utf8(request.to_vec()).unwrap();
+    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+    let accept = String::from_utf8(accept_key(key.as_bytes()).to_vec()).unwrap();
+    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade";
+    format!("{head}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n").into_bytes()
 }
 
 /// A direction of the stream.
@@ -84,6 +96,11 @@ impl Mock {
         self
     }
 
+    /// Returns the number of values that share this stream, this one included.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap()
     }
@@ -93,6 +110,7 @@ impl Mock {
         let world = self.world();
         let peer_acts = match world.peer.front() {
             Some(Peer::Awaits(bytes)) => world.sent.len() >= *bytes,
+            Some(Peer::Answers) => world.sent.ends_with(b"\r\n\r\n"),
             peer => peer.is_some(),
         };
         let blocked = [Way::Read, Way::Write].into_iter().filter(|way| world.blocked[*way as usize]);
@@ -111,6 +129,10 @@ impl Mock {
                 match world.peer.pop_front().unwrap() {
                     Peer::Sends(bytes) => world.arrived.extend(bytes),
                     Peer::Awaits(_) => return,
+                    Peer::Answers => {
+                        let request = std::mem::take(&mut world.sent);
+                        world.arrived.extend(answer(&request));
+                    }
                     Peer::EndsStream => world.end = Some(Ok(())),
                     Peer::Fails(kind) => world.end = Some(Err(kind)),
                 }
