@@ -159,6 +159,12 @@ pub(crate) enum Happening {
 }
 
 impl World {
+    /// Allocates all memory that this number of bytes takes.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.sent.reserve(bytes);
+        self.buffered.reserve(bytes);
+    }
+
     /// Keeps the waker of a pending poll, in the place of the last one.
     fn pend<R>(&mut self, way: Way, context: &Context<'_>) -> Poll<R> {
         self.wakers[way as usize] = Some(context.waker().clone());
