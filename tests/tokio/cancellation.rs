@@ -34,9 +34,9 @@ fn every_program_continues_after_each_of_its_futures_was_dropped() {
     for role in ROLES {
         for program in Program::ALL {
             let setup = Setup::new(role, program);
-            check(&setup, 4, 60);
-            check(&Setup { tight: true, ..setup.clone() }, 3, 60);
-            check(&Setup { tight: true, buffers: true, vectored: true, ..setup }, 2, 60);
+            check(&setup, 3, 20);
+            check(&Setup { tight: true, ..setup.clone() }, 2, 20);
+            check(&Setup { tight: true, buffers: true, vectored: true, ..setup }, 1, 20);
         }
     }
 }
@@ -46,7 +46,7 @@ fn large_messages_survive_a_dropped_future() {
     for role in ROLES {
         for program in Program::ALL {
             for tight in [false, true] {
-                check(&Setup { large: true, tight, ..Setup::new(role, program) }, 0, 3);
+                check(&Setup { large: true, tight, ..Setup::new(role, program) }, 0, 1);
             }
         }
     }

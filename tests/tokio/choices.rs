@@ -37,7 +37,8 @@ impl Choices {
         if self.start == 0 {
             return 0;
         }
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         u32::try_from((self.random >> 33) % u64::from(count)).unwrap()
     }
 

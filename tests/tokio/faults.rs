@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 use websocket_stream::tokio::{AsyncError, AsyncTransport, WebSocket};
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::{
-    Cause, CloseCode, Closed, Config, Event, Limits, OwnedMessage, PauseReading, Role, SendError, Timeout, Timeouts,
+    Cause, CloseCode, Closed, Config, Event, Limits, OwnedMessage, PauseReading, Role, SendError, Timeout,
+    Timeouts,
 };
 
 const HELLO: &[u8] = b"\x81\x85\0\0\0\0Hello";

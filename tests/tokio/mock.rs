@@ -183,7 +183,8 @@ impl World {
         if self.is_pending(Way::Write, choice == 2) {
             return self.pend(Way::Write, context);
         }
-        let room = self.breaks_after.map_or(usize::MAX, |after| after - self.sent.len() - self.buffered.len());
+        let room =
+            self.breaks_after.map_or(usize::MAX, |after| after - self.sent.len() - self.buffered.len());
         let taken = if choice == 1 { bytes.len().div_ceil(2) } else { bytes.len() }.min(room);
         if taken == 0 {
             return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));

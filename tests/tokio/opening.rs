@@ -72,9 +72,8 @@ fn a_client_opens_on_every_pattern_and_reads_what_followed_the_answer() {
             let peer = [Peer::Answers, Peer::Sends(frames(Role::Client)), Peer::EndsStream];
             let mock = Mock::new(choices, peer).buffers(buffers);
             let request = ClientRequest::new("localhost", "/");
-            let opened = async {
-                received(client(mock.clone(), request, Arc::default()).await.unwrap()).await
-            };
+            let opened =
+                async { received(client(mock.clone(), request, Arc::default()).await.unwrap()).await };
             let opened = run(&mock, spurious, opened);
             assert_eq!(parsed(Role::Client, &mock.world().sent), (vec![], true));
             check_opened(&mock, opened)

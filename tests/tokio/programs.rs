@@ -13,8 +13,8 @@ use websocket_stream::tokio::{AsyncError, WebSocket};
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::transport::testing::memory;
 use websocket_stream::{
-    CloseCode, Closed, Config, Event, Limits, OwnedMessage, PauseReading, PreparedMessage, Ready,
-    Role, Scratch, SendError, WebSocketStream,
+    CloseCode, Closed, Config, Event, Limits, OwnedMessage, PauseReading, PreparedMessage, Ready, Role,
+    Scratch, SendError, WebSocketStream,
 };
 
 pub(crate) const ROLES: [Role; 2] = [Role::Server, Role::Client];
