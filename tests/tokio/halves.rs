@@ -146,15 +146,14 @@ fn check(case: Case, choices: Choices) -> Choices {
         };
         schedule(&mock, case.budgets(), [Task::new(sending), Task::new(receiving)]);
     }
-    let text = || format!("{case:?} {:?}", mock.world().choices);
+    let text = || format!("{case:?} {:?}", mock.choices());
     let twice: Vec<_> = all.iter().chain(&all).cloned().collect();
     assert_eq!(*received.borrow(), twice, "{}", text());
     let (sent, closed) = parsed(role, &mock.world().sent);
     let mut expected = all.clone();
     expected.retain(|message| !doubtful.borrow().contains(message) || sent.contains(message));
     assert_eq!((sent, closed), (expected, true), "{}", text());
-    let choices = mock.world().choices.clone();
-    choices
+    mock.choices()
 }
 
 /// Polls one connection as a `Stream` and as a `Sink`, as the halves of the `futures` crate do.

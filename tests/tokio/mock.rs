@@ -101,6 +101,10 @@ impl Mock {
         Arc::strong_count(&self.0)
     }
 
+    pub(crate) fn choices(&self) -> Choices {
+        self.world().choices.clone()
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap()
     }

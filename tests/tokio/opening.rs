@@ -41,9 +41,8 @@ async fn received(mut ws: WebSocket<Mock>) -> Vec<OwnedMessage> {
 fn check_opened(mock: &Mock, polls: (Vec<OwnedMessage>, crate::executor::Counted)) -> Choices {
     let (received, counted) = polls;
     assert_eq!(received, messages(false));
-    assert!(counted.polls <= 1 + counted.events, "{counted:?} {:?}", mock.world().choices);
-    let choices = mock.world().choices.clone();
-    choices
+    assert!(counted.polls <= 1 + counted.events, "{counted:?} {:?}", mock.choices());
+    mock.choices()
 }
 
 #[test]
@@ -98,8 +97,7 @@ fn a_request_is_awaited_again_after_its_future_was_dropped() {
             };
             let opened = run(&mock, Spurious::Never, opened);
             assert_eq!(opened.0, messages(false));
-            let choices = mock.world().choices.clone();
-            choices
+            mock.choices()
         });
     }
 }
@@ -113,8 +111,7 @@ fn a_refusal_is_sent_whole_before_it_is_returned() {
         let (refused, _) = run(&mock, Spurious::Never, refused);
         assert!(matches!(refused.unwrap_err(), AcceptError::Answered { status: 404 }));
         assert!(mock.world().sent.ends_with(body.as_bytes()));
-        let choices = mock.world().choices.clone();
-        choices
+        mock.choices()
     });
 }
 
@@ -127,8 +124,7 @@ fn an_opening_that_is_dropped_at_any_poll_drops_its_stream() {
             let opened = cut.call(accept(mock.clone()));
             drop(run(&mock, Spurious::Never, opened));
             assert_eq!(mock.handles(), 1);
-            let choices = mock.world().choices.clone();
-            choices
+            mock.choices()
         });
     }
 }

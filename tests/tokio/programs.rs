@@ -62,7 +62,8 @@ impl Program {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Close,
-    EndOfStream,
+    /// The stream ends without a Close frame.
+    Unclean,
     Error,
 }
 
@@ -297,7 +298,7 @@ impl Setup {
         let close = encoded_close(self.role);
         let end = match self.end {
             End::Close => vec![Peer::Sends(close.clone()), Peer::EndsStream],
-            End::EndOfStream => vec![Peer::EndsStream],
+            End::Unclean => vec![Peer::EndsStream],
             End::Error => vec![Peer::Fails(ErrorKind::ConnectionReset)],
         };
         let mut peer = vec![Peer::Sends(frames)];
@@ -320,7 +321,7 @@ impl Setup {
         let ws = WebSocket::new(mock.clone(), self.role, Arc::new(self.config())).unwrap();
         let cut = Cut::new(self.cut);
         let (outcome, counted) = run(&mock, self.spurious, perform(ws, &mock, self, &cut));
-        let case = || format!("{self:?}: {outcome:?} {:?}", mock.world().choices);
+        let case = || format!("{self:?}: {outcome:?} {:?}", mock.choices());
         let all = messages(self.large);
         let (sent, closed) = parsed(self.role, &mock.world().sent);
         let ends = match self.program {
@@ -343,14 +344,14 @@ impl Setup {
                 assert!(matches!(outcome.end, Ok(None | Some(_))), "{}", case());
             }
             // The last replies may be lost with the connection.
-            End::EndOfStream | End::Error => {
+            End::Unclean | End::Error => {
                 assert!(expected.starts_with(&sent), "{}", case());
                 assert!(matches!(outcome.end, Err(AsyncError::Closed(_))), "{}", case());
             }
         }
         self.check_polls(counted, &case());
         let happened = cut.happened();
-        let choices = mock.world().choices.clone();
+        let choices = mock.choices();
         (choices, happened)
     }
 

@@ -50,7 +50,7 @@ fn check<S: AsyncRead + AsyncWrite + Unpin + 'static, B: NonBlockingTransport>(
     laws::check_polled(connect, |_, _| {
         turn();
         let woken = flag.borrow().take();
-        Announced { readable: woken, writable: woken, ..Announced::default() }
+        Announced { readable: woken, writable: woken }
     })
     .unwrap();
 }

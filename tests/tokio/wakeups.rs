@@ -84,7 +84,7 @@ fn messages_before_an_unclean_end_come_first() {
     for program in [Program::Run, Program::TryRun, Program::Next] {
         for role in ROLES {
             for (end, tight) in
-                [(End::EndOfStream, false), (End::EndOfStream, true), (End::Error, false), (End::Error, true)]
+                [(End::Unclean, false), (End::Unclean, true), (End::Error, false), (End::Error, true)]
             {
                 let setup = Setup { end, tight, ..Setup::new(role, program) };
                 check_all(&setup, 5);
