@@ -122,7 +122,7 @@ fn both_halves_are_busy_on_two_threads() {
         let mut tasks = Vec::new();
         for (io, role) in [(a, Role::Client), (b, Role::Server)] {
             let (mut sender, mut receiver) = ws(io, role).split();
-            tasks.push(tokio::spawn(async move {
+            let sending = tokio::spawn(async move {
                 for number in 0..COUNT {
                     let message = vec![0; (number % 7 * 100) as usize];
                     if number % 3 == 0 {
@@ -132,26 +132,29 @@ fn both_halves_are_busy_on_two_threads() {
                     }
                 }
                 sender.flush().await.unwrap();
-                // The other side may not have received all.
-                sender.send("end").await.unwrap();
-                if role == Role::Client {
-                    let _ = sender.close(CloseCode::NORMAL, "").await;
-                }
-            }));
-            tasks.push(tokio::spawn(async move {
-                let mut count = 0;
-                while count < COUNT {
+                sender
+            });
+            let receiving = tokio::spawn(async move {
+                for number in 0..COUNT {
                     let message = receiver.next().await.unwrap().unwrap();
-                    assert_eq!(message.as_bytes().len(), (count % 7 * 100) as usize);
-                    count += 1;
+                    assert_eq!(message.as_bytes().len(), (number % 7 * 100) as usize);
                 }
-                assert_eq!(receiver.next().await.unwrap().unwrap().as_text(), Some("end"));
-                while receiver.next().await.is_some_and(|message| message.is_ok()) {}
-            }));
+                receiver
+            });
+            tasks.push((sending, receiving));
         }
-        for task in tasks {
-            task.await.unwrap();
+        let mut ends = Vec::new();
+        for (sending, receiving) in tasks {
+            let (sender, receiver) = (sending.await.unwrap(), receiving.await.unwrap());
+            ends.push(receiver.reunite(sender).unwrap());
         }
+        let (mut server, mut client) = (ends.pop().unwrap(), ends.pop().unwrap());
+        let (closed, ended) = tokio::join!(client.close(CloseCode::NORMAL, ""), async {
+            let ended = server.next().await;
+            drop(server);
+            ended
+        });
+        assert!(closed.unwrap().is_clean() && ended.is_none());
     });
 }
 
