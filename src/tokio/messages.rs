@@ -166,6 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             }
         }
         let flushed = match self.0.stream.state() {
+            _ if std::mem::take(&mut self.0.lost_fed) => Err(SendError::Closed.into()),
             State::Closed(end) if !end.is_clean() => Err(AsyncError::Closed(end)),
             _ => Ok(()),
         };
@@ -302,6 +303,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     pub(super) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<Closed, AsyncError>> {
         if !self.0.stream.wants().closed {
             ready!(self.advance(Side::Sender, context));
+        }
+        // The stream has failed, and the end is not delivered: many messages wait for `next`.
+        if !matches!(self.0.stream.state(), State::Closed(_)) {
+            let wants = self.receive(Side::Sender, context);
+            if !wants.closed {
+                self.wait(context, wants);
+                return Poll::Pending;
+            }
         }
         let end = self.end();
         self.finish(end)

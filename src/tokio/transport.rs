@@ -105,10 +105,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncTransport<S> {
 
     /// Finishes what [`Unfinished`] names.
     fn finish(&mut self) -> io::Result<()> {
-        let finished = match self.unfinished {
-            Unfinished::Nothing => return Ok(()),
-            Unfinished::Flush => self.poll(S::poll_flush),
-            Unfinished::Shutdown => self.poll(S::poll_shutdown),
+        let finished = loop {
+            let finished = match self.unfinished {
+                Unfinished::Nothing => return Ok(()),
+                Unfinished::Flush => self.poll(S::poll_flush),
+                Unfinished::Shutdown => self.poll(S::poll_shutdown),
+            };
+            if !is_interrupted(&finished) {
+                break finished;
+            }
         };
         match finished {
             Poll::Ready(Ok(())) => {
@@ -135,9 +140,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncTransport<S> {
     #[inline]
     fn sent(
         &mut self,
-        poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+        mut poll: impl FnMut(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> io::Result<usize> {
-        match self.poll(poll) {
+        let mut sent = self.poll(&mut poll);
+        while is_interrupted(&sent) {
+            sent = self.poll(&mut poll);
+        }
+        match sent {
             Poll::Ready(Ok(0)) => Err(ErrorKind::WriteZero.into()),
             Poll::Ready(sent) => sent,
             Poll::Pending => {
@@ -174,6 +183,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncTransport<S> {
         }
         Ok(taken)
     }
+}
+
+/// Returns whether the call must be repeated (law 5).
+#[inline]
+fn is_interrupted<R>(result: &Poll<io::Result<R>>) -> bool {
+    matches!(result, Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted)
 }
 
 impl<S> AsyncTransport<S> {
@@ -223,11 +238,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> NonBlockingTransport for Async
 
     #[inline]
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
         if buffer.is_empty() {
             return Ok(0);
+        }
+        if let Some(error) = self.failed.take() {
+            return Err(error);
         }
         if self.end != End::NotReached {
             self.end = End::Received;

@@ -16,7 +16,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// The payload bytes of received messages that wait for `next`, from which a call that sends receives no
 /// more.
@@ -77,6 +77,16 @@ pub(super) struct Inner<S> {
     pub(super) queues: Queues,
     /// `next` has returned the end.
     pub(super) ended: bool,
+    /// Fed messages were dropped, because the closing handshake had begun.
+    pub(super) lost_fed: bool,
+}
+
+/// What a call may change that the task on the other side waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    unsent: usize,
+    write: bool,
+    state: State,
 }
 
 /// What a call of the stream returns if its handler has an error of its own.
@@ -110,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             timer: Timer::default(),
             queues: Queues::default(),
             ended: false,
+            lost_fed: false,
         }))
     }
 
@@ -134,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// drop the future: the connection continues with the next call.
     ///
     /// ```
-    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// # use websocket_stream::tokio::WebSocket;
     /// # let (a, b) = tokio::io::duplex(4096);
     /// # let mut ws = WebSocket::new(a, websocket_stream::Role::Server, Default::default())?;
@@ -199,6 +210,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         context: &mut Context<'_>,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Poll<Result<Closed, E>> {
+        // Fed messages leave before the replies.
+        ready!(self.poll_fed(context));
         // Messages that an earlier call has received.
         while self.0.queues.has_received() {
             if let Err(error) = self.hand_out_received(handler) {
@@ -221,6 +234,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         Poll::Ready(self.end().map_err(E::from))
     }
 
+    /// Sends the fed messages, unless the program has begun a message in fragments.
+    fn poll_fed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.0.queues.has_fed() {
+            self.begin(Side::Receiver, context);
+            match self.send_with(|_| Ok(())) {
+                Err(AsyncError::Send(SendError::Full)) => {
+                    if self.advance(Side::Receiver, context).is_ready() {
+                        break;
+                    }
+                    if self.0.queues.has_fed() {
+                        return Poll::Pending;
+                    }
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
     /// Hands one message that was received for [`next`](Self::next) to a handler.
     fn hand_out_received<E: From<AsyncError>>(
         &mut self,
@@ -228,7 +260,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ) -> Result<(), E> {
         let Some(message) = self.0.queues.pop_received() else { return Ok(()) };
         let mut handled = Ok(());
-        let _ = self.send_with(|out| {
+        // Also if the connection has ended since. A failure is reported as the end.
+        let _ = self.send_past_fed(|out, _| {
             handled = handler(Event::Message((&message).into()), out);
             Ok(())
         });
@@ -255,17 +288,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
     ) -> Result<Wants, E> {
         self.begin(side, context);
-        let unsent = self.0.stream.unsent();
+        let before = self.before(side);
         let now = now();
         // The transport receives until the end of the stream or until its waker is registered, so
         // `Ready::closed` is not needed.
         let ready = Ready { readable: true, writable: true, closed: false };
-        let Inner { stream, queues, .. } = &mut *self.0;
+        let Inner { stream, queues, lost_fed, .. } = &mut *self.0;
         let driven = with_scratch(|scratch| {
             let mut turn = scratch.at(now);
             if queues.has_fed() {
-                // The messages that are left, or the end, are noticed by the next call that sends.
-                let _ = stream.send_with(&mut turn, |out| queues.send_fed(out));
+                let sent = stream.send_with(&mut turn, |out| queues.send_fed(out));
+                // Messages that are left, or the end, are noticed by the next call that sends.
+                *lost_fed |= matches!(sent, Err(Error::Send(SendError::Closed)));
             }
             stream.try_drive_for_changes(&mut turn, ready, |event, out| {
                 handler(event, out, queues).map_err(Stopped::Handler)
@@ -273,10 +307,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         });
         queues.finish_received();
         let ordinary = matches!(driven, Ok(None));
-        if !ordinary || self.asks_always() {
+        if !ordinary || self.asks_always(now) {
             self.set_timer(now);
         }
-        self.wake_other(side, unsent);
+        self.wake_other(side, before);
         match driven {
             Ok(wants) => Ok(wants.unwrap_or(Wants::READ)),
             // The handler has received the end.
@@ -290,8 +324,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         timer.set(stream.next_deadline(now), now, stream.get_ref().waker());
     }
 
-    /// Returns whether the deadline can become earlier without a call that reports it.
-    fn asks_always(&self) -> bool {
+    /// Returns whether the timer may have to be set after an ordinary call: before the first deadline, after
+    /// one has passed, and if the deadline can become earlier without a call that reports it.
+    fn asks_always(&self, now: u64) -> bool {
         #[cfg(feature = "deflate")]
         let asks = self
             .0
@@ -302,7 +337,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             .is_some_and(|deflate| deflate.drop_window_after.is_some());
         #[cfg(not(feature = "deflate"))]
         let asks = false;
-        asks
+        let timeouts = &self.0.stream.config().timeouts;
+        asks || match self.0.timer.is_set() {
+            true => self.0.timer.has_fired(now),
+            false => timeouts.ping_interval.is_some() || timeouts.idle.is_some(),
+        }
+    }
+
+    /// Returns what concerns the task on the other side, if it waits.
+    #[inline]
+    fn before(&self, side: Side) -> Option<Before> {
+        let Inner { stream, wakers, .. } = &*self.0;
+        wakers.is_waiting(side.other()).then(|| Before {
+            unsent: stream.unsent(),
+            write: stream.wants().write,
+            state: stream.state(),
+        })
     }
 
     #[inline]
@@ -317,15 +367,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     }
 
     /// Wakes the task that waits for the other side, if this call has what it waits for.
-    fn wake_other(&mut self, side: Side, unsent_before: usize) {
-        let other = side.other();
-        if self.0.wakers.is_waiting(other) {
-            let is_open = self.0.stream.state() == State::Open;
+    fn wake_other(&mut self, side: Side, before: Option<Before>) {
+        if let Some(before) = before {
+            let other = side.other();
+            let wants = self.0.stream.wants();
             let concerned = match other {
                 Side::Receiver => self.0.queues.has_received(),
-                Side::Sender => self.0.stream.unsent() < unsent_before || !self.0.stream.wants().write,
+                Side::Sender => self.0.stream.unsent() < before.unsent || before.write && !wants.write,
             };
-            if concerned || !is_open {
+            if concerned || wants.closed || self.0.stream.state() != before.state {
                 self.0.wakers.wake(other, self.0.stream.get_ref().waker());
             }
         }
@@ -355,10 +405,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             return Poll::Pending;
         }
         self.begin(side, context);
-        let unsent = self.0.stream.unsent();
+        let before = self.before(side);
         let flushed = with_scratch(|scratch| self.0.stream.flush(&mut scratch.at(now)));
         self.set_timer(now);
-        self.wake_other(side, unsent);
+        self.wake_other(side, before);
         match flushed {
             // The end is delivered when there is room for the messages before it.
             Err(_) => Poll::Ready(()),
@@ -401,15 +451,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         if let State::Closed(end) = self.0.stream.state() {
             return Err(AsyncError::Closed(end));
         }
+        self.send_past_fed(|out, queues| {
+            // In the order in which they were accepted.
+            queues.send_fed(out)?;
+            f(out)
+        })
+    }
+
+    /// Calls `f` also if the connection has ended, and leaves the fed messages to it.
+    fn send_past_fed(
+        &mut self,
+        f: impl FnOnce(&mut Outgoing<'_>, &mut Queues) -> Result<(), SendError>,
+    ) -> Result<Sent, AsyncError> {
         let now = now();
         let Inner { stream, queues, .. } = &mut *self.0;
-        let sent = with_scratch(|scratch| {
-            stream.send_with(&mut scratch.at(now), |out| {
-                // In the order in which they were accepted.
-                queues.send_fed(out)?;
-                f(out)
-            })
-        });
+        let sent = with_scratch(|scratch| stream.send_with(&mut scratch.at(now), |out| f(out, queues)));
         if !matches!(sent, Ok(Sent::Written)) || self.0.stream.state() != State::Open {
             self.set_timer(now);
         }
