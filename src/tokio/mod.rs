@@ -64,6 +64,7 @@ mod hand_over;
 mod messages;
 pub mod migration;
 mod opening;
+mod polling;
 mod queues;
 mod split;
 mod thread;

@@ -25,6 +25,8 @@ pub(super) struct Queues(Option<Box<Lists>>);
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     received: Batches,
+    /// Nobody receives any more.
+    discards: bool,
     fed: VecDeque<OwnedMessage>,
     /// The bytes in `fed`, headers included.
     fed_bytes: usize,
@@ -41,7 +43,17 @@ impl Queues {
     /// Adds a received message. Call [`finish_received`](Self::finish_received) afterwards.
     #[inline]
     pub(super) fn push_received(&mut self, message: Message<'_>) {
-        self.lists().received.push(message);
+        let lists = self.lists();
+        if !lists.discards {
+            lists.received.push(message);
+        }
+    }
+
+    /// Discards received messages, now and later.
+    pub(super) fn discard_received(&mut self) {
+        let lists = self.lists();
+        lists.discards = true;
+        lists.received = Batches::default();
     }
 
     /// Ends what was received together.
@@ -126,7 +138,8 @@ impl Queues {
 
     /// Gives empty lists back to the thread.
     fn tidy(&mut self) {
-        if let Some(lists) = self.0.take_if(|lists| lists.received.is_empty() && lists.fed.is_empty())
+        if let Some(lists) =
+            self.0.take_if(|lists| lists.received.is_empty() && lists.fed.is_empty() && !lists.discards)
             && lists.received.kept() + lists.fed.capacity() * size_of::<OwnedMessage>() <= KEPT
         {
             let _ = SPARE.try_with(|spare| spare.set(Some(lists)));

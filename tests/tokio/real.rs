@@ -260,3 +260,36 @@ async fn a_connection_is_taken_apart_only_without_waiting_messages() {
     let mut ws = WebSocket::from_stream(websocket_stream::WebSocketStream::from_parts(parts).unwrap());
     assert_eq!(ws.next().await.unwrap().unwrap().as_text(), Some("a"));
 }
+
+#[tokio::test]
+async fn a_sender_whose_receiver_was_dropped_closes_although_many_messages_arrive() {
+    let (a, b) = tokio::io::duplex(1 << 20);
+    let (mut sender, receiver) = WebSocket::new(a, Role::Server, Arc::default()).unwrap().split();
+    let mut client = WebSocket::new(b, Role::Client, Arc::default()).unwrap();
+    drop(receiver);
+    for _ in 0..100 {
+        client.send("x".repeat(4096)).await.unwrap();
+    }
+    let (closed, received) = tokio::join!(sender.close(CloseCode::NORMAL, ""), async {
+        let received = client.next().await;
+        drop(client);
+        received
+    });
+    assert!(closed.unwrap().is_clean());
+    assert!(received.is_none());
+}
+
+#[tokio::test]
+async fn halves_are_put_together_again_with_what_was_received() {
+    let (a, b) = tokio::io::duplex(4096);
+    let (mut sender, receiver) = WebSocket::new(a, Role::Server, Arc::default()).unwrap().split();
+    let mut client = WebSocket::new(b, Role::Client, Arc::default()).unwrap();
+    client.send("one").await.unwrap();
+    // Receives while it waits.
+    let sent = sender.send("x".repeat(10_000));
+    let (sent, received) = tokio::join!(sent, client.next());
+    sent.unwrap();
+    assert_eq!(received.unwrap().unwrap().as_bytes().len(), 10_000);
+    let mut ws = receiver.reunite(sender).unwrap();
+    assert_eq!(ws.next().await.unwrap().unwrap().as_text(), Some("one"));
+}
