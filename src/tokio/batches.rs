@@ -128,7 +128,7 @@ mod tests {
         let lens = [0, 1, 2, 31, 500, ALONE - 1, ALONE, SHARED - 1, SHARED, SHARED + 1];
         let make = |(index, (is_text, len)): (usize, (bool, u16))| {
             let len = lens[usize::from(len) % lens.len()];
-            let fill = char::from(b'a' + (index % 26) as u8).to_string();
+            let fill = &"abcdefghijklmnopqrstuvwxyz"[index % 26..][..1];
             match is_text {
                 // Characters of two bytes, too.
                 true if index % 3 == 0 => OwnedMessage::from("\u{e4}".repeat(len / 2)),

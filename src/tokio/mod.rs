@@ -2,7 +2,7 @@
 //!
 //! | you want | use |
 //! | --- | --- |
-//! | to accept a WebSocket on a `TcpStream`, or any other stream | [`accept`], or [`accept_with`] to see the request |
+//! | to accept on a `TcpStream` or any other stream | [`accept`], or [`accept_with`] to see the request |
 //! | to connect to a URL, also `wss` | `connect`, features `client` and `wss` |
 //! | to open one on a stream that you have connected | [`client`] |
 //! | to reply fast | [`WebSocket::run`], which lends each message to a handler |
