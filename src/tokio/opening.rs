@@ -257,7 +257,7 @@ macro_rules! advance {
                     })
                 })?;
                 Ok(wants.map_err(|wants| {
-                    let waits = self.get_ref().waits;
+                    let waits = self.get_ref().waits();
                     // An answer is sent before anything more is received.
                     let is_woken = if wants.write { waits.write } else { waits.read || !wants.read };
                     Wants { again: wants.again || !is_woken, ..wants }

@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Makes sure that the task is polled again when there is something to do.
     #[inline]
     pub(super) fn wait(&mut self, context: &mut Context<'_>, wants: Wants) {
-        let waits = self.0.stream.get_ref().waits;
+        let waits = self.0.stream.get_ref().waits();
         // A call may end without a call of the transport that would block: its budget was spent.
         if wants.again || wants.read && !waits.read || wants.write && !waits.write {
             context.waker().wake_by_ref();
