@@ -233,3 +233,10 @@ fn a_runtime_without_timers_was_noticed_only_by_a_hidden_task() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async { poll_once(ws.next()) }).is_pending();
 }
+
+#[cfg(feature = "client")]
+#[tokio::test]
+async fn the_future_of_connect_was_not_send() {
+    let connecting = tokio::spawn(websocket_stream::tokio::connect("ws://[::1]:1/"));
+    assert!(connecting.await.unwrap().is_err());
+}
