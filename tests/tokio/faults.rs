@@ -234,6 +234,37 @@ fn a_runtime_without_timers_was_noticed_only_by_a_hidden_task() {
     runtime.block_on(async { poll_once(ws.next()) }).is_pending();
 }
 
+/// Polls a send to a peer that repeats a frame and reads nothing. Returns the number of frames that the peer
+/// could send, up to `most`.
+async fn received_while_sending(frame: &[u8], most: usize) -> usize {
+    let (a, mut peer) = tokio::io::duplex(6000);
+    let mut ws = WebSocket::new(a, Role::Server, Arc::default()).unwrap();
+    let mut sending = pin!(ws.send(vec![0; 10_000]));
+    let mut sent = 0;
+    while sent < most {
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(sending.as_mut().poll(context).is_pending());
+        // tokio's budget for one poll.
+        tokio::task::yield_now().await;
+        match poll_once(peer.write_all(&frame.repeat(6000 / frame.len()))) {
+            Poll::Ready(written) => written.unwrap(),
+            Poll::Pending => break,
+        }
+        sent += 6000 / frame.len();
+    }
+    sent
+}
+
+#[tokio::test]
+async fn empty_messages_that_waited_for_next_were_not_counted() {
+    const MOST: usize = 100_000;
+    for len in [0, 1] {
+        let frame = [&[0x82, 0x80 | len, 0, 0, 0, 0][..], &[7][..usize::from(len)]].concat();
+        let received = received_while_sending(&frame, MOST).await;
+        assert!(received < MOST, "{received} messages of {len} bytes");
+    }
+}
+
 #[cfg(feature = "client")]
 #[tokio::test]
 async fn the_future_of_connect_was_not_send() {
