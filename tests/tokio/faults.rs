@@ -265,6 +265,30 @@ async fn empty_messages_that_waited_for_next_were_not_counted() {
     }
 }
 
+#[tokio::test]
+async fn a_sender_that_received_no_more_was_not_woken_when_the_receiver_was_dropped() {
+    let (a, mut peer) = tokio::io::duplex(1 << 10);
+    let config = Arc::new(Config::default().timeouts(Timeouts::OFF));
+    let (mut sender, receiver) = WebSocket::new(a, Role::Client, config).unwrap().split();
+    let closing = tokio::spawn(async move { sender.close(CloseCode::NORMAL, "").await });
+    let frame = [&[0x82, 0x7e, 0x80, 0x00][..], &[7; 0x8000]].concat();
+    let peer = tokio::spawn(async move {
+        for _ in 0..4 {
+            peer.write_all(&frame).await.unwrap();
+        }
+        peer.write_all(&encoded_close(Role::Client)).await.unwrap();
+        let mut rest = Vec::new();
+        peer.read_to_end(&mut rest).await.unwrap();
+    });
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    drop(receiver);
+    let end = timeout(Duration::from_secs(2), closing).await.expect("woken").unwrap();
+    assert!(end.unwrap().is_clean());
+    peer.await.unwrap();
+}
+
 #[cfg(feature = "client")]
 #[tokio::test]
 async fn the_future_of_connect_was_not_send() {
