@@ -15,7 +15,7 @@ use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Extracts a request for a WebSocket, over HTTP/1.1 or HTTP/2.
 ///
@@ -41,7 +41,8 @@ pub struct WebSocketUpgrade {
     on_upgrade: OnUpgrade,
     is_allowed: bool,
     protocol: Option<String>,
-    on_failed_upgrade: Option<OnFailedUpgrade>,
+    /// In a mutex only so that the extractor is `Sync`, and a handler can lend it to an `async fn`.
+    on_failed_upgrade: Mutex<Option<OnFailedUpgrade>>,
 }
 
 type OnFailedUpgrade = Box<dyn FnOnce(UpgradeError) + Send>;
@@ -50,16 +51,18 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let on_upgrade = parts.extensions.remove::<OnUpgrade>();
         let protocol = parts.extensions.get::<Protocol>().map(Protocol::as_str);
         let request = ParsedRequest::from_http_parts(parts, protocol);
         let config = Arc::<Config>::default();
         let reject = |fault| Rejection::new(&request, fault);
         let upgrade = Upgrade::new(&request, Arc::clone(&config)).map_err(reject)?;
-        // For example, because the request was extracted before.
-        let on_upgrade = on_upgrade.ok_or_else(|| reject(RequestFault::NotAnUpgrade))?;
+        // It is missing, for example, if the request was extracted before.
+        let missing = reject(RequestFault::NotAnUpgrade);
+        // A request for another protocol is left to the handler.
+        let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(missing)?;
         let is_allowed = OriginPolicy::Same.allows(&upgrade.request());
-        Ok(Self { upgrade, config, on_upgrade, is_allowed, protocol: None, on_failed_upgrade: None })
+        let on_failed_upgrade = Mutex::default();
+        Ok(Self { upgrade, config, on_upgrade, is_allowed, protocol: None, on_failed_upgrade })
     }
 }
 
@@ -91,7 +94,7 @@ impl WebSocketUpgrade {
     /// Sets the configuration of the connection: limits, timeouts, compression.
     ///
     /// Connections should share one. [`max_message_size`](Self::max_message_size) and
-    /// [`max_frame_size`](Self::max_frame_size) change a copy.
+    /// [`max_frame_size`](Self::max_frame_size) change a copy. Call this first: it replaces what they have set.
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.config = config.into();
         self
@@ -138,7 +141,7 @@ impl WebSocketUpgrade {
 
     /// Calls `f` if the connection is not upgraded after the answer. By default, this is ignored.
     pub fn on_failed_upgrade(mut self, f: impl FnOnce(UpgradeError) + Send + 'static) -> Self {
-        self.on_failed_upgrade = Some(Box::new(f));
+        self.on_failed_upgrade = Mutex::new(Some(Box::new(f)));
         self
     }
 
@@ -202,7 +205,8 @@ impl WebSocketUpgrade {
         match upgrade.with_config(config).answer(&response) {
             Ok((answer, accepted)) => {
                 if let Some(accepted) = accepted {
-                    ::tokio::spawn(task(accepted, on_upgrade, on_failed_upgrade));
+                    let on_failed = on_failed_upgrade.into_inner().unwrap_or_else(PoisonError::into_inner);
+                    ::tokio::spawn(task(accepted, on_upgrade, on_failed));
                 }
                 into_response(Ok(answer))
             }

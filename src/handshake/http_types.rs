@@ -42,6 +42,7 @@ impl<'a> ParsedRequest<'a> {
     ///         spawn(async move {
     ///             // let parts = hyper::upgrade::on(request).await?.downcast::<TokioIo<TcpStream>>()?;
     ///             // let (socket, unread) = (parts.io.into_inner().into_std()?, parts.read_buf);
+    ///             // With hyper-util's `auto` server: its `auto::upgrade::downcast` instead.
     /// #           let (socket, unread) = (websocket_stream::transport::testing::memory::pair(9).0, [0; 0]);
     ///             let stream = accepted.into_stream(socket, &unread)?;
     ///             // Drive the stream.

@@ -95,9 +95,10 @@ impl Batches {
         self.batches.is_empty()
     }
 
-    /// Returns the payload bytes of all messages.
+    /// Returns the bytes that all messages take: their payloads, and what is kept about each of them, also if
+    /// its payload is empty.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.batches.len() * size_of::<Batch>() + self.lens.len() * size_of::<u32>()
     }
 
     /// Returns the memory that is kept for later, in bytes.
@@ -151,7 +152,7 @@ mod tests {
             }
             batches.finish();
             let bytes = messages.iter().map(|message| message.as_bytes().len()).sum();
-            let counted = batches.bytes() == bytes;
+            let counted = batches.bytes == bytes;
             let popped: Vec<_> = std::iter::from_fn(|| batches.pop()).collect();
             counted && popped == messages && batches.bytes() == 0 && batches.is_empty()
         }

@@ -70,6 +70,8 @@ pub async fn connect_dial(dial: &mut Dial) -> Result<WebSocket<ClientStream>, Co
         let watches = dial.watches().iter().map(Watched::new).collect::<io::Result<Vec<_>>>();
         let watches = watches.map_err(ConnectError::System)?;
         poll_fn(|context| {
+            // Borrowed exclusively: a dial is `Send` but not `Sync`, and the future must be `Send`.
+            let dial = &mut *dial;
             let now = now();
             let deadline = dial.next_deadline(now);
             timer.set(deadline, now, context.waker());

@@ -10,8 +10,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite};
 use std::io;
 use std::task::{Context, Poll};
 
-/// The payload bytes of received messages that wait for `next`, from which a call that sends receives no
-/// more.
+/// The bytes of received messages that wait for `next`, from which a call that sends receives no more.
 const WAITING: usize = 64 << 10;
 
 /// What a call may change that the task on the other side waits for.

@@ -79,7 +79,7 @@ impl Queues {
         self.0.as_ref().is_some_and(|lists| !lists.received.is_empty())
     }
 
-    /// Returns the payload bytes of the received messages.
+    /// Returns the bytes that the received messages take.
     pub(super) fn received_bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |lists| lists.received.bytes())
     }

@@ -1,6 +1,7 @@
 //! Two halves of a connection, for two tasks.
 
 use super::error::AsyncError;
+use super::wakers::Side;
 use super::websocket::WebSocket;
 use crate::OwnedMessage;
 use crate::frame::CloseCode;
@@ -34,7 +35,10 @@ struct Half<S> {
 impl<S> Drop for Half<S> {
     fn drop(&mut self) {
         if !self.reunited {
-            lock(&self.shared).0.queues.discard_received();
+            let ws = &mut *lock(&self.shared).0;
+            ws.queues.discard_received();
+            // Perhaps it receives no more, because too many messages waited.
+            ws.wakers.wake(Side::Sender, ws.stream.get_ref().waker());
         }
     }
 }
@@ -144,6 +148,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Sender<S> {
     }
 
     /// Accepts a message, which is sent together with others; see [`WebSocket::feed`].
+    ///
+    /// A receiver that waits already does not send it, so [`flush`](Self::flush) after the last one.
     ///
     /// # Errors
     ///

@@ -2,9 +2,11 @@
 
 use crate::serve;
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
@@ -46,12 +48,29 @@ fn app() -> Router {
             }),
         )
         .route("/maybe", any(maybe))
+        .route("/other", any(other))
 }
 
 async fn maybe(upgrade: Option<WebSocketUpgrade>) -> Response {
     match upgrade {
         Some(upgrade) => upgrade.on_upgrade(echo),
         None => "a page".into_response(),
+    }
+}
+
+/// Lends the extractor to an `async fn`, and continues another protocol's upgrade.
+async fn other(upgrade: Option<WebSocketUpgrade>, request: Request) -> Response {
+    async fn is_allowed(upgrade: &WebSocketUpgrade) -> bool {
+        tokio::task::yield_now().await;
+        upgrade.request().query().is_none()
+    }
+    match upgrade {
+        Some(upgrade) if is_allowed(&upgrade).await => upgrade.on_upgrade(echo),
+        Some(_) => StatusCode::FORBIDDEN.into_response(),
+        None => match request.extensions().get::<OnUpgrade>() {
+            Some(_) => "another upgrade is possible".into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        },
     }
 }
 
@@ -222,5 +241,17 @@ async fn a_client_that_leaves_before_the_upgrade_is_reported() {
         failed.try_recv().map(|error| assert!(error.contains("upgrade")))
     {
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_extractor_can_be_lent_and_leaves_a_request_for_another_protocol_to_the_handler() {
+    let address = serve(app()).await;
+    for (head, expected) in [
+        (format!("GET /other HTTP/1.1\r\n{HEADERS}\r\n"), 101),
+        (format!("GET /other?q HTTP/1.1\r\n{HEADERS}\r\n"), 403),
+        ("GET /other HTTP/1.1\r\nHost: a\r\nUpgrade: other\r\nConnection: Upgrade\r\n\r\n".to_owned(), 200),
+    ] {
+        assert!(answer(address, &head).await.starts_with(&format!("http/1.1 {expected} ")));
     }
 }

@@ -233,3 +233,65 @@ fn a_runtime_without_timers_was_noticed_only_by_a_hidden_task() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async { poll_once(ws.next()) }).is_pending();
 }
+
+/// Polls a send to a peer that repeats a frame and reads nothing. Returns the number of frames that the peer
+/// could send, up to `most`.
+async fn received_while_sending(frame: &[u8], most: usize) -> usize {
+    let (a, mut peer) = tokio::io::duplex(6000);
+    let mut ws = WebSocket::new(a, Role::Server, Arc::default()).unwrap();
+    let mut sending = pin!(ws.send(vec![0; 10_000]));
+    let mut sent = 0;
+    while sent < most {
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(sending.as_mut().poll(context).is_pending());
+        // tokio's budget for one poll.
+        tokio::task::yield_now().await;
+        match poll_once(peer.write_all(&frame.repeat(6000 / frame.len()))) {
+            Poll::Ready(written) => written.unwrap(),
+            Poll::Pending => break,
+        }
+        sent += 6000 / frame.len();
+    }
+    sent
+}
+
+#[tokio::test]
+async fn empty_messages_that_waited_for_next_were_not_counted() {
+    const MOST: usize = 100_000;
+    for len in [0, 1] {
+        let frame = [&[0x82, 0x80 | len, 0, 0, 0, 0][..], &[7][..usize::from(len)]].concat();
+        let received = received_while_sending(&frame, MOST).await;
+        assert!(received < MOST, "{received} messages of {len} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_sender_that_received_no_more_was_not_woken_when_the_receiver_was_dropped() {
+    let (a, mut peer) = tokio::io::duplex(1 << 10);
+    let config = Arc::new(Config::default().timeouts(Timeouts::OFF));
+    let (mut sender, receiver) = WebSocket::new(a, Role::Client, config).unwrap().split();
+    let closing = tokio::spawn(async move { sender.close(CloseCode::NORMAL, "").await });
+    let frame = [&[0x82, 0x7e, 0x80, 0x00][..], &[7; 0x8000]].concat();
+    let peer = tokio::spawn(async move {
+        for _ in 0..4 {
+            peer.write_all(&frame).await.unwrap();
+        }
+        peer.write_all(&encoded_close(Role::Client)).await.unwrap();
+        let mut rest = Vec::new();
+        peer.read_to_end(&mut rest).await.unwrap();
+    });
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    drop(receiver);
+    let end = timeout(Duration::from_secs(2), closing).await.expect("woken").unwrap();
+    assert!(end.unwrap().is_clean());
+    peer.await.unwrap();
+}
+
+#[cfg(feature = "client")]
+#[tokio::test]
+async fn the_future_of_connect_was_not_send() {
+    let connecting = tokio::spawn(websocket_stream::tokio::connect("ws://[::1]:1/"));
+    assert!(connecting.await.unwrap().is_err());
+}
