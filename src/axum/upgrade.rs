@@ -94,7 +94,8 @@ impl WebSocketUpgrade {
     /// Sets the configuration of the connection: limits, timeouts, compression.
     ///
     /// Connections should share one. [`max_message_size`](Self::max_message_size) and
-    /// [`max_frame_size`](Self::max_frame_size) change a copy. Call this first: it replaces what they have set.
+    /// [`max_frame_size`](Self::max_frame_size) change a copy. Call this first: it replaces what they have
+    /// set.
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.config = config.into();
         self

@@ -230,6 +230,13 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         })
     }
 
+    /// Closes the connection whose handler has panicked, if one has.
+    pub(super) fn recover<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
+        if self.table.common.hub.in_handler {
+            self.table.recover(now, handler);
+        }
+    }
+
     /// Removes a connection at once, whatever its stage.
     pub(super) fn remove<H: Handler<Session = S>>(&mut self, key: usize, now: u64, handler: &mut H) {
         self.table.remove(key, now, handler);
@@ -256,9 +263,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// Does all other work of a round: calls the connections that need another call or whose timeouts have
     /// passed, and delivers the messages from one connection to others.
     pub fn turn<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
-        if self.table.common.hub.in_handler {
-            self.table.recover(now, handler);
-        }
+        self.recover(now, handler);
         for _ in 0..self.table.common.queue.len() {
             let Some(key) = self.table.common.queue.pop_front() else { break };
             if let Some(ready) = self.table.slots.get_mut(key).and_then(|slot| slot.flags.take_queued()) {

@@ -245,12 +245,14 @@ impl<S: Default> EventLoop<S> {
         let stream = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent });
         let Ok(stream) = stream else { return };
         let (connections, now) = (&mut self.connections, self.now);
+        // A panic must not lose the letters that follow.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| connections.recover(now, handler)));
         let adopted =
             panic::catch_unwind(AssertUnwindSafe(|| connections.adopt(stream, value, now, handler)));
         let key = match adopted {
             Ok(Ok(key)) => key,
             Ok(Err(_)) => return,
-            // The next call closes it.
+            // The handler has panicked: the next call closes it.
             Err(_) => connections.hub().key,
         };
         // It may have ended already.

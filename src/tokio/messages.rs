@@ -26,9 +26,9 @@ const SENT_AT_ONCE: usize = 4 << 10;
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Returns the next message, or `None` after the closing handshake.
     ///
-    /// Fed messages are sent before this waits. Small messages that arrived together share an allocation of
-    /// at most 4 KiB, which one that is kept keeps. With [`Config::streaming`](crate::Config::streaming),
-    /// which delivers chunks, use [`run`](Self::run).
+    /// Fed messages are sent before this waits. Small messages that arrive together share an allocation of at
+    /// most 4 KiB, which is freed with the last of them. With
+    /// [`Config::streaming`](crate::Config::streaming), which delivers chunks, use [`run`](Self::run).
     ///
     /// ```
     /// # use websocket_stream::tokio::{AsyncError, WebSocket};

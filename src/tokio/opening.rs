@@ -226,7 +226,7 @@ fn opened<S, O>(stream: Result<WebSocketStream<S>, NotOpen<O>>) -> io::Result<We
     stream.map_err(|_| ErrorKind::InvalidInput.into())
 }
 
-/// How far a handshake came.
+/// The progress of a handshake.
 enum Step {
     Decide,
     Open,

@@ -13,6 +13,10 @@ use std::task::{Context, Poll};
 /// The bytes of received messages that wait for `next`, from which a call that sends receives no more.
 const WAITING: usize = 64 << 10;
 
+/// The same, from which not even a timeout makes a call receive: before a timeout is applied, the stream
+/// receives what has arrived.
+const TOO_MANY: usize = 1 << 20;
+
 /// What a call may change that the task on the other side waits for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
@@ -154,7 +158,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     pub(super) fn advance(&mut self, side: Side, context: &mut Context<'_>) -> Poll<()> {
         let now = now();
         let is_due = self.0.stream.next_deadline(now).is_some_and(|at| at <= now);
-        if self.0.queues.received_bytes() < WAITING || is_due {
+        let waiting = self.0.queues.received_bytes();
+        if waiting < WAITING || is_due && waiting < TOO_MANY {
             let wants = self.receive(side, context);
             if wants.closed {
                 return Poll::Ready(());

@@ -6,7 +6,7 @@ use super::websocket::WebSocket;
 use crate::OwnedMessage;
 use crate::frame::CloseCode;
 use crate::protocol::{Closed, Message, SendError, State};
-use crate::stream::{Outgoing, PreparedMessage, Sent};
+use crate::stream::{Delivery, IfFull, Outgoing, PreparedMessage, Sent};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
@@ -177,7 +177,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Sender<S> {
         lock(&self.0).try_send(message)
     }
 
+    /// Sends a message that was encoded once, without waiting; see [`WebSocket::try_send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::try_send_prepared`].
+    pub fn try_send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        if_full: IfFull,
+    ) -> Result<Delivery, AsyncError> {
+        lock(&self.0).try_send_prepared(message, if_full)
+    }
+
+    /// Sends a Close frame without waiting; see [`WebSocket::start_close`].
+    ///
+    /// # Errors
+    ///
+    /// See [`WebSocket::start_close`].
+    pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), AsyncError> {
+        lock(&self.0).start_close(code, reason)
+    }
+
     /// Calls `f` with an [`Outgoing`], without waiting; see [`WebSocket::send_with`].
+    ///
+    /// `f` runs while the connection is locked: it must not use the other half.
     ///
     /// # Errors
     ///
@@ -231,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> FusedStream for Receiver<S> {
     }
 }
 
-/// See [`WebSocket`], which is the same [`Sink`].
+/// See [`WebSocket`], which is a [`Sink`], too.
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Sink<OwnedMessage> for Sender<S> {
     type Error = AsyncError;
 

@@ -235,8 +235,7 @@ impl<S> AsyncTransport<S> {
 
     /// Returns the inner stream.
     ///
-    /// If its end, or an error, followed the last bytes received, that is lost, but the inner stream most
-    /// likely reports it again.
+    /// An end or an error that followed the last bytes received is dropped. Most streams report it again.
     pub fn into_inner(self) -> S {
         self.0.io
     }

@@ -295,3 +295,22 @@ async fn the_future_of_connect_was_not_send() {
     let connecting = tokio::spawn(websocket_stream::tokio::connect("ws://[::1]:1/"));
     assert!(connecting.await.unwrap().is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_timeout_received_more_although_enough_waited_for_next() {
+    let (a, mut peer) = tokio::io::duplex(64 << 10);
+    let timeouts = Timeouts::OFF.ping_interval(Duration::from_secs(1));
+    let config = Arc::new(Config::default().timeouts(timeouts));
+    let mut ws = WebSocket::new(a, Role::Client, config).unwrap();
+    let sending = ws.send(vec![0; 100_000]);
+    let frame = [&[0x82, 0x7e, 0xf0, 0x00][..], &[7; 0xf000]].concat();
+    let mut received = 0;
+    let flood = async {
+        while received < 200 {
+            peer.write_all(&frame).await.unwrap();
+            received += 1;
+        }
+    };
+    let _ = timeout(Duration::from_secs(300), async { tokio::join!(sending, flood) }).await;
+    assert!(received < 100, "{received} messages of 60 KiB");
+}
