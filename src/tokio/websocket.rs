@@ -205,7 +205,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 return Poll::Ready(Err(error));
             }
         }
-        let wants = match self.drive(Side::Receiver, context, |event, out, _| handler(event, out)) {
+        let wants = match self.drive(Side::Receiver, context, usize::MAX, |event, out, _| handler(event, out))
+        {
             Ok(wants) => wants,
             Err(error) => {
                 self.0.wakers.end(Side::Receiver);
@@ -246,12 +247,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
 
     /// Drives the stream once, for a task that waits for `side`.
     ///
-    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for.
+    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for. After `hold_after` events,
+    /// what ends the connection is left to the next call.
     #[inline]
     pub(super) fn drive<E>(
         &mut self,
         side: Side,
         context: &mut Context<'_>,
+        hold_after: usize,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
     ) -> Result<Wants, E> {
         self.begin(side, context);
@@ -267,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 // The messages that are left, or the end, are noticed by the next call that sends.
                 let _ = stream.send_with(&mut turn, |out| queues.send_fed(out));
             }
-            stream.try_drive_for_changes(&mut turn, ready, |event, out| {
+            stream.drive_and_hold(&mut turn, ready, hold_after, |event, out| {
                 handler(event, out, queues).map_err(Stopped::Handler)
             })
         });
@@ -370,16 +373,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     }
 
     /// Drives the stream once, and keeps the messages for [`next`](Self::next).
+    ///
+    /// What ends the connection stays unread as long as messages wait, so that these can still be answered.
     pub(super) fn receive(&mut self, side: Side, context: &mut Context<'_>) -> Wants {
-        let driven = self.drive(side, context, |event, _, queues| {
+        let hold_after = if self.0.queues.has_received() { 0 } else { 1 };
+        let driven = self.drive(side, context, hold_after, |event, _, queues| {
             if let Event::Message(message) = event {
                 queues.push_received(message.into());
             }
             Ok::<(), std::convert::Infallible>(())
         });
-        match driven {
+        let wants = match driven {
             Ok(wants) => wants,
             Err(never) => match never {},
+        };
+        match wants.again && self.0.queues.has_received() && self.0.stream.ends_next() {
+            // The call after the last of the messages continues.
+            true => Wants { read: false, again: false, ..wants },
+            false => wants,
         }
     }
 }

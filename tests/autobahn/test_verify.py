@@ -34,12 +34,6 @@ class Judge(unittest.TestCase):
         self.assertFalse(judge(report(c7_1_6=("FAILED", "OK")), 4)[1])
         self.assertFalse(judge(report(c7_1_6=("INFORMATIONAL", "FAILED")), 4)[1])
 
-    def test_non_strict_passes_if_allowed_but_no_other_verdict(self):
-        lines, is_well = judge(report(c3_2=("NON-STRICT", "OK")), 5, allow_non_strict=True)
-        self.assertEqual((lines, is_well), (["5 of 5 cases OK (3 informational, 1 non-strict)"], True))
-        self.assertFalse(judge(report(c3_2=("OK", "NON-STRICT")), 5, allow_non_strict=True)[1])
-        self.assertFalse(judge(report(c3_2=("FAILED", "OK")), 5, allow_non_strict=True)[1])
-
     def test_a_case_without_a_verdict_fails(self):
         self.assertFalse(judge({"1.1.1": {}}, 1)[1])
 

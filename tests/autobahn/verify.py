@@ -2,9 +2,8 @@
 """Checks one report of Autobahn's test suite, strictly.
 
 In every case, `behavior` and `behaviorClose` must both be "OK".
-NON-STRICT (unless allowed), UNIMPLEMENTED, WRONG CODE, UNCLEAN, FAILED and FAILED BY CLIENT are all failures. Three
-cases have no verdict: the suite always marks them INFORMATIONAL. With --allow-non-strict, the
-`behavior` may be NON-STRICT, and the number of these cases is printed.
+NON-STRICT, UNIMPLEMENTED, WRONG CODE, UNCLEAN, FAILED and FAILED BY CLIENT are all failures. Three
+cases have no verdict: the suite always marks them INFORMATIONAL.
 
 Exit status: 0 if all cases pass and their number is as expected, 1 if not, 2 if there is no
 report to check.
@@ -32,13 +31,11 @@ def in_order(case):
     return [int(number) for number in case.split(".")]
 
 
-def judge(results, expected, allow_non_strict=False):
+def judge(results, expected):
     """Takes the results by case. Returns the lines to print, and whether all cases pass."""
     informational = [case for case, result in results.items() if is_informational(case, result)]
-    non_strict = [case for case, result in results.items() if allow_non_strict and verdict(result) == ("NON-STRICT", "OK")]
-    passed = {*informational, *non_strict}
     failed = sorted(
-        (case for case, result in results.items() if case not in passed and verdict(result) != ("OK", "OK")),
+        (case for case, result in results.items() if case not in informational and verdict(result) != ("OK", "OK")),
         key=in_order,
     )
     lines = []
@@ -50,8 +47,7 @@ def judge(results, expected, allow_non_strict=False):
         )
     if len(results) != expected:
         lines.append(f"{len(results)} cases were run, {expected} were expected")
-    others = f"{len(informational)} informational" + (f", {len(non_strict)} non-strict" if non_strict else "")
-    lines.append(f"{len(results) - len(failed)} of {expected} cases OK ({others})")
+    lines.append(f"{len(results) - len(failed)} of {expected} cases OK ({len(informational)} informational)")
     return lines, not failed and len(results) == expected
 
 
@@ -70,7 +66,6 @@ def main():
     parser.add_argument("report", type=pathlib.Path, help="index.json, or the directory it is in")
     parser.add_argument("--expect", type=int, required=True, help="how many cases there must be: 517 are all, 301 all but 12.* and 13.*")
     parser.add_argument("--agent", help="whose results to judge (default: of the only one in the report)")
-    parser.add_argument("--allow-non-strict", action="store_true", help="accept NON-STRICT as behavior")
     arguments = parser.parse_args()
 
     path = arguments.report / "index.json" if arguments.report.is_dir() else arguments.report
@@ -79,7 +74,7 @@ def main():
     except (OSError, ValueError, KeyError) as error:
         print(f"no report to judge in {path}: {error}", file=sys.stderr)
         return 2
-    lines, is_well = judge(results, arguments.expect, arguments.allow_non_strict)
+    lines, is_well = judge(results, arguments.expect)
     print("\n".join(lines))
     return 0 if is_well else 1
 
