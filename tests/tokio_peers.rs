@@ -127,8 +127,7 @@ async fn a_client_converses_with_a_loop_of_owned_messages() {
 async fn a_client_converses_with_axum() {
     let (listener, url) = listen().await;
     let address = listener.local_addr().unwrap();
-    let app = Router::new()
-        .route("/chat", any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(|ws| echo(ws))));
+    let app = Router::new().route("/chat", any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo)));
     tokio::spawn(async move { axum::serve(listener, app).await });
     let socket = TcpStream::connect(address).await.unwrap();
     converse(client_async(&url, socket).await.unwrap().0).await;
@@ -239,6 +238,7 @@ async fn a_server_of_theirs_that_refuses_is_reported_with_its_status() {
     let (listener, url) = listen().await;
     let refused = async { connect(&*url).await.map(|_| ()).unwrap_err() };
     let server = async {
+        #[expect(clippy::result_large_err, reason = "the callback's type")]
         let refuse = |_: &_, _| Err(http::Response::builder().status(503).body(None).unwrap());
         accept_hdr_async(listener.accept().await.unwrap().0, refuse).await.map(|_| ())
     };
