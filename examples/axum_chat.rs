@@ -27,7 +27,7 @@ async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned());
     let app = Router::new().route("/", get(Html(PAGE))).route("/rooms/{room}", any(join));
     let listener = tokio::net::TcpListener::bind(address).await?;
-    println!("listening on {}", listener.local_addr()?);
+    println!("listening on ws://{}", listener.local_addr()?);
     axum::serve(listener, app.with_state(Rooms::default())).await
 }
 

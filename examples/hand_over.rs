@@ -11,7 +11,7 @@ use websocket_stream::Message;
 use websocket_stream::axum::WebSocketUpgrade;
 use websocket_stream::server::{Failure, Handle, Handler, Peer, Server};
 
-/// What the event loop does: each member receives what the others of the room send.
+/// What the event loop does: the members of a room receive what any of them sends.
 struct Chat;
 
 #[derive(Default)]
@@ -58,6 +58,6 @@ async fn main() -> std::io::Result<()> {
     std::thread::spawn(move || server.run(Chat));
     let app = Router::new().route("/", get("rooms: /rooms/NAME\n")).route("/rooms/{room}", any(join));
     let listener = tokio::net::TcpListener::bind(address).await?;
-    println!("listening on {}", listener.local_addr()?);
+    println!("listening on ws://{}", listener.local_addr()?);
     axum::serve(listener, app.with_state(chat)).await
 }

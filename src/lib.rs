@@ -50,7 +50,7 @@
 //! The crate is built in five floors, each of which uses only those below:
 //!
 //! ```text
-//! 4  server      event loop, rooms, threads      client, tls, testing
+//! 4  server      event loop, rooms, threads      client, tls, tokio, axum, testing
 //! 3  stream      openings and connections on a transport, the thread's buffers
 //! 2  transport   the trait, its laws, sockets
 //! 1  protocol    messages to frames and back     handshake, deflate, limits, timeouts, wheel
@@ -64,6 +64,8 @@
 //! | a request that hyper or another HTTP stack has parsed | floor 3: [`Upgrade`] |
 //! | a URL | floor 4: the feature `client`, or `wss` with TLS, and its `client::Connector` |
 //! | TLS | floor 4: the feature `rustls`, and its `tls::TlsStream` as the transport |
+//! | a runtime of tokio's | floor 4: the feature `tokio`, and its `tokio::accept` or `tokio::connect` |
+//! | an app in axum | floor 4: the feature `axum`, and its `axum::WebSocketUpgrade` |
 //! | another byte stream | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
 //! | bytes without a stream: io_uring, HTTP/2, a fuzzer | floor 1: [`handshake`], [`protocol::Connection`] |
 //! | frames to parse or mask | floor 0: [`frame`] |

@@ -188,8 +188,8 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// # struct Echo;
     /// # impl Handler for Echo {
     /// #     type Session = ();
-    /// #     fn message(&mut self, p: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
-    /// #         Ok(p.send(message)?)
+    /// #     fn message(&mut self, p: &mut Peer<'_>, _: &mut (), m: Message<'_>) -> Result<(), Failure> {
+    /// #         Ok(p.send(m)?)
     /// #     }
     /// # }
     /// let mut connections = Connections::new(ServerConfig::default());

@@ -26,8 +26,9 @@ const SENT_AT_ONCE: usize = 4 << 10;
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Returns the next message, or `None` after the closing handshake.
     ///
-    /// Fed messages are sent before this waits. With
-    /// [`Config::streaming`](crate::Config::streaming), which delivers chunks, use [`run`](Self::run).
+    /// Fed messages are sent before this waits. Small messages that arrived together share an allocation of
+    /// at most 4 KiB, which one that is kept keeps. With [`Config::streaming`](crate::Config::streaming),
+    /// which delivers chunks, use [`run`](Self::run).
     ///
     /// ```
     /// # use websocket_stream::tokio::{AsyncError, WebSocket};
@@ -49,6 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// [`AsyncError::Closed`] if the connection ended without a closing handshake. It is returned once, then
     /// `None`.
     // Not an `async fn`, whose future would be larger.
+    #[allow(clippy::should_implement_trait, reason = "the name of the method of streams")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<OwnedMessage, AsyncError>>> {
         poll_fn(|context| self.poll_next_message(context))
     }
@@ -164,6 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             }
         }
         let flushed = match self.0.stream.state() {
+            _ if std::mem::take(&mut self.0.lost_fed) => Err(SendError::Closed.into()),
             State::Closed(end) if !end.is_clean() => Err(AsyncError::Closed(end)),
             _ => Ok(()),
         };
@@ -197,6 +200,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ) -> impl Future<Output = Result<(), AsyncError>> + use<'_, S, M> {
         let mut message = Some(message.into());
         poll_fn(move |context| {
+            if let Some(small) = message.take_if(|message| self.0.queues.has_room_for(message)) {
+                self.0.queues.feed(small);
+                return Poll::Ready(Ok(()));
+            }
             ready!(self.poll_ready_to_feed(context))?;
             Poll::Ready(message.take().map_or(Ok(()), |message| self.start_feed(message)))
         })
@@ -235,6 +242,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             }
         }
         self.0.queues.feed(message);
+        // For a message that is not longer, nothing needs to be checked until these are sent.
+        let room = FED.saturating_sub(self.0.stream.unsent());
+        self.0.queues.set_room(SENT_AT_ONCE.min(bound.saturating_sub(HEADER)), room);
         Ok(())
     }
 
@@ -293,6 +303,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     pub(super) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<Closed, AsyncError>> {
         if !self.0.stream.wants().closed {
             ready!(self.advance(Side::Sender, context));
+        }
+        // The stream has failed, and the end is not delivered: many messages wait for `next`.
+        if !matches!(self.0.stream.state(), State::Closed(_)) {
+            let wants = self.receive(Side::Sender, context);
+            if !wants.closed {
+                self.wait(context, wants);
+                return Poll::Pending;
+            }
         }
         let end = self.end();
         self.finish(end)

@@ -257,9 +257,10 @@ macro_rules! advance {
                     })
                 })?;
                 Ok(wants.map_err(|wants| {
-                    let waits = self.get_ref().waits;
-                    let again = wants.again || wants.read && !waits.read || wants.write && !waits.write;
-                    Wants { again, ..wants }
+                    let waits = self.get_ref().waits();
+                    // An answer is sent before anything more is received.
+                    let is_woken = if wants.write { waits.write } else { waits.read || !wants.read };
+                    Wants { again: wants.again || !is_woken, ..wants }
                 }))
             }
 

@@ -1,7 +1,8 @@
 //! The owned messages of a connection: received ones that wait for `next`, and fed ones that are not sent.
 
+use super::batches::Batches;
 use crate::OwnedMessage;
-use crate::protocol::SendError;
+use crate::protocol::{Message, SendError};
 use crate::stream::Outgoing;
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -11,8 +12,8 @@ thread_local! {
     static SPARE: Cell<Option<Box<Lists>>> = const { Cell::new(None) };
 }
 
-/// The capacity, in messages, with which an empty list is kept for later.
-const KEPT: usize = 1024;
+/// The memory, in bytes, with which empty lists are kept for later.
+const KEPT: usize = 128 << 10;
 
 /// The maximum length of a frame's header.
 pub(super) const HEADER: usize = 14;
@@ -23,12 +24,15 @@ pub(super) struct Queues(Option<Box<Lists>>);
 
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    received: VecDeque<OwnedMessage>,
-    /// The payload bytes in `received`.
-    received_bytes: usize,
+    received: Batches,
+    /// Nobody receives any more.
+    discards: bool,
     fed: VecDeque<OwnedMessage>,
     /// The bytes in `fed`, headers included.
     fed_bytes: usize,
+    /// Shorter messages can be fed unchecked, until `fed_bytes` is `room`.
+    unchecked: usize,
+    room: usize,
 }
 
 impl Queues {
@@ -36,18 +40,37 @@ impl Queues {
         self.0.get_or_insert_with(|| SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default())
     }
 
-    pub(super) fn push_received(&mut self, message: OwnedMessage) {
+    /// Adds a received message. Call [`finish_received`](Self::finish_received) afterwards.
+    #[inline]
+    pub(super) fn push_received(&mut self, message: Message<'_>) {
         let lists = self.lists();
-        lists.received_bytes += message.as_bytes().len();
-        lists.received.push_back(message);
+        if !lists.discards {
+            lists.received.push(message);
+        }
+    }
+
+    /// Discards received messages, now and later.
+    pub(super) fn discard_received(&mut self) {
+        let lists = self.lists();
+        lists.discards = true;
+        lists.received = Batches::default();
+    }
+
+    /// Ends what was received together.
+    #[inline]
+    pub(super) fn finish_received(&mut self) {
+        if let Some(lists) = &mut self.0 {
+            lists.received.finish();
+        }
     }
 
     #[inline]
     pub(super) fn pop_received(&mut self) -> Option<OwnedMessage> {
         let lists = self.0.as_mut()?;
-        let message = lists.received.pop_front()?;
-        lists.received_bytes -= message.as_bytes().len();
-        self.tidy();
+        let message = lists.received.pop()?;
+        if lists.received.is_empty() {
+            self.tidy();
+        }
         Some(message)
     }
 
@@ -58,13 +81,28 @@ impl Queues {
 
     /// Returns the payload bytes of the received messages.
     pub(super) fn received_bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |lists| lists.received_bytes)
+        self.0.as_ref().map_or(0, |lists| lists.received.bytes())
     }
 
     pub(super) fn feed(&mut self, message: OwnedMessage) {
         let lists = self.lists();
         lists.fed_bytes += message.as_bytes().len() + HEADER;
         lists.fed.push_back(message);
+    }
+
+    /// Allows to feed messages that are shorter than this unchecked, until this number of bytes is fed.
+    pub(super) fn set_room(&mut self, unchecked: usize, room: usize) {
+        let lists = self.lists();
+        (lists.unchecked, lists.room) = (unchecked, room);
+    }
+
+    /// Returns whether a message can be fed unchecked.
+    #[inline]
+    pub(super) fn has_room_for(&self, message: &OwnedMessage) -> bool {
+        let len = message.as_bytes().len();
+        self.0
+            .as_ref()
+            .is_some_and(|lists| len < lists.unchecked && lists.fed_bytes + len + HEADER <= lists.room)
     }
 
     /// Returns the bytes of the fed messages, headers included.
@@ -83,6 +121,7 @@ impl Queues {
     /// The reason why some are left: `Full` or `MessageUnfinished`. After any other reason, none are left.
     pub(super) fn send_fed(&mut self, out: &mut Outgoing<'_>) -> Result<(), SendError> {
         let Some(lists) = &mut self.0 else { return Ok(()) };
+        lists.unchecked = 0;
         let mut refused = Ok(());
         while let Some(message) = lists.fed.front() {
             match out.send(message) {
@@ -99,9 +138,9 @@ impl Queues {
 
     /// Gives empty lists back to the thread.
     fn tidy(&mut self) {
-        if let Some(lists) = self.0.take_if(|lists| lists.received.is_empty() && lists.fed.is_empty())
-            && lists.received.capacity() <= KEPT
-            && lists.fed.capacity() <= KEPT
+        if let Some(lists) =
+            self.0.take_if(|lists| lists.received.is_empty() && lists.fed.is_empty() && !lists.discards)
+            && lists.received.kept() + lists.fed.capacity() * size_of::<OwnedMessage>() <= KEPT
         {
             let _ = SPARE.try_with(|spare| spare.set(Some(lists)));
         }

@@ -20,8 +20,24 @@ pub struct Sender<S>(Arc<Mutex<WebSocket<S>>>);
 
 /// The half of a connection that receives; see [`WebSocket::split`].
 ///
-/// It also answers pings and applies timeouts, so poll it, even if no messages are expected.
-pub struct Receiver<S>(Arc<Mutex<WebSocket<S>>>);
+/// It also answers pings and applies timeouts, so poll it, even if no messages are expected. After it is
+/// dropped, calls of the other half discard the messages that arrive.
+pub struct Receiver<S>(Half<S>);
+
+/// The receiver's share of the connection.
+struct Half<S> {
+    shared: Arc<Mutex<WebSocket<S>>>,
+    /// The halves are together again.
+    reunited: bool,
+}
+
+impl<S> Drop for Half<S> {
+    fn drop(&mut self) {
+        if !self.reunited {
+            lock(&self.shared).0.queues.discard_received();
+        }
+    }
+}
 
 /// Locks the connection for one poll. No lock is held across an await.
 fn lock<S>(half: &Mutex<WebSocket<S>>) -> MutexGuard<'_, WebSocket<S>> {
@@ -67,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// ```
     pub fn split(self) -> (Sender<S>, Receiver<S>) {
         let shared = Arc::new(Mutex::new(self));
-        (Sender(Arc::clone(&shared)), Receiver(shared))
+        (Sender(Arc::clone(&shared)), Receiver(Half { shared, reunited: false }))
     }
 }
 
@@ -78,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Receiver<S> {
     ///
     /// See [`WebSocket::next`].
     pub async fn next(&mut self) -> Option<Result<OwnedMessage, AsyncError>> {
-        poll_fn(|context| lock(&self.0).poll_next_message(context)).await
+        poll_fn(|context| lock(&self.0.shared).poll_next_message(context)).await
     }
 
     /// Puts the halves together again.
@@ -86,15 +102,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Receiver<S> {
     /// # Errors
     ///
     /// Both halves, if they are not of one connection.
-    pub fn reunite(self, sender: Sender<S>) -> Result<WebSocket<S>, (Self, Sender<S>)> {
-        if !Arc::ptr_eq(&self.0, &sender.0) {
+    pub fn reunite(mut self, sender: Sender<S>) -> Result<WebSocket<S>, (Self, Sender<S>)> {
+        if !Arc::ptr_eq(&self.0.shared, &sender.0) {
             return Err((self, sender));
         }
-        drop(sender);
-        // These were the only two.
-        Arc::try_unwrap(self.0)
+        self.0.reunited = true;
+        drop(self);
+        // Only the sender is left.
+        Arc::try_unwrap(sender.0)
             .map(|shared| shared.into_inner().unwrap_or_else(PoisonError::into_inner))
-            .map_err(|shared| (Self(Arc::clone(&shared)), Sender(shared)))
+            .map_err(|shared| (Self(Half { shared: Arc::clone(&shared), reunited: false }), Sender(shared)))
     }
 }
 
@@ -189,7 +206,7 @@ impl<S> Sender<S> {
 impl<S> Receiver<S> {
     /// Returns whether the connection is open, closing or closed, and how it ended.
     pub fn state(&self) -> State {
-        lock(&self.0).state()
+        lock(&self.0.shared).state()
     }
 }
 
@@ -198,13 +215,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Stream for Receiver<S> {
     type Item = Result<OwnedMessage, AsyncError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        lock(&self.0).poll_next_message(context)
+        lock(&self.0.shared).poll_next_message(context)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> FusedStream for Receiver<S> {
     fn is_terminated(&self) -> bool {
-        lock(&self.0).is_terminated()
+        lock(&self.0.shared).is_terminated()
     }
 }
 

@@ -6,26 +6,32 @@
 use super::thread::{instant, now};
 use crate::wheel::Wheel;
 use ::tokio::runtime::{Handle, Id};
-use ::tokio::time::Sleep;
+use ::tokio::time::{Sleep, sleep, sleep_until};
 use slab::Slab;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// The precision of timeouts in milliseconds.
 const TICK: u32 = 100;
 
 /// The timeouts on one runtime.
 #[derive(Debug)]
-struct Timers(Mutex<State>);
+struct Timers {
+    state: Mutex<State>,
+    /// The driver was dropped, as it is with its runtime: no timeout fires.
+    ended: AtomicBool,
+}
 
 #[derive(Debug)]
 struct State {
     wheel: Wheel,
-    /// The waker for each key of the wheel.
-    wakers: Slab<Waker>,
+    /// The waker for each key of the wheel, and when it is woken. The wheel may be early.
+    wakers: Slab<(Waker, u64)>,
     /// Wakes the driver. `None` if there is no driver.
     driver: Option<Waker>,
     /// When the driver is due.
@@ -52,11 +58,23 @@ impl Timer {
     pub(super) fn set(&mut self, at: Option<u64>, now: u64, waker: &Waker) {
         if let Some(at) = at {
             match &self.0 {
-                // It cannot have fired, and fires in time.
-                Some(entry) if now < entry.at && entry.at <= at => {}
+                // It has not fired, and fires in time.
+                Some(entry) if !entry.has_fired(now) && entry.at <= at => {}
                 _ => self.change(at, waker),
             }
         }
+    }
+
+    /// Returns whether a timeout is set.
+    #[inline]
+    pub(super) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Returns whether the timeout that was set may have fired.
+    #[inline]
+    pub(super) fn has_fired(&self, now: u64) -> bool {
+        self.0.as_ref().is_some_and(|entry| entry.has_fired(now))
     }
 
     #[cold]
@@ -68,17 +86,23 @@ impl Timer {
         }
         let mut state = timers.lock();
         let entry = self.0.get_or_insert_with(|| {
-            let key = state.wakers.insert(waker.clone());
+            let key = state.wakers.insert((waker.clone(), at));
             Box::new(Entry { timers: Arc::clone(&timers), key, at })
         });
         entry.at = at;
+        if let Some((_, known)) = state.wakers.get_mut(entry.key) {
+            *known = at;
+        }
         state.wheel.remove(entry.key);
         state.wheel.set(entry.key, at);
         if state.driver.is_none() {
+            // Panics here, not in the driver's task, if the runtime has no timers.
+            let sleep = Box::pin(instant(at).map_or_else(|| sleep(Duration::MAX), sleep_until));
             // Replaced when the driver is polled for the first time, which it is at once.
             state.driver = Some(Waker::noop().clone());
+            timers.ended.store(false, Ordering::Relaxed);
             drop(state);
-            runtime.spawn(Driver { timers, sleep: None, finished: false });
+            runtime.spawn(Driver { timers, sleep, polled: false, finished: false });
         } else if state.next.is_none_or(|next| at < next)
             && let Some(driver) = &state.driver
         {
@@ -88,11 +112,21 @@ impl Timer {
 
     /// Replaces the waker, if a timeout is set.
     pub(super) fn set_waker(&self, waker: &Waker) {
-        if let Some(entry) = &self.0
-            && let Some(known) = entry.timers.lock().wakers.get_mut(entry.key)
-        {
-            known.clone_from(waker);
+        if let Some(entry) = &self.0 {
+            let mut state = entry.timers.lock();
+            let replaced = state.wakers.get_mut(entry.key);
+            let replaced = replaced.map(|(known, _)| std::mem::replace(known, waker.clone()));
+            // A waker may run any code when it is dropped.
+            drop(state);
+            drop(replaced);
         }
+    }
+}
+
+impl Entry {
+    #[inline]
+    fn has_fired(&self, now: u64) -> bool {
+        self.at <= now || self.timers.ended.load(Ordering::Relaxed)
     }
 }
 
@@ -118,25 +152,22 @@ impl Timers {
             return timers;
         }
         all.retain(|_, timers| timers.strong_count() > 0);
-        let timers = Arc::new(Self(Mutex::new(State {
-            wheel: Wheel::new(TICK),
-            wakers: Slab::new(),
-            driver: None,
-            next: None,
-        })));
+        let state = State { wheel: Wheel::new(TICK), wakers: Slab::new(), driver: None, next: None };
+        let timers = Arc::new(Self { state: Mutex::new(state), ended: AtomicBool::new(false) });
         all.insert(id, Arc::downgrade(&timers));
         timers
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A task that wakes connections when their timeouts have passed. It ends when there are no timeouts.
 struct Driver {
     timers: Arc<Timers>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    sleep: Pin<Box<Sleep>>,
+    polled: bool,
     finished: bool,
 }
 
@@ -145,17 +176,26 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
+        driver.polled = true;
         loop {
             let mut due = Vec::new();
-            let mut state = driver.timers.lock();
+            let mut guard = driver.timers.lock();
+            let state = &mut *guard;
             let now = now();
             while let Some(key) = state.wheel.expired(now) {
-                due.extend(state.wakers.get(key).cloned());
+                match state.wakers.get(key) {
+                    // It was beyond the wheel's reach.
+                    Some(&(_, at)) if now < at => {
+                        state.wheel.set(key, at);
+                    }
+                    Some((waker, _)) => due.push(waker.clone()),
+                    None => {}
+                }
             }
             state.next = state.wheel.next_deadline();
             state.driver = state.next.map(|_| context.waker().clone());
             let next = state.next;
-            drop(state);
+            drop(guard);
             due.into_iter().for_each(Waker::wake);
             let Some(next) = next else {
                 driver.finished = true;
@@ -163,23 +203,33 @@ impl Future for Driver {
             };
             // Beyond the clock's range.
             let Some(next) = instant(next) else { return Poll::Pending };
-            let sleep = driver.sleep.get_or_insert_with(|| Box::pin(::tokio::time::sleep_until(next)));
-            if sleep.deadline() != next {
-                sleep.as_mut().reset(next);
+            if driver.sleep.deadline() != next {
+                driver.sleep.as_mut().reset(next);
             }
-            if sleep.as_mut().poll(context).is_pending() {
+            if driver.sleep.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }
         }
     }
 }
 
-/// If the runtime has ended, another one may use these timers, with a driver of its own.
+/// If the runtime has ended, its connections may continue on another one. They are woken, so that they set
+/// their timeouts there.
 impl Drop for Driver {
     fn drop(&mut self) {
-        if !self.finished {
-            let waker = self.timers.lock().driver.take();
-            drop(waker);
+        if self.finished {
+            return;
+        }
+        let mut state = self.timers.lock();
+        let driver = state.driver.take();
+        let waiting: Vec<_> = state.wakers.iter().map(|(_, (waker, _))| waker.clone()).collect();
+        self.timers.ended.store(true, Ordering::Relaxed);
+        drop(state);
+        drop(driver);
+        // A driver that was never polled was refused by a runtime that has ended. Its connection was not
+        // polled by another one, and would be refused again.
+        if self.polled {
+            waiting.into_iter().for_each(Waker::wake);
         }
     }
 }

@@ -49,14 +49,18 @@ use std::task::{Context, Poll, Waker};
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct AsyncTransport<S> {
+// In a box, apart from the rest of a connection: tokio's blocks are aligned to 128 bytes, and small blocks
+// fit into the gaps that an allocator leaves between them.
+pub struct AsyncTransport<S>(Box<Fields<S>>);
+
+struct Fields<S> {
     io: S,
     waker: Waker,
     /// The error that followed the bytes of the last `recv`.
     failed: Option<io::Error>,
     end: End,
     /// The inner stream has registered the waker, since it was set.
-    pub(super) waits: Waits,
+    waits: Waits,
     /// What the inner stream has to finish.
     unfinished: Unfinished,
 }
@@ -88,39 +92,45 @@ enum Unfinished {
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncTransport<S> {
     /// Wraps a stream.
     pub fn new(io: S) -> Self {
-        Self {
+        Self(Box::new(Fields {
             io,
             waker: Waker::noop().clone(),
             failed: None,
             end: End::NotReached,
             waits: Waits::default(),
             unfinished: Unfinished::Nothing,
-        }
+        }))
     }
 
     /// Polls the inner stream with a context.
     fn poll<R>(&mut self, poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<R>) -> Poll<R> {
-        poll(Pin::new(&mut self.io), &mut Context::from_waker(&self.waker))
+        let Fields { io, waker, .. } = &mut *self.0;
+        poll(Pin::new(io), &mut Context::from_waker(waker))
     }
 
     /// Finishes what [`Unfinished`] names.
     fn finish(&mut self) -> io::Result<()> {
-        let finished = match self.unfinished {
-            Unfinished::Nothing => return Ok(()),
-            Unfinished::Flush => self.poll(S::poll_flush),
-            Unfinished::Shutdown => self.poll(S::poll_shutdown),
+        let finished = loop {
+            let finished = match self.0.unfinished {
+                Unfinished::Nothing => return Ok(()),
+                Unfinished::Flush => self.poll(S::poll_flush),
+                Unfinished::Shutdown => self.poll(S::poll_shutdown),
+            };
+            if !is_interrupted(&finished) {
+                break finished;
+            }
         };
         match finished {
             Poll::Ready(Ok(())) => {
-                self.unfinished = Unfinished::Nothing;
+                self.0.unfinished = Unfinished::Nothing;
                 Ok(())
             }
             Poll::Ready(Err(error)) => {
-                self.unfinished = Unfinished::Nothing;
+                self.0.unfinished = Unfinished::Nothing;
                 Err(error)
             }
             Poll::Pending => {
-                self.waits.write = true;
+                self.0.waits.write = true;
                 Err(ErrorKind::WouldBlock.into())
             }
         }
@@ -135,13 +145,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncTransport<S> {
     #[inline]
     fn sent(
         &mut self,
-        poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+        mut poll: impl FnMut(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> io::Result<usize> {
-        match self.poll(poll) {
+        let mut sent = self.poll(&mut poll);
+        while is_interrupted(&sent) {
+            sent = self.poll(&mut poll);
+        }
+        match sent {
             Poll::Ready(Ok(0)) => Err(ErrorKind::WriteZero.into()),
             Poll::Ready(sent) => sent,
             Poll::Pending => {
-                self.waits.write = true;
+                self.0.waits.write = true;
                 Ok(0)
             }
         }
@@ -167,13 +181,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncTransport<S> {
         if taken == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }
-        self.unfinished = Unfinished::Flush;
+        self.0.unfinished = Unfinished::Flush;
         // A failure is reported by the next call. If it would block, `wants_write` reports it.
         if self.finish().is_err() {
-            self.unfinished = Unfinished::Flush;
+            self.0.unfinished = Unfinished::Flush;
         }
         Ok(taken)
     }
+}
+
+/// Returns whether the call must be repeated (law 5).
+#[inline]
+fn is_interrupted<R>(result: &Poll<io::Result<R>>) -> bool {
+    matches!(result, Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted)
 }
 
 impl<S> AsyncTransport<S> {
@@ -181,30 +201,36 @@ impl<S> AsyncTransport<S> {
     #[inline]
     pub fn set_waker(&mut self, waker: &Waker) {
         self.begin();
-        if !self.waker.will_wake(waker) {
-            self.waker = waker.clone();
+        if !self.0.waker.will_wake(waker) {
+            self.0.waker = waker.clone();
         }
     }
 
     /// Begins a poll with the waker of the last one.
     #[inline]
     pub(super) fn begin(&mut self) {
-        self.waits = Waits::default();
+        self.0.waits = Waits::default();
+    }
+
+    /// Returns the directions in which the inner stream has registered the waker, in this poll.
+    #[inline]
+    pub(super) fn waits(&self) -> Waits {
+        self.0.waits
     }
 
     /// Returns the waker of the last poll.
     pub(super) fn waker(&self) -> &Waker {
-        &self.waker
+        &self.0.waker
     }
 
     /// Returns the inner stream.
     pub fn get_ref(&self) -> &S {
-        &self.io
+        &self.0.io
     }
 
     /// Returns the inner stream, mutably.
     pub fn get_mut(&mut self) -> &mut S {
-        &mut self.io
+        &mut self.0.io
     }
 
     /// Returns the inner stream.
@@ -212,7 +238,7 @@ impl<S> AsyncTransport<S> {
     /// If its end, or an error, followed the last bytes received, that is lost, but the inner stream most
     /// likely reports it again.
     pub fn into_inner(self) -> S {
-        self.io
+        self.0.io
     }
 }
 
@@ -223,38 +249,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> NonBlockingTransport for Async
 
     #[inline]
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
         if buffer.is_empty() {
             return Ok(0);
         }
-        if self.end != End::NotReached {
-            self.end = End::Received;
+        if let Some(error) = self.0.failed.take() {
+            return Err(error);
+        }
+        if self.0.end != End::NotReached {
+            self.0.end = End::Received;
             return Ok(0);
         }
         let mut buffer = ReadBuf::new(buffer);
-        let context = &mut Context::from_waker(&self.waker);
+        let Fields { io, waker, failed, end, waits, .. } = &mut *self.0;
+        let context = &mut Context::from_waker(waker);
         loop {
             let before = buffer.filled().len();
-            match Pin::new(&mut self.io).poll_read(context, &mut buffer) {
+            match Pin::new(&mut *io).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if buffer.filled().len() > before => {
                     if buffer.remaining() == 0 {
                         break;
                     }
                 }
                 Poll::Ready(Ok(())) => {
-                    self.end = if before == 0 { End::Received } else { End::Held };
+                    *end = if before == 0 { End::Received } else { End::Held };
                     break;
                 }
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Poll::Ready(Err(error)) if before == 0 => return Err(error),
                 Poll::Ready(Err(error)) => {
-                    self.failed = Some(error);
+                    *failed = Some(error);
                     break;
                 }
                 Poll::Pending => {
-                    self.waits.read = true;
+                    waits.read = true;
                     if before == 0 {
                         return Err(ErrorKind::WouldBlock.into());
                     }
@@ -282,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> NonBlockingTransport for Async
         if all == 0 {
             return Ok(0);
         }
-        let mut sent = match self.io.is_write_vectored() {
+        let mut sent = match self.0.io.is_write_vectored() {
             true => self.sent(|io, context| io.poll_write_vectored(context, pieces))?,
             false => {
                 self.send_once(pieces.iter().find(|piece| !piece.is_empty()).map_or(&[], |piece| piece))?
@@ -304,7 +331,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> NonBlockingTransport for Async
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.unfinished = Unfinished::Shutdown;
+        self.0.unfinished = Unfinished::Shutdown;
         match self.finish() {
             // The peer or the system has ended the connection.
             Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
@@ -316,19 +343,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> NonBlockingTransport for Async
 
     /// Sets the option on a `TcpStream`. Any other stream is the program's, and is left as it is.
     fn set_nodelay(&mut self) -> io::Result<()> {
-        match (&self.io as &dyn Any).downcast_ref::<TcpStream>() {
+        match (&self.0.io as &dyn Any).downcast_ref::<TcpStream>() {
             Some(stream) => stream.set_nodelay(true),
             None => Ok(()),
         }
     }
 
     fn holds_input(&self) -> bool {
-        self.end == End::Held || self.failed.is_some()
+        self.0.end == End::Held || self.0.failed.is_some()
     }
 
     #[inline]
     fn wants_write(&self) -> bool {
-        self.unfinished != Unfinished::Nothing
+        self.0.unfinished != Unfinished::Nothing
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -338,6 +365,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> NonBlockingTransport for Async
 
 impl<S: std::fmt::Debug> std::fmt::Debug for AsyncTransport<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("AsyncTransport").field(&self.io).finish()
+        f.debug_tuple("AsyncTransport").field(&self.0.io).finish()
     }
 }

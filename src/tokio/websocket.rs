@@ -9,18 +9,12 @@ use super::wakers::{Side, Wakers};
 use crate::config::{Config, Role};
 use crate::frame::CloseCode;
 use crate::protocol::{Cause, Closed, Event, Initiator, Message, SendError, State};
-use crate::stream::{
-    Delivery, Error, IfFull, Outgoing, Parts, PreparedMessage, Ready, Sent, Wants, WebSocketStream,
-};
+use crate::stream::{Delivery, Error, IfFull, Outgoing, Parts, PreparedMessage, Sent, WebSocketStream};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-
-/// The payload bytes of received messages that wait for `next`, from which a call that sends receives no
-/// more.
-const WAITING: usize = 64 << 10;
+use std::task::{Context, Poll, ready};
 
 /// A WebSocket on any [`AsyncRead`] and [`AsyncWrite`], under tokio.
 ///
@@ -77,19 +71,8 @@ pub(super) struct Inner<S> {
     pub(super) queues: Queues,
     /// `next` has returned the end.
     pub(super) ended: bool,
-}
-
-/// What a call of the stream returns if its handler has an error of its own.
-enum Stopped<E> {
-    /// The end of the connection was delivered.
-    System,
-    Handler(E),
-}
-
-impl<E> From<io::Error> for Stopped<E> {
-    fn from(_: io::Error) -> Self {
-        Self::System
-    }
+    /// Fed messages were dropped, because the closing handshake had begun.
+    pub(super) lost_fed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
@@ -110,6 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             timer: Timer::default(),
             queues: Queues::default(),
             ended: false,
+            lost_fed: false,
         }))
     }
 
@@ -134,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// drop the future: the connection continues with the next call.
     ///
     /// ```
-    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// # use websocket_stream::tokio::WebSocket;
     /// # let (a, b) = tokio::io::duplex(4096);
     /// # let mut ws = WebSocket::new(a, websocket_stream::Role::Server, Default::default())?;
@@ -199,6 +183,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         context: &mut Context<'_>,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Poll<Result<Closed, E>> {
+        // Fed messages leave before the replies.
+        ready!(self.poll_fed(context));
         // Messages that an earlier call has received.
         while self.0.queues.has_received() {
             if let Err(error) = self.hand_out_received(handler) {
@@ -222,6 +208,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         Poll::Ready(self.end().map_err(E::from))
     }
 
+    /// Sends the fed messages, unless the program has begun a message in fragments.
+    fn poll_fed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.0.queues.has_fed() {
+            self.begin(Side::Receiver, context);
+            match self.send_with(|_| Ok(())) {
+                Err(AsyncError::Send(SendError::Full)) => {
+                    if self.advance(Side::Receiver, context).is_ready() {
+                        break;
+                    }
+                    if self.0.queues.has_fed() {
+                        return Poll::Pending;
+                    }
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
     /// Hands one message that was received for [`next`](Self::next) to a handler.
     fn hand_out_received<E: From<AsyncError>>(
         &mut self,
@@ -229,7 +234,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ) -> Result<(), E> {
         let Some(message) = self.0.queues.pop_received() else { return Ok(()) };
         let mut handled = Ok(());
-        let _ = self.send_with(|out| {
+        // Also if the connection has ended since. A failure is reported as the end.
+        let _ = self.send_past_fed(|out, _| {
             handled = handler(Event::Message((&message).into()), out);
             Ok(())
         });
@@ -242,155 +248,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             State::Closed(end) if end.is_clean() => Ok(end),
             State::Closed(end) => Err(AsyncError::Closed(end)),
             _ => Err(AsyncError::Send(SendError::Closed)),
-        }
-    }
-
-    /// Drives the stream once, for a task that waits for `side`.
-    ///
-    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for. After `hold_after` events,
-    /// what ends the connection is left to the next call.
-    #[inline]
-    pub(super) fn drive<E>(
-        &mut self,
-        side: Side,
-        context: &mut Context<'_>,
-        hold_after: usize,
-        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
-    ) -> Result<Wants, E> {
-        self.begin(side, context);
-        let unsent = self.0.stream.unsent();
-        let now = now();
-        // The transport receives until the end of the stream or until its waker is registered, so
-        // `Ready::closed` is not needed.
-        let ready = Ready { readable: true, writable: true, closed: false };
-        let Inner { stream, queues, .. } = &mut *self.0;
-        let driven = with_scratch(|scratch| {
-            let mut turn = scratch.at(now);
-            if queues.has_fed() {
-                // The messages that are left, or the end, are noticed by the next call that sends.
-                let _ = stream.send_with(&mut turn, |out| queues.send_fed(out));
-            }
-            stream.drive_and_hold(&mut turn, ready, hold_after, |event, out| {
-                handler(event, out, queues).map_err(Stopped::Handler)
-            })
-        });
-        let ordinary = matches!(driven, Ok(None));
-        if !ordinary || self.asks_always() {
-            self.set_timer(now);
-        }
-        self.wake_other(side, unsent);
-        match driven {
-            Ok(wants) => Ok(wants.unwrap_or(Wants::READ)),
-            // The handler has received the end.
-            Err(Stopped::System) => Ok(Wants { closed: true, ..self.0.stream.wants() }),
-            Err(Stopped::Handler(error)) => Err(error),
-        }
-    }
-
-    fn set_timer(&mut self, now: u64) {
-        let Inner { stream, timer, .. } = &mut *self.0;
-        timer.set(stream.next_deadline(now), now, stream.get_ref().waker());
-    }
-
-    /// Returns whether the deadline can become earlier without a call that reports it.
-    fn asks_always(&self) -> bool {
-        #[cfg(feature = "deflate")]
-        let asks = self
-            .0
-            .stream
-            .config()
-            .deflate
-            .as_ref()
-            .is_some_and(|deflate| deflate.drop_window_after.is_some());
-        #[cfg(not(feature = "deflate"))]
-        let asks = false;
-        asks
-    }
-
-    #[inline]
-    pub(super) fn begin(&mut self, side: Side, context: &Context<'_>) {
-        let Inner { stream, wakers, timer, .. } = &mut *self.0;
-        let transport = stream.get_mut();
-        transport.begin();
-        if let Some(waker) = wakers.begin(side, context, transport.waker()) {
-            transport.set_waker(&waker);
-            timer.set_waker(&waker);
-        }
-    }
-
-    /// Wakes the task that waits for the other side, if this call has what it waits for.
-    fn wake_other(&mut self, side: Side, unsent_before: usize) {
-        let other = side.other();
-        if self.0.wakers.is_waiting(other) {
-            let is_open = self.0.stream.state() == State::Open;
-            let concerned = match other {
-                Side::Receiver => self.0.queues.has_received(),
-                Side::Sender => self.0.stream.unsent() < unsent_before || !self.0.stream.wants().write,
-            };
-            if concerned || !is_open {
-                self.0.wakers.wake(other, self.0.stream.get_ref().waker());
-            }
-        }
-    }
-
-    /// Makes sure that the task is polled again when there is something to do.
-    #[inline]
-    pub(super) fn wait(&mut self, context: &mut Context<'_>, wants: Wants) {
-        let waits = self.0.stream.get_ref().waits;
-        // A call may end without a call of the transport that would block: its budget was spent.
-        if wants.again || wants.read && !waits.read || wants.write && !waits.write {
-            context.waker().wake_by_ref();
-        }
-    }
-
-    /// Sends everything that can be sent, for a task that waits for it, and receives messages for
-    /// [`next`](Self::next) as long as not too many wait. Returns whether the connection has ended.
-    pub(super) fn advance(&mut self, side: Side, context: &mut Context<'_>) -> Poll<()> {
-        let now = now();
-        let is_due = self.0.stream.next_deadline(now).is_some_and(|at| at <= now);
-        if self.0.queues.received_bytes() < WAITING || is_due {
-            let wants = self.receive(side, context);
-            if wants.closed {
-                return Poll::Ready(());
-            }
-            self.wait(context, wants);
-            return Poll::Pending;
-        }
-        self.begin(side, context);
-        let unsent = self.0.stream.unsent();
-        let flushed = with_scratch(|scratch| self.0.stream.flush(&mut scratch.at(now)));
-        self.set_timer(now);
-        self.wake_other(side, unsent);
-        match flushed {
-            // The end is delivered when there is room for the messages before it.
-            Err(_) => Poll::Ready(()),
-            Ok(_) => {
-                let wants = self.0.stream.wants();
-                self.wait(context, Wants { read: false, again: false, ..wants });
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Drives the stream once, and keeps the messages for [`next`](Self::next).
-    ///
-    /// What ends the connection stays unread as long as messages wait, so that these can still be answered.
-    pub(super) fn receive(&mut self, side: Side, context: &mut Context<'_>) -> Wants {
-        let hold_after = if self.0.queues.has_received() { 0 } else { 1 };
-        let driven = self.drive(side, context, hold_after, |event, _, queues| {
-            if let Event::Message(message) = event {
-                queues.push_received(message.into());
-            }
-            Ok::<(), std::convert::Infallible>(())
-        });
-        let wants = match driven {
-            Ok(wants) => wants,
-            Err(never) => match never {},
-        };
-        match wants.again && self.0.queues.has_received() && self.0.stream.ends_next() {
-            // The call after the last of the messages continues.
-            true => Wants { read: false, again: false, ..wants },
-            false => wants,
         }
     }
 }
@@ -411,15 +268,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         if let State::Closed(end) = self.0.stream.state() {
             return Err(AsyncError::Closed(end));
         }
+        self.send_past_fed(|out, queues| {
+            // In the order in which they were accepted.
+            queues.send_fed(out)?;
+            f(out)
+        })
+    }
+
+    /// Calls `f` also if the connection has ended, and leaves the fed messages to it.
+    fn send_past_fed(
+        &mut self,
+        f: impl FnOnce(&mut Outgoing<'_>, &mut Queues) -> Result<(), SendError>,
+    ) -> Result<Sent, AsyncError> {
         let now = now();
         let Inner { stream, queues, .. } = &mut *self.0;
-        let sent = with_scratch(|scratch| {
-            stream.send_with(&mut scratch.at(now), |out| {
-                // In the order in which they were accepted.
-                queues.send_fed(out)?;
-                f(out)
-            })
-        });
+        let sent = with_scratch(|scratch| stream.send_with(&mut scratch.at(now), |out| f(out, queues)));
         if !matches!(sent, Ok(Sent::Written)) || self.0.stream.state() != State::Open {
             self.set_timer(now);
         }

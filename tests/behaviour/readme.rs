@@ -86,6 +86,54 @@ mod client {
 }
 
 #[rustfmt::skip]
+mod tokio_run {
+    // README
+    use tokio::net::TcpStream;
+    use websocket_stream::{Event, tokio as websocket};
+
+    async fn echo(socket: TcpStream) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut ws = websocket::accept(socket).await?;
+        ws.run(|event, out| match event {
+            Event::Message(message) => out.send(message),
+            _ => Ok(()),
+        })
+        .await?;
+        Ok(())
+    }
+    // END
+}
+
+#[rustfmt::skip]
+mod tokio_owned {
+    // README
+    async fn watch() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut ws = websocket_stream::tokio::connect("wss://example.com/feed").await?;
+        ws.send("subscribe").await?;
+        while let Some(message) = ws.next().await {
+            println!("{}", message?);
+        }
+        Ok(())
+    }
+    // END
+}
+
+#[rustfmt::skip]
+mod axum {
+    // README
+    use axum::{Router, response::Response, routing::any};
+    use websocket_stream::axum::WebSocketUpgrade;
+
+    async fn greet(upgrade: WebSocketUpgrade) -> Response {
+        upgrade.on_upgrade(|mut ws| async move { ws.send("hello").await })
+    }
+
+    fn app() -> Router {
+        Router::new().route("/greet", any(greet))
+    }
+    // END
+}
+
+#[rustfmt::skip]
 fn opening(socket: TcpStream, mut scratch: Scratch, start: Instant) -> Result<(), Box<dyn Error>> {
     // README
     let mut opening = ServerOpening::new(socket)?; // once for each connection

@@ -82,3 +82,45 @@ fn metrics_are_served_as_prometheus_reads_them() {
     }
     assert!(server.get("/").starts_with("HTTP/1.1 404 "));
 }
+
+#[test]
+fn a_room_of_the_axum_chat_receives_what_a_member_says_and_forgets_members_that_left() {
+    let server = start("axum_chat");
+    let page = server.request("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("new WebSocket("), "{page}");
+    for _ in 0..2 {
+        let [mut ann, mut ben, mut eve] =
+            ["/rooms/tea", "/rooms/tea", "/rooms/coffee"].map(|room| open(&server, room).unwrap());
+        // A member that has received its own message has joined. One that was faster received others before.
+        for (member, text) in [(&mut ann, "ann"), (&mut ben, "ben")] {
+            member.send(Message::text(text)).unwrap();
+            while receive(member) != text {}
+        }
+        eve.send(Message::text("eve")).unwrap();
+        assert_eq!(receive(&mut eve), "eve");
+        assert_eq!(receive(&mut ann), "ben");
+        ann.send(Message::binary("x".repeat(5000))).unwrap();
+        assert!(matches!(ann.read().unwrap(), Message::Close(Some(frame)) if u16::from(frame.code) == 1009));
+    }
+}
+
+#[test]
+fn connections_of_axum_continue_on_the_event_loop_with_their_room() {
+    let server = start("hand_over");
+    assert!(
+        server
+            .request("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .ends_with("rooms: /rooms/NAME\n")
+    );
+    let [mut ann, mut ben, mut eve] =
+        ["/rooms/tea", "/rooms/tea", "/rooms/coffee"].map(|room| open(&server, room).unwrap());
+    // A pong arrives when the member has joined.
+    for member in [&mut ann, &mut ben, &mut eve] {
+        member.send(Message::Ping(Default::default())).unwrap();
+        assert!(member.read().unwrap().is_pong());
+    }
+    ann.send(Message::text("hello")).unwrap();
+    assert_eq!(receive(&mut ben), "hello");
+    eve.send(Message::text("alone")).unwrap();
+    assert_eq!(receive(&mut eve), "alone");
+}

@@ -1,8 +1,8 @@
 //! axum's own WebSockets (tokio-tungstenite) on a current-thread runtime. Replies are fed while more messages
 //! are available, and then flushed.
 //!
-//! The buffers have axum's defaults in every workload, although the default of `read_buffer_size`, 128 KiB for
-//! each connection, is too large for thousands of idle ones.
+//! The buffers have axum's defaults in every workload, although the default of `read_buffer_size`, 128 KiB
+//! for each connection, is too large for thousands of idle ones.
 
 use super::Mode;
 use ::axum::Router;

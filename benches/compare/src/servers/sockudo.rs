@@ -1,6 +1,7 @@
 //! sockudo-ws on a current-thread runtime, with a task for each connection, the handshake of its simple
 //! example, and the negotiation of its Axum integration. The loop is the one that its README recommends for
-//! echoes: replies are fed, and polling for the next message writes them when all available messages are taken.
+//! echoes: replies are fed, and polling for the next message writes them when all available messages are
+//! taken.
 
 use super::listen::accept_each;
 use super::secure::{self, Accept, Plain};

@@ -52,8 +52,8 @@ async fn serve_on(listener: TcpListener, plan: Plan, secure: impl Accept) -> io:
     .await
 }
 
-/// "Larger buffers can reduce reads for bursts of messages", and "many idle connections: start both buffers at
-/// 1 KiB". Without compression, the buffers of busy connections have the sizes of yawc's own benchmark.
+/// "Larger buffers can reduce reads for bursts of messages", and "many idle connections: start both buffers
+/// at 1 KiB". Without compression, the buffers of busy connections have the sizes of yawc's own benchmark.
 fn options(plan: Plan) -> Options {
     // The default limit excludes messages of 1 MiB.
     let mut options = Options::default().with_utf8().with_max_payload_read(16 << 20);

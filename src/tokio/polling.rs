@@ -1,0 +1,205 @@
+//! One poll of a connection: the call of its stream, its timer, and who is woken afterwards.
+
+use super::queues::Queues;
+use super::thread::{now, with_scratch};
+use super::wakers::Side;
+use super::websocket::{Inner, WebSocket};
+use crate::protocol::{Event, SendError, State};
+use crate::stream::{Error, Outgoing, Ready, Wants};
+use ::tokio::io::{AsyncRead, AsyncWrite};
+use std::io;
+use std::task::{Context, Poll};
+
+/// The payload bytes of received messages that wait for `next`, from which a call that sends receives no
+/// more.
+const WAITING: usize = 64 << 10;
+
+/// What a call may change that the task on the other side waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    unsent: usize,
+    write: bool,
+    state: State,
+}
+
+/// What a call of the stream returns if its handler has an error of its own.
+enum Stopped<E> {
+    /// The end of the connection was delivered.
+    System,
+    Handler(E),
+}
+
+impl<E> From<io::Error> for Stopped<E> {
+    fn from(_: io::Error) -> Self {
+        Self::System
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
+    /// Drives the stream once, for a task that waits for `side`.
+    ///
+    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for. After `hold_after` events,
+    /// what ends the connection is left to the next call.
+    #[inline]
+    pub(super) fn drive<E>(
+        &mut self,
+        side: Side,
+        context: &mut Context<'_>,
+        hold_after: usize,
+        mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
+    ) -> Result<Wants, E> {
+        self.begin(side, context);
+        let before = self.before(side);
+        let now = now();
+        // The transport receives until the end of the stream or until its waker is registered, so
+        // `Ready::closed` is not needed.
+        let ready = Ready { readable: true, writable: true, closed: false };
+        let Inner { stream, queues, lost_fed, .. } = &mut *self.0;
+        let driven = with_scratch(|scratch| {
+            let mut turn = scratch.at(now);
+            if queues.has_fed() {
+                let sent = stream.send_with(&mut turn, |out| queues.send_fed(out));
+                // Messages that are left, or the end, are noticed by the next call that sends.
+                *lost_fed |= matches!(sent, Err(Error::Send(SendError::Closed)));
+            }
+            stream.drive_and_hold(&mut turn, ready, hold_after, |event, out| {
+                handler(event, out, queues).map_err(Stopped::Handler)
+            })
+        });
+        queues.finish_received();
+        let ordinary = matches!(driven, Ok(None));
+        if !ordinary || self.asks_always(now) {
+            self.set_timer(now);
+        }
+        self.wake_other(side, before);
+        match driven {
+            Ok(wants) => Ok(wants.unwrap_or(Wants::READ)),
+            // The handler has received the end.
+            Err(Stopped::System) => Ok(Wants { closed: true, ..self.0.stream.wants() }),
+            Err(Stopped::Handler(error)) => Err(error),
+        }
+    }
+
+    pub(super) fn set_timer(&mut self, now: u64) {
+        let Inner { stream, timer, .. } = &mut *self.0;
+        timer.set(stream.next_deadline(now), now, stream.get_ref().waker());
+    }
+
+    /// Returns whether the timer may have to be set after an ordinary call: before the first deadline, after
+    /// one has passed, and if the deadline can become earlier without a call that reports it.
+    fn asks_always(&self, now: u64) -> bool {
+        #[cfg(feature = "deflate")]
+        let asks = self
+            .0
+            .stream
+            .config()
+            .deflate
+            .as_ref()
+            .is_some_and(|deflate| deflate.drop_window_after.is_some());
+        #[cfg(not(feature = "deflate"))]
+        let asks = false;
+        let timeouts = &self.0.stream.config().timeouts;
+        asks || match self.0.timer.is_set() {
+            true => self.0.timer.has_fired(now),
+            false => timeouts.ping_interval.is_some() || timeouts.idle.is_some(),
+        }
+    }
+
+    /// Returns what concerns the task on the other side, if it waits.
+    #[inline]
+    fn before(&self, side: Side) -> Option<Before> {
+        let Inner { stream, wakers, .. } = &*self.0;
+        wakers.is_waiting(side.other()).then(|| Before {
+            unsent: stream.unsent(),
+            write: stream.wants().write,
+            state: stream.state(),
+        })
+    }
+
+    #[inline]
+    pub(super) fn begin(&mut self, side: Side, context: &Context<'_>) {
+        let Inner { stream, wakers, timer, .. } = &mut *self.0;
+        let transport = stream.get_mut();
+        transport.begin();
+        if let Some(waker) = wakers.begin(side, context, transport.waker()) {
+            transport.set_waker(&waker);
+            timer.set_waker(&waker);
+        }
+    }
+
+    /// Wakes the task that waits for the other side, if this call has what it waits for.
+    fn wake_other(&mut self, side: Side, before: Option<Before>) {
+        if let Some(before) = before {
+            let other = side.other();
+            let wants = self.0.stream.wants();
+            let concerned = match other {
+                Side::Receiver => self.0.queues.has_received(),
+                Side::Sender => self.0.stream.unsent() < before.unsent || before.write && !wants.write,
+            };
+            if concerned || wants.closed || self.0.stream.state() != before.state {
+                self.0.wakers.wake(other, self.0.stream.get_ref().waker());
+            }
+        }
+    }
+
+    /// Makes sure that the task is polled again when there is something to do.
+    #[inline]
+    pub(super) fn wait(&mut self, context: &mut Context<'_>, wants: Wants) {
+        let waits = self.0.stream.get_ref().waits();
+        // A call may end without a call of the transport that would block: its budget was spent.
+        if wants.again || wants.read && !waits.read || wants.write && !waits.write {
+            context.waker().wake_by_ref();
+        }
+    }
+
+    /// Sends everything that can be sent, for a task that waits for it, and receives messages for
+    /// [`next`](Self::next) as long as not too many wait. Returns whether the connection has ended.
+    pub(super) fn advance(&mut self, side: Side, context: &mut Context<'_>) -> Poll<()> {
+        let now = now();
+        let is_due = self.0.stream.next_deadline(now).is_some_and(|at| at <= now);
+        if self.0.queues.received_bytes() < WAITING || is_due {
+            let wants = self.receive(side, context);
+            if wants.closed {
+                return Poll::Ready(());
+            }
+            self.wait(context, wants);
+            return Poll::Pending;
+        }
+        self.begin(side, context);
+        let before = self.before(side);
+        let flushed = with_scratch(|scratch| self.0.stream.flush(&mut scratch.at(now)));
+        self.set_timer(now);
+        self.wake_other(side, before);
+        match flushed {
+            // The end is delivered when there is room for the messages before it.
+            Err(_) => Poll::Ready(()),
+            Ok(_) => {
+                let wants = self.0.stream.wants();
+                self.wait(context, Wants { read: false, again: false, ..wants });
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Drives the stream once, and keeps the messages for [`next`](Self::next).
+    ///
+    /// What ends the connection stays unread as long as messages wait, so that these can still be answered.
+    pub(super) fn receive(&mut self, side: Side, context: &mut Context<'_>) -> Wants {
+        let hold_after = if self.0.queues.has_received() { 0 } else { 1 };
+        let driven = self.drive(side, context, hold_after, |event, _, queues| {
+            if let Event::Message(message) = event {
+                queues.push_received(message);
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let wants = match driven {
+            Ok(wants) => wants,
+            Err(never) => match never {},
+        };
+        match wants.again && self.0.queues.has_received() && self.0.stream.ends_next() {
+            // The call after the last of the messages continues.
+            true => Wants { read: false, again: false, ..wants },
+            false => wants,
+        }
+    }
+}

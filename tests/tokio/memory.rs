@@ -1,0 +1,36 @@
+//! The memory of an idle connection.
+
+use crate::choices::Choices;
+use crate::counting::LIVE;
+use crate::mock::{Mock, Peer};
+use crate::programs::{encoded, messages};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use websocket_stream::tokio::WebSocket;
+use websocket_stream::{Event, Role};
+
+#[test]
+fn an_idle_connection_after_an_echo_has_at_most_200_bytes() {
+    let frames: Vec<u8> = messages(true).iter().flat_map(|message| encoded(Role::Server, message)).collect();
+    // The first fills what belongs to the thread.
+    for is_first in [true, false] {
+        let mock = Mock::new(Choices::new(0, 0), [Peer::Sends(frames.clone())]);
+        mock.happen(mock.possible()[0]);
+        mock.world().reserve(100_000);
+        let before = LIVE.get();
+        let mut ws = WebSocket::new(mock.clone(), Role::Server, Arc::default()).unwrap();
+        let context = &mut Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            let polled = pin!(ws.run(|event, out| match event {
+                Event::Message(message) => out.send(message),
+                _ => Ok(()),
+            }))
+            .poll(context);
+            assert!(polled.is_pending());
+            assert!(matches!(pin!(ws.next()).poll(context), Poll::Pending));
+        }
+        let used = LIVE.get().saturating_sub(before);
+        assert!(is_first || used <= 200, "{used} bytes");
+    }
+}

@@ -1,0 +1,271 @@
+//! Timeouts, under tokio's paused clock.
+
+use quickcheck::QuickCheck;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::{Instant, sleep, timeout};
+use websocket_stream::tokio::{AcceptError, AsyncError, WebSocket, accept_with, client};
+use websocket_stream::{
+    Cause, ClientRequest, CloseCode, Closed, Config, Event, OpeningError, Response, Role, Timeout, Timeouts,
+};
+
+/// The precision of timeouts.
+const TICK: u64 = 100;
+
+const HELLO: &[u8] = b"\x81\x85\0\0\0\0Hello";
+
+fn off() -> Timeouts {
+    Timeouts::OFF
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A server's end, and what its peer reads and writes.
+pub(crate) fn pair(timeouts: Timeouts) -> (WebSocket<DuplexStream>, DuplexStream) {
+    let (a, peer) = tokio::io::duplex(4096);
+    let config = Arc::new(Config::default().timeouts(timeouts));
+    (WebSocket::new(a, Role::Server, config).unwrap(), peer)
+}
+
+pub(crate) fn paused() -> Runtime {
+    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+/// Checks that this time has passed, and at most one tick more.
+fn assert_passed(start: Instant, expected: Duration) {
+    let (passed, expected) = (start.elapsed().as_millis(), expected.as_millis());
+    assert!((expected..=expected + u128::from(TICK)).contains(&passed), "{passed} instead of {expected}");
+}
+
+fn timed_out(end: Option<Result<websocket_stream::OwnedMessage, AsyncError>>, timeout: Timeout) {
+    match end {
+        Some(Err(AsyncError::Closed(end))) => assert_eq!(end.cause, Cause::Timeout(timeout)),
+        end => panic!("{end:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_is_sent_when_its_interval_has_passed_and_again_after_its_answer() {
+    let (mut ws, mut peer) = pair(off().ping_interval(seconds(2)));
+    let task = tokio::spawn(async move { ws.next().await });
+    for _ in 0..3 {
+        let start = Instant::now();
+        let mut ping = [0; 2];
+        timeout(seconds(10), peer.read_exact(&mut ping)).await.unwrap().unwrap();
+        assert_eq!(ping, [0x89, 0]);
+        assert_passed(start, seconds(2));
+        peer.write_all(b"\x8a\x80\0\0\0\0").await.unwrap();
+    }
+    drop(peer);
+    assert!(task.await.unwrap().unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_disconnected_when_the_idle_timeout_has_passed() {
+    for timeout in [1, 3, 25, 26, 60, 3600] {
+        let (mut ws, _peer) = pair(off().idle(seconds(timeout)));
+        let start = Instant::now();
+        timed_out(ws.next().await, Timeout::Idle);
+        assert_passed(start, seconds(timeout));
+        assert!(ws.next().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_of_the_peer_postpone_the_idle_timeout() {
+    let (mut ws, mut peer) = pair(off().idle(seconds(10)));
+    let start = Instant::now();
+    tokio::spawn(async move {
+        for _ in 0..5 {
+            sleep(seconds(7)).await;
+            peer.write_all(HELLO).await.unwrap();
+        }
+        pending::<()>().await
+    });
+    for _ in 0..5 {
+        ws.next().await.unwrap().unwrap();
+    }
+    timed_out(ws.next().await, Timeout::Idle);
+    assert_passed(start, seconds(45));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_handshake_times_out_in_both_roles() {
+    let (a, _peer) = tokio::io::duplex(4096);
+    let start = Instant::now();
+    match accept_with(a, Arc::default(), |_| Response::accept()).await.unwrap_err() {
+        AcceptError::Opening(OpeningError::Timeout) => {}
+        error => panic!("{error:?}"),
+    }
+    assert_passed(start, seconds(10));
+    let (a, _peer) = tokio::io::duplex(4096);
+    let start = Instant::now();
+    let request = ClientRequest::new("localhost", "/");
+    assert!(matches!(client(a, request, Arc::default()).await.unwrap_err(), OpeningError::Timeout));
+    assert_passed(start, seconds(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_answer_a_close_frame_is_left() {
+    let (mut ws, _peer) = pair(off().close(seconds(5)));
+    let start = Instant::now();
+    match ws.close(CloseCode::NORMAL, "").await {
+        Err(AsyncError::Closed(Closed { cause: Cause::Timeout(Timeout::Close), .. })) => {}
+        end => panic!("{end:?}"),
+    }
+    assert_passed(start, seconds(5));
+
+    let (ws, _peer) = pair(off().close(seconds(5)));
+    let (mut sender, mut receiver) = ws.split();
+    let start = Instant::now();
+    let receiving = tokio::spawn(async move { receiver.next().await });
+    assert!(sender.close(CloseCode::NORMAL, "").await.is_err());
+    timed_out(receiving.await.unwrap(), Timeout::Close);
+    assert_passed(start, seconds(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_no_bytes_is_disconnected() {
+    let (mut ws, _peer) = pair(off().write(seconds(30)).close(seconds(2)));
+    let start = Instant::now();
+    let sent = ws.send(vec![0; 10_000]).await;
+    assert!(matches!(sent, Err(AsyncError::Closed(_))), "{sent:?}");
+    // Then the time for its Close frame.
+    let passed = start.elapsed();
+    assert!(seconds(32) <= passed && passed <= Duration::from_millis(32_200), "{passed:?}");
+}
+
+#[test]
+fn connections_fire_each_at_its_time() {
+    fn prop(times: Vec<u16>) {
+        paused().block_on(async {
+            let start = Instant::now();
+            let tasks: Vec<_> = times
+                .into_iter()
+                .map(|time| {
+                    let timeout = Duration::from_millis(u64::from(time) + 1);
+                    let (mut ws, peer) = pair(off().idle(timeout));
+                    tokio::spawn(async move {
+                        // Set later than others, for an earlier time.
+                        timed_out(ws.next().await, Timeout::Idle);
+                        assert_passed(start, timeout);
+                        drop(peer);
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+    }
+    QuickCheck::new().tests(50).quickcheck(prop as fn(Vec<u16>));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_connections_share_one_task_for_their_timeouts() {
+    let mut tasks = Vec::new();
+    for _ in 0..1000 {
+        let (mut ws, peer) = pair(off().idle(seconds(60)));
+        tasks.push(tokio::spawn(async move {
+            let _peer = peer;
+            timed_out(ws.next().await, Timeout::Idle);
+        }));
+    }
+    sleep(seconds(30)).await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 1001);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    sleep(seconds(1)).await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_with_the_default_timeouts_has_no_timer() {
+    let (a, mut peer) = tokio::io::duplex(4096);
+    let mut ws = WebSocket::new(a, Role::Server, Arc::default()).unwrap();
+    peer.write_all(HELLO).await.unwrap();
+    ws.next().await.unwrap().unwrap();
+    let polled = poll_fn(|context| Poll::Ready(pin!(ws.next()).poll(context))).await;
+    assert!(polled.is_pending());
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+#[test]
+fn a_connection_continues_on_another_runtime_with_its_timeouts() {
+    let (mut ws, mut peer) = pair(off().idle(seconds(100)));
+    let first = paused();
+    first.block_on(async {
+        peer.write_all(HELLO).await.unwrap();
+        ws.next().await.unwrap().unwrap();
+        let polled = poll_fn(|context| Poll::Ready(pin!(ws.next()).poll(context))).await;
+        assert!(polled.is_pending());
+        sleep(seconds(1)).await;
+    });
+    drop(first);
+    paused().block_on(async { timed_out(ws.next().await, Timeout::Idle) });
+}
+
+#[test]
+fn a_connection_that_waits_on_another_runtime_outlives_the_first() {
+    let (mut ws, _peer) = pair(off().idle(seconds(100)));
+    let (first, second) = (paused(), paused());
+    let poll = |ws: &mut WebSocket<_>| {
+        let polled = pin!(ws.next()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    };
+    first.block_on(async {
+        poll(&mut ws);
+        sleep(seconds(1)).await;
+    });
+    second.block_on(async {
+        let task = tokio::spawn(async move { timed_out(ws.next().await, Timeout::Idle) });
+        sleep(seconds(1)).await;
+        first.shutdown_background();
+        task.await.unwrap();
+    });
+}
+
+#[test]
+fn without_a_runtime_timeouts_do_not_pass_and_nothing_panics() {
+    let (mut ws, _peer) = pair(off().idle(Duration::from_millis(1)));
+    for _ in 0..3 {
+        let _ = pin!(ws.next()).poll(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_connection_leaves_no_timer() {
+    let (mut ws, _peer) = pair(off().idle(seconds(10)));
+    let polled = poll_fn(|context| Poll::Ready(pin!(ws.next()).poll(context))).await;
+    assert!(polled.is_pending());
+    drop(ws);
+    sleep(seconds(11)).await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_applies_timeouts_too() {
+    let (mut ws, mut peer) = pair(off().idle(seconds(40)));
+    let start = Instant::now();
+    tokio::spawn(async move {
+        sleep(seconds(20)).await;
+        peer.write_all(HELLO).await.unwrap();
+        pending::<()>().await
+    });
+    let end = ws
+        .run(|event, out| match event {
+            Event::Message(message) => out.send(message),
+            _ => Ok(()),
+        })
+        .await;
+    assert!(matches!(end, Err(AsyncError::Closed(Closed { cause: Cause::Timeout(Timeout::Idle), .. }))));
+    assert_passed(start, seconds(60));
+}
