@@ -220,8 +220,8 @@ impl Connection {
         }
     }
 
-    /// Returns whether the connection is open, and the next of these bytes end it: with a Close frame, or with
-    /// a header that breaks the protocol.
+    /// Returns whether the connection is open, and these bytes begin with what ends it: a Close frame, or a
+    /// header that breaks the protocol.
     #[cold]
     pub(crate) fn ends_next(&self, unread: &[u8]) -> bool {
         let expected = Expected {
