@@ -184,7 +184,10 @@ public_api() {
     fi
 }
 
-interop() { step tests/interop/run; }
+interop() {
+    step tests/interop/run
+    step tests/interop/run --tokio
+}
 
 # The examples over TLS with other implementations; needs the command openssl.
 wss() {
@@ -292,21 +295,39 @@ autobahn_tls() {
     fi
 }
 
-# Both roles at once: the test suite's interpreter takes most of the time, one processor for each role.
-autobahn_cases() {
-    local role failed=0
-    local -A running=()
+# All 517 cases with the examples on tokio and axum.
+autobahn_tokio() {
     step python3 tests/autobahn/test_verify.py
     step tests/autobahn/install.sh
     step cargo build --release --all-features --examples
-    for role in server client; do
-        printf '\n== tests/autobahn/run %s\n' "$role $*"
-        AUTOBAHN_TIMEOUT=2400 tests/autobahn/run "$role" "$@" >"target/autobahn-$role.log" 2>&1 &
-        running[$role]=$!
+    local failed=0
+    autobahn_pair 'server --tokio --deflate' 'client --tokio --deflate' || failed=1
+    autobahn_pair 'server --owned --deflate' 'server --axum --deflate' || failed=1
+    return "$failed"
+}
+
+# Both roles.
+autobahn_cases() {
+    step python3 tests/autobahn/test_verify.py
+    step tests/autobahn/install.sh
+    step cargo build --release --all-features --examples
+    autobahn_pair "server $*" "client $*"
+}
+
+# Two runs of the suite at once: its interpreter takes most of the time, one processor for each.
+# usage: autobahn_pair ARGUMENTS ARGUMENTS
+autobahn_pair() {
+    local arguments failed=0
+    local -A running=()
+    for arguments; do
+        printf '\n== tests/autobahn/run %s\n' "$arguments"
+        # shellcheck disable=SC2086 # the arguments are words
+        AUTOBAHN_TIMEOUT=2400 tests/autobahn/run $arguments >"target/autobahn-${arguments// /-}.log" 2>&1 &
+        running[$arguments]=$!
     done
-    for role in "${!running[@]}"; do
-        wait "${running[$role]}" || failed=1
-        cat "target/autobahn-$role.log"
+    for arguments in "${!running[@]}"; do
+        wait "${running[$arguments]}" || failed=1
+        cat "target/autobahn-${arguments// /-}.log"
     done
     return "$failed"
 }

@@ -220,6 +220,19 @@ impl Connection {
         }
     }
 
+    /// Returns whether the connection is open, and these bytes begin with what ends it: a Close frame, or a
+    /// header that breaks the protocol.
+    #[cold]
+    pub(crate) fn ends_next(&self, unread: &[u8]) -> bool {
+        let expected = Expected {
+            role: self.role,
+            message: None,
+            limits: &self.config.get().limits,
+            extension_bits: extension_bits(self.deflate_params),
+        };
+        self.state() == State::Open && self.receiver.ends_next(unread, expected)
+    }
+
     /// Turns what was received into an event, which borrows its bytes.
     fn event<'a>(
         &mut self,

@@ -50,8 +50,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         let mut ready = Ready::UNKNOWN;
         let result = with_scratch(|scratch| {
             loop {
-                let result =
-                    CallGuard::new(&mut self.state, &mut scratch.untimed()).run(ready, |event, _| {
+                let result = CallGuard::new(&mut self.state, &mut scratch.untimed()).run(
+                    ready,
+                    usize::MAX,
+                    |event, _| {
                         found = match event {
                             Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
                             Event::Chunk(chunk) => Some((chunk.opcode(), chunk.as_bytes().to_vec())),
@@ -68,7 +70,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                             Event::Closed(_) => return Ok(()),
                         };
                         Err(())
-                    });
+                    },
+                );
                 // A message can be longer than the budget of a call.
                 match result {
                     Ok(Some(Wants { again: true, .. })) if self.state.connection.can_receive() => {

@@ -187,9 +187,11 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> io::Result<Wants> {
         let outcome =
-            CallGuard::new(&mut self.state, turn).run(ready, |event, out| match handler(event, out) {
-                Ok(()) | Err(SendError::Closed) => Ok(()),
-                refused => refused,
+            CallGuard::new(&mut self.state, turn).run(ready, usize::MAX, |event, out| {
+                match handler(event, out) {
+                    Ok(()) | Err(SendError::Closed) => Ok(()),
+                    refused => refused,
+                }
             });
         match outcome {
             Ok(wants) => Ok(wants.unwrap_or(Wants::READ)),
@@ -303,10 +305,31 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Option<Wants>, E> {
-        CallGuard::new(&mut self.state, turn).run(ready, handler).map_err(|stopped| match stopped {
+        self.drive_and_hold(turn, ready, usize::MAX, handler)
+    }
+
+    /// Calls [`try_drive_for_changes`](Self::try_drive_for_changes), and after `hold_after` events leaves a
+    /// Close frame or a frame that breaks the protocol to the next call. [`Wants::again`] asks for it.
+    #[inline]
+    pub(crate) fn drive_and_hold<E: From<io::Error>>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ready: Ready,
+        hold_after: usize,
+        handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+    ) -> Result<Option<Wants>, E> {
+        let driven = CallGuard::new(&mut self.state, turn).run(ready, hold_after, handler);
+        driven.map_err(|stopped| match stopped {
             Stopped::System(error) => E::from(error),
             Stopped::Handler(error) => error,
         })
+    }
+
+    /// Returns whether the unread bytes begin with what ends the connection.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn ends_next(&self) -> bool {
+        let StreamState { connection, backlog, .. } = &self.state;
+        backlog.as_ref().is_some_and(|backlog| connection.ends_next(backlog.unread.as_bytes()))
     }
 
     /// Calls `f` with an [`Outgoing`], to send outside a handler.

@@ -41,12 +41,14 @@ impl<E> From<io::Error> for Stopped<E> {
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Drives the stream once, for a task that waits for `side`.
     ///
-    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for.
+    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for. After `hold_after` events,
+    /// what ends the connection is left to the next call.
     #[inline]
     pub(super) fn drive<E>(
         &mut self,
         side: Side,
         context: &mut Context<'_>,
+        hold_after: usize,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
     ) -> Result<Wants, E> {
         self.begin(side, context);
@@ -63,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 // Messages that are left, or the end, are noticed by the next call that sends.
                 *lost_fed |= matches!(sent, Err(Error::Send(SendError::Closed)));
             }
-            stream.try_drive_for_changes(&mut turn, ready, |event, out| {
+            stream.drive_and_hold(&mut turn, ready, hold_after, |event, out| {
                 handler(event, out, queues).map_err(Stopped::Handler)
             })
         });
@@ -184,16 +186,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     }
 
     /// Drives the stream once, and keeps the messages for [`next`](Self::next).
+    ///
+    /// What ends the connection stays unread as long as messages wait, so that these can still be answered.
     pub(super) fn receive(&mut self, side: Side, context: &mut Context<'_>) -> Wants {
-        let driven = self.drive(side, context, |event, _, queues| {
+        let hold_after = if self.0.queues.has_received() { 0 } else { 1 };
+        let driven = self.drive(side, context, hold_after, |event, _, queues| {
             if let Event::Message(message) = event {
                 queues.push_received(message);
             }
             Ok::<(), std::convert::Infallible>(())
         });
-        match driven {
+        let wants = match driven {
             Ok(wants) => wants,
             Err(never) => match never {},
+        };
+        match wants.again && self.0.queues.has_received() && self.0.stream.ends_next() {
+            // The call after the last of the messages continues.
+            true => Wants { read: false, again: false, ..wants },
+            false => wants,
         }
     }
 }

@@ -191,7 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 return Poll::Ready(Err(error));
             }
         }
-        let wants = match self.drive(Side::Receiver, context, |event, out, _| handler(event, out)) {
+        let wants = match self.drive(Side::Receiver, context, usize::MAX, |event, out, _| handler(event, out))
+        {
             Ok(wants) => wants,
             Err(error) => {
                 self.0.wakers.end(Side::Receiver);

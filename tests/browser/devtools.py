@@ -234,7 +234,11 @@ class Server:
         self.process = subprocess.Popen(
             [*self.command, self.address], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
-        self.address = re.fullmatch(r"listening on ws://(.*)\n", line).group(1)
+        self.address = re.fullmatch(r"listening on wss?://(.*)\n", line).group(1)
+
+    def line(self):
+        """Waits for the next line that the server prints, and returns it."""
+        return self.process.stdout.readline().removesuffix("\n")
 
     def terminate(self):
         self.process.terminate()

@@ -1,4 +1,4 @@
-"""Uses the pages as people do: pages.py CHROMIUM SCREENSHOTS ECHO_SERVER CHAT [echo | chat]..."""
+"""Uses the pages as people do: pages.py CHROMIUM SCREENSHOTS ECHO_SERVER CHAT AXUM_ECHO [echo | chat | http2]..."""
 
 import contextlib
 import os
@@ -172,6 +172,47 @@ def chat(stack, chromium, shots, program):
         server.wait()
 
 
+# Echoes over three WebSockets at once, and returns what came back and how each of them ended.
+CONVERSE = """
+Promise.all([0, 1, 2].map(number => new Promise(resolve => {
+    const bytes = new Uint8Array(1 << 20).map((_, i) => i * 31 + number);
+    const socket = new WebSocket(location.origin.replace("http", "ws"));
+    const echoed = [];
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => ["h\u00e9llo \u20ac", bytes, "x".repeat(65536), ""].forEach(message => socket.send(message));
+    socket.onmessage = ({ data }) => {
+        const back = typeof data === "string" ? data.length : new Uint8Array(data).every((byte, i) => byte === bytes[i]);
+        echoed.push(back);
+        if (echoed.length === 4) socket.close(1000, "done");
+    };
+    socket.onclose = ({ code, wasClean }) => resolve([...echoed, code, wasClean, socket.extensions.split(";")[0]]);
+})))
+"""
+
+
+def http2(stack, chromium, shots, program):
+    """Over TLS, Chromium opens WebSockets on the HTTP/2 connection of the page (RFC 8441)."""
+    if "TLS_CHAIN" not in os.environ:
+        print("!! openssl is not installed: Chromium was not tested over HTTP/2", flush=True)
+        return
+    certificate = ["--tls", os.environ["TLS_CHAIN"], os.environ["TLS_KEY"]]
+    for options, scheme, flags, protocol, version in (
+        (certificate, "https", (), "h2", "HTTP/2.0"),
+        (certificate, "https", ("--disable-http2",), "http/1.1", "HTTP/1.1"),
+        ((), "http", (), "http/1.1", "HTTP/1.1"),
+    ):
+        server = started(stack, Server(program, "--deflate", *options))
+        browser = started(stack, Browser(chromium, "--ignore-certificate-errors", *flags))
+        page = browser.open(f"{scheme}://{server.address}/")
+        page.wait("document.querySelector('pre').innerText === 'hello\\n'")
+        expect_equal(page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol"), protocol)
+        expect_equal(page.evaluate(CONVERSE), [[7, True, 65536, 0, 1000, True, "permessage-deflate"]] * 3)
+        expect_equal([server.line() for _ in range(4)], [f"a WebSocket over {version}"] * 4)
+        page.check_errors()
+        server.terminate()
+        server.wait()
+
+
 class Redis:
     def __init__(self):
         self.directory = tempfile.TemporaryDirectory()
@@ -203,10 +244,14 @@ def expect(condition, what):
         raise Failed(what)
 
 
-def main(chromium, shots, echo_server, chat_server, *names):
+def expect_equal(found, expected):
+    expect(found == expected, f"{found}, expected {expected}")
+
+
+def main(chromium, shots, echo_server, chat_server, axum_echo, *names):
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: sys.exit("ended by a signal"))
-    for test, program in ((echo, echo_server), (chat, chat_server)):
+    for test, program in ((echo, echo_server), (chat, chat_server), (http2, axum_echo)):
         if names and test.__name__ not in names:
             continue
         with contextlib.ExitStack() as stack:

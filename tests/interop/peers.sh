@@ -21,6 +21,13 @@ use_mojolicious() {
     peer=(env PERL5LIB="$directory/usr/share/perl5" perl "$here/mojolicious_peer.pl")
 }
 
+use_http2() {
+    local frames http2
+    frames=$(pypi "$WEBSOCKETS")
+    http2=$(pypi "$H2")
+    peer=(env PYTHONPATH="$frames:$http2" python3 "$here/http2_client.py")
+}
+
 use_go() {
     local go sources
     go=$(program go golang-go)
@@ -134,6 +141,19 @@ client_deflate() {
     client_talks --deflate "$ALONE; $twelve"
     client_talks --deflate=9 "$NINE"
     client_talks --deflate=15 "$KEPT; $twelve"
+}
+
+# --- Python's h2: extended CONNECT (RFC 8441), which axum answers itself
+
+axum_http2() {
+    local option
+    use_http2
+    for option in '' --deflate --deflate=15; do
+        start "$axum_echo" ${option:+"$option"} 127.0.0.1:0
+        bounded env EXTENSIONS="$(extensions_with "$option")" "${peer[@]}" client "$url/"
+        grep -q 'a WebSocket over HTTP/2.0' "$work/server.log"
+        stop
+    done
 }
 
 # --- Tornado

@@ -113,17 +113,20 @@ wait_until() {
     done
 }
 
+# The example that is the echo server.
+server_example=echo_server
+
 build() {
     say "building the examples"
-    cargo build --all-features --manifest-path "$root/Cargo.toml" --example echo_server --example client \
-        --message-format=json-render-diagnostics >"$work/cargo.json"
+    cargo build --all-features --manifest-path "$root/Cargo.toml" --example "$server_example" --example client \
+        --example axum_echo --message-format=json-render-diagnostics >"$work/cargo.json"
     local executables
     executables=$(python3 -c '
 import json, sys
 found = {m["target"]["name"]: m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable")}
-print(found["echo_server"], found["client"], sep="\n")' <"$work/cargo.json")
-    { read -r echo_server && read -r client; } <<<"$executables"
-    readonly echo_server client
+print(found[sys.argv[1]], found["client"], found["axum_echo"], sep="\n")' "$server_example" <"$work/cargo.json")
+    { read -r echo_server && read -r client && read -r axum_echo; } <<<"$executables"
+    readonly echo_server client axum_echo
 }
 
 # Starts a server that prints `listening on URL`. Sets `url` to its address and `server` to its process id.

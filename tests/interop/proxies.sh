@@ -176,10 +176,8 @@ haproxy_http2() { through_http2 with_haproxy_http2; }
 #
 # HAProxy answers the server's end of the connection with RST_STREAM (CANCEL), after all data.
 through_http2() {
-    local option frames http2
-    frames=$(pypi "$WEBSOCKETS")
-    http2=$(pypi "$H2")
-    peer=(env PYTHONPATH="$frames:$http2" python3 "$here/http2_client.py")
+    local option
+    use_http2
     for option in '' --deflate --deflate=15; do
         serve ${option:+"$option"} 127.0.0.1:0
         peer_through "$1" "$(extensions_with "$option")"

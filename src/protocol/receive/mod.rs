@@ -192,6 +192,22 @@ impl Receiver {
         }
     }
 
+    /// Returns whether the next frame is a Close frame, or has a header that is not allowed, if nothing is
+    /// unfinished.
+    #[cold]
+    pub(super) fn ends_next(&self, unread: &[u8], expected: Expected<'_>) -> bool {
+        let ends = |header: &Header, fault: bool| header.opcode == OpCode::Close || fault;
+        !unread.is_empty()
+            && self.pending.is_none()
+            && match Header::decode(unread) {
+                Ok(Decoded::Complete { header, .. }) => ends(&header, check(&header, expected).is_err()),
+                Ok(Decoded::Partial { least, .. }) => {
+                    least.is_some_and(|least| ends(&least, check_start(&least, expected).is_err()))
+                }
+                Err(_) => true,
+            }
+    }
+
     /// Returns whether no frame and no message is unfinished.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {

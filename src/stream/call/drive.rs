@@ -62,6 +62,8 @@ enum HandedOut<E> {
     Some,
     /// The input up to an event for which the handler returned an error.
     HandlerFailed(E),
+    /// The input up to what ends the connection.
+    Held,
 }
 
 impl CallState {
@@ -80,10 +82,13 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     ///
     /// Returns `None` after an ordinary call: the stream wants [`Wants::READ`], as before, and no deadline is
     /// earlier than before.
+    ///
+    /// After `hold_after` events, what ends the connection is left to the next call.
     #[inline]
     pub(in crate::stream) fn run<E>(
         mut self,
         ready: Ready,
+        hold_after: usize,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Option<Wants>, Stopped<E>> {
         // An ordinary call needs no state.
@@ -103,7 +108,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         }
         loop {
             if hands_out {
-                match self.hand_out(&mut budget, &mut state, &mut handler) {
+                match self.hand_out(&mut budget, hold_after, &mut state, &mut handler) {
                     HandedOut::Clean if state.is_none() && !budget.more && self.finish_ordinary() => {
                         // Nothing is left to keep or to clean, so the guard need not be dropped.
                         mem::forget(self);
@@ -113,6 +118,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                         self.stop_for_handler(budget);
                         return Err(Stopped::Handler(error));
                     }
+                    HandedOut::Held => return Ok(Some(self.stop_before_end(budget))),
                     handed_out => {
                         let state = state.get_or_insert_with(CallState::new);
                         state.used_up = !matches!(handed_out, HandedOut::Some);
@@ -156,6 +162,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     fn hand_out<E>(
         &mut self,
         budget: &mut Budget,
+        hold_after: usize,
         state: &mut Option<CallState>,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> HandedOut<E> {
@@ -168,6 +175,11 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                 out.connection.receive_whole(input, out.output, out.limits.whole_bound)
             {
                 Event::Message(message)
+            } else if delivered >= hold_after
+                && out.connection.ends_next(input.unread())
+                && !out.connection.is_due(out.output)
+            {
+                break HandedOut::Held;
             } else if let Some(event) = out.connection.receive_rest(input, out.output) {
                 event
             } else if let Some(end) = state.as_mut().and_then(|state| state.pending_end.take()) {
@@ -200,6 +212,18 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             self.stream.expect_unannounced();
         }
         self.flush_unblocked();
+    }
+}
+
+/// The end that is left to the next call.
+impl<T: NonBlockingTransport> CallGuard<'_, T> {
+    #[cold]
+    fn stop_before_end(&mut self, budget: Budget) -> Wants {
+        if budget.more {
+            self.stream.expect_unannounced();
+        }
+        self.flush_unblocked();
+        self.conclude(true)
     }
 }
 
