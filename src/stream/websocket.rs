@@ -305,13 +305,49 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Option<Wants>, E> {
-        self.drive_and_hold(turn, ready, usize::MAX, handler)
+        self.try_drive_and_hold(turn, ready, usize::MAX, handler)
     }
 
-    /// Calls [`try_drive_for_changes`](Self::try_drive_for_changes), and after `hold_after` events leaves a
-    /// Close frame or a frame that breaks the protocol to the next call. [`Wants::again`] asks for it.
+    /// Calls [`try_drive_for_changes`](Self::try_drive_for_changes), and leaves what ends the connection to a
+    /// later call.
+    ///
+    /// A Close frame is answered when it is read, and nothing can be sent afterwards. So a program that
+    /// collects messages, and answers them after the call, could not answer those that arrived together with
+    /// a Close frame. After `hold_after` events of this call, a Close frame, or a frame whose header breaks
+    /// the protocol, stays unread. [`Wants::again`] is set, and [`is_end_next`](Self::is_end_next) returns
+    /// true: answer the messages, then call again with `usize::MAX`.
+    ///
+    /// Nothing is left if a timeout has passed, or if this end has sent a Close frame.
+    ///
+    /// ```
+    /// # use websocket_stream::transport::testing::memory;
+    /// # use websocket_stream::{CloseCode, Error, Event, Ready, Scratch, WebSocketStream};
+    /// # let (a, b) = memory::pair(4096);
+    /// # let (mut stream, mut peer) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
+    /// # let (mut scratch, now) = (Scratch::new(), 0);
+    /// peer.send(&mut scratch.at(now), "the last question")?;
+    /// peer.close(&mut scratch.at(now), CloseCode::NORMAL, "")?;
+    ///
+    /// let mut questions = Vec::new();
+    /// stream.try_drive_and_hold(&mut scratch.at(now), Ready::READABLE, 1, |event, _| {
+    ///     if let Event::Message(message) = event {
+    ///         questions.push(message.as_bytes().to_vec());
+    ///     }
+    ///     Ok::<(), Error>(())
+    /// })?;
+    /// assert!(stream.is_end_next());
+    /// for question in &questions {
+    ///     stream.send(&mut scratch.at(now), question)?;
+    /// }
+    /// # assert_eq!(peer.read()?.1, b"the last question");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`try_drive`](Self::try_drive).
     #[inline]
-    pub(crate) fn drive_and_hold<E: From<io::Error>>(
+    pub fn try_drive_and_hold<E: From<io::Error>>(
         &mut self,
         turn: &mut Turn<'_>,
         ready: Ready,
@@ -323,13 +359,6 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
             Stopped::System(error) => E::from(error),
             Stopped::Handler(error) => error,
         })
-    }
-
-    /// Returns whether the unread bytes begin with what ends the connection.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn ends_next(&self) -> bool {
-        let StreamState { connection, backlog, .. } = &self.state;
-        backlog.as_ref().is_some_and(|backlog| connection.ends_next(backlog.unread.as_bytes()))
     }
 
     /// Calls `f` with an [`Outgoing`], to send outside a handler.
@@ -526,6 +555,13 @@ impl<T> WebSocketStream<T> {
     /// [`Config::streaming`].
     pub fn partial(&self) -> Option<&[u8]> {
         self.state.connection.partial()
+    }
+
+    /// Returns whether the unread bytes begin with a Close frame, or with a frame header that breaks the
+    /// protocol; see [`try_drive_and_hold`](Self::try_drive_and_hold).
+    pub fn is_end_next(&self) -> bool {
+        let StreamState { connection, backlog, .. } = &self.state;
+        backlog.as_ref().is_some_and(|backlog| connection.ends_next(backlog.unread.as_bytes()))
     }
 
     /// Returns the number of accepted bytes that the transport has not taken.

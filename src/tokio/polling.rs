@@ -65,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 // Messages that are left, or the end, are noticed by the next call that sends.
                 *lost_fed |= matches!(sent, Err(Error::Send(SendError::Closed)));
             }
-            stream.drive_and_hold(&mut turn, ready, hold_after, |event, out| {
+            stream.try_drive_and_hold(&mut turn, ready, hold_after, |event, out| {
                 handler(event, out, queues).map_err(Stopped::Handler)
             })
         });
@@ -200,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             Ok(wants) => wants,
             Err(never) => match never {},
         };
-        match wants.again && self.0.queues.has_received() && self.0.stream.ends_next() {
+        match wants.again && self.0.queues.has_received() && self.0.stream.is_end_next() {
             // The call after the last of the messages continues.
             true => Wants { read: false, again: false, ..wants },
             false => wants,
