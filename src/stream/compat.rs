@@ -4,7 +4,7 @@
 //! call has a time, so no deadline passes in it.
 #![forbid(unsafe_code)]
 
-use super::call::{CallGuard, Stopped};
+use super::call::{CallGuard, Never, Stopped};
 use super::{Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, Wants, WebSocketStream, WriteResult};
 use crate::frame::{CloseCode, OpCode, utf8};
 use crate::protocol::{Event, Message, SendError, State};
@@ -50,10 +50,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         let mut ready = Ready::UNKNOWN;
         let result = with_scratch(|scratch| {
             loop {
-                let result = CallGuard::new(&mut self.state, &mut scratch.untimed()).run(
-                    ready,
-                    usize::MAX,
-                    |event, _| {
+                let result =
+                    CallGuard::new(&mut self.state, &mut scratch.untimed()).run(ready, Never, |event, _| {
                         found = match event {
                             Event::Message(message) => Some((message.opcode(), message.as_bytes().to_vec())),
                             Event::Chunk(chunk) => Some((chunk.opcode(), chunk.as_bytes().to_vec())),
@@ -70,8 +68,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
                             Event::Closed(_) => return Ok(()),
                         };
                         Err(())
-                    },
-                );
+                    });
                 // A message can be longer than the budget of a call.
                 match result {
                     Ok(Some(Wants { again: true, .. })) if self.state.connection.can_receive() => {

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::backlog::Backlog;
-use super::call::{CallGuard, Stopped};
+use super::call::{After, CallGuard, Never, Stopped};
 use super::state::{Incoming, StreamState};
 use super::{Delivery, Error, IfFull, Outgoing, PreparedMessage, Ready, Sent, Turn, Wants};
 use crate::frame::CloseCode;
@@ -187,11 +187,9 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> io::Result<Wants> {
         let outcome =
-            CallGuard::new(&mut self.state, turn).run(ready, usize::MAX, |event, out| {
-                match handler(event, out) {
-                    Ok(()) | Err(SendError::Closed) => Ok(()),
-                    refused => refused,
-                }
+            CallGuard::new(&mut self.state, turn).run(ready, Never, |event, out| match handler(event, out) {
+                Ok(()) | Err(SendError::Closed) => Ok(()),
+                refused => refused,
             });
         match outcome {
             Ok(wants) => Ok(wants.unwrap_or(Wants::READ)),
@@ -305,7 +303,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         ready: Ready,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Option<Wants>, E> {
-        self.try_drive_and_hold(turn, ready, usize::MAX, handler)
+        CallGuard::new(&mut self.state, turn).run(ready, Never, handler).map_err(Stopped::into_error)
     }
 
     /// Calls [`try_drive_for_changes`](Self::try_drive_for_changes), and leaves what ends the connection to a
@@ -354,11 +352,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         hold_after: usize,
         handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Option<Wants>, E> {
-        let driven = CallGuard::new(&mut self.state, turn).run(ready, hold_after, handler);
-        driven.map_err(|stopped| match stopped {
-            Stopped::System(error) => E::from(error),
-            Stopped::Handler(error) => error,
-        })
+        let hold = After(hold_after);
+        CallGuard::new(&mut self.state, turn).run(ready, hold, handler).map_err(Stopped::into_error)
     }
 
     /// Calls `f` with an [`Outgoing`], to send outside a handler.

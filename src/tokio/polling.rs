@@ -41,14 +41,14 @@ impl<E> From<io::Error> for Stopped<E> {
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Drives the stream once, for a task that waits for `side`.
     ///
-    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for. After `hold_after` events,
-    /// what ends the connection is left to the next call.
+    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for. With `hold_after`, what ends the
+    /// connection is left to the next call after this number of events.
     #[inline]
     pub(super) fn drive<E>(
         &mut self,
         side: Side,
         context: &mut Context<'_>,
-        hold_after: usize,
+        hold_after: Option<usize>,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
     ) -> Result<Wants, E> {
         self.begin(side, context);
@@ -65,9 +65,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 // Messages that are left, or the end, are noticed by the next call that sends.
                 *lost_fed |= matches!(sent, Err(Error::Send(SendError::Closed)));
             }
-            stream.try_drive_and_hold(&mut turn, ready, hold_after, |event, out| {
+            let handler = |event: Event<'_>, out: &mut Outgoing<'_>| {
                 handler(event, out, queues).map_err(Stopped::Handler)
-            })
+            };
+            match hold_after {
+                None => stream.try_drive_for_changes(&mut turn, ready, handler),
+                Some(events) => stream.try_drive_and_hold(&mut turn, ready, events, handler),
+            }
         });
         queues.finish_received();
         let ordinary = matches!(driven, Ok(None));
@@ -190,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// What ends the connection stays unread as long as messages wait, so that these can still be answered.
     pub(super) fn receive(&mut self, side: Side, context: &mut Context<'_>) -> Wants {
         let hold_after = if self.0.queues.has_received() { 0 } else { 1 };
-        let driven = self.drive(side, context, hold_after, |event, _, queues| {
+        let driven = self.drive(side, context, Some(hold_after), |event, _, queues| {
             if let Event::Message(message) = event {
                 queues.push_received(message);
             }

@@ -191,8 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 return Poll::Ready(Err(error));
             }
         }
-        let wants = match self.drive(Side::Receiver, context, usize::MAX, |event, out, _| handler(event, out))
-        {
+        let wants = match self.drive(Side::Receiver, context, None, |event, out, _| handler(event, out)) {
             Ok(wants) => wants,
             Err(error) => {
                 self.0.wakers.end(Side::Receiver);

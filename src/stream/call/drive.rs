@@ -66,6 +66,33 @@ enum HandedOut<E> {
     Held,
 }
 
+/// Whether what ends the connection is left to the next call. A type, so that calls that never hold it have no
+/// code for it.
+pub(in crate::stream) trait Hold {
+    /// Returns whether it is left, after this number of events.
+    fn holds(&self, delivered: usize) -> bool;
+}
+
+/// It is never left.
+pub(in crate::stream) struct Never;
+
+/// It is left after this number of events.
+pub(in crate::stream) struct After(pub(in crate::stream) usize);
+
+impl Hold for Never {
+    #[inline(always)]
+    fn holds(&self, _: usize) -> bool {
+        false
+    }
+}
+
+impl Hold for After {
+    #[inline(always)]
+    fn holds(&self, delivered: usize) -> bool {
+        delivered >= self.0
+    }
+}
+
 impl CallState {
     #[inline(always)]
     fn new() -> Self {
@@ -83,12 +110,12 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     /// Returns `None` after an ordinary call: the stream wants [`Wants::READ`], as before, and no deadline is
     /// earlier than before.
     ///
-    /// After `hold_after` events, what ends the connection is left to the next call.
+    /// What ends the connection may be left to the next call; see [`Hold`].
     #[inline]
     pub(in crate::stream) fn run<E>(
         mut self,
         ready: Ready,
-        hold_after: usize,
+        hold: impl Hold,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> Result<Option<Wants>, Stopped<E>> {
         // An ordinary call needs no state.
@@ -108,7 +135,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         }
         loop {
             if hands_out {
-                match self.hand_out(&mut budget, hold_after, &mut state, &mut handler) {
+                match self.hand_out(&mut budget, &hold, &mut state, &mut handler) {
                     HandedOut::Clean if state.is_none() && !budget.more && self.finish_ordinary() => {
                         // Nothing is left to keep or to clean, so the guard need not be dropped.
                         mem::forget(self);
@@ -162,7 +189,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     fn hand_out<E>(
         &mut self,
         budget: &mut Budget,
-        hold_after: usize,
+        hold: &impl Hold,
         state: &mut Option<CallState>,
         handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
     ) -> HandedOut<E> {
@@ -175,7 +202,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                 out.connection.receive_whole(input, out.output, out.limits.whole_bound)
             {
                 Event::Message(message)
-            } else if delivered >= hold_after
+            } else if hold.holds(delivered)
                 && out.connection.ends_next(input.unread())
                 && !out.connection.is_due(out.output)
             {

@@ -14,6 +14,8 @@ mod drive;
 mod receive;
 mod send;
 
+pub(super) use drive::{After, Never};
+
 use super::state::StreamState;
 use super::{Outgoing, Scratch, Turn};
 use crate::protocol::{Input, Millis32, RecvBuffer, SystemError};
@@ -36,6 +38,16 @@ pub(super) struct CallGuard<'a, T> {
 pub(super) enum Stopped<E> {
     System(io::Error),
     Handler(E),
+}
+
+impl<E: From<io::Error>> Stopped<E> {
+    /// Returns the error as the handler's type.
+    pub(super) fn into_error(self) -> E {
+        match self {
+            Self::System(error) => error.into(),
+            Self::Handler(error) => error,
+        }
+    }
 }
 
 impl<T> Drop for CallGuard<'_, T> {
