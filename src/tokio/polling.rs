@@ -41,8 +41,8 @@ impl<E> From<io::Error> for Stopped<E> {
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Drives the stream once, for a task that waits for `side`.
     ///
-    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for. With `hold_after`, what ends the
-    /// connection is left to the next call after this number of events.
+    /// Afterwards, [`wait`](Self::wait) unless the task has what it waits for. With `hold_after`, what ends
+    /// the connection is left to the next call after this number of events.
     #[inline]
     pub(super) fn drive<E>(
         &mut self,

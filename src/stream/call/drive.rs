@@ -66,8 +66,8 @@ enum HandedOut<E> {
     Held,
 }
 
-/// Whether what ends the connection is left to the next call. A type, so that calls that never hold it have no
-/// code for it.
+/// Whether what ends the connection is left to the next call. A type, so that calls that never hold it have
+/// no code for it.
 pub(in crate::stream) trait Hold {
     /// Returns whether it is left, after this number of events.
     fn holds(&self, delivered: usize) -> bool;
