@@ -34,9 +34,9 @@ fn every_program_continues_after_each_of_its_futures_was_dropped() {
     for role in ROLES {
         for program in Program::ALL {
             let setup = Setup::new(role, program);
-            check(&setup, 3, 8);
-            check(&Setup { tight: true, ..setup.clone() }, 2, 8);
-            check(&Setup { tight: true, buffers: true, vectored: true, ..setup }, 1, 8);
+            check(&setup, 3, 4);
+            check(&Setup { tight: true, ..setup.clone() }, 2, 4);
+            check(&Setup { tight: true, buffers: true, vectored: true, ..setup }, 1, 4);
         }
     }
 }

@@ -34,8 +34,8 @@ fn each_program(mut f: impl FnMut(Setup)) {
 #[test]
 fn no_program_waits_for_ever_or_polls_without_need() {
     each_program(|setup| {
-        check_all(&setup, 5);
-        check_random(&setup, 200);
+        check_all(&setup, 4);
+        check_random(&setup, 60);
     });
 }
 
@@ -43,8 +43,8 @@ fn no_program_waits_for_ever_or_polls_without_need() {
 fn spurious_polls_have_no_effect() {
     each_program(|setup| {
         let setup = Setup { spurious: Spurious::BeforeEachEvent, ..setup };
-        check_all(&setup, 5);
-        check_random(&setup, 100);
+        check_all(&setup, 4);
+        check_random(&setup, 40);
     });
 }
 
@@ -52,8 +52,8 @@ fn spurious_polls_have_no_effect() {
 fn small_budgets_and_a_small_send_buffer_stop_no_program() {
     each_program(|setup| {
         let setup = Setup { tight: true, ..setup };
-        check_all(&setup, 5);
-        check_random(&setup, 200);
+        check_all(&setup, 4);
+        check_random(&setup, 60);
     });
 }
 
@@ -62,8 +62,8 @@ fn a_stream_that_passes_bytes_only_when_flushed_is_flushed() {
     each_program(|setup| {
         for tight in [false, true] {
             let setup = Setup { buffers: true, vectored: true, tight, ..setup };
-            check_all(&setup, 5);
-            check_random(&setup, 100);
+            check_all(&setup, 4);
+            check_random(&setup, 40);
         }
     });
 }
@@ -74,7 +74,7 @@ fn messages_of_more_than_64_kib_pass() {
         for (tight, buffers) in [(false, false), (true, false), (true, true)] {
             let setup = Setup { large: true, tight, buffers, vectored: tight, ..setup };
             check_all(&setup, 0);
-            check_random(&setup, 3);
+            check_random(&setup, 2);
         }
     });
 }
@@ -87,8 +87,8 @@ fn messages_before_an_unclean_end_come_first() {
                 [(End::Unclean, false), (End::Unclean, true), (End::Error, false), (End::Error, true)]
             {
                 let setup = Setup { end, tight, ..Setup::new(role, program) };
-                check_all(&setup, 5);
-                check_random(&setup, 100);
+                check_all(&setup, 4);
+                check_random(&setup, 40);
             }
         }
     }
