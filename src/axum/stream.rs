@@ -1,13 +1,10 @@
 //! The stream of an upgraded request: the socket itself if it can be had, else what hyper has.
 
-use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use crate::tokio::delegate_stream;
 use ::tokio::net::TcpStream;
 use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 /// The stream of an upgraded request.
 #[derive(Debug)]
@@ -35,57 +32,4 @@ impl UpgradedStream {
     }
 }
 
-/// Calls a method of the stream that there is.
-macro_rules! each {
-    ($self:expr, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            UpgradedStream::Tcp(stream) => {
-                let $stream = Pin::new(stream);
-                $call
-            }
-            UpgradedStream::Other(stream) => {
-                let $stream = Pin::new(stream);
-                $call
-            }
-        }
-    };
-}
-
-impl AsyncRead for UpgradedStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_read(context, buffer))
-    }
-}
-
-impl AsyncWrite for UpgradedStream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write(context, bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write_vectored(context, pieces))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Other(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_flush(context))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_shutdown(context))
-    }
-}
+delegate_stream!(UpgradedStream { Tcp, Other });

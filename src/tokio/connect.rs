@@ -1,5 +1,6 @@
 //! Connecting to a URL under tokio, with the client of this crate.
 
+use super::delegate::delegate_stream;
 use super::thread::{now, with_scratch};
 use super::timers::Timer;
 use super::transport::AsyncTransport;
@@ -8,11 +9,9 @@ use crate::client::{ConnectError, Connector, Dial, Transport, Url, UrlError, Wat
 use crate::stream::{Parts, WebSocketStream};
 #[cfg(feature = "rustls")]
 use crate::tls::TlsStream;
-use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::net::{TcpStream, UnixStream};
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::io;
 use std::task::{Context, Poll};
 
 /// Connects to a URL with the defaults of [`Connector`]: `ws://`, and `wss://` with the feature `wss`.
@@ -135,62 +134,12 @@ impl ClientStream {
     }
 }
 
-/// Calls a method of the stream that there is.
-macro_rules! each {
-    ($self:expr, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            ClientStream::Tcp(stream) => {
-                let $stream = Pin::new(stream);
-                $call
-            }
-            ClientStream::Unix(stream) => {
-                let $stream = Pin::new(stream);
-                $call
-            }
-            #[cfg(feature = "rustls")]
-            ClientStream::Tls(stream) => {
-                let $stream = Pin::new(&mut **stream);
-                $call
-            }
-        }
-    };
-}
-
-impl AsyncRead for ClientStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_read(context, buffer))
-    }
-}
-
-impl AsyncWrite for ClientStream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write(context, bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write_vectored(context, pieces))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_flush(context))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_shutdown(context))
-    }
-}
+delegate_stream!(ClientStream {
+    Tcp,
+    Unix,
+    #[cfg(feature = "rustls")]
+    Tls,
+});
 
 /// Continues an open connection under tokio.
 fn register(stream: WebSocketStream<Transport>) -> io::Result<WebSocket<ClientStream>> {

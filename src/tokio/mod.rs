@@ -59,6 +59,8 @@
 mod batches;
 #[cfg(all(unix, feature = "client"))]
 mod connect;
+#[cfg(any(feature = "axum", all(unix, feature = "client")))]
+mod delegate;
 mod error;
 #[cfg(feature = "server")]
 mod hand_over;
@@ -78,6 +80,8 @@ mod websocket;
 
 #[cfg(all(unix, feature = "client"))]
 pub use connect::{ClientStream, connect, connect_dial, connect_with};
+#[cfg(feature = "axum")]
+pub(crate) use delegate::delegate_stream;
 pub use error::{AcceptError, AsyncError};
 #[cfg(feature = "server")]
 pub use hand_over::HandOverError;

@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 /// The bytes of received messages that wait for `next`, from which a call that sends receives no more.
 const WAITING: usize = 64 << 10;
 
-/// The same, from which not even a timeout makes a call receive: before a timeout is applied, the stream
-/// receives what has arrived.
+/// The bytes of received messages that wait for `next`, from which not even a timeout makes a call receive.
+/// Before it applies a timeout, the stream receives what has arrived.
 const TOO_MANY: usize = 1 << 20;
 
 /// What a call may change that the task on the other side waits for.

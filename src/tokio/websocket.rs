@@ -54,14 +54,13 @@ use std::task::{Context, Poll, ready};
 ///
 /// # Memory
 ///
-/// An idle connection has no buffer: the buffers belong to the thread, and are lent to one poll.
+/// An idle connection has no buffer: the buffers belong to the thread, and are lent to one poll. The value
+/// itself is one pointer, so a task that moves it between its functions stays small.
 ///
 /// # Timeouts
 ///
 /// [`Timeouts`](crate::Timeouts) need a runtime with `enable_time`, else setting one panics, as tokio's own
 /// do. Outside of a runtime, they do not pass.
-///
-/// The value itself is one pointer, so a task that moves it between its functions stays small.
 pub struct WebSocket<S>(pub(super) Box<Inner<S>>);
 
 pub(super) struct Inner<S> {

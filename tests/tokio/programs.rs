@@ -37,7 +37,7 @@ pub(crate) enum Program {
     NextAndFeed,
     /// Sends while messages arrive, then receives them.
     Send,
-    /// The same with messages that are encoded once.
+    /// Sends messages that are encoded once.
     SendPrepared,
     /// Feeds, then flushes, while messages arrive.
     FeedAndFlush,

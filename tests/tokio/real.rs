@@ -25,7 +25,10 @@ async fn tcp_pair() -> (TcpStream, TcpStream) {
 
 /// Echoes with `run`, until the peer closes.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(io: S, config: Arc<Config>) {
-    let mut ws = accept_with(io, config, |_| Response::accept()).await.unwrap();
+    run_echo(accept_with(io, config, |_| Response::accept()).await.unwrap()).await;
+}
+
+pub(crate) async fn run_echo<S: AsyncRead + AsyncWrite + Unpin + 'static>(mut ws: WebSocket<S>) {
     let end = ws
         .run(|event, out| match event {
             Event::Message(message) => out.send(message),

@@ -3,22 +3,16 @@
 #[path = "../../examples/tls_pair/localhost.rs"]
 mod localhost;
 
+use crate::real::run_echo;
 use tokio::net::{TcpListener, TcpStream};
+use websocket_stream::CloseCode;
 use websocket_stream::client::Connector;
 use websocket_stream::tls::TlsStream;
 use websocket_stream::tokio::{AsyncTransport, accept, connect_with};
-use websocket_stream::{CloseCode, Event};
 
 async fn serve(socket: TcpStream) {
     let tls = TlsStream::server(AsyncTransport::new(socket), localhost::server().unwrap()).unwrap();
-    let mut ws = accept(tls).await.unwrap();
-    let end = ws
-        .run(|event, out| match event {
-            Event::Message(message) => out.send(message),
-            _ => Ok(()),
-        })
-        .await;
-    assert!(end.unwrap().is_clean());
+    run_echo(accept(tls).await.unwrap()).await;
 }
 
 #[tokio::test]
