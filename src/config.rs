@@ -315,6 +315,17 @@ setters!(Config {
 });
 
 impl Config {
+    /// Returns whether any call can make the deadline of a connection earlier, because an unused window of
+    /// the compression is dropped; see
+    /// [`try_drive_for_changes`](crate::WebSocketStream::try_drive_for_changes).
+    pub fn drops_windows(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        let drops = self.deflate.as_ref().is_some_and(|deflate| deflate.drop_window_after.is_some());
+        #[cfg(not(feature = "deflate"))]
+        let drops = false;
+        drops
+    }
+
     /// Returns the payload size, in bytes, from which no frame is delivered as a whole message.
     #[inline]
     pub(crate) fn whole_bound(&self) -> u64 {

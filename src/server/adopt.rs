@@ -23,14 +23,10 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         if self.common.hub.in_handler {
             self.recover(now, handler);
         }
-        let asks = self.common.asks_always || asks_always(&stream);
         let key = self
             .slots
             .insert(Wheel::MAX_KEY, |generation| Slot::new(generation, Stage::Open(stream, session)))
             .ok_or(ErrorKind::OutOfMemory)?;
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.flags.set(Flags::ASKS, asks);
-        }
         self.common.hub.cells.accepted.add(1);
         self.opened(key, now, handler, method);
         Ok(key)
@@ -44,6 +40,11 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         handler: &mut H,
         method: impl FnOnce(&mut H, &mut Peer<'_>, &mut S) -> Result<(), Failure>,
     ) {
+        if let Some(slot) = self.slots.get_mut(key)
+            && let Stage::Open(stream, _) = &slot.stage
+        {
+            slot.flags.set(Flags::ASKS, stream.config().drops_windows());
+        }
         let cells = &self.common.hub.cells;
         cells.opened.add(1);
         cells.open.add(1);
@@ -54,16 +55,4 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         }
         self.call(key, Ready::UNKNOWN, now, handler);
     }
-}
-
-/// Returns whether any call can make the deadline of a connection earlier.
-fn asks_always<T>(stream: &WebSocketStream<T>) -> bool {
-    #[cfg(feature = "deflate")]
-    let asks = stream.config().deflate.as_ref().is_some_and(|deflate| deflate.drop_window_after.is_some());
-    #[cfg(not(feature = "deflate"))]
-    let asks = {
-        let _ = stream;
-        false
-    };
-    asks
 }

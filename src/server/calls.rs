@@ -289,7 +289,6 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             && let Some((stream, session)) = opening.into_stream()
         {
             slot.stage = Stage::Open(stream, session);
-            slot.flags.set(Flags::ASKS, common.asks_always);
         }
         cells.opening.subtract(1);
         self.opened(key, now, handler, |handler, peer, session| handler.opened(peer, session));

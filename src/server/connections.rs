@@ -102,13 +102,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     }
 
     pub(super) fn for_thread(config: ServerConfig, thread: u32, cells: Arc<Cells>) -> Self {
-        #[cfg(feature = "deflate")]
-        let asks_always =
-            config.connection.deflate.as_ref().is_some_and(|deflate| deflate.drop_window_after.is_some());
-        #[cfg(not(feature = "deflate"))]
-        let asks_always = false;
         let common = Common {
-            asks_always,
             unsent: HashMap::new(),
             hub: Hub::new(thread, config.slow_peer, cells),
             terms: Terms {

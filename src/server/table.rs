@@ -35,8 +35,6 @@ pub(super) struct Common<T> {
     pub(super) missed: HashMap<usize, u64>,
     /// What has changed for the poller, if it must know.
     pub(super) changes: Option<VecDeque<Change<T>>>,
-    /// Whether any call can make a deadline earlier, because unused compression windows are dropped.
-    pub(super) asks_always: bool,
     /// The connections that are being closed for a shutdown.
     pub(super) departure: Option<Departure>,
 }

@@ -95,21 +95,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Returns whether the timer may have to be set after an ordinary call: before the first deadline, after
     /// one has passed, and if the deadline can become earlier without a call that reports it.
     fn asks_always(&self, now: u64) -> bool {
-        #[cfg(feature = "deflate")]
-        let asks = self
-            .0
-            .stream
-            .config()
-            .deflate
-            .as_ref()
-            .is_some_and(|deflate| deflate.drop_window_after.is_some());
-        #[cfg(not(feature = "deflate"))]
-        let asks = false;
-        let timeouts = &self.0.stream.config().timeouts;
-        asks || match self.0.timer.is_set() {
-            true => self.0.timer.has_fired(now),
-            false => timeouts.ping_interval.is_some() || timeouts.idle.is_some(),
-        }
+        let config = self.0.stream.config();
+        config.drops_windows()
+            || match self.0.timer.is_set() {
+                true => self.0.timer.has_fired(now),
+                false => config.timeouts.ping_interval.is_some() || config.timeouts.idle.is_some(),
+            }
     }
 
     /// Returns what concerns the task on the other side, if it waits.
