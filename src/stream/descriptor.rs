@@ -1,26 +1,41 @@
-//! Descriptors of streams and openings on sockets, to register with a poller.
+//! Descriptors of streams and openings on sockets, to register with a poller. On Windows, their sockets.
 #![forbid(unsafe_code)]
 
 use super::{ClientOpening, ServerOpening, WebSocketStream};
 use crate::transport::NonBlockingTransport;
+#[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
 macro_rules! descriptor {
-    ($($on_transport:ident),+) => {$(
+    ($($on_transport:ident: $lends:ident $lend:ident $lent:ty, $tells:ident $tell:ident $raw:ty;)+) => {$(
         /// Returns the transport's descriptor, to register with a poller.
-        impl<T: NonBlockingTransport + AsFd> AsFd for $on_transport<T> {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                self.get_ref().as_fd()
+        impl<T: NonBlockingTransport + $lends> $lends for $on_transport<T> {
+            fn $lend(&self) -> $lent {
+                self.get_ref().$lend()
             }
         }
 
         /// Returns the transport's descriptor, to register with a poller.
-        impl<T: NonBlockingTransport + AsRawFd> AsRawFd for $on_transport<T> {
-            fn as_raw_fd(&self) -> RawFd {
-                self.get_ref().as_raw_fd()
+        impl<T: NonBlockingTransport + $tells> $tells for $on_transport<T> {
+            fn $tell(&self) -> $raw {
+                self.get_ref().$tell()
             }
         }
     )+};
 }
 
-descriptor!(WebSocketStream, ServerOpening, ClientOpening);
+#[cfg(unix)]
+descriptor! {
+    WebSocketStream: AsFd as_fd BorrowedFd<'_>, AsRawFd as_raw_fd RawFd;
+    ServerOpening: AsFd as_fd BorrowedFd<'_>, AsRawFd as_raw_fd RawFd;
+    ClientOpening: AsFd as_fd BorrowedFd<'_>, AsRawFd as_raw_fd RawFd;
+}
+
+#[cfg(windows)]
+descriptor! {
+    WebSocketStream: AsSocket as_socket BorrowedSocket<'_>, AsRawSocket as_raw_socket RawSocket;
+    ServerOpening: AsSocket as_socket BorrowedSocket<'_>, AsRawSocket as_raw_socket RawSocket;
+    ClientOpening: AsSocket as_socket BorrowedSocket<'_>, AsRawSocket as_raw_socket RawSocket;
+}

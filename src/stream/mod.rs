@@ -28,7 +28,7 @@
 mod backlog;
 mod call;
 mod compat;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod descriptor;
 mod error;
 mod opening;

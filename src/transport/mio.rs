@@ -5,11 +5,16 @@
 //! `try_io` is given a `WouldBlock` here. With epoll and kqueue this costs nothing.
 #![forbid(unsafe_code)]
 
-use super::{NonBlockingTransport, fd};
-use mio::net::{TcpStream, UnixStream};
+use super::NonBlockingTransport;
+#[cfg(unix)]
+use super::fd as calls;
+#[cfg(windows)]
+use super::winsock as calls;
+use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::net::UnixStream;
 use std::io::{self, IoSlice};
 use std::mem;
-use std::os::fd::AsFd;
 
 /// Returns the outcome that `try_io` is given after a call that moved less than all. It has no memory to
 /// free, so it is forgotten, without the call that would drop it.
@@ -17,17 +22,57 @@ fn would_block() -> io::Result<()> {
     Err(io::ErrorKind::WouldBlock.into())
 }
 
+/// Returns what the calls are functions of.
+#[cfg(unix)]
+#[inline(always)]
+fn socket<S: std::os::fd::AsFd>(stream: &S) -> std::os::fd::BorrowedFd<'_> {
+    stream.as_fd()
+}
+
+/// Returns what the calls are functions of.
+#[cfg(windows)]
+#[inline(always)]
+fn socket<S>(stream: &S) -> &S {
+    stream
+}
+
+/// Sets `O_NONBLOCK`.
+#[cfg(unix)]
+fn set_nonblocking<S: std::os::fd::AsFd>(stream: &S) -> io::Result<()> {
+    calls::set_nonblocking(stream.as_fd())
+}
+
+/// mio's streams are non-blocking from the start, except for those from `from_std`, whose caller has the duty
+/// to make them so.
+#[cfg(windows)]
+fn set_nonblocking(_stream: &TcpStream) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+use calls::{set_nodelay, shutdown_write};
+
+#[cfg(windows)]
+fn shutdown_write(stream: &TcpStream) -> io::Result<()> {
+    calls::unless_gone(stream.shutdown(std::net::Shutdown::Write))
+}
+
+#[cfg(windows)]
+fn set_nodelay(stream: &TcpStream) -> io::Result<()> {
+    calls::unless_gone(stream.set_nodelay(true))
+}
+
 macro_rules! mio_transport {
     ($(#[$inline:meta] $stream:ty: $recv:path),+ $(,)?) => {$(
         impl NonBlockingTransport for $stream {
             fn set_nonblocking(&mut self) -> io::Result<()> {
-                fd::set_nonblocking(self.as_fd())
+                set_nonblocking(self)
             }
 
             #[$inline]
             fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 let room = buffer.len();
-                let received = self.try_io(|| $recv(self.as_fd(), buffer))?;
+                let received = self.try_io(|| $recv(socket(self), buffer))?;
                 if received < room {
                     mem::forget(self.try_io(would_block));
                 }
@@ -36,7 +81,7 @@ macro_rules! mio_transport {
 
             #[$inline]
             fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                let sent = self.try_io(|| fd::send(self.as_fd(), bytes))?;
+                let sent = self.try_io(|| calls::send(socket(self), bytes))?;
                 if sent < bytes.len() {
                     mem::forget(self.try_io(would_block));
                 }
@@ -44,7 +89,7 @@ macro_rules! mio_transport {
             }
 
             fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-                let sent = self.try_io(|| fd::send_vectored(self.as_fd(), pieces))?;
+                let sent = self.try_io(|| calls::send_vectored(socket(self), pieces))?;
                 if sent < pieces.iter().fold(0, |all: usize, piece| all.saturating_add(piece.len())) {
                     mem::forget(self.try_io(would_block));
                 }
@@ -52,18 +97,22 @@ macro_rules! mio_transport {
             }
 
             fn shutdown_write(&mut self) -> io::Result<()> {
-                fd::shutdown_write(self.as_fd())
+                shutdown_write(socket(self))
             }
 
             fn set_nodelay(&mut self) -> io::Result<()> {
-                fd::set_nodelay(self.as_fd())
+                set_nodelay(socket(self))
             }
         }
     )+};
 }
 
 mio_transport! {
-    #[inline(always)] TcpStream: fd::recv,
+    #[inline(always)] TcpStream: calls::recv,
+}
+
+#[cfg(unix)]
+mio_transport! {
     // So that the calls of a type that has both sorts stay small.
-    #[inline(never)] UnixStream: fd::recv_past_descriptors,
+    #[inline(never)] UnixStream: calls::recv_past_descriptors,
 }

@@ -1,17 +1,25 @@
 //! Floor 2: transports. [`NonBlockingTransport`] and its implementations.
 //!
 //! On Unix these are std's `TcpStream` and `UnixStream`, an `OwnedFd` or `BorrowedFd` of a stream socket, and
-//! mio's streams (feature `mio`). On every platform, a `&mut` reference to a transport and a `Box` of one are
-//! transports too. [`testing`] has transports for tests, and [`testing::laws`] checks that a transport keeps
-//! the laws.
+//! mio's streams (feature `mio`). On Windows they are std's and mio's `TcpStream`. On every platform, a
+//! `&mut` reference to a transport and a `Box` of one are transports too. [`testing`] has transports for
+//! tests, and [`testing::laws`] checks that a transport keeps the laws.
+//!
+//! # Windows
+//!
+//! A call cannot be told not to block, so nothing else may clear the mode of a socket that is in use. A
+//! mio stream from `from_std` must already be non-blocking. After a reset, Windows drops the bytes that had
+//! arrived and were not received.
 
 mod blanket;
 mod checked;
 #[cfg(unix)]
 mod fd;
-#[cfg(all(unix, feature = "mio"))]
+#[cfg(all(any(unix, windows), feature = "mio"))]
 mod mio;
 pub mod testing;
+#[cfg(windows)]
+mod winsock;
 
 pub(crate) use checked::{RecvOutcome, flush_checked, recv_checked, send_checked, send_vectored_checked};
 
@@ -63,7 +71,7 @@ use std::io::{self, IoSlice};
 ///     such a poller must re-arm itself. [`testing::laws::check_polled`] tests a transport together with its
 ///     poller.
 pub trait NonBlockingTransport {
-    /// Puts the transport into non-blocking mode (`O_NONBLOCK` on a descriptor).
+    /// Puts the transport into non-blocking mode (`O_NONBLOCK` on a descriptor, `FIONBIO` on Windows).
     ///
     /// # Errors
     ///

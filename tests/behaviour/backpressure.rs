@@ -4,10 +4,10 @@
 use crate::framed::frame_to;
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::AsFd;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 use websocket_stream::frame::Header;

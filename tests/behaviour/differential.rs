@@ -1,15 +1,15 @@
-//! Runs beside tungstenite, in both roles, over a Unix socket pair: each end receives what the other sends.
+//! Runs beside tungstenite, in both roles, over a pair of sockets: each end receives what the other sends.
 
+use crate::socket_pair::socket_pair;
 use quickcheck::{Gen, QuickCheck};
 use std::io::ErrorKind;
-use std::os::unix::net::UnixStream;
 use tungstenite::protocol::Role;
 use tungstenite::{Error, Message as Theirs, WebSocket};
 use websocket_stream::{Event, Message, Ready, Scratch, WebSocketStream};
 
 /// Sends messages from their end, echoes them on ours, and compares the echoes.
 fn conversation(messages: &[Theirs], ours_serves: bool) {
-    let (a, b) = UnixStream::pair().unwrap();
+    let (a, b) = socket_pair().unwrap();
     b.set_nonblocking(true).unwrap();
     let (mut ours, role) = match ours_serves {
         true => (WebSocketStream::new(a).unwrap(), Role::Client),
@@ -99,7 +99,7 @@ fn tungstenite_accepts_our_request_and_we_accept_its_own() {
     use websocket_stream::{ClientOpening, Progress, ServerOpening};
     let mut scratch = Scratch::new();
 
-    let (a, b) = UnixStream::pair().unwrap();
+    let (a, b) = socket_pair().unwrap();
     let mut opening = ClientOpening::new(a, ClientRequest::new("localhost", "/chat")).unwrap();
     assert!(matches!(opening.advance(&mut scratch.at(0)), Ok(Progress::Pending(_))));
     let mut theirs = tungstenite::accept(b).unwrap();
@@ -108,7 +108,7 @@ fn tungstenite_accepts_our_request_and_we_accept_its_own() {
     ours.send(&mut scratch.at(0), Message::Text("hello")).unwrap();
     assert_eq!(theirs.read().unwrap(), Theirs::text("hello"));
 
-    let (a, b) = UnixStream::pair().unwrap();
+    let (a, b) = socket_pair().unwrap();
     b.set_nonblocking(true).unwrap();
     let mut opening = ServerOpening::new(a).unwrap();
     let Err(tungstenite::HandshakeError::Interrupted(theirs)) = tungstenite::client("ws://localhost/x", b)

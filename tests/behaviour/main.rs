@@ -24,6 +24,9 @@ mod prepared;
 mod readme;
 mod regressions;
 mod rfc6455;
+#[path = "../support/socket_pair.rs"]
+mod socket_pair;
+mod sockets;
 mod splits;
 mod timeouts;
 mod transport;

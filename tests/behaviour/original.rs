@@ -1,7 +1,7 @@
 //! The original crate's example, as its users write it, and its documented results.
 
+use crate::socket_pair::socket_pair;
 use std::io::Write;
-use std::os::unix::net::UnixStream;
 use websocket_stream::transport::testing::memory;
 use websocket_stream::util::{OpCode, ReadError, WriteError};
 use websocket_stream::{ReadResult, Role, WebSocketStream, WriteResult};
@@ -9,7 +9,7 @@ use websocket_stream::{ReadResult, Role, WebSocketStream, WriteResult};
 #[test]
 #[expect(clippy::unnecessary_mut_passed, reason = "as the original's users write it")]
 fn the_original_example_compiles_and_works() {
-    let (stream, peer) = UnixStream::pair().unwrap();
+    let (stream, peer) = socket_pair().unwrap();
     let mut peer = WebSocketStream::client(peer).unwrap();
     peer.write(OpCode::Text, b"a thing").unwrap();
 
@@ -50,7 +50,7 @@ fn the_original_example_compiles_and_works() {
 
 #[test]
 fn no_data_a_part_and_a_whole_message_are_distinguished() {
-    let (stream, mut peer) = UnixStream::pair().unwrap();
+    let (stream, mut peer) = socket_pair().unwrap();
     let mut ws = WebSocketStream::new(stream).unwrap();
     assert!(matches!(ws.read(), Err(ReadError::NoData)));
     peer.write_all(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f").unwrap();
@@ -64,7 +64,7 @@ fn no_data_a_part_and_a_whole_message_are_distinguished() {
 
 #[test]
 fn a_close_is_read_once_and_then_the_end_is_repeated() {
-    let (stream, peer) = UnixStream::pair().unwrap();
+    let (stream, peer) = socket_pair().unwrap();
     let mut ws = WebSocketStream::new(stream).unwrap();
     let mut peer = WebSocketStream::client(peer).unwrap();
     peer.write(OpCode::Close, b"\x03\xe8bye").unwrap();
@@ -78,7 +78,7 @@ fn a_close_is_read_once_and_then_the_end_is_repeated() {
 
 #[test]
 fn a_fault_is_reported_to_the_peer_and_to_the_caller() {
-    let (stream, mut peer) = UnixStream::pair().unwrap();
+    let (stream, mut peer) = socket_pair().unwrap();
     let mut ws = WebSocketStream::new(stream).unwrap();
     peer.write_all(b"\x81\x05Hello").unwrap(); // a client must mask
     assert!(matches!(ws.read(), Err(ReadError::Closed(end)) if end.code.get() == 1002));
@@ -89,7 +89,7 @@ fn a_fault_is_reported_to_the_peer_and_to_the_caller() {
 
 #[test]
 fn messages_received_together_are_read_one_by_one() {
-    let (stream, mut peer) = UnixStream::pair().unwrap();
+    let (stream, mut peer) = socket_pair().unwrap();
     let mut ws = WebSocketStream::new(stream).unwrap();
     let frame = b"\x82\x81\0\0\0\0a";
     peer.write_all(&frame.repeat(1000)).unwrap();
@@ -102,7 +102,7 @@ fn messages_received_together_are_read_one_by_one() {
 
 #[test]
 fn every_opcode_can_be_written_except_a_continuation_without_a_message() {
-    let (stream, peer) = UnixStream::pair().unwrap();
+    let (stream, peer) = socket_pair().unwrap();
     let mut ws = WebSocketStream::new(stream).unwrap();
     let mut peer = WebSocketStream::client(peer).unwrap();
     for opcode in [OpCode::Text, OpCode::Binary, OpCode::Ping, OpCode::Pong] {

@@ -15,6 +15,7 @@ use websocket_stream::{
     ReadError, Ready, Response, Scratch, SendError, ServerOpening, Timeouts, Wants, WebSocketStream,
 };
 
+#[cfg(unix)]
 #[rustfmt::skip]
 mod shortest {
     // README

@@ -9,7 +9,9 @@ use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::transport::testing::scripted::{ScriptBroken, Scripted, Step};
 
 /// Fails the test with the text of the violated law.
-fn lawful<A: NonBlockingTransport, B: NonBlockingTransport>(make: impl FnMut() -> io::Result<(A, B)>) {
+pub(crate) fn lawful<A: NonBlockingTransport, B: NonBlockingTransport>(
+    make: impl FnMut() -> io::Result<(A, B)>,
+) {
     laws::check(make).unwrap_or_else(|broken| panic!("{broken}"));
 }
 
@@ -131,145 +133,6 @@ fn a_borrowed_script_can_be_finished_afterwards() {
     let mut script = Scripted::new([Step::Give(b"ab".to_vec()), Step::ShutdownWrite]);
     assert_eq!(receive(&mut script), 2);
     assert_eq!(script.finish(), Err(ScriptBroken::Unused { step: 1 }));
-}
-
-#[cfg(unix)]
-mod sockets {
-    use super::*;
-    use std::net::{TcpListener, TcpStream};
-    use std::os::fd::OwnedFd;
-    use std::os::unix::net::UnixStream;
-
-    fn tcp_pair() -> io::Result<(TcpStream, TcpStream)> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let connecting = TcpStream::connect(listener.local_addr()?)?;
-        Ok((connecting, listener.accept()?.0))
-    }
-
-    #[test]
-    fn a_tcp_stream_is_lawful() {
-        lawful(tcp_pair);
-    }
-
-    #[test]
-    fn a_unix_stream_is_lawful() {
-        lawful(UnixStream::pair);
-    }
-
-    #[test]
-    fn a_descriptor_of_either_is_lawful() {
-        lawful(|| tcp_pair().map(|(a, b)| (OwnedFd::from(a), OwnedFd::from(b))));
-        lawful(|| UnixStream::pair().map(|(a, b)| (OwnedFd::from(a), b)));
-    }
-
-    #[test]
-    #[cfg(feature = "mio")]
-    fn the_streams_of_mio_are_lawful() {
-        lawful(|| {
-            let (a, b) = tcp_pair()?;
-            a.set_nonblocking(true)?;
-            Ok((mio::net::TcpStream::from_std(a), b))
-        });
-        lawful(mio::net::UnixStream::pair);
-    }
-
-    #[test]
-    #[cfg(feature = "mio")]
-    fn mios_events_convert_to_ready() {
-        use mio::{Events, Interest, Poll, Token};
-        use std::time::Duration;
-        use websocket_stream::Ready;
-
-        let (mut poll, mut events) = (Poll::new().unwrap(), Events::with_capacity(4));
-        let (mut here, mut peer) = mio::net::UnixStream::pair().unwrap();
-        poll.registry().register(&mut here, Token(0), Interest::READABLE | Interest::WRITABLE).unwrap();
-        let mut poll_once = || {
-            poll.poll(&mut events, Some(Duration::from_secs(120))).unwrap();
-            events.iter().map(Ready::from).fold(Ready::NONE, |one, other| one | other)
-        };
-        assert_eq!(poll_once(), Ready::WRITABLE);
-        peer.send(&[1]).unwrap();
-        let ready = poll_once();
-        assert!(ready.readable && !ready.closed);
-        peer.shutdown_write().unwrap();
-        assert!(poll_once().closed);
-    }
-
-    #[test]
-    fn a_stream_and_an_opening_have_the_descriptor_of_their_socket() {
-        use std::os::fd::{AsFd, AsRawFd};
-        use websocket_stream::handshake::ClientRequest;
-        use websocket_stream::{ClientOpening, ServerOpening, WebSocketStream};
-
-        let (a, b) = UnixStream::pair().unwrap();
-        let (a_fd, b_fd) = (a.as_raw_fd(), b.as_raw_fd());
-        let server = ServerOpening::new(a).unwrap();
-        assert_eq!((server.as_raw_fd(), server.as_fd().as_raw_fd()), (a_fd, a_fd));
-        let client = ClientOpening::new(b, ClientRequest::new("a", "/")).unwrap();
-        assert_eq!((client.as_raw_fd(), client.as_fd().as_raw_fd()), (b_fd, b_fd));
-        let stream = WebSocketStream::new(server.into_parts().transport).unwrap();
-        assert_eq!((stream.as_raw_fd(), stream.as_fd().as_raw_fd()), (a_fd, a_fd));
-    }
-
-    #[test]
-    fn small_pieces_are_not_delayed() {
-        let (mut stream, peer) = tcp_pair().unwrap();
-        assert!(!stream.nodelay().unwrap());
-        NonBlockingTransport::set_nodelay(&mut stream).unwrap();
-        assert!(stream.nodelay().unwrap());
-        let mut descriptor = OwnedFd::from(peer);
-        descriptor.set_nodelay().unwrap();
-        assert!(TcpStream::from(descriptor).nodelay().unwrap());
-    }
-
-    #[test]
-    fn streams_and_openings_do_not_delay_small_messages() {
-        use websocket_stream::handshake::ClientRequest;
-        use websocket_stream::protocol::Role;
-        use websocket_stream::{ClientOpening, ServerOpening, WebSocketStream};
-        for wrap in 0..5 {
-            let (stream, _peer) = tcp_pair().unwrap();
-            assert!(!stream.nodelay().unwrap());
-            let nodelay = match wrap {
-                0 => WebSocketStream::new(stream).unwrap().get_ref().nodelay(),
-                1 => WebSocketStream::client(stream).unwrap().get_ref().nodelay(),
-                2 => {
-                    let stream = WebSocketStream::with_config(stream, Role::Server, Default::default());
-                    stream.unwrap().get_ref().nodelay()
-                }
-                3 => ServerOpening::new(stream).unwrap().get_ref().nodelay(),
-                _ => ClientOpening::new(stream, ClientRequest::new("a", "/")).unwrap().get_ref().nodelay(),
-            };
-            assert!(nodelay.unwrap(), "{wrap}");
-        }
-    }
-
-    #[test]
-    fn system_errors_keep_their_errno() {
-        let (mut stream, peer) = UnixStream::pair().unwrap();
-        NonBlockingTransport::set_nonblocking(&mut stream).unwrap();
-        let nothing = stream.recv(&mut [0]);
-        NonBlockingTransport::send(&mut stream, b"never read").unwrap();
-        drop(peer);
-        let reset = stream.recv(&mut [0]);
-        let broken = NonBlockingTransport::send(&mut stream, b"x");
-        let broken_in_pieces = stream.send_vectored(&[IoSlice::new(b"x")]);
-        let found = [nothing, reset, broken, broken_in_pieces].map(|outcome| {
-            let error = outcome.unwrap_err();
-            assert!(error.raw_os_error().is_some(), "{error}");
-            error.kind()
-        });
-        let (broken, reset) = (ErrorKind::BrokenPipe, ErrorKind::ConnectionReset);
-        assert_eq!(found, [ErrorKind::WouldBlock, reset, broken, broken]);
-    }
-
-    #[test]
-    fn more_pieces_than_one_system_call_allows_are_taken_partly() {
-        let (mut stream, mut peer) = UnixStream::pair().unwrap();
-        let taken = stream.send_vectored(&[IoSlice::new(b"x"); 3000]).unwrap();
-        assert_eq!(taken, 1024);
-        assert_eq!(peer.recv(&mut [0; 4000]).unwrap(), taken);
-    }
 }
 
 /// How an otherwise correct end breaks a law.

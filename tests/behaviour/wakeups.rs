@@ -2,37 +2,40 @@
 //! never arrives, whatever arrives together with the end of the stream, and wherever a call stops early. A
 //! test that hangs has lost a wake-up; each wait has a timeout.
 
-use mio::unix::SourceFd;
+use crate::socket_pair::Socket;
+use rustix::fd::OwnedFd;
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::protocol::{Connection, Output, Role};
 use websocket_stream::{
-    Cause, CloseCode, Closed, Config, Event, Limits, Message, OpCode, PauseReading, Progress, ReadError,
-    Ready, Scratch, SendError, ServerOpening, State, Wants, WebSocketStream,
+    Cause, CloseCode, Closed, Config, Event, Limits, Message, NonBlockingTransport, OpCode, PauseReading,
+    Progress, ReadError, Ready, Scratch, SendError, ServerOpening, State, Wants, WebSocketStream,
 };
 
 const HANG: Duration = Duration::from_secs(60);
 
+/// The server's socket.
+type Server = Box<dyn NonBlockingTransport>;
+
 /// A poller for one socket.
 enum Poller {
     Edge(Box<(mio::Poll, mio::Events)>),
-    Level,
+    /// On a duplicate of the descriptor.
+    Level(OwnedFd),
 }
 
 impl Poller {
-    fn both(socket: &OwnedFd) -> [Self; 2] {
+    fn edge(source: &mut impl mio::event::Source) -> Self {
         let poll = mio::Poll::new().unwrap();
         let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), mio::Token(0), both).unwrap();
-        [Poller::Edge(Box::new((poll, mio::Events::with_capacity(4)))), Poller::Level]
+        poll.registry().register(source, mio::Token(0), both).unwrap();
+        Self::Edge(Box::new((poll, mio::Events::with_capacity(4))))
     }
 
-    fn wait(&mut self, socket: &OwnedFd, wants: Wants) -> Ready {
+    fn wait(&mut self, wants: Wants) -> Ready {
         match self {
             Poller::Edge(edge) => {
                 let (poll, events) = &mut **edge;
@@ -46,7 +49,7 @@ impl Poller {
                 assert_ne!(ready, Ready::NONE, "a wake-up was lost");
                 ready
             }
-            Poller::Level => {
+            Poller::Level(socket) => {
                 use rustix::event::{PollFd, PollFlags, Timespec, poll};
                 let mut wanted = PollFlags::empty();
                 wanted.set(PollFlags::IN, wants.read);
@@ -57,8 +60,8 @@ impl Poller {
                 let seen = fds[0].revents();
                 assert!(!seen.is_empty(), "a wake-up was lost");
                 Ready {
-                    readable: seen.contains(PollFlags::IN),
-                    writable: seen.contains(PollFlags::OUT),
+                    readable: seen.intersects(PollFlags::IN),
+                    writable: seen.intersects(PollFlags::OUT),
                     closed: seen.intersects(PollFlags::HUP | PollFlags::ERR),
                 }
             }
@@ -67,7 +70,13 @@ impl Poller {
 }
 
 /// A client's socket of any kind: a stream's methods work on each.
-struct Peer(UnixStream);
+struct Peer(Socket);
+
+impl From<TcpStream> for Peer {
+    fn from(socket: TcpStream) -> Self {
+        Self(OwnedFd::from(socket).into())
+    }
+}
 
 impl Peer {
     /// Sends all bytes, and optionally the end of the stream, before the other end reads.
@@ -92,23 +101,50 @@ impl Peer {
     }
 }
 
-/// Returns a client's socket and a server's, over TCP and over Unix sockets.
-fn pairs() -> [(Peer, OwnedFd); 2] {
+fn tcp_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (server, _) = listener.accept().unwrap();
-    let (a, b) = UnixStream::pair().unwrap();
-    [(Peer(OwnedFd::from(client).into()), server.into()), (Peer(a), b.into())]
+    (client, listener.accept().unwrap().0)
 }
 
-/// Runs a test with every kind of socket and every kind of poller.
-fn everywhere(test: impl Fn(Peer, OwnedFd, Poller)) {
-    for kind in 0..2 {
-        for trigger in 0..2 {
-            let (client, server) = pairs().into_iter().nth(kind).unwrap();
-            let poller = Poller::both(&server).into_iter().nth(trigger).unwrap();
-            test(client, server, poller);
-        }
+/// A client's socket and a server's, with a poller for it.
+type Case = fn() -> (Peer, Server, Poller);
+
+/// Every kind of socket, with every kind of poller.
+const CASES: &[Case] = &[
+    || {
+        let (client, server) = tcp_pair();
+        let poller = Poller::Level(server.try_clone().unwrap().into());
+        (Peer::from(client), Box::new(server), poller)
+    },
+    || {
+        let (client, server) = tcp_pair();
+        server.set_nonblocking(true).unwrap();
+        let mut server = mio::net::TcpStream::from_std(server);
+        let poller = Poller::edge(&mut server);
+        (Peer::from(client), Box::new(server), poller)
+    },
+    #[cfg(unix)]
+    || {
+        let (client, server) = Socket::pair().unwrap();
+        let server = OwnedFd::from(server);
+        let poller = Poller::Level(server.try_clone().unwrap());
+        (Peer(client), Box::new(server), poller)
+    },
+    #[cfg(unix)]
+    || {
+        let (client, server) = Socket::pair().unwrap();
+        let server = OwnedFd::from(server);
+        // By its descriptor, so mio does not see the calls.
+        let poller = Poller::edge(&mut mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(&server)));
+        (Peer(client), Box::new(server), poller)
+    },
+];
+
+fn everywhere(test: impl Fn(Peer, Server, Poller)) {
+    for case in CASES {
+        let (client, server, poller) = case();
+        test(client, server, poller);
     }
 }
 
@@ -127,7 +163,7 @@ fn from_client(texts: &[&str], close: bool) -> Vec<u8> {
 
 /// Echoes as documented until the connection is closed. Returns what was received, and the end.
 fn serve(
-    stream: &mut WebSocketStream<OwnedFd>,
+    stream: &mut WebSocketStream<Server>,
     poller: &mut Poller,
     mut peer: Option<&mut Peer>,
     first: Option<Ready>,
@@ -140,7 +176,7 @@ fn serve(
         if let Some(peer) = &mut peer {
             peer.drain();
         }
-        let ready = next.take().unwrap_or_else(|| poller.wait(stream.get_ref(), wants));
+        let ready = next.take().unwrap_or_else(|| poller.wait(wants));
         let driven = stream.drive(&mut scratch.at(0), ready, |event, out| {
             match event {
                 Event::Message(Message::Text(text)) => {
@@ -168,7 +204,7 @@ fn serve(
     panic!("it spins");
 }
 
-fn server(socket: OwnedFd, limits: Limits) -> WebSocketStream<OwnedFd> {
+fn server(socket: Server, limits: Limits) -> WebSocketStream<Server> {
     let config = Arc::new(Config::default().limits(limits));
     WebSocketStream::with_config(socket, Role::Server, config).unwrap()
 }
@@ -272,7 +308,7 @@ fn opening_with_bytes_behind_it(close: bool, answer_after: usize, first: Ready) 
         let mut scratch = Scratch::new();
         let mut opening = ServerOpening::new(socket).unwrap();
         let wants = Wants::READ;
-        poller.wait(opening.get_ref(), wants);
+        poller.wait(wants);
         assert!(matches!(opening.advance(&mut scratch.at(0)).unwrap(), Progress::Decide(_)));
         // The server takes a few calls to decide; other calls in between change nothing.
         for _ in 0..answer_after {
@@ -305,7 +341,7 @@ fn read_returns_the_end_that_arrived_with_half_a_message() {
         client.send_at_once(&bytes[..20], true);
         let mut stream = WebSocketStream::new(socket).unwrap();
         let wants = Wants::READ;
-        poller.wait(stream.get_ref(), wants);
+        poller.wait(wants);
         // "Call it until NoData or DataStop."
         assert_eq!(stream.read().unwrap(), (OpCode::Text, b"one".to_vec()));
         let Err(ReadError::Closed(end)) = stream.read() else { panic!("the end is not reported") };
@@ -332,13 +368,13 @@ fn bytes_unsent_because_of_a_slow_reader_are_sent_when_the_poller_reports_room()
 }
 
 /// Echoes until all output is sent and the sending direction is shut down, then drops the connection.
-fn serve_and_let_go(stream: &mut WebSocketStream<OwnedFd>, poller: &mut Poller) -> (usize, Closed) {
+fn serve_and_let_go(stream: &mut WebSocketStream<Server>, poller: &mut Poller) -> (usize, Closed) {
     let (mut scratch, mut received) = (Scratch::new(), 0);
     let mut wants = Wants::READ;
     loop {
         let ready = match wants.again {
             true => Ready::READABLE,
-            false => poller.wait(stream.get_ref(), wants),
+            false => poller.wait(wants),
         };
         wants = stream
             .drive(&mut scratch.at(0), ready, |event, out| match event {
