@@ -96,7 +96,7 @@ extern crate alloc;
 
 #[cfg(feature = "axum")]
 pub mod axum;
-#[cfg(all(unix, feature = "client"))]
+#[cfg(feature = "client")]
 pub mod client;
 mod config;
 #[cfg(feature = "deflate")]
@@ -104,7 +104,7 @@ pub mod deflate;
 pub mod frame;
 pub mod guarantees;
 pub mod handshake;
-#[cfg(any(all(unix, feature = "client"), feature = "tokio"))]
+#[cfg(any(feature = "client", feature = "tokio"))]
 mod owned_message;
 pub mod protocol;
 #[cfg(feature = "server")]
@@ -127,7 +127,7 @@ mod wheel;
 pub use config::{Config, Limits, PauseReading, Role, Timeouts};
 pub use frame::{CloseCode, OpCode};
 pub use handshake::{ClientRequest, OriginPolicy, ParsedRequest, Request, Response};
-#[cfg(any(all(unix, feature = "client"), feature = "tokio"))]
+#[cfg(any(feature = "client", feature = "tokio"))]
 pub use owned_message::OwnedMessage;
 pub use protocol::{
     Cause, Chunk, CloseFrame, Closed, Event, Fault, Initiator, Message, SendError, State, SystemError,

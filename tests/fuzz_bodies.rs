@@ -6,7 +6,6 @@ use std::path::Path;
 
 #[path = "../fuzz/bodies/connections.rs"]
 mod connections;
-#[cfg(unix)]
 #[path = "../fuzz/bodies/dial.rs"]
 mod dial;
 #[path = "../fuzz/bodies/differential.rs"]
@@ -26,10 +25,8 @@ mod operations;
 mod receive;
 #[path = "../fuzz/bodies/reference.rs"]
 mod reference;
-#[cfg(unix)]
 #[path = "../fuzz/bodies/tunnel.rs"]
 mod tunnel;
-#[cfg(unix)]
 #[path = "../fuzz/bodies/url.rs"]
 mod url;
 
@@ -60,7 +57,6 @@ fn the_corpora_hold() {
 }
 
 #[test]
-#[cfg(unix)]
 fn the_corpora_of_the_client_hold() {
     on_corpus("dial", dial::body);
     on_corpus("tunnel", tunnel::body);
@@ -68,7 +64,6 @@ fn the_corpora_of_the_client_hold() {
 }
 
 #[test]
-#[cfg(unix)]
 fn any_bytes_as_a_url_or_as_the_answer_of_a_proxy_pass() {
     fn prop(bytes: Vec<u8>, text: String) -> bool {
         url::body(text.as_bytes());

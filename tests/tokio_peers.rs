@@ -1,5 +1,4 @@
 //! tokio-tungstenite as the peer of connections under tokio, in both roles, over real sockets.
-#![cfg(unix)]
 
 use axum::Router;
 use axum::routing::any;

@@ -9,8 +9,8 @@ use crate::OwnedMessage;
 use crate::frame::CloseCode;
 use crate::protocol::{Closed, Event, Message, SendError};
 use crate::stream::{Error, Ready, Scratch, WebSocketStream};
+use rustix::fd::AsFd;
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 

@@ -1,11 +1,11 @@
 //! Connecting to a host's addresses in turn, until one answers (RFC 8305, section 5).
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use super::transport::Transport;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// The milliseconds before the next address is tried as well: the "Connection Attempt Delay", recommended as
@@ -154,11 +154,18 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Connects to a Unix socket, without waiting: a full backlog is an error.
-pub(super) fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+#[cfg(unix)]
+pub(super) fn connect_unix(path: &Path) -> io::Result<Transport> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    socket.connect(&SockAddr::unix(path)?)?;
-    Ok(socket.into())
+    socket.connect(&socket2::SockAddr::unix(path)?)?;
+    Ok(Transport::Unix(socket.into()))
+}
+
+/// std has no Unix sockets here.
+#[cfg(not(unix))]
+pub(super) fn connect_unix(_path: &Path) -> io::Result<Transport> {
+    Err(io::Error::new(ErrorKind::Unsupported, "no Unix sockets on this system"))
 }
 
 const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();

@@ -17,9 +17,9 @@ use super::waiting::Watch;
 use crate::handshake::{ClientHandshake, ResponseFault};
 use crate::stream::{ClientOpening, OpeningError, Progress, Scratch, Wants, WebSocketStream};
 use crate::transport::NonBlockingTransport;
+use rustix::fd::AsFd;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, mem};
@@ -217,9 +217,9 @@ impl Dial {
 
     fn start(&self) -> Result<Phase, ConnectError> {
         if let Some(path) = self.url.unix_path() {
-            let socket = connecting::connect_unix(path)
+            let transport = connecting::connect_unix(path)
                 .map_err(|error| ConnectError::Unix { path: path.to_owned(), error })?;
-            return self.connected(Transport::Unix(socket));
+            return self.connected(transport);
         }
         let is_first = self.url.host() == self.first.host() && self.url.port() == self.first.port();
         if let Some(addresses) = &self.options.addresses

@@ -5,8 +5,12 @@ use crate::tls::TlsStream;
 use crate::transport::NonBlockingTransport;
 use std::io::{self, IoSlice};
 use std::net::TcpStream;
+#[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
 /// The transport of a client's connection.
 #[derive(Debug)]
@@ -15,6 +19,7 @@ pub enum Transport {
     /// TCP, also through a proxy.
     Tcp(TcpStream),
     /// A Unix socket.
+    #[cfg(unix)]
     Unix(UnixStream),
     /// TLS, over a socket or over a proxy's TLS.
     #[cfg(feature = "rustls")]
@@ -26,6 +31,7 @@ macro_rules! each {
     ($transport:expr, $stream:ident => $call:expr) => {
         match $transport {
             Transport::Tcp($stream) => $call,
+            #[cfg(unix)]
             Transport::Unix($stream) => $call,
             #[cfg(feature = "rustls")]
             Transport::Tls($stream) => $call,
@@ -72,6 +78,7 @@ impl NonBlockingTransport for Transport {
 }
 
 /// Returns the socket's descriptor, to register with a poller.
+#[cfg(unix)]
 impl AsFd for Transport {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
@@ -84,8 +91,29 @@ impl AsFd for Transport {
 }
 
 /// Returns the socket's descriptor, to register with a poller.
+#[cfg(unix)]
 impl AsRawFd for Transport {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
+    }
+}
+
+/// Returns the socket, to register with a poller.
+#[cfg(windows)]
+impl AsSocket for Transport {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_socket(),
+            #[cfg(feature = "rustls")]
+            Self::Tls(stream) => stream.get_ref().as_socket(),
+        }
+    }
+}
+
+/// Returns the socket, to register with a poller.
+#[cfg(windows)]
+impl AsRawSocket for Transport {
+    fn as_raw_socket(&self) -> RawSocket {
+        self.as_socket().as_raw_socket()
     }
 }

@@ -1,15 +1,15 @@
 //! Waiting for descriptors, for the blocking conveniences.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
-use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-/// A descriptor to wait for.
+/// A descriptor to wait for; on Windows, a socket.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Watch<'a> {
-    /// The descriptor.
+    /// The descriptor. On Windows, a `BorrowedSocket`.
     pub fd: BorrowedFd<'a>,
     /// Whether to wait until it is readable.
     pub read: bool,

@@ -7,7 +7,7 @@ use mio::event::Source;
 use mio::net::TcpListener;
 #[cfg(unix)]
 use mio::net::UnixListener;
-use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 #[cfg(unix)]
@@ -67,7 +67,7 @@ impl Listener {
     #[cfg(unix)]
     pub(super) fn unix(path: &Path) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&SockAddr::unix(path)?)?;
+        socket.bind(&socket2::SockAddr::unix(path)?)?;
         let path = Arc::new(UnixPath(path.to_owned()));
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;

@@ -9,7 +9,9 @@ use crate::client::{ConnectError, Connector, Dial, Transport, Url, UrlError, Wat
 use crate::stream::{Parts, WebSocketStream};
 #[cfg(feature = "rustls")]
 use crate::tls::TlsStream;
-use ::tokio::net::{TcpStream, UnixStream};
+use ::tokio::net::TcpStream;
+#[cfg(unix)]
+use ::tokio::net::UnixStream;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
@@ -113,6 +115,7 @@ pub enum ClientStream {
     /// TCP, also through a proxy.
     Tcp(TcpStream),
     /// A Unix socket.
+    #[cfg(unix)]
     Unix(UnixStream),
     /// TLS, over a socket or over a proxy's TLS.
     #[cfg(feature = "rustls")]
@@ -124,6 +127,7 @@ impl ClientStream {
     fn new(transport: Transport) -> io::Result<Self> {
         Ok(match transport {
             Transport::Tcp(socket) => Self::Tcp(TcpStream::from_std(socket)?),
+            #[cfg(unix)]
             Transport::Unix(socket) => Self::Unix(UnixStream::from_std(socket)?),
             #[cfg(feature = "rustls")]
             Transport::Tls(tls) => {
@@ -136,6 +140,7 @@ impl ClientStream {
 
 delegate_stream!(ClientStream {
     Tcp,
+    #[cfg(unix)]
     Unix,
     #[cfg(feature = "rustls")]
     Tls,

@@ -57,9 +57,9 @@
 #![forbid(unsafe_code)]
 
 mod batches;
-#[cfg(all(unix, feature = "client"))]
+#[cfg(feature = "client")]
 mod connect;
-#[cfg(any(feature = "axum", all(unix, feature = "client")))]
+#[cfg(any(feature = "axum", feature = "client"))]
 mod delegate;
 mod error;
 #[cfg(feature = "server")]
@@ -78,7 +78,7 @@ mod transport;
 mod wakers;
 mod websocket;
 
-#[cfg(all(unix, feature = "client"))]
+#[cfg(feature = "client")]
 pub use connect::{ClientStream, connect, connect_dial, connect_with};
 #[cfg(feature = "axum")]
 pub(crate) use delegate::delegate_stream;

@@ -8,6 +8,9 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+/// The maximum number of pieces in one call. std knows the system's, but Wine has one that Windows has not.
+const MAX_PIECES: usize = 1024;
+
 /// Any [`AsyncRead`] and [`AsyncWrite`] as a [`NonBlockingTransport`].
 ///
 /// Its calls poll the inner stream with the waker of [`set_waker`](Self::set_waker). A call that moves less
@@ -309,7 +312,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> NonBlockingTransport for Async
             return Ok(0);
         }
         let mut sent = match self.0.io.is_write_vectored() {
-            true => self.sent(|io, context| io.poll_write_vectored(context, pieces))?,
+            true => {
+                let first = &pieces[..pieces.len().min(MAX_PIECES)];
+                self.sent(|io, context| io.poll_write_vectored(context, first))?
+            }
             false => {
                 self.send_once(pieces.iter().find(|piece| !piece.is_empty()).map_or(&[], |piece| piece))?
             }

@@ -1,5 +1,4 @@
 //! The axum extractor, and the hand-over to an event loop, with real sockets.
-#![cfg(unix)]
 
 mod adopted;
 mod http2;

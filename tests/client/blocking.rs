@@ -5,7 +5,6 @@ use std::time::Duration;
 use websocket_stream::CloseCode;
 use websocket_stream::OwnedMessage;
 use websocket_stream::client::{self, Blocking, BlockingError, Connector};
-use websocket_stream::server::Server;
 
 fn connect(connector: &Connector, url: &str) -> Blocking {
     Blocking::new(connector.connect(url).unwrap()).timeout(Duration::from_secs(60))
@@ -55,10 +54,11 @@ fn a_name_a_path_a_header_credentials_and_subprotocols_reach_the_server() {
     assert_eq!(client.next().unwrap().unwrap().as_text(), Some(expected.as_str()));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_unix_socket_has_a_url() {
     let path = std::env::temp_dir().join(format!("websocket-stream-client-{}", std::process::id()));
-    let _server = Running::start(Server::bind_unix(&path).unwrap());
+    let _server = Running::start(websocket_stream::server::Server::bind_unix(&path).unwrap());
     let mut client = Blocking::new(client::connect(format!("ws+unix://{}:/a?b", path.display())).unwrap());
     client.send("?").unwrap();
     assert_eq!(client.next().unwrap().unwrap().as_text(), Some("localhost /a?b auth=None cookie=None"));

@@ -1,9 +1,9 @@
 //! The client by URL, against servers and proxies of the tests' own.
-#![cfg(unix)]
 
 mod addresses;
 mod bad_input;
 mod blocking;
+#[cfg(unix)]
 mod event_loop;
 mod proxies;
 mod redirects;

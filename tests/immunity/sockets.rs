@@ -15,6 +15,12 @@ use websocket_stream::{
 /// A guard against hanging; nothing is measured with it.
 const HANG: Duration = Duration::from_secs(60);
 
+/// The peer has ended its direction. Where the system does not report this apart, the socket is readable.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const CLOSED: PollFlags = PollFlags::RDHUP;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const CLOSED: PollFlags = PollFlags::empty();
+
 /// The peer of an end with this role.
 struct Peer(Role, BufReader<TcpStream>);
 
@@ -103,15 +109,15 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (Closed,
             ready = Ready::READABLE;
             if !wants.again {
                 let mut flags = PollFlags::empty();
-                flags.set(PollFlags::IN | PollFlags::RDHUP, wants.read);
+                flags.set(PollFlags::IN | CLOSED, wants.read);
                 flags.set(PollFlags::OUT, wants.write);
                 let mut polled = [PollFd::new(stream.get_ref(), flags)];
                 assert_ne!(poll(&mut polled, Some(&HANG.try_into().unwrap())).unwrap(), 0, "it hangs");
                 let seen = polled[0].revents();
                 ready = Ready {
-                    readable: seen.contains(PollFlags::IN),
-                    writable: seen.contains(PollFlags::OUT),
-                    closed: seen.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR),
+                    readable: seen.intersects(PollFlags::IN),
+                    writable: seen.intersects(PollFlags::OUT),
+                    closed: seen.intersects(CLOSED | PollFlags::HUP | PollFlags::ERR),
                 };
             }
         }

@@ -37,8 +37,10 @@ fn ends() -> (Echo, Echo, Scratch) {
 }
 
 #[test]
-fn a_stream_is_at_most_64_bytes() {
-    assert!(size_of::<WebSocketStream<TcpStream>>() <= 64);
+fn a_stream_is_at_most_64_bytes_or_72_on_windows() {
+    // A socket of Windows takes 8 bytes, a descriptor 4.
+    let most = if cfg!(windows) { 72 } else { 64 };
+    assert!(size_of::<WebSocketStream<TcpStream>>() <= most);
 }
 
 #[test]
@@ -671,7 +673,7 @@ fn debug_output_shows_no_payload() {
     let frame = |first, payload| [&[first, 0x84, 0, 0, 0, 0][..], payload].concat();
     // An unfinished message, and one that is unread behind an unsent reply.
     for bytes in [frame(2, b"\xaa\xaa"), [frame(0x82, &[0xaa; 4]), frame(0x82, &[0xaa; 4])].concat()] {
-        let (a, mut b) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (a, mut b) = crate::socket_pair::socket_pair().unwrap();
         let mut server = WebSocketStream::new(a).unwrap();
         let mut scratch = Scratch::new();
         b.send(&bytes).unwrap();

@@ -9,10 +9,12 @@ mod allocations;
 #[cfg(feature = "deflate")]
 mod deflate_memory;
 mod server;
+#[path = "../support/socket_pair.rs"]
+mod socket_pair;
 mod streaming;
 
-#[cfg(all(unix, target_pointer_width = "64"))]
+#[cfg(target_pointer_width = "64")]
 #[path = "../../examples/tls_pair/localhost.rs"]
 mod localhost;
-#[cfg(all(unix, target_pointer_width = "64"))]
+#[cfg(target_pointer_width = "64")]
 mod tls;

@@ -1,6 +1,6 @@
 //! `Server` on sockets: threads, handles, accepting, stopping.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
@@ -104,7 +104,7 @@ struct Client {
 }
 
 /// Waits until a socket is readable, or writable too.
-fn wait(socket: &impl std::os::fd::AsFd, writable: bool) {
+fn wait(socket: &impl rustix::fd::AsFd, writable: bool) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut flags = PollFlags::IN;
     flags.set(PollFlags::OUT, writable);
@@ -318,8 +318,10 @@ fn the_handle_of_a_server_that_never_ran_says_so() {
     assert_eq!(handle.shut_down(Duration::ZERO), Err(HandleError::Ended));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_server_listens_on_several_addresses_and_on_the_path_of_a_unix_socket() {
+    use std::io::{Read, Write};
     let path = std::env::temp_dir().join(format!("websocket-stream-test-{}", std::process::id()));
     let server = Server::bind("127.0.0.1:0").unwrap().and_bind_unix(&path).unwrap();
     let server = server.and_bind("127.0.0.1:0").unwrap();

@@ -1,5 +1,5 @@
 //! TLS by rustls: the transport, its faults, and every split of its records.
-#![cfg(all(unix, target_pointer_width = "64"))]
+#![cfg(target_pointer_width = "64")]
 
 #[path = "../../examples/tls_pair/localhost.rs"]
 mod localhost;
@@ -8,6 +8,8 @@ mod certificates;
 mod faults;
 mod pair;
 mod server;
+#[path = "../support/socket_pair.rs"]
+mod socket_pair;
 mod splits;
 mod transport;
 mod weather;

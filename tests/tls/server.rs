@@ -119,6 +119,7 @@ fn the_certificate_is_replaced_while_the_server_runs() {
     assert_eq!((ask(&mut first, "1"), ask(&mut second, "2")), ("1".into(), "2".into()));
 }
 
+#[cfg(unix)]
 #[test]
 fn only_the_listeners_that_were_added_before_use_tls() {
     let authority = Authority::new();

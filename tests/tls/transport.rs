@@ -2,8 +2,8 @@
 //! the socket moves at a time.
 
 use crate::localhost;
+use crate::socket_pair::socket_pair;
 use std::io::{self, ErrorKind};
-use std::os::unix::net::UnixStream;
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::tls::TlsStream;
 use websocket_stream::transport::testing::laws;
@@ -47,7 +47,7 @@ fn check<T: NonBlockingTransport>(mut make: impl FnMut() -> io::Result<(T, T)>) 
 
 #[test]
 fn it_is_lawful_over_sockets() {
-    check(UnixStream::pair);
+    check(socket_pair);
 }
 
 #[test]

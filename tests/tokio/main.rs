@@ -15,7 +15,7 @@ mod mock;
 mod opening;
 mod programs;
 mod real;
-#[cfg(all(unix, target_pointer_width = "64"))]
+#[cfg(target_pointer_width = "64")]
 mod secure;
 mod timers;
 mod transport;
