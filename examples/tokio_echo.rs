@@ -12,7 +12,6 @@ use lexopt::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use websocket_stream::tokio::{AsyncError, WebSocket, accept_with};
 use websocket_stream::{CloseCode, Config, Event, OriginPolicy};
@@ -38,7 +37,7 @@ async fn main() -> Result<(), Failed> {
         }
     }
     let listener = TcpListener::bind(address).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     let (stop, stopped) = watch::channel(());
     println!("listening on ws://{}", listener.local_addr()?);
     loop {
@@ -63,6 +62,16 @@ async fn main() -> Result<(), Failed> {
     stop.send(()).ok();
     stop.closed().await;
     Ok(())
+}
+
+/// SIGTERM; on Windows, Ctrl-Break.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+}
+#[cfg(windows)]
+fn terminate() -> std::io::Result<tokio::signal::windows::CtrlBreak> {
+    tokio::signal::windows::ctrl_break()
 }
 
 async fn serve(

@@ -6,10 +6,19 @@
 //!
 //! Nothing blocks here: the bytes that one end writes are available when the other end reads.
 
+#![cfg_attr(not(unix), allow(unused))]
+
 use std::error::Error;
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use websocket_stream::{CloseCode, OpCode, ReadError, WebSocketStream};
 
+#[cfg(not(unix))]
+fn main() {
+    eprintln!("unix_pair: std has no Unix sockets on this system");
+}
+
+#[cfg(unix)]
 fn main() -> Result<(), Box<dyn Error>> {
     let (a, b) = UnixStream::pair()?;
     let mut server = WebSocketStream::new(a)?;
@@ -37,9 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     read_all("server", &mut server, |_, _, _| Ok(()))
 }
 
+#[cfg(unix)]
 type Stream = WebSocketStream<UnixStream>;
 
 /// Reads until no data is left.
+#[cfg(unix)]
 fn read_all(
     name: &str,
     stream: &mut Stream,

@@ -16,7 +16,6 @@ use axum::routing::any;
 use lexopt::prelude::*;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use websocket_stream::axum::WebSocketUpgrade;
 use websocket_stream::{Config, Event};
 
@@ -51,7 +50,7 @@ async fn main() -> Result<(), Failed> {
     let app = Router::new().route("/", any(echo)).with_state(config);
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     let served = async {
         match tls {
             #[cfg(feature = "rustls")]
@@ -73,6 +72,16 @@ async fn main() -> Result<(), Failed> {
         served = served => served,
         _ = terminate.recv() => Ok(()),
     }
+}
+
+/// SIGTERM; on Windows, Ctrl-Break.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+}
+#[cfg(windows)]
+fn terminate() -> std::io::Result<tokio::signal::windows::CtrlBreak> {
+    tokio::signal::windows::ctrl_break()
 }
 
 async fn echo(

@@ -7,6 +7,7 @@
 
 #[path = "../common/deflate.rs"]
 mod deflate;
+mod input;
 #[cfg(feature = "rustls")]
 mod insecure;
 mod session;

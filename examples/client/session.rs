@@ -1,10 +1,10 @@
 //! The conversation: the standard input to the server, its messages to the standard output.
 
+use crate::input::{self, Input};
 use crate::wait::wait;
-use std::fs::File;
+use rustix::fd::AsFd;
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
-use std::os::fd::AsFd;
 use std::time::Instant;
 use websocket_stream::client::Transport;
 use websocket_stream::{CloseCode, Closed, Event, Message, Ready, Scratch, WebSocketStream};
@@ -39,8 +39,7 @@ impl Session {
 
     /// Runs until the connection has ended.
     pub(crate) fn run(&mut self) -> io::Result<Closed> {
-        // It stays blocking, because other processes may share it, so it is read once after each wait.
-        let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let mut input = input::open()?;
         let mut ready = Ready::UNKNOWN;
         loop {
             let (again, end) = self.drive(ready)?;
@@ -81,19 +80,19 @@ impl Session {
     }
 
     /// Waits for the socket and, if `reads`, for the input. Returns what is ready.
-    fn wait(&self, input: &File, reads: bool, again: bool) -> io::Result<(Ready, bool)> {
+    fn wait(&self, input: &Input, reads: bool, again: bool) -> io::Result<(Ready, bool)> {
         let now = self.now();
         let timeout = match again {
             true => Some(0),
             false => self.stream.next_deadline(now).map(|deadline| deadline.saturating_sub(now)),
         };
-        let (mut ready, input_ready) = wait(&self.stream, reads.then_some(input), timeout)?;
+        let (mut ready, input_ready) = wait(&self.stream, reads.then(|| input.as_fd()), timeout)?;
         ready.readable |= again;
         Ok((ready, input_ready))
     }
 
     /// Reads the input once, and sends what it contains. At its end, begins to close.
-    fn read(&mut self, input: &mut File) -> io::Result<()> {
+    fn read(&mut self, input: &mut Input) -> io::Result<()> {
         let mut buffer = vec![0; READ];
         let n = match input.read(&mut buffer) {
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {

@@ -1,16 +1,15 @@
-//! Waiting for a client's stream, and for an input beside it, with `poll(2)`.
+//! Waiting for a client's stream, and for an input beside it, with `poll(2)` or `WSAPoll`.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::fs::File;
+use rustix::fd::{AsFd, BorrowedFd};
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
 use websocket_stream::client::Transport;
 use websocket_stream::{Ready, WebSocketStream};
 
 /// Waits until the socket or the input is ready, or for `timeout` milliseconds. Returns what is ready.
 pub(crate) fn wait(
     stream: &WebSocketStream<Transport>,
-    input: Option<&File>,
+    input: Option<BorrowedFd<'_>>,
     timeout: Option<u64>,
 ) -> io::Result<(Ready, bool)> {
     let wants = stream.wants();
@@ -19,7 +18,7 @@ pub(crate) fn wait(
     flags.set(PollFlags::OUT, wants.write);
     let socket = stream.as_fd();
     let mut fds = vec![PollFd::from_borrowed_fd(socket, flags)];
-    fds.extend(input.map(|input| PollFd::new(input, PollFlags::IN)));
+    fds.extend(input.map(|input| PollFd::from_borrowed_fd(input, PollFlags::IN)));
     let timeout = timeout.map(|millis| Timespec {
         tv_sec: i64::try_from(millis / 1000).unwrap_or(i64::MAX),
         tv_nsec: (millis % 1000 * 1_000_000) as _,
@@ -30,8 +29,9 @@ pub(crate) fn wait(
     }
     let found = fds[0].revents();
     let ready = Ready {
-        readable: found.contains(PollFlags::IN),
-        writable: found.contains(PollFlags::OUT),
+        // On Windows, `IN` has two bits, of which one is reported.
+        readable: found.intersects(PollFlags::IN),
+        writable: found.intersects(PollFlags::OUT),
         closed: found.intersects(PollFlags::ERR | PollFlags::HUP),
     };
     Ok((ready, fds.get(1).is_some_and(|input| !input.revents().is_empty())))

@@ -23,7 +23,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,6 +119,16 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+#[cfg(unix)]
+fn bind_unix(path: &Path) -> io::Result<Server> {
+    Server::bind_unix(path)
+}
+
+#[cfg(not(unix))]
+fn bind_unix(_path: &Path) -> io::Result<Server> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "no Unix sockets on this system"))
+}
+
 /// Returns a server on an address or on a path, and its URL.
 fn listen(
     address: Option<String>,
@@ -132,7 +142,7 @@ fn listen(
         (Some(_), Some(_)) => Err(format!("either an address or a path\n{USAGE}")),
         (Some(path), None) => {
             let name = path.display().to_string();
-            let server = Server::bind_unix(&path).map_err(|error| explain(&name, &error))?;
+            let server = bind_unix(path.as_ref()).map_err(|error| explain(&name, &error))?;
             Ok((server, format!("ws+unix://{name}")))
         }
         (None, address) => {

@@ -1,4 +1,4 @@
-//! Two ends of one WebSocket in one process, over TLS.
+//! Two ends of one WebSocket in one process, over TLS, in memory.
 //!
 //! ```text
 //! cargo run --example tls_pair
@@ -11,17 +11,17 @@
 mod localhost;
 
 use std::error::Error;
-use std::os::unix::net::UnixStream;
 use websocket_stream::tls::TlsStream;
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
     ClientOpening, ClientRequest, CloseCode, Event, Progress, Ready, Response, Scratch, ServerOpening,
     WebSocketStream,
 };
 
-type Stream = WebSocketStream<TlsStream<UnixStream>>;
+type Stream = WebSocketStream<TlsStream<MemoryStream>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (a, b) = UnixStream::pair()?;
+    let (a, b) = memory::pair(1 << 20);
     let mut scratch = Scratch::new();
     let (mut server, mut client) = open(
         ServerOpening::new(TlsStream::server(a, localhost::server()?)?)?,
@@ -64,8 +64,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Makes the handshakes of TLS and then of the WebSocket, on both ends.
 fn open(
-    mut server: ServerOpening<TlsStream<UnixStream>>,
-    mut client: ClientOpening<TlsStream<UnixStream>>,
+    mut server: ServerOpening<TlsStream<MemoryStream>>,
+    mut client: ClientOpening<TlsStream<MemoryStream>>,
     scratch: &mut Scratch,
 ) -> Result<(Stream, Stream), Box<dyn Error>> {
     loop {

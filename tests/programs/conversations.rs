@@ -7,6 +7,7 @@ fn printed(example: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+#[cfg(unix)]
 #[test]
 fn two_ends_over_a_pair_of_unix_sockets_with_read_and_write() {
     assert_eq!(

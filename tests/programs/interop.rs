@@ -45,6 +45,7 @@ fn tungstenite_converses_with_the_echo_server_over_tcp() {
     server.stop();
 }
 
+#[cfg(unix)]
 #[test]
 fn tungstenite_converses_with_the_echo_server_over_a_unix_socket() {
     let socket = crate::programs::SocketPath::new();

@@ -3,13 +3,18 @@
 #[path = "../support/programs.rs"]
 mod programs;
 
+#[cfg(unix)]
 mod chat;
 mod client;
 mod conversations;
+#[cfg(all(unix, feature = "mio"))]
+mod descriptors;
+#[cfg(unix)]
 mod echo_server;
 mod http;
 mod interop;
-#[cfg(all(unix, feature = "mio"))]
+#[cfg(feature = "mio")]
 mod pollers;
+#[cfg(unix)]
 mod redis;
 mod small;

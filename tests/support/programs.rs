@@ -3,7 +3,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,15 +16,18 @@ pub(crate) fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    path.extend(["examples", name]);
+    path.push("examples");
+    path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let missing = "`cargo test` builds it; with `--test`, run `cargo build --examples` first";
     assert!(path.exists(), "{} is missing: {missing}", path.display());
     Command::new(path)
 }
 
 /// Limits the program to this number of descriptors.
+#[cfg(unix)]
 pub(crate) fn limit_descriptors(command: &mut Command, few: u64) {
     use rustix::process::{Resource, Rlimit, setrlimit};
+    use std::os::unix::process::CommandExt;
     let limit = move || {
         let few = Rlimit { current: Some(few), maximum: Some(few) };
         Ok(setrlimit(Resource::Nofile, few)?)
@@ -41,6 +43,7 @@ pub(crate) fn limit_descriptors(command: &mut Command, few: u64) {
 pub(crate) struct Program(pub(crate) Child);
 
 impl Program {
+    #[cfg(unix)]
     pub(crate) fn signal(&self, signal: i32) {
         let pid = i32::try_from(self.0.id()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
@@ -124,12 +127,19 @@ impl EchoServer {
     }
 
     /// Stops it with SIGTERM, and checks that it exited successfully.
+    #[cfg(unix)]
     pub(crate) fn stop(mut self) {
         self.program.signal(libc::SIGTERM);
         self.check_end();
     }
 
+    /// Kills it: there is no signal to stop it with.
+    #[cfg(not(unix))]
+    pub(crate) fn stop(self) {}
+
+    #[cfg(unix)]
     pub(crate) fn check_end(&mut self) {
+        use std::os::unix::process::ExitStatusExt;
         let status = self.program.wait();
         assert_eq!((status.code(), status.signal()), (Some(0), None));
         let mut rest = String::new();
