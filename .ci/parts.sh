@@ -8,6 +8,9 @@ exec </dev/null
 # the disk space.
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 
+# Copies of the package are built where the package is, so that they share the dependencies.
+build=${CARGO_TARGET_DIR:-$PWD/target}
+
 # shellcheck source-path=SCRIPTDIR source=../tests/support/cargo_tool.sh
 source tests/support/cargo_tool.sh
 
@@ -23,6 +26,14 @@ step() {
 note() {
     printf '\n!! %s\n' "$*"
     notes+=("$*")
+}
+
+# Runs a script that ends with 77 if something that it needs cannot be had here, and says what.
+step_if_possible() {
+    local status=0
+    step "$@" || status=$?
+    ((status != 77)) || note "$*: not run, for want of what it names above"
+    return $((status == 77 ? 0 : status))
 }
 
 has_toolchain() { command -v rustup >/dev/null && rustup toolchain list | grep -q "^$1"; }
@@ -90,7 +101,7 @@ features() {
     grep -v '^websocket-stream = ' Cargo.toml >"$copy/Cargo.toml"
     cp Cargo.lock "$copy" 2>/dev/null || true
     mkdir -p "$copy/examples"
-    step env CARGO_TARGET_DIR="$PWD/target" \
+    step env CARGO_TARGET_DIR="$build" \
         cargo test --no-default-features --lib --manifest-path "$copy/Cargo.toml"
     rm -rf "$copy"
     for feature in $(feature_names); do
@@ -101,24 +112,25 @@ features() {
 
 # With mio's poller that reports a socket again only after a call that would block, as on Windows.
 poller() {
-    local -x RUSTFLAGS='--cfg mio_unsupported_force_poll_poll' CARGO_TARGET_DIR=$PWD/target/poll
+    local -x RUSTFLAGS='--cfg mio_unsupported_force_poll_poll' CARGO_TARGET_DIR=$build/poll
     step cargo build --features mio --examples
     step cargo test --features mio --test programs
 }
 
 # The layers without I/O on targets without an operating system, of 32 and of 64 bits.
-bare() {
-    local target
-    for target in thumbv7em-none-eabi aarch64-unknown-none; do
-        if rustup target list --installed 2>/dev/null | grep -q "^$target$"; then
-            step cargo build --no-default-features --lib --target "$target"
-        elif has_toolchain nightly && [[ -d $(rustc +nightly --print sysroot)/lib/rustlib/src/rust ]]; then
-            step cargo +nightly build --no-default-features --lib --target "$target" -Z build-std=core,alloc
-        else
-            note "no core library for $target: the build without an operating system was skipped"
-        fi
-    done
-}
+bare() { step_if_possible tests/targets/check thumbv7em-none-eabi aarch64-unknown-none wasm32-unknown-unknown; }
+
+# The types on the other systems.
+systems() { step_if_possible tests/targets/check; }
+
+# The tests on other processors.
+aarch64() { step_if_possible tests/targets/linux aarch64; }
+armv7() { step_if_possible tests/targets/linux armv7; }
+i686() { step_if_possible tests/targets/linux i686; }
+s390x() { step_if_possible tests/targets/linux s390x; }
+
+# Each set of vector instructions.
+vectors() { step_if_possible tests/targets/vectors; }
 
 msrv() {
     local version
@@ -138,8 +150,8 @@ package() {
     rm -rf "$directory"
     mkdir -p "$directory"
     # shellcheck disable=SC2012 # the names are cargo's
-    tar -xzf "$(ls -t target/package/websocket-stream-*.crate | head -n 1)" -C "$directory" --strip-components=1
-    step env CARGO_TARGET_DIR="$PWD/target" \
+    tar -xzf "$(ls -t "$build"/package/websocket-stream-*.crate | head -n 1)" -C "$directory" --strip-components=1
+    step env CARGO_TARGET_DIR="$build" \
         cargo test --no-run --all-features --manifest-path "$directory/Cargo.toml"
     rm -rf "$directory"
 }
@@ -154,7 +166,7 @@ minimal() {
     # First without what only tests need, which would ask for newer ones than a user gets.
     awk '/^\[/ { skip = /dev-dependencies|^\[\[|^\[profile/ } !skip' Cargo.toml >"$copy/Cargo.toml"
     step env RUSTC_BOOTSTRAP=1 cargo generate-lockfile -Z direct-minimal-versions --manifest-path "$copy/Cargo.toml"
-    local -x CARGO_TARGET_DIR=$PWD/target
+    local -x CARGO_TARGET_DIR=$build
     step cargo tree --depth 1 --all-features --locked --manifest-path "$copy/Cargo.toml"
     step cargo check --lib --all-features --locked --manifest-path "$copy/Cargo.toml"
     cp Cargo.toml "$copy"
@@ -370,13 +382,13 @@ memcheck() {
     fi
 }
 
-address() {
-    if has_toolchain nightly; then
-        step tests/sanitize address
-    else
-        note "no nightly Rust: the tests were not run under AddressSanitizer"
-    fi
-}
+address() { step_if_possible tests/sanitize address; }
+
+# Data races.
+thread() { step_if_possible tests/sanitize thread; }
+
+# Memory that is read before it is written.
+memory() { step_if_possible tests/sanitize memory; }
 
 # Runs a part, and keeps its result in `status` and for the table. Do not call it in a condition, which would
 # disable `set -e` in the part.

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 /// Only a guard against hanging forever.
 pub(crate) const HANG: Duration = Duration::from_secs(120);
 
-/// Returns `target/<profile>/examples/<name>`, found from `target/<profile>/deps/<test>`.
+/// Returns `target/<profile>/examples/<name>`, found from `target/<profile>/deps/<test>`. An emulator in the
+/// environment variable `EXAMPLE_RUNNER` runs it.
 pub(crate) fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -20,7 +21,14 @@ pub(crate) fn example(name: &str) -> Command {
     path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let missing = "`cargo test` builds it; with `--test`, run `cargo build --examples` first";
     assert!(path.exists(), "{} is missing: {missing}", path.display());
-    Command::new(path)
+    match std::env::var_os("EXAMPLE_RUNNER") {
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.arg(path);
+            command
+        }
+        None => Command::new(path),
+    }
 }
 
 /// Limits the program to this number of descriptors.
