@@ -106,7 +106,7 @@ impl Listener {
     pub(super) fn accept(&self, proxied: bool) -> io::Result<(Socket, Option<IpAddr>)> {
         let (stream, ip) = match &self.kind {
             Kind::Tcp(listener) => {
-                let (stream, address) = listener.accept()?;
+                let (stream, address) = listener.accept().map_err(of_this_connection)?;
                 (Stream::Tcp(stream), Some(address.ip()))
             }
             #[cfg(unix)]
@@ -124,6 +124,15 @@ impl Listener {
             Kind::Unix(listener, _) => listener,
         }
     }
+}
+
+/// On Apple's systems, a connection that the peer has already reset can be accepted, but has no address: mio
+/// reports that without an errno.
+fn of_this_connection(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none() {
+        return io::ErrorKind::ConnectionAborted.into();
+    }
+    error
 }
 
 impl From<Kind> for Listener {

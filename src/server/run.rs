@@ -311,7 +311,16 @@ fn raise_open_files() {
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let limit = getrlimit(Resource::Nofile);
+        let raise = |current| setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum });
         // If it cannot be raised, the server accepts fewer connections.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+        let raised = raise(limit.maximum).is_ok();
+        if cfg!(target_vendor = "apple") && !raised {
+            // The maximum is usually "unlimited", which is refused, as is more than the system's own maximum
+            // for a process.
+            let lower = (10..=20).rev().map(|bits| 1 << bits);
+            let _ = lower
+                .filter(|&few| limit.current.is_some_and(|now| few > now))
+                .find(|&few| raise(Some(few)).is_ok());
+        }
     }
 }

@@ -11,20 +11,47 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-/// The maximum number of pieces in one `sendmsg` (`IOV_MAX`); more fail with `EMSGSIZE`.
-const MAX_PIECES: usize = 1024;
+/// The maximum number of pieces in one `sendmsg` (`IOV_MAX`); more fail with `EMSGSIZE`. On systems that are
+/// not listed, POSIX's minimum, which illumos and AIX have.
+const MAX_PIECES: usize = if cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "haiku",
+    target_vendor = "apple",
+)) {
+    1024
+} else {
+    16
+};
+
+/// The maximum number of bytes in one call on Apple's systems; more fail with `EINVAL`. Others move a part.
+const MAX_BYTES: usize = c_int::MAX as usize;
+
+/// Returns how many of `len` bytes one call is given.
+#[inline(always)]
+fn in_one_call(len: usize) -> usize {
+    if cfg!(target_vendor = "apple") { len.min(MAX_BYTES) } else { len }
+}
 
 /// All holders of a socket, after `dup` or `fork`, share its mode, and any of them may clear it. This flag
 /// keeps each call from blocking nevertheless.
+#[cfg(not(target_os = "aix"))]
 const RECV_FLAGS: c_int = libc::MSG_DONTWAIT;
+#[cfg(target_os = "aix")]
+const RECV_FLAGS: c_int = libc::MSG_NONBLOCK;
 
 /// See [`RECV_FLAGS`]. Also, a peer that is gone raises no `SIGPIPE`.
-#[cfg(not(target_vendor = "apple"))]
-const SEND_FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+#[cfg(not(any(target_vendor = "apple", target_os = "redox")))]
+const SEND_FLAGS: c_int = RECV_FLAGS | libc::MSG_NOSIGNAL;
 
-/// See [`RECV_FLAGS`]. Here a socket option prevents `SIGPIPE`, set by [`set_nonblocking`].
-#[cfg(target_vendor = "apple")]
-const SEND_FLAGS: c_int = libc::MSG_DONTWAIT;
+/// See [`RECV_FLAGS`]. On Apple's systems a socket option prevents `SIGPIPE`, set by [`set_nonblocking`].
+/// Redox has neither the flag nor the option.
+#[cfg(any(target_vendor = "apple", target_os = "redox"))]
+const SEND_FLAGS: c_int = RECV_FLAGS;
 
 /// Sets `O_NONBLOCK`, and keeps the other flags.
 pub(super) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -44,7 +71,10 @@ pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     transferred(|| {
         // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`, which is borrowed for this call
         // alone; `fd` is open while it is borrowed.
-        unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), RECV_FLAGS) }
+        unsafe {
+            let room = in_one_call(buffer.len());
+            libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), room, RECV_FLAGS)
+        }
     })
 }
 
@@ -53,7 +83,10 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     transferred(|| {
         // SAFETY: the kernel reads at most `bytes.len()` bytes from `bytes`, which is borrowed during the
         // call; `fd` is open while it is borrowed.
-        unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) }
+        unsafe {
+            let len = in_one_call(bytes.len());
+            libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), len, SEND_FLAGS)
+        }
     })
 }
 
@@ -66,7 +99,8 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
 pub(super) fn recv_past_descriptors(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     loop {
-        let mut piece = IoSliceMut::new(&mut buffer[filled..]);
+        let room = in_one_call(buffer.len() - filled);
+        let mut piece = IoSliceMut::new(&mut buffer[filled..][..room]);
         // SAFETY: a `msghdr` consists of integers and pointers, for which zero is valid: no address, no room
         // for ancillary data, no pieces. Some systems give it private fields, which rules out a literal.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -91,8 +125,15 @@ pub(super) fn recv_past_descriptors(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io
     }
 }
 
-/// Sends the first [`MAX_PIECES`] of `pieces`; the others count as not accepted.
+/// Sends the first [`MAX_PIECES`] of `pieces`, on Apple's systems at most [`MAX_BYTES`] of them. The others
+/// count as not accepted.
 pub(super) fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    let pieces = if cfg!(target_vendor = "apple") { within(pieces, MAX_BYTES) } else { pieces };
+    if cfg!(target_vendor = "apple")
+        && let [whole] = pieces
+    {
+        return send(fd, whole);
+    }
     // SAFETY: a `msghdr` consists of integers and pointers, for which zero is valid: no address, no ancillary
     // data, no pieces. Some systems give it private fields, which rules out a literal.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -106,11 +147,27 @@ pub(super) fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::R
     })
 }
 
+/// Returns the first pieces: as many as have at most `most` bytes together, but at least one.
+fn within<'a, 'b>(pieces: &'a [IoSlice<'b>], most: usize) -> &'a [IoSlice<'b>] {
+    let mut left = most;
+    let fitting = pieces.iter().take_while(|piece| {
+        let fits = piece.len() <= left;
+        left = left.saturating_sub(piece.len());
+        fits
+    });
+    &pieces[..fitting.count().max(1).min(pieces.len())]
+}
+
 pub(super) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the arguments are two integers; `fd` is open while it is borrowed.
     match checked(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) }) {
-        // The peer has reset the connection, so no direction is left to end.
-        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(()),
+        // The peer has reset the connection, so no direction is left to end. Linux returns the first, FreeBSD
+        // the second, other BSDs and Apple's systems the third: the arguments of the call are valid.
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::ENOTCONN | libc::ECONNRESET | libc::EINVAL)) =>
+        {
+            Ok(())
+        }
         outcome => outcome.map(drop),
     }
 }
@@ -256,6 +313,15 @@ mod tests {
             -1
         });
         assert_eq!((outcome.unwrap_err().raw_os_error(), calls), (Some(libc::ENOBUFS), 3));
+    }
+
+    #[test]
+    fn the_first_pieces_have_at_most_the_bytes_of_one_call() {
+        let pieces = [3, 4, 5].map(|len| IoSlice::new(&[7; 5][..len]));
+        for (most, fitting) in [(0, 1), (2, 1), (3, 1), (6, 1), (7, 2), (11, 2), (12, 3), (usize::MAX, 3)] {
+            assert_eq!(within(&pieces, most).len(), fitting, "{most}");
+        }
+        assert_eq!(within(&[], 5).len(), 0);
     }
 
     /// Returns whether `SIGPIPE` is pending for this thread.
