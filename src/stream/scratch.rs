@@ -14,7 +14,7 @@ const GATHER: usize = 64 << 10;
 /// The buffers of one thread, shared by all of its connections.
 ///
 /// A new scratch takes about 64 KiB, which are zeroed only once. It keeps used buffers for later messages: up
-/// to 9.1 MiB in all, or 12.2 MiB with compression;
+/// to 9.1 MiB in all, or 12.5 MiB with compression;
 /// [`guarantees`](crate::guarantees#memory-that-a-thread-keeps) lists them. Dropping the scratch frees all
 /// of them. No connection can read the bytes of another one. Between two calls, a scratch also keeps the
 /// shared [`Config`](crate::Config) of the connection that used it last.

@@ -2,5 +2,5 @@
 #![forbid(unsafe_code)]
 
 mod codec;
-mod naive;
+pub(super) mod naive;
 mod offers;

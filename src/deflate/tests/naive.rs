@@ -91,15 +91,15 @@ const DISTANCES: [(usize, usize); 30] = {
 
 /// The output of all messages so far, and the largest distance in the last one.
 #[derive(Debug, Default)]
-pub(super) struct Naive {
-    pub(super) output: Vec<u8>,
-    pub(super) farthest: usize,
+pub(in crate::deflate) struct Naive {
+    pub(in crate::deflate) output: Vec<u8>,
+    pub(in crate::deflate) farthest: usize,
 }
 
 impl Naive {
     /// Inflates the payload of one more message and appends it to the output. Returns `None` if the payload
     /// is corrupt.
-    pub(super) fn inflate(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
+    pub(in crate::deflate) fn inflate(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
         let start = self.output.len();
         self.farthest = 0;
         if payload.is_empty() {
