@@ -6,6 +6,9 @@ use std::path::Path;
 
 #[path = "../fuzz/bodies/connections.rs"]
 mod connections;
+#[cfg(feature = "deflate")]
+#[path = "../fuzz/bodies/deflate.rs"]
+mod deflate;
 #[path = "../fuzz/bodies/dial.rs"]
 mod dial;
 #[path = "../fuzz/bodies/differential.rs"]
@@ -116,6 +119,18 @@ fn inflate_passes_on_compressed_messages_with_any_bytes_changed() {
         true
     }
     QuickCheck::new().tests(1_000).quickcheck(prop as fn(_, _, _, _, _) -> bool);
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn deflate_passes_on_any_bytes() {
+    fn prop(choice: u8, times: u8, bytes: Vec<u8>, few: u8) -> bool {
+        // Bytes of a small alphabet repeat each other.
+        let bytes = bytes.iter().map(|byte| byte % few.max(2));
+        deflate::body(&[choice, times].into_iter().chain(bytes).collect::<Vec<u8>>());
+        true
+    }
+    QuickCheck::new().rng(Gen::new(1_500)).tests(1_000).quickcheck(prop as fn(_, _, _, _) -> bool);
 }
 
 #[test]
