@@ -1,8 +1,9 @@
 // Bun's own server, which uses uWebSockets. Arguments: --broadcast, --deflate alone|takeover, --tls.
 const broadcast = process.argv.includes("--broadcast");
 const deflate = process.argv.includes("--deflate");
-// Shared by all sockets, without any context, or one for each socket, with a window of 32 KiB.
-const engine = process.argv.includes("takeover") ? "dedicated" : "shared";
+// The default: shared by all sockets, without any context. Or one for each socket, with a window of 32 KiB.
+const dedicated = { compress: "dedicated", decompress: "dedicated" };
+const perMessageDeflate = deflate && (process.argv.includes("takeover") ? dedicated : true);
 const pem = async (file, what) => {
   const bytes = await Bun.file(new URL(`../../../examples/tls_pair/localhost.${file}.der`, import.meta.url)).bytes();
   return `-----BEGIN ${what}-----\n${bytes.toBase64()}\n-----END ${what}-----\n`;
@@ -22,7 +23,7 @@ const server = Bun.serve({
     idleTimeout: 0,
     maxPayloadLength: 16 << 20,
     backpressureLimit: 16 << 20,
-    perMessageDeflate: deflate && { compress: engine, decompress: engine },
+    perMessageDeflate,
     open(ws) {
       if (broadcast) ws.subscribe("all");
     },

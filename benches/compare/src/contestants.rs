@@ -45,7 +45,9 @@ const OURS_AXUM: &str = "ours-axum";
 /// This library in a minimal loop.
 const BARE: &str = "ours-bare";
 pub const BUN: &str = "bun (uWebSockets)";
-pub const WS: &str = "ws (npm)";
+/// Bun with its defaults, in the workloads in which the others may refer to earlier messages.
+const BUN_ALONE: &str = "bun, no takeover";
+const WS: &str = "ws (npm)";
 const TUNGSTENITE: &str = "tungstenite-mio";
 const TOKIO_TUNGSTENITE: &str = "tokio-tungstenite";
 const FASTWEBSOCKETS: &str = "fastwebsockets";
@@ -74,7 +76,7 @@ const BUILT_IN: [(&str, BuiltIn); 17] = [
 ];
 
 /// The servers that compress. This library does so if the program is built with the feature.
-const COMPRESSING: [&str; 7] = [OURS, OURS_TOKIO, OURS_AXUM, YAWC, SOCKUDO, BUN, WS];
+const COMPRESSING: [&str; 8] = [OURS, OURS_TOKIO, OURS_AXUM, YAWC, SOCKUDO, BUN, BUN_ALONE, WS];
 /// The servers that are compared over TLS.
 const OVER_TLS: [&str; 12] = [
     TLS_FLOOR,
@@ -110,7 +112,9 @@ pub fn all() -> (Vec<Contestant>, Vec<String>) {
         Some(with) => here.push(Contestant { name, kind: Kind::Script { with, name: file } }),
         None => missing.push(format!("{name} is not installed: ./install-peers.sh installs it")),
     };
-    script(BUN, installed(".bin/bun").or_else(|| on_path("bun")), "bun.js");
+    let bun = installed(".bin/bun").or_else(|| on_path("bun"));
+    script(BUN, bun.clone(), "bun.js");
+    script(BUN_ALONE, bun, "bun.js");
     script(WS, installed("ws/package.json").and_then(|_| on_path("node")), "ws.js");
     match beast() {
         Ok(program) => here.push(Contestant { name: "boost-beast", kind: Kind::Beast(program) }),
@@ -138,13 +142,23 @@ impl Contestant {
         Ok(command)
     }
 
+    /// Returns the compression that it is offered in a workload.
+    pub fn compression(&self, workload: Compression) -> Compression {
+        match workload {
+            Compression::Takeover if self.name == BUN_ALONE => Compression::Alone,
+            _ => workload,
+        }
+    }
+
     /// Returns whether it supports this plan and is compared in it.
     pub fn takes_part(&self, plan: Plan) -> bool {
         // npm's ws is compared only with compression.
-        let not_plain = [TLS_FLOOR, BUFFERED_FLOOR, WS];
+        let not_plain = [TLS_FLOOR, BUFFERED_FLOOR, BUN_ALONE, WS];
         match plan.compression {
             _ if plan.tls => OVER_TLS.contains(&self.name),
             Compression::Off => !not_plain.contains(&self.name),
+            // It would be measured twice.
+            Compression::Alone if self.name == BUN_ALONE => false,
             _ => COMPRESSING.contains(&self.name),
         }
     }

@@ -134,6 +134,7 @@ fn count(
     batches: u64,
     cores: Cores,
 ) -> io::Result<Counts> {
+    let workload = &workload.with(contestant.compression(workload.plan().compression));
     let Job::Echo { connections, messages, in_flight } = workload.job else { return Ok(Counts::new()) };
     let file = file.with_added_extension(if counter == Counter::Callgrind { "callgrind" } else { "strace" });
     let mut command = counter.wrap(&contestant.command(workload.plan())?, &file);

@@ -111,6 +111,7 @@ pub fn workload(
 }
 
 fn run(workload: &Workload, contestant: &Contestant, time: Duration, cores: Cores) -> io::Result<Sample> {
+    let workload = &workload.with(contestant.compression(workload.plan().compression));
     let mut command = contestant.command(workload.plan())?;
     let server = Server::start(&mut command, cores.server, cores.load)?;
     let target = target(&server, contestant, workload);

@@ -20,8 +20,8 @@ commands:
 options:
   --only NAME,..      these servers only (part of a name is enough)
   --workload NAME,..  these workloads only: 32x1 32x32 1kx16 16k 1m idle handshake broadcast, and
-                      with compression 512z 8kz 512za 8kza idlez idleza, and over TLS 32x1s
-                      32x32s 1kx16s 16ks 1ms idles handshakes
+                      with compression 512z 8kz 512zt 8kzt 512za 8kza idlez idleza, and over TLS
+                      32x1s 32x32s 1kx16s 16ks 1ms idles handshakes
   --rounds N          rounds of each workload, of which the median is taken (5)
   --seconds N         how long each server is measured in a round (0.8)
   --json FILE         write the figures there too

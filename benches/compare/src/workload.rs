@@ -1,8 +1,8 @@
 //! The workloads.
 
 use crate::compression::Compression;
-use crate::contestants::{BUN, FLOOR, TLS_FLOOR, WS};
-use crate::load::{Messages, Shape};
+use crate::contestants::{BUN, FLOOR, TLS_FLOOR};
+use crate::load::{Content, Messages, Shape};
 use crate::servers::{Mode, Plan};
 
 /// One workload, with its own table.
@@ -56,13 +56,13 @@ const fn echo(connections: usize, shape: Shape, in_flight: usize) -> Job {
     Job::Echo { connections, messages: Messages::Plain(shape), in_flight }
 }
 
-const fn compressed(bytes: usize, compression: Compression) -> Job {
-    Job::Echo { connections: 64, messages: Messages::Json { bytes, compression }, in_flight: 1 }
+const fn compressed(content: Content, bytes: usize, compression: Compression) -> Job {
+    Job::Echo { connections: 64, messages: Messages::Json { content, bytes, compression }, in_flight: 1 }
 }
 
 /// Fewer than without compression: some servers hold 300 KiB for each.
 const fn idle_compressed(compression: Compression) -> Job {
-    Job::Idle { connections: 2_000, messages: Messages::Json { bytes: 512, compression } }
+    Job::Idle { connections: 2_000, messages: Messages::Json { content: Content::Orders, bytes: 512, compression } }
 }
 
 const fn binary(bytes: usize) -> Shape {
@@ -75,7 +75,7 @@ const fn over_tls(name: &'static str, title: &'static str, job: Job) -> Workload
     Workload { name, title, job, tls: true, target }
 }
 
-pub const ALL: [Workload; 21] = [
+pub const ALL: [Workload; 23] = [
     Workload {
         name: "32x1",
         title: "64 connections, 32 B, 1 in flight",
@@ -135,30 +135,44 @@ pub const ALL: [Workload; 21] = [
     Workload {
         name: "512z",
         title: "64 connections, 512 B of JSON compressed with takeover",
-        job: compressed(512, Compression::Takeover),
+        job: compressed(Content::Orders, 512, Compression::Takeover),
         tls: false,
-        target: Target::OverPeer(BUN, 0.9),
+        target: Target::OverPeer(BUN, 1.0),
     },
     Workload {
         name: "8kz",
         title: "64 connections, 8 KiB of JSON compressed with takeover",
-        job: compressed(8 << 10, Compression::Takeover),
+        job: compressed(Content::Orders, 8 << 10, Compression::Takeover),
         tls: false,
-        target: Target::OverPeer(BUN, 0.9),
+        target: Target::OverPeer(BUN, 0.7),
+    },
+    Workload {
+        name: "512zt",
+        title: "64 connections, 512 B of a ticker's JSON compressed with takeover",
+        job: compressed(Content::Quotes, 512, Compression::Takeover),
+        tls: false,
+        target: Target::OverPeer(BUN, 1.0),
+    },
+    Workload {
+        name: "8kzt",
+        title: "64 connections, 8 KiB of a ticker's JSON compressed with takeover",
+        job: compressed(Content::Quotes, 8 << 10, Compression::Takeover),
+        tls: false,
+        target: Target::OverPeer(BUN, 0.7),
     },
     Workload {
         name: "512za",
         title: "64 connections, 512 B of JSON compressed alone",
-        job: compressed(512, Compression::Alone),
+        job: compressed(Content::Orders, 512, Compression::Alone),
         tls: false,
-        target: Target::OverPeer(WS, 0.6),
+        target: Target::OverPeer(BUN, 0.8),
     },
     Workload {
         name: "8kza",
         title: "64 connections, 8 KiB of JSON compressed alone",
-        job: compressed(8 << 10, Compression::Alone),
+        job: compressed(Content::Orders, 8 << 10, Compression::Alone),
         tls: false,
-        target: Target::OverPeer(WS, 0.6),
+        target: Target::OverPeer(BUN, 0.9),
     },
     Workload {
         name: "idlez",
@@ -198,6 +212,20 @@ impl Workload {
             Job::Handshake => plan,
             Job::Broadcast { .. } => Plan { mode: Mode::Broadcast, many: true, ..plan },
         }
+    }
+
+    /// Returns this workload with another compression.
+    pub fn with(self, compression: Compression) -> Self {
+        let job = match self.job {
+            Job::Echo { connections, messages, in_flight } => {
+                Job::Echo { connections, messages: messages.with(compression), in_flight }
+            }
+            Job::Idle { connections, messages } => {
+                Job::Idle { connections, messages: messages.with(compression) }
+            }
+            job => job,
+        };
+        Self { job, ..self }
     }
 
     /// Returns the name of the floor.

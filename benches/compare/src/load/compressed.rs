@@ -8,7 +8,7 @@
 
 use super::Script;
 use super::frames::{TEXT, frame};
-use super::json;
+use super::json::{self, Content};
 use super::random::Random;
 use crate::compression::Compression;
 use std::io;
@@ -43,8 +43,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub fn new(bytes: usize, compression: Compression) -> Self {
-        let messages: Vec<_> = (0..distinct(bytes)).map(|seed| json::message(bytes, seed as u64)).collect();
+    pub fn new(content: Content, bytes: usize, compression: Compression) -> Self {
+        let messages: Vec<_> =
+            (0..distinct(bytes)).map(|seed| json::message(content, bytes, seed as u64)).collect();
         let mut engine = Deflate::new(LEVEL, false, WINDOW_BITS);
         let alone = messages.iter().map(|message| {
             engine.reset();
@@ -261,7 +262,7 @@ mod tests {
     }
 
     fn conversation(compression: Compression) -> Conversation {
-        Conversation::new(&Rc::new(Pool::new(8 << 10, compression)), 1, 3)
+        Conversation::new(&Rc::new(Pool::new(Content::Orders, 8 << 10, compression)), 1, 3)
     }
 
     #[test]
@@ -280,9 +281,11 @@ mod tests {
     #[test]
     fn later_rounds_are_smaller_if_messages_may_refer_to_others() {
         let total = |frames: &[Vec<u8>]| frames.iter().map(Vec::len).sum::<usize>();
-        let pool = Pool::new(512, Compression::Takeover);
-        assert!(total(&pool.after) < total(&pool.alone) * 9 / 10);
-        let pool = Pool::new(512, Compression::Alone);
+        for (content, tenths) in [(Content::Orders, 9), (Content::Quotes, 4)] {
+            let pool = Pool::new(content, 512, Compression::Takeover);
+            assert!(total(&pool.after) < total(&pool.alone) * tenths / 10);
+        }
+        let pool = Pool::new(Content::Orders, 512, Compression::Alone);
         assert_eq!(pool.after, pool.alone);
     }
 

@@ -12,6 +12,7 @@ mod random;
 use crate::compression::Compression;
 pub use echo::Load;
 pub use frames::{Batch, Shape};
+pub use json::Content;
 pub use random::Random;
 use std::io;
 use std::rc::Rc;
@@ -37,12 +38,21 @@ pub enum Messages {
     Plain(Shape),
     /// JSON of this length, compressed in both directions.
     Json {
+        content: Content,
         bytes: usize,
         compression: Compression,
     },
 }
 
 impl Messages {
+    /// Returns these messages with another compression.
+    pub fn with(self, compression: Compression) -> Self {
+        match self {
+            Self::Plain(_) => self,
+            Self::Json { content, bytes, .. } => Self::Json { content, bytes, compression },
+        }
+    }
+
     pub fn compression(self) -> Compression {
         match self {
             Self::Plain(_) => Compression::Off,
@@ -66,8 +76,8 @@ impl Messages {
                 let batch = Batch::new(shape, in_flight, index);
                 Box::new(if raw { batch.raw() } else { batch })
             }),
-            Self::Json { bytes, compression } => {
-                let pool = Rc::new(compressed::Pool::new(bytes, compression));
+            Self::Json { content, bytes, compression } => {
+                let pool = Rc::new(compressed::Pool::new(content, bytes, compression));
                 Box::new(move |index| Box::new(compressed::Conversation::new(&pool, in_flight, index)))
             }
         }
