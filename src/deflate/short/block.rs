@@ -4,7 +4,7 @@
 use super::bits::{BitWriter, SLACK};
 use super::header::Header;
 use super::huffman::{self, Code, LONGEST};
-use super::symbols::{DISTANCES, LITERALS, Symbol, Symbols};
+use super::symbols::{DISTANCES, END, LITERALS, Symbol, Symbols};
 use alloc::vec::Vec;
 
 /// The end of a sync flush: an empty stored block without its first three bits.
@@ -55,12 +55,7 @@ fn cost(frequencies: &[u16], lengths: &[u8]) -> usize {
 
 impl BlockWriter {
     /// Writes a message. Returns the number of bytes, or `None` if the message would not get smaller.
-    pub(super) fn write(
-        &mut self,
-        message: &[u8],
-        symbols: &mut Symbols,
-        result: &mut Vec<u8>,
-    ) -> Option<usize> {
+    pub(super) fn write(&mut self, message: &[u8], symbols: &Symbols, result: &mut Vec<u8>) -> Option<usize> {
         let (literals, distances) = &mut self.lengths;
         huffman::lengths(&symbols.literals, LONGEST, literals);
         huffman::lengths(&symbols.distances, LONGEST, distances);
@@ -103,7 +98,7 @@ impl Codes {
         for sequence in &symbols.sequences {
             let (literals, rest) = message.split_at(usize::from(sequence.literals));
             for &literal in literals {
-                self.add(&self.literals, usize::from(literal), writer);
+                add(&self.literals, usize::from(literal), writer);
                 writer.flush();
             }
             if sequence.len == 0 {
@@ -111,20 +106,21 @@ impl Codes {
             }
             let (length, far) = (Symbol::of_length(sequence.len), Symbol::of_distance(sequence.distance));
             // At most 15, 5, 15 and 13 bits.
-            self.add(&self.literals, length.code, writer);
+            add(&self.literals, length.code, writer);
             writer.add(length.extra, length.extra_bits);
-            self.add(&self.distances, far.code, writer);
+            add(&self.distances, far.code, writer);
             writer.add(far.extra, far.extra_bits);
             writer.flush();
             message = &rest[usize::from(sequence.len)..];
         }
-        self.add(&self.literals, super::symbols::END, writer);
+        add(&self.literals, END, writer);
         writer.flush();
     }
+}
 
-    #[inline]
-    fn add(&self, codes: &[Code], symbol: usize, writer: &mut BitWriter<'_>) {
-        let code = codes[symbol];
-        writer.add(u32::from(code.bits), u32::from(code.len));
-    }
+/// Writes a symbol's code.
+#[inline]
+fn add(codes: &[Code], symbol: usize, writer: &mut BitWriter<'_>) {
+    let code = codes[symbol];
+    writer.add(u32::from(code.bits), u32::from(code.len));
 }

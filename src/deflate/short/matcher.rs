@@ -5,7 +5,6 @@
 //! empty.
 #![forbid(unsafe_code)]
 
-use super::parser::Match;
 use alloc::boxed::Box;
 
 /// The bytes that are read beyond the end of a text, and never compared.
@@ -56,6 +55,22 @@ pub(super) struct Chains<'a> {
     len: usize,
     /// The longest distance of a match.
     farthest: usize,
+}
+
+/// Bytes that repeat the bytes `distance` before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Match {
+    pub(super) len: u16,
+    /// 32,768 at most.
+    pub(super) distance: u16,
+}
+
+impl Match {
+    /// Returns its value compared with others: a byte more is worth four bits of distance.
+    #[inline]
+    pub(super) fn value(self) -> u32 {
+        4 * u32::from(self.len) + 16 - self.distance.max(1).ilog2()
+    }
 }
 
 /// A limit to the search for a match.

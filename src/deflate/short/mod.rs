@@ -88,6 +88,6 @@ impl ShortDeflater {
         let effort = Effort::of(level);
         let chains = self.matcher.begin(&self.text, start, end, farthest, effort.near);
         parser::parse(&self.text, start, end, effort, chains, &mut self.symbols);
-        self.writer.write(message, &mut self.symbols, result)
+        self.writer.write(message, &self.symbols, result)
     }
 }

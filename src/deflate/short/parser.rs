@@ -1,24 +1,8 @@
 //! Divides a message into literals and matches.
 #![forbid(unsafe_code)]
 
-use super::matcher::{Chains, LONGEST, SHORTEST, Search, Text};
+use super::matcher::{Chains, LONGEST, Match, SHORTEST, Search, Text};
 use super::symbols::Symbols;
-
-/// Bytes that repeat the bytes `distance` before them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Match {
-    pub(super) len: u16,
-    /// 32,768 at most.
-    pub(super) distance: u16,
-}
-
-impl Match {
-    /// Returns its value compared with others: a byte more is worth four bits of distance.
-    #[inline]
-    fn value(self) -> u32 {
-        4 * u32::from(self.len) + 16 - self.distance.max(1).ilog2()
-    }
-}
 
 /// What a level costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

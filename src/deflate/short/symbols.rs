@@ -1,7 +1,7 @@
 //! The symbols of RFC 1951, section 3.2.5, for a message that is divided into literals and matches.
 #![forbid(unsafe_code)]
 
-use super::parser::Match;
+use super::matcher::Match;
 use alloc::vec::Vec;
 
 /// The number of literals, lengths and the end of a block. The last two have codes, but never occur.
