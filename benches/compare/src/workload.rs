@@ -62,7 +62,10 @@ const fn compressed(content: Content, bytes: usize, compression: Compression) ->
 
 /// Fewer than without compression: some servers hold 300 KiB for each.
 const fn idle_compressed(compression: Compression) -> Job {
-    Job::Idle { connections: 2_000, messages: Messages::Json { content: Content::Orders, bytes: 512, compression } }
+    Job::Idle {
+        connections: 2_000,
+        messages: Messages::Json { content: Content::Orders, bytes: 512, compression },
+    }
 }
 
 const fn binary(bytes: usize) -> Shape {

@@ -56,7 +56,7 @@ pub(super) fn lengths(frequencies: &[u16], longest: usize, lengths: &mut [u8]) {
 /// its parent.
 fn count_lengths(used: &[u32]) -> [u16; 32] {
     let leaves = used.len();
-    // The weights of the inner nodes, in the order in which they are made; then, the indices of their parents.
+    // The weights of the inner nodes in the order in which they are made; then, the indices of their parents.
     let mut nodes = [0_u32; MOST];
     let (mut leaf, mut inner) = (0, 0);
     for made in 0..leaves - 1 {

@@ -98,8 +98,9 @@ mod tests {
 
     #[test]
     fn messages_are_json_of_their_length_and_differ() {
-        for (content, bytes) in
-            [Content::Orders, Content::Quotes].into_iter().flat_map(|content| [(content, 512), (content, 8192)])
+        for (content, bytes) in [Content::Orders, Content::Quotes]
+            .into_iter()
+            .flat_map(|content| [(content, 512), (content, 8192)])
         {
             let messages: Vec<_> = (0..20).map(|seed| message(content, bytes, seed)).collect();
             for (index, one) in messages.iter().enumerate() {
