@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! up to 32 bytes      two overlapping words, or two vectors that every such processor has, inlined
-//! more, x86_64        AVX2 if the processor has it, else SSE2
+//! more, x86_64        AVX-512 from 64 bytes on, or AVX2, if the processor has it, else SSE2
 //! more, aarch64       NEON
 //! more, elsewhere     words of 16 bytes
 //! ```
@@ -141,7 +141,7 @@ mod tests {
             unsafe { vector::copy_long::<V>(to, from, len, key) }
         }
         let ways: Vec<(_, _, Copy)> = vec![
-            ("chosen", 0..=260, chosen),
+            ("chosen", 0..=700, chosen),
             ("short words", 0..=32, short),
             ("words of 4", 4..=260, long::<u32>),
             ("words of 8", 8..=260, long::<u64>),
@@ -153,6 +153,9 @@ mod tests {
             let mut ways = ways;
             if std::is_x86_feature_detected!("avx2") {
                 ways.push(("AVX2", 32..=260, x86_64::copy_avx2));
+            }
+            if x86_64::Level::of_processor() == x86_64::Level::Avx512 {
+                ways.push(("AVX-512", 64..=700, x86_64::copy_avx512));
             }
             ways
         };
@@ -170,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_implementation_masks_every_length_at_every_offset_and_alignment_by_the_definition() {
-        let source = bytes(300);
+        let source = bytes(720);
         for (way, lens, copy) in ways() {
             for len in lens {
                 for offset in 0..8 {

@@ -13,6 +13,9 @@
 /// They may be called only if the processor has the instructions of the implementation. `load` and `store`
 /// need a pointer that is valid for `size_of::<Self>()` bytes.
 pub(in crate::frame) unsafe trait Vector: Copy {
+    /// Whether there are registers for 16 vectors, besides the key.
+    const MANY: bool = false;
+
     /// Returns the key's four bytes, repeated.
     unsafe fn splat(key: Key) -> Self;
     /// Loads the bytes at `from`.
@@ -71,9 +74,9 @@ pub(in crate::frame) unsafe fn copy_short<V: Vector>(
     // SAFETY: guaranteed by the caller; each length is between one and two times the size of its type.
     unsafe {
         match len {
-            16.. => copy_ends::<V>(to, from, len, key),
-            8.. => copy_ends::<u64>(to, from, len, key),
-            4.. => copy_ends::<u32>(to, from, len, key),
+            16.. => copy_ends::<V, 1>(to, from, len, key),
+            8.. => copy_ends::<u64, 1>(to, from, len, key),
+            4.. => copy_ends::<u32, 1>(to, from, len, key),
             1.. => copy_few(to, from, len, key),
             0 => true,
         }
@@ -101,21 +104,82 @@ unsafe fn copy_few(to: *mut u8, from: *const u8, len: usize, key: Key) -> bool {
     all.is_ascii()
 }
 
-/// Copies one vector at each end, which together cover all the bytes.
+/// Copies `N` vectors at each end, which together cover all the bytes, and returns whether they are ASCII.
 ///
 /// # Safety
 ///
-/// As for [`copy_short`], with a `len` between the size of `V` and twice that size.
+/// As for [`copy_short`], with a `len` between `N` and `2 * N` times the size of `V`.
 #[inline(always)]
-unsafe fn copy_ends<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Key) -> bool {
-    let end = len - size_of::<V>();
-    // SAFETY: both vectors are within `len` bytes.
+unsafe fn copy_ends<V: Vector, const N: usize>(to: *mut u8, from: *const u8, len: usize, key: Key) -> bool {
+    // SAFETY: guaranteed by the caller.
     unsafe {
-        let first = V::load(from).xor(V::splat(key));
-        let last = V::load(from.add(end)).xor(V::splat(key.after(end)));
-        first.store(to);
-        last.store(to.add(end));
-        first.or(last).is_ascii()
+        let ends = Ends::<V, N>::load(from, len, key);
+        ends.store(to, len);
+        ends.is_ascii()
+    }
+}
+
+/// `N` masked vectors of each end. All are loaded before any is stored, because they overlap.
+pub(in crate::frame) struct Ends<V, const N: usize>([V; N], [V; N]);
+
+impl<V: Vector, const N: usize> Ends<V, N> {
+    /// Loads them, masking them.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of `len` bytes, and `len` is at least `N` times the size of `V`. The
+    /// processor has the instructions of `V`.
+    #[inline(always)]
+    pub(in crate::frame) unsafe fn load(from: *const u8, len: usize, key: Key) -> Self {
+        let size = size_of::<V>();
+        let end = len - N * size;
+        // SAFETY: every vector is within `len` bytes.
+        unsafe {
+            // Loops, because a closure does not have the instructions of the function around it: without
+            // link-time optimisation, each of its vector instructions would be a call.
+            let (first, last) = (V::splat(key), V::splat(key.after(end)));
+            let mut ends = Self([first; N], [last; N]);
+            for i in 0..N {
+                ends.0[i] = V::load(from.add(i * size)).xor(first);
+                ends.1[i] = V::load(from.add(end + i * size)).xor(last);
+            }
+            ends
+        }
+    }
+
+    /// Stores them.
+    ///
+    /// # Safety
+    ///
+    /// As for [`load`](Self::load), with a `to` that is valid for writes.
+    #[inline(always)]
+    pub(in crate::frame) unsafe fn store(&self, to: *mut u8, len: usize) {
+        let size = size_of::<V>();
+        let end = len - N * size;
+        // SAFETY: every vector is within `len` bytes.
+        unsafe {
+            for i in 0..N {
+                self.0[i].store(to.add(i * size));
+                self.1[i].store(to.add(end + i * size));
+            }
+        }
+    }
+
+    /// Returns whether no byte has its top bit set.
+    ///
+    /// # Safety
+    ///
+    /// The processor has the instructions of `V`.
+    #[inline(always)]
+    pub(in crate::frame) unsafe fn is_ascii(&self) -> bool {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let mut all = self.0[0].or(self.1[0]);
+            for i in 1..N {
+                all = all.or(self.0[i].or(self.1[i]));
+            }
+            all.is_ascii()
+        }
     }
 }
 
@@ -127,24 +191,28 @@ unsafe fn copy_ends<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Ke
 #[inline(always)]
 pub(in crate::frame) unsafe fn copy_long<V: Vector>(to: *mut u8, from: *const u8, len: usize, key: Key) {
     let size = size_of::<V>();
-    let end = len - size;
-    // SAFETY: every vector is within `len` bytes.
+    // SAFETY: each number of vectors is for its lengths; later, every vector is within `len` bytes.
     unsafe {
-        let last = V::load(from.add(end)).xor(V::splat(key.after(end)));
-        if len < 8 * size {
-            copy_steps::<V, 1>(to, from, 0, end, V::splat(key));
-        } else {
-            // The first vector, too, overlaps the next, which is aligned.
-            let first = V::load(from).xor(V::splat(key));
-            let start = to.align_offset(size).min(size);
-            let wide = V::splat(key.after(start));
-            let at = copy_steps::<V, 32>(to, from, start, end, wide);
-            let at = copy_steps::<V, 8>(to, from, at, end, wide);
-            let at = copy_steps::<V, 2>(to, from, at, end, wide);
-            copy_steps::<V, 1>(to, from, at, end, wide);
-            first.store(to);
+        match len.div_ceil(size) {
+            0..=2 => _ = copy_ends::<V, 1>(to, from, len, key),
+            3..=4 => _ = copy_ends::<V, 2>(to, from, len, key),
+            5..=8 => _ = copy_ends::<V, 4>(to, from, len, key),
+            9..=16 if V::MANY => _ = copy_ends::<V, 8>(to, from, len, key),
+            _ => {
+                let end = len - size;
+                let last = V::load(from.add(end)).xor(V::splat(key.after(end)));
+                // The first vector, too, overlaps the next, which is aligned.
+                let first = V::load(from).xor(V::splat(key));
+                let start = to.align_offset(size).min(size);
+                let wide = V::splat(key.after(start));
+                let at = copy_steps::<V, 32>(to, from, start, end, wide);
+                let at = copy_steps::<V, 8>(to, from, at, end, wide);
+                let at = copy_steps::<V, 2>(to, from, at, end, wide);
+                copy_steps::<V, 1>(to, from, at, end, wide);
+                first.store(to);
+                last.store(to.add(end));
+            }
         }
-        last.store(to.add(end));
     }
 }
 

@@ -1,14 +1,20 @@
 //! Unmasks and validates text in one pass, in blocks.
 //!
 //! Most text is ASCII. While it is, a block is validated by its top bits while it is in registers for
-//! unmasking. From the first block that is not ASCII, blocks of 64 bytes are unmasked and passed to the
-//! validator of `simdutf8` while they are in the first-level cache.
+//! unmasking. From the first block that is not ASCII, blocks of 64 bytes are unmasked and passed to a
+//! validator: with AVX-512 in a register to one of our own, else to that of `simdutf8` while they are in the
+//! first-level cache.
 #![allow(unsafe_code)]
 
-use crate::frame::mask::{self, Key, vector::Vector};
+use crate::frame::mask::{
+    self, Key,
+    vector::{Ends, Vector},
+};
+#[cfg(target_arch = "x86_64")]
+use mask::chosen::Level;
 use simdutf8::basic::imp::ChunkedUtf8Validator;
 
-/// The block size of the validator in bytes.
+/// The block size of the validators in bytes.
 pub(super) const BLOCK: usize = 64;
 
 /// Below this many bytes, std is faster than any validator that works on blocks.
@@ -17,37 +23,107 @@ const FEW: usize = 16;
 #[cfg(target_arch = "aarch64")]
 pub(super) use neon::{judge, unmask_and_judge};
 
+/// Returns whether at least a block of bytes is UTF-8.
+pub(super) fn judge_long(bytes: &[u8]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if Level::of_processor() == Level::Avx512 {
+        // SAFETY: the processor has AVX-512.
+        return unsafe { super::avx512::judge(bytes) };
+    }
+    simdutf8::basic::from_utf8(bytes).is_ok()
+}
+
 /// Returns whether the bytes, fewer than a block and not all ASCII, are UTF-8.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn judge(bytes: &[u8]) -> bool {
-    if bytes.len() >= FEW && mask::chosen::has_avx2() {
-        // SAFETY: the processor has AVX2.
-        return unsafe { avx2::judge(bytes) };
+    if bytes.len() < FEW {
+        return core::str::from_utf8(bytes).is_ok();
     }
-    core::str::from_utf8(bytes).is_ok()
+    match Level::of_processor() {
+        // SAFETY: the processor has AVX-512.
+        Level::Avx512 => unsafe { super::avx512::judge(bytes) },
+        // SAFETY: the processor has AVX2.
+        Level::Avx2 => unsafe { avx2::judge(bytes) },
+        Level::Sse42 | Level::Sse2 => core::str::from_utf8(bytes).is_ok(),
+    }
 }
 
 /// Unmasks more than 32 bytes in place, and returns whether the result is UTF-8.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
-    if mask::chosen::has_avx2() {
+    match Level::of_processor() {
+        // SAFETY: the processor has AVX-512, and there is at least a block.
+        Level::Avx512 if bytes.len() >= BLOCK => unsafe { super::avx512::unmask_and_judge(bytes, key) },
         // SAFETY: the processor has AVX2, and there are more than 32 bytes.
-        return unsafe { avx2::unmask_and_judge(bytes, key) };
+        Level::Avx512 | Level::Avx2 => unsafe { avx2::unmask_and_judge(bytes, key) },
+        Level::Sse42 | Level::Sse2 => unmask_and_judge_without_avx2(bytes, key),
     }
-    unmask_and_judge_without_avx2(bytes, key)
 }
 
 /// In a function of its own, so that the usual path has no registers to save.
 #[cfg(target_arch = "x86_64")]
 #[cold]
 fn unmask_and_judge_without_avx2(bytes: &mut [u8], key: Key) -> bool {
-    if sse42::is_there() {
+    if Level::of_processor() == Level::Sse42 {
         // SAFETY: the processor has SSE 4.2, and there are more than 16 bytes.
         return unsafe { sse42::unmask_and_judge(bytes, key) };
     }
     mask::mask_at(bytes, key);
     core::str::from_utf8(bytes).is_ok()
+}
+
+/// A validator of text that may have the text's blocks in its hands before anyone else: it unmasks them.
+///
+/// # Safety
+///
+/// Each function does what its documentation says. They may be called only if the processor has the
+/// instructions of the implementation and of `V`.
+pub(super) unsafe trait Judge<V: Vector>: Sized {
+    /// Starts with an empty text.
+    unsafe fn new() -> Self;
+    /// Adds whole blocks, which are unmasked in place. The key is for the first byte of each.
+    unsafe fn unmask(&mut self, blocks: &mut [[u8; BLOCK]], key: V);
+    /// Adds a last part, fewer bytes than a block, which is unmasked in place. Returns whether the text is
+    /// UTF-8.
+    unsafe fn end(self, part: &mut [u8], key: Key) -> bool;
+}
+
+// SAFETY: only `simdutf8` is called.
+unsafe impl<V: Vector, U: ChunkedUtf8Validator> Judge<V> for U {
+    #[inline(always)]
+    unsafe fn new() -> Self {
+        // SAFETY: guaranteed by the caller.
+        unsafe { U::new() }
+    }
+
+    #[inline(always)]
+    unsafe fn unmask(&mut self, blocks: &mut [[u8; BLOCK]], key: V) {
+        for block in blocks {
+            for part in block.chunks_exact_mut(size_of::<V>()) {
+                let to = part.as_mut_ptr();
+                // SAFETY: a part has the size of a vector; the caller guarantees the instructions.
+                unsafe { V::load(to).xor(key).store(to) };
+            }
+            // SAFETY: guaranteed by the caller.
+            unsafe { self.update_from_chunks(block) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn end(mut self, part: &mut [u8], key: Key) -> bool {
+        if !part.is_empty() {
+            // The rest is padded with zeros, which are valid characters. The block is read from the masked
+            // bytes, because reading bytes that were just stored would stall.
+            let mut block = [0; BLOCK];
+            mask::mask_into_at(&mut block, part, key);
+            mask::mask_at(part, key);
+            // SAFETY: guaranteed by the caller.
+            unsafe { self.update_from_chunks(&block) };
+        }
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.finalize(None).is_ok() }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -80,15 +156,6 @@ pub(super) mod sse42 {
     use super::Key;
     use core::arch::x86_64::__m128i;
     use simdutf8::basic::imp::x86::sse42::ChunkedUtf8ValidatorImp;
-
-    /// Returns whether the processor has SSE 4.2: detected once with `std`, else fixed by the build target.
-    #[inline(always)]
-    pub(super) fn is_there() -> bool {
-        #[cfg(feature = "std")]
-        return std::is_x86_feature_detected!("sse4.2");
-        #[cfg(not(feature = "std"))]
-        return cfg!(target_feature = "sse4.2");
-    }
 
     /// # Safety
     ///
@@ -146,14 +213,14 @@ unsafe fn judge_text<U: ChunkedUtf8Validator>(bytes: &[u8]) -> bool {
 ///
 /// # Safety
 ///
-/// There are at least as many bytes as `V` holds. The processor has the instructions of `V` and of `U`.
+/// There are at least as many bytes as `V` holds. The processor has the instructions of `V` and of `J`.
 #[inline(always)]
-unsafe fn in_one_pass<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key: Key) -> bool {
+pub(super) unsafe fn in_one_pass<V: Vector, J: Judge<V>>(bytes: &mut [u8], key: Key) -> bool {
     // SAFETY: guaranteed by the caller.
     let ascii = unsafe { unmask_ascii::<V>(bytes.as_mut_ptr(), bytes.len(), key) };
     let rest = &mut bytes[ascii..];
     // SAFETY: guaranteed by the caller.
-    rest.is_empty() || unsafe { unmask_text::<V, U>(rest, key.after(ascii)) }
+    rest.is_empty() || unsafe { unmask_text::<V, J>(rest, key.after(ascii)) }
 }
 
 /// Unmasks bytes from the start while they are ASCII, and returns how many. The rest stays masked.
@@ -164,22 +231,60 @@ unsafe fn in_one_pass<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key:
 /// has the instructions of `V`.
 #[inline(always)]
 unsafe fn unmask_ascii<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize {
+    // SAFETY: guaranteed by the caller; each number of vectors is for its lengths.
+    unsafe {
+        match len.div_ceil(size_of::<V>()) {
+            0..=2 => unmask_few::<V, 1>(bytes, len, key),
+            3..=4 => unmask_few::<V, 2>(bytes, len, key),
+            5..=8 => unmask_few::<V, 4>(bytes, len, key),
+            9..=16 if V::MANY => unmask_few::<V, 8>(bytes, len, key),
+            _ => unmask_many::<V>(bytes, len, key),
+        }
+    }
+}
+
+/// Unmasks all of the bytes if they are ASCII, else none. Returns how many.
+///
+/// # Safety
+///
+/// As for [`unmask_ascii`], with a `len` between `N` and `2 * N` times the size of `V`.
+#[inline(always)]
+unsafe fn unmask_few<V: Vector, const N: usize>(bytes: *mut u8, len: usize, key: Key) -> usize {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let ends = Ends::<V, N>::load(bytes, len, key);
+        if !ends.is_ascii() {
+            return 0;
+        }
+        ends.store(bytes, len);
+    }
+    len
+}
+
+/// # Safety
+///
+/// As for [`unmask_ascii`], with at least two vectors.
+#[inline(always)]
+unsafe fn unmask_many<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize {
     let size = size_of::<V>();
     let end = len - size;
     // SAFETY: every vector is within `len` bytes.
     unsafe {
-        // Loaded before the vector that it overlaps is stored.
+        // Both overlap another one, so they are loaded before all others and stored after them.
+        let first = V::load(bytes).xor(V::splat(key));
         let last = V::load(bytes.add(end)).xor(V::splat(key.after(end)));
-        let mut at = 0;
-        if len >= 8 * size && V::load(bytes).xor(V::splat(key)).is_ascii() {
-            // The bytes before the first aligned vector are unmasked on their own.
-            at = bytes.align_offset(size).min(size);
-            mask::mask_at(core::slice::from_raw_parts_mut(bytes, at), key);
+        if !first.is_ascii() {
+            return 0;
         }
-        let wide = V::splat(key.after(at));
+        let start = bytes.align_offset(size).min(size);
+        let (mut at, wide) = (start, V::splat(key.after(start)));
         let all = ascii_steps::<V, 8>(bytes, &mut at, end, wide)
             && ascii_steps::<V, 2>(bytes, &mut at, end, wide)
             && ascii_steps::<V, 1>(bytes, &mut at, end, wide);
+        if at == start {
+            return 0;
+        }
+        first.store(bytes);
         if !all || !last.is_ascii() {
             return at;
         }
@@ -228,33 +333,16 @@ unsafe fn ascii_steps<V: Vector, const N: usize>(bytes: *mut u8, at: &mut usize,
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `V` and of `U`.
+/// The processor has the instructions of `V` and of `J`.
 #[inline(always)]
-unsafe fn unmask_text<V: Vector, U: ChunkedUtf8Validator>(bytes: &mut [u8], key: Key) -> bool {
-    let size = size_of::<V>();
-    // SAFETY: the caller guarantees the instructions of `V` and of `U`.
-    let (mut validator, wide) = unsafe { (U::new(), V::splat(key)) };
+unsafe fn unmask_text<V: Vector, J: Judge<V>>(bytes: &mut [u8], key: Key) -> bool {
+    // SAFETY: the caller guarantees the instructions of `V` and of `J`.
+    let (mut judge, wide) = unsafe { (J::new(), V::splat(key)) };
     // `BLOCK` is a multiple of the key's size, so every block begins with the first key byte.
-    let mut blocks = bytes.chunks_exact_mut(BLOCK);
-    for block in &mut blocks {
-        for part in block.chunks_exact_mut(size) {
-            let to = part.as_mut_ptr();
-            // SAFETY: a part has the size of a vector.
-            unsafe { V::load(to).xor(wide).store(to) };
-        }
-        // SAFETY: the caller guarantees the instructions of `U`.
-        unsafe { validator.update_from_chunks(block) };
+    let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
+    // SAFETY: the caller guarantees the instructions of `V` and of `J`.
+    unsafe {
+        judge.unmask(blocks, wide);
+        judge.end(rest, key)
     }
-    let rest = blocks.into_remainder();
-    if !rest.is_empty() {
-        // The rest is padded with zeros, which are valid characters. The block is read from the masked bytes,
-        // because reading bytes that were just stored would stall.
-        let mut block = [0; BLOCK];
-        mask::mask_into_at(&mut block, rest, key);
-        mask::mask_at(rest, key);
-        // SAFETY: the caller guarantees the instructions of `U`.
-        unsafe { validator.update_from_chunks(&block) };
-    }
-    // SAFETY: the caller guarantees the instructions of `U`.
-    unsafe { validator.finalize(None).is_ok() }
 }

@@ -14,7 +14,7 @@ const BLOCK: usize = 64;
 #[inline]
 pub(super) fn judge(bytes: &[u8]) -> bool {
     if bytes.len() >= BLOCK {
-        return simdutf8::basic::from_utf8(bytes).is_ok();
+        return blocks::judge_long(bytes);
     }
     let ascii = if bytes.len() <= SHORT { is_ascii_short(bytes) } else { bytes.is_ascii() };
     ascii || blocks::judge(bytes)
@@ -46,6 +46,10 @@ fn is_ascii_short(bytes: &[u8]) -> bool {
 mod words {
     use crate::frame::mask::{self, Key};
 
+    pub(super) fn judge_long(bytes: &[u8]) -> bool {
+        simdutf8::basic::from_utf8(bytes).is_ok()
+    }
+
     pub(super) fn judge(bytes: &[u8]) -> bool {
         core::str::from_utf8(bytes).is_ok()
     }
@@ -60,6 +64,8 @@ mod words {
 #[allow(unsafe_code)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "x86_64")]
+    use crate::frame::{mask::chosen::Level, utf8::avx512};
 
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -75,6 +81,15 @@ mod tests {
             if std::is_x86_feature_detected!("avx2") {
                 // SAFETY: the processor has AVX2; the caller checks the length.
                 ways.push(("AVX2", 32, |bytes, key| unsafe { blocks::avx2::unmask_and_judge(bytes, key) }));
+            }
+            if Level::of_processor() == Level::Avx512 {
+                // SAFETY: the processor has AVX-512; the caller checks the length.
+                ways.push(("AVX-512", 64, |bytes, key| unsafe { avx512::unmask_and_judge(bytes, key) }));
+                // SAFETY: the processor has AVX-512.
+                ways.push(("AVX-512, two passes", 0, |bytes, key| unsafe {
+                    mask::mask_at(bytes, key);
+                    avx512::judge(bytes)
+                }));
             }
             if std::is_x86_feature_detected!("sse4.2") {
                 // SAFETY: the processor has SSE 4.2; the caller checks the length.
@@ -93,6 +108,7 @@ mod tests {
         assert_eq!(judge(bytes), expected, "judging: {bytes:x?}");
         assert_eq!(blocks::judge(bytes), expected, "judging in blocks: {bytes:x?}");
         assert_eq!(words::judge(bytes), expected, "judging in words: {bytes:x?}");
+        assert_eq!(words::judge_long(bytes), expected, "judging many words: {bytes:x?}");
         for (offset, (way, least, unmask_and_judge)) in ways().into_iter().enumerate() {
             if bytes.len() < least {
                 continue;
@@ -106,6 +122,29 @@ mod tests {
             let found = unmask_and_judge(text, Key::new(KEY).after(offset));
             assert_eq!(found, expected, "{way}: {bytes:x?}");
             assert_eq!(masked, whole, "{way}: {bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn every_byte_before_each_kind_of_byte_and_each_number_of_continuation_bytes() {
+        // Across the end of a block.
+        let mut bytes = [b'a'; 70];
+        // The ends of each range that matters after some byte.
+        let kinds = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF];
+        for (first, second) in (0..=255).flat_map(|first| kinds.map(|second| (first, second))) {
+            bytes[62..64].copy_from_slice(&[first, second]);
+            for continuations in 0..=3 {
+                bytes[64..68].copy_from_slice(b"aaaa");
+                bytes[64..64 + continuations].fill(0xBF);
+                let expected = std::str::from_utf8(&bytes).is_ok();
+                assert_eq!(judge(&bytes), expected, "{bytes:x?}");
+                for (way, least, unmask_and_judge) in ways() {
+                    let mut masked = bytes;
+                    mask::mask(&mut masked, KEY, 0);
+                    assert!(least <= bytes.len());
+                    assert_eq!(unmask_and_judge(&mut masked, Key::new(KEY)), expected, "{way}: {bytes:x?}");
+                }
+            }
         }
     }
 
