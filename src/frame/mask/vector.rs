@@ -13,9 +13,6 @@
 /// They may be called only if the processor has the instructions of the implementation. `load` and `store`
 /// need a pointer that is valid for `size_of::<Self>()` bytes.
 pub(in crate::frame) unsafe trait Vector: Copy {
-    /// Whether there are registers for 16 vectors, besides the key.
-    const MANY: bool = false;
-
     /// Returns the key's four bytes, repeated.
     unsafe fn splat(key: Key) -> Self;
     /// Loads the bytes at `from`.
@@ -197,7 +194,6 @@ pub(in crate::frame) unsafe fn copy_long<V: Vector>(to: *mut u8, from: *const u8
             0..=2 => _ = copy_ends::<V, 1>(to, from, len, key),
             3..=4 => _ = copy_ends::<V, 2>(to, from, len, key),
             5..=8 => _ = copy_ends::<V, 4>(to, from, len, key),
-            9..=16 if V::MANY => _ = copy_ends::<V, 8>(to, from, len, key),
             _ => {
                 let end = len - size;
                 let last = V::load(from.add(end)).xor(V::splat(key.after(end)));

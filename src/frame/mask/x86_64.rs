@@ -126,11 +126,9 @@ unsafe fn copy_sse2(to: *mut u8, from: *const u8, len: usize, key: Key) {
 }
 
 macro_rules! vector {
-    ($vector:ty, $many:literal, $splat:ident, $load:ident, $store:ident, $xor:ident, $or:ident, $movemask:ident) => {
+    ($vector:ty, $splat:ident, $load:ident, $store:ident, $xor:ident, $or:ident, $movemask:ident) => {
         // SAFETY: each instruction does what its function documents.
         unsafe impl Vector for $vector {
-            const MANY: bool = $many;
-
             #[inline(always)]
             unsafe fn splat(key: Key) -> Self {
                 // SAFETY: the caller guarantees the instructions.
@@ -171,14 +169,14 @@ macro_rules! vector {
 }
 
 vector! {
-    __m128i, false, _mm_set1_epi32, _mm_loadu_si128, _mm_storeu_si128, _mm_xor_si128, _mm_or_si128,
+    __m128i, _mm_set1_epi32, _mm_loadu_si128, _mm_storeu_si128, _mm_xor_si128, _mm_or_si128,
     _mm_movemask_epi8
 }
 vector! {
-    __m256i, false, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_xor_si256,
+    __m256i, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_xor_si256,
     _mm256_or_si256, _mm256_movemask_epi8
 }
 vector! {
-    __m512i, true, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_storeu_si512, _mm512_xor_si512,
+    __m512i, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_storeu_si512, _mm512_xor_si512,
     _mm512_or_si512, _mm512_movepi8_mask
 }

@@ -237,7 +237,6 @@ unsafe fn unmask_ascii<V: Vector>(bytes: *mut u8, len: usize, key: Key) -> usize
             0..=2 => unmask_few::<V, 1>(bytes, len, key),
             3..=4 => unmask_few::<V, 2>(bytes, len, key),
             5..=8 => unmask_few::<V, 4>(bytes, len, key),
-            9..=16 if V::MANY => unmask_few::<V, 8>(bytes, len, key),
             _ => unmask_many::<V>(bytes, len, key),
         }
     }
