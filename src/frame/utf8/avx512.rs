@@ -6,7 +6,7 @@
 //! is an error, except for the one that a third or fourth byte must have.
 #![allow(unsafe_code)]
 
-use super::blocks::{BLOCK, Judge, in_one_pass};
+use super::judge::{BLOCK, Judge};
 use crate::frame::mask::{self, Key, vector::Vector};
 use core::arch::x86_64::{
     __m512i, _mm_loadu_si128, _mm512_alignr_epi8, _mm512_broadcast_i32x4, _mm512_loadu_si512,
@@ -83,6 +83,32 @@ pub(super) struct Avx512 {
 }
 
 impl Avx512 {
+    /// Returns whether the bytes are UTF-8.
+    ///
+    /// # Safety
+    ///
+    /// As for [`add_group`](Self::add_group).
+    #[inline(always)]
+    pub(super) unsafe fn judge(bytes: &[u8]) -> bool {
+        let (blocks, part) = bytes.as_chunks::<BLOCK>();
+        let (groups, rest) = blocks.as_chunks::<GROUP>();
+        // SAFETY: guaranteed by the caller; a block has the size of a vector.
+        unsafe {
+            let mut text = Self::new();
+            for group in groups {
+                let mut loaded = [text.before; GROUP];
+                for (block, loaded) in group.iter().zip(&mut loaded) {
+                    *loaded = __m512i::load(block.as_ptr());
+                }
+                text.add_group(loaded);
+            }
+            for block in rest {
+                text.add(__m512i::load(block.as_ptr()));
+            }
+            text.finish(part, Key::NONE)
+        }
+    }
+
     /// Adds a group of blocks.
     ///
     /// # Safety
@@ -286,41 +312,4 @@ unsafe fn unmask(block: &mut [u8; BLOCK], key: __m512i) -> __m512i {
         text.store(at);
         text
     }
-}
-
-/// Returns whether the bytes are UTF-8.
-///
-/// # Safety
-///
-/// The processor has AVX-512 F, BW and VBMI.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(super) unsafe fn judge(bytes: &[u8]) -> bool {
-    // SAFETY: guaranteed by the caller; a block has the size of a vector.
-    unsafe {
-        let mut text = Avx512::new();
-        let (blocks, part) = bytes.as_chunks::<BLOCK>();
-        let (groups, rest) = blocks.as_chunks::<GROUP>();
-        for group in groups {
-            let mut loaded = [text.before; GROUP];
-            for (block, loaded) in group.iter().zip(&mut loaded) {
-                *loaded = __m512i::load(block.as_ptr());
-            }
-            text.add_group(loaded);
-        }
-        for block in rest {
-            text.add(__m512i::load(block.as_ptr()));
-        }
-        text.finish(part, Key::NONE)
-    }
-}
-
-/// Unmasks at least a block in place, and returns whether the result is UTF-8.
-///
-/// # Safety
-///
-/// The processor has AVX-512 F, BW and VBMI, and there is at least a block.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(super) unsafe fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
-    // SAFETY: guaranteed by the caller.
-    unsafe { in_one_pass::<__m512i, Avx512>(bytes, key) }
 }

@@ -6,6 +6,7 @@
 //! first-level cache.
 #![allow(unsafe_code)]
 
+use super::judge::{BLOCK, Judge};
 use crate::frame::mask::{
     self, Key,
     vector::{Ends, Vector},
@@ -13,9 +14,6 @@ use crate::frame::mask::{
 #[cfg(target_arch = "x86_64")]
 use mask::chosen::Level;
 use simdutf8::basic::imp::ChunkedUtf8Validator;
-
-/// The block size of the validators in bytes.
-pub(super) const BLOCK: usize = 64;
 
 /// Below this many bytes, std is faster than any validator that works on blocks.
 const FEW: usize = 16;
@@ -28,7 +26,7 @@ pub(super) fn judge_long(bytes: &[u8]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if Level::of_processor() == Level::Avx512 {
         // SAFETY: the processor has AVX-512.
-        return unsafe { super::avx512::judge(bytes) };
+        return unsafe { avx512::judge(bytes) };
     }
     simdutf8::basic::from_utf8(bytes).is_ok()
 }
@@ -41,7 +39,7 @@ pub(super) fn judge(bytes: &[u8]) -> bool {
     }
     match Level::of_processor() {
         // SAFETY: the processor has AVX-512.
-        Level::Avx512 => unsafe { super::avx512::judge(bytes) },
+        Level::Avx512 => unsafe { avx512::judge(bytes) },
         // SAFETY: the processor has AVX2.
         Level::Avx2 => unsafe { avx2::judge(bytes) },
         Level::Sse42 | Level::Sse2 => core::str::from_utf8(bytes).is_ok(),
@@ -54,7 +52,7 @@ pub(super) fn judge(bytes: &[u8]) -> bool {
 pub(super) fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
     match Level::of_processor() {
         // SAFETY: the processor has AVX-512, and there is at least a block.
-        Level::Avx512 if bytes.len() >= BLOCK => unsafe { super::avx512::unmask_and_judge(bytes, key) },
+        Level::Avx512 if bytes.len() >= BLOCK => unsafe { avx512::unmask_and_judge(bytes, key) },
         // SAFETY: the processor has AVX2, and there are more than 32 bytes.
         Level::Avx512 | Level::Avx2 => unsafe { avx2::unmask_and_judge(bytes, key) },
         Level::Sse42 | Level::Sse2 => unmask_and_judge_without_avx2(bytes, key),
@@ -73,56 +71,28 @@ fn unmask_and_judge_without_avx2(bytes: &mut [u8], key: Key) -> bool {
     core::str::from_utf8(bytes).is_ok()
 }
 
-/// A validator of text that may have the text's blocks in its hands before anyone else: it unmasks them.
-///
-/// # Safety
-///
-/// Each function does what its documentation says. They may be called only if the processor has the
-/// instructions of the implementation and of `V`.
-pub(super) unsafe trait Judge<V: Vector>: Sized {
-    /// Starts with an empty text.
-    unsafe fn new() -> Self;
-    /// Adds whole blocks, which are unmasked in place. The key is for the first byte of each.
-    unsafe fn unmask(&mut self, blocks: &mut [[u8; BLOCK]], key: V);
-    /// Adds a last part, fewer bytes than a block, which is unmasked in place. Returns whether the text is
-    /// UTF-8.
-    unsafe fn end(self, part: &mut [u8], key: Key) -> bool;
-}
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512 {
+    use super::Key;
+    use crate::frame::utf8::avx512::Avx512;
+    use core::arch::x86_64::__m512i;
 
-// SAFETY: only `simdutf8` is called.
-unsafe impl<V: Vector, U: ChunkedUtf8Validator> Judge<V> for U {
-    #[inline(always)]
-    unsafe fn new() -> Self {
+    /// # Safety
+    ///
+    /// The processor has AVX-512 F, BW and VBMI.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    pub(in super::super) unsafe fn judge(bytes: &[u8]) -> bool {
         // SAFETY: guaranteed by the caller.
-        unsafe { U::new() }
+        unsafe { Avx512::judge(bytes) }
     }
 
-    #[inline(always)]
-    unsafe fn unmask(&mut self, blocks: &mut [[u8; BLOCK]], key: V) {
-        for block in blocks {
-            for part in block.chunks_exact_mut(size_of::<V>()) {
-                let to = part.as_mut_ptr();
-                // SAFETY: a part has the size of a vector; the caller guarantees the instructions.
-                unsafe { V::load(to).xor(key).store(to) };
-            }
-            // SAFETY: guaranteed by the caller.
-            unsafe { self.update_from_chunks(block) };
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn end(mut self, part: &mut [u8], key: Key) -> bool {
-        if !part.is_empty() {
-            // The rest is padded with zeros, which are valid characters. The block is read from the masked
-            // bytes, because reading bytes that were just stored would stall.
-            let mut block = [0; BLOCK];
-            mask::mask_into_at(&mut block, part, key);
-            mask::mask_at(part, key);
-            // SAFETY: guaranteed by the caller.
-            unsafe { self.update_from_chunks(&block) };
-        }
+    /// # Safety
+    ///
+    /// The processor has AVX-512 F, BW and VBMI, and there are at least 64 bytes.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    pub(in super::super) unsafe fn unmask_and_judge(bytes: &mut [u8], key: Key) -> bool {
         // SAFETY: guaranteed by the caller.
-        unsafe { self.finalize(None).is_ok() }
+        unsafe { super::in_one_pass::<__m512i, Avx512>(bytes, key) }
     }
 }
 
@@ -215,7 +185,7 @@ unsafe fn judge_text<U: ChunkedUtf8Validator>(bytes: &[u8]) -> bool {
 ///
 /// There are at least as many bytes as `V` holds. The processor has the instructions of `V` and of `J`.
 #[inline(always)]
-pub(super) unsafe fn in_one_pass<V: Vector, J: Judge<V>>(bytes: &mut [u8], key: Key) -> bool {
+unsafe fn in_one_pass<V: Vector, J: Judge<V>>(bytes: &mut [u8], key: Key) -> bool {
     // SAFETY: guaranteed by the caller.
     let ascii = unsafe { unmask_ascii::<V>(bytes.as_mut_ptr(), bytes.len(), key) };
     let rest = &mut bytes[ascii..];

@@ -65,7 +65,7 @@ mod words {
 mod tests {
     use super::*;
     #[cfg(target_arch = "x86_64")]
-    use crate::frame::{mask::chosen::Level, utf8::avx512};
+    use crate::frame::mask::chosen::Level;
 
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -84,11 +84,13 @@ mod tests {
             }
             if Level::of_processor() == Level::Avx512 {
                 // SAFETY: the processor has AVX-512; the caller checks the length.
-                ways.push(("AVX-512", 64, |bytes, key| unsafe { avx512::unmask_and_judge(bytes, key) }));
+                ways.push(("AVX-512", 64, |bytes, key| unsafe {
+                    blocks::avx512::unmask_and_judge(bytes, key)
+                }));
                 // SAFETY: the processor has AVX-512.
                 ways.push(("AVX-512, two passes", 0, |bytes, key| unsafe {
                     mask::mask_at(bytes, key);
-                    avx512::judge(bytes)
+                    blocks::avx512::judge(bytes)
                 }));
             }
             if std::is_x86_feature_detected!("sse4.2") {

@@ -8,6 +8,8 @@ mod avx512;
 mod blocks;
 mod bulk;
 mod cut;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod judge;
 mod message_buffer;
 mod validator;
 
