@@ -71,7 +71,8 @@
 //! | frames to parse or mask | floor 0: [`frame`] |
 //! | a handler to test | floor 4: [`testing`] |
 //!
-//! Without the feature `std`, only floors 0 and 1 exist, as `no_std` with `alloc`.
+//! Without the feature `std`, only floors 0 and 1 exist, as `no_std` with `alloc`. Sockets are supported on
+//! Unix and Windows; elsewhere, any other byte stream can be a transport.
 //!
 //! # Where to look
 //!

@@ -62,8 +62,8 @@ pub struct Deflate {
     pub receive_window: Option<WindowBits>,
     /// The compression level, from 1 (fast) to 9 (small). 5 by default, within 3% of the size at level 6.
     ///
-    /// A level is zlib's, or for [short messages](super#short-messages) the number of earlier occurrences that
-    /// are compared: 1 at level 1, 12 at level 5, 1,024 at level 9.
+    /// A level is zlib's, or for [short messages](super#short-messages) the number of earlier occurrences
+    /// that are compared: 1 at level 1, 12 at level 5, 1,024 at level 9.
     pub level: u8,
     /// The minimum size of a message to compress, in bytes; 128 by default. Smaller messages rarely shrink,
     /// unless the peer's window already contains them.

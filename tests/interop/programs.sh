@@ -116,7 +116,12 @@ wait_until() {
 # The example that is the echo server.
 server_example=echo_server
 
+# Builds the examples, or takes them from the directory EXAMPLES.
 build() {
+    if [[ -n ${EXAMPLES-} ]]; then
+        readonly echo_server=$EXAMPLES/$server_example client=$EXAMPLES/client axum_echo=$EXAMPLES/axum_echo
+        return
+    fi
     say "building the examples"
     cargo build --all-features --manifest-path "$root/Cargo.toml" --example "$server_example" --example client \
         --example axum_echo --message-format=json-render-diagnostics >"$work/cargo.json"
