@@ -19,7 +19,7 @@ commands:
 
 options:
   --only NAME,..      these servers only (part of a name is enough)
-  --workload NAME,..  these workloads only: 32x1 32x32 1kx16 16k 1m idle handshake broadcast, and
+  --workload NAME,..  these workloads only: 32x1 32x32 1kx16 1kmx16 16k 1m idle handshake broadcast, and
                       with compression 512z 8kz 512zt 8kzt 512za 8kza idlez idleza, and over TLS
                       32x1s 32x32s 1kx16s 16ks 1ms idles handshakes
   --rounds N          rounds of each workload, of which the median is taken (5)

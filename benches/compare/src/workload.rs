@@ -2,7 +2,7 @@
 
 use crate::compression::Compression;
 use crate::contestants::{BUN, FLOOR, TLS_FLOOR};
-use crate::load::{Content, Messages, Shape};
+use crate::load::{Content, Messages, Payload, Shape};
 use crate::servers::{Mode, Plan};
 
 /// One workload, with its own table.
@@ -45,9 +45,11 @@ pub enum Target {
 pub const LARGER: f64 = 1.05;
 
 /// The message that idle connections and receivers of a broadcast have exchanged.
-pub const SMALL: Shape = Shape { bytes: 32, text: false };
+pub const SMALL: Shape = Shape { bytes: 32, payload: Payload::Binary };
 
-const KILOBYTE: Shape = Shape { bytes: 1 << 10, text: true };
+const KILOBYTE: Shape = Shape { bytes: 1 << 10, payload: Payload::Ascii };
+
+const MIXED_KILOBYTE: Shape = Shape { bytes: 1 << 10, payload: Payload::Mixed };
 
 /// Fewer than without TLS: each takes memory of the load generator, too.
 const IDLE_OVER_TLS: Job = Job::Idle { connections: 5_000, messages: Messages::Plain(SMALL) };
@@ -69,7 +71,7 @@ const fn idle_compressed(compression: Compression) -> Job {
 }
 
 const fn binary(bytes: usize) -> Shape {
-    Shape { bytes, text: false }
+    Shape { bytes, payload: Payload::Binary }
 }
 
 /// TLS's own work is the floor's, too.
@@ -78,7 +80,7 @@ const fn over_tls(name: &'static str, title: &'static str, job: Job) -> Workload
     Workload { name, title, job, tls: true, target }
 }
 
-pub const ALL: [Workload; 23] = [
+pub const ALL: [Workload; 24] = [
     Workload {
         name: "32x1",
         title: "64 connections, 32 B, 1 in flight",
@@ -99,6 +101,13 @@ pub const ALL: [Workload; 23] = [
         job: echo(64, KILOBYTE, 16),
         tls: false,
         target: Target::OverFloor(1.15),
+    },
+    Workload {
+        name: "1kmx16",
+        title: "64 connections, 1 KiB of mixed text, 16 in flight",
+        job: echo(64, MIXED_KILOBYTE, 16),
+        tls: false,
+        target: Target::OverFloor(1.20),
     },
     Workload {
         name: "16k",

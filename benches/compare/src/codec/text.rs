@@ -3,12 +3,12 @@
 use super::ring::Ring;
 use super::table::{Table, length};
 use super::timing::{Case, case, times};
+use crate::load::MIXED;
 use std::hint::black_box;
 use websocket_stream::frame::{mask, utf8};
 
 const LENGTHS: [usize; 6] = [32, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20];
 const ASCII: &str = "The quick brown fox jumps over the lazy dog. ";
-const MIXED: &str = "Franz jagt im völlig verwahrlosten Taxi, Съешь же ещё, 色は匂へど 🦊 ";
 /// Zeros, so that unmasked text stays text from one round to the next.
 const KEY: [u8; 4] = [0; 4];
 

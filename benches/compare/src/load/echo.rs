@@ -176,12 +176,12 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{Batch, Shape};
+    use crate::load::{Batch, Payload, Shape};
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::thread::JoinHandle;
 
-    const SHAPE: Shape = Shape { bytes: 300_000, text: false };
+    const SHAPE: Shape = Shape { bytes: 300_000, payload: Payload::Binary };
 
     /// A peer that answers each of this number of batches with the result of `reply`.
     fn peer(times: usize, reply: impl Fn(&mut Vec<u8>) + Send + 'static) -> (Load, JoinHandle<()>) {

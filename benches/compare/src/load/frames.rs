@@ -20,8 +20,21 @@ pub struct Batch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     pub bytes: usize,
-    pub text: bool,
+    pub payload: Payload,
 }
+
+/// What a message consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    Binary,
+    /// Text of printable ASCII characters, like most JSON.
+    Ascii,
+    /// Text of characters of one to four bytes.
+    Mixed,
+}
+
+/// The characters of mixed text.
+pub const MIXED: &str = "Franz jagt im völlig verwahrlosten Taxi, Съешь же ещё, 色は匂へど 🦊 ";
 
 impl Batch {
     /// Makes this number of messages of this shape; each message of each connection is different.
@@ -30,7 +43,7 @@ impl Batch {
         for message in 0..messages {
             let mut random = Random::new((connection as u64) << 32 | message as u64);
             let payload = payload(shape, &mut random);
-            let first = if shape.text { TEXT } else { BINARY };
+            let first = if shape.payload == Payload::Binary { BINARY } else { TEXT };
             frame(&mut batch.request, first, Some(random.key()), &payload);
             frame(&mut batch.reply, first, None, &payload);
         }
@@ -114,13 +127,22 @@ pub fn frame(to: &mut Vec<u8>, first: u8, key: Option<[u8; 4]>, payload: &[u8]) 
     }
 }
 
-/// Text is ASCII, like most JSON.
 fn payload(shape: Shape, random: &mut Random) -> Vec<u8> {
-    let byte = |_| {
-        let byte = random.next().to_le_bytes()[0];
-        if shape.text { b' ' + byte % 95 } else { byte }
-    };
-    (0..shape.bytes).map(byte).collect()
+    let mut byte = || random.next().to_le_bytes()[0];
+    match shape.payload {
+        Payload::Binary => (0..shape.bytes).map(|_| byte()).collect(),
+        Payload::Ascii => (0..shape.bytes).map(|_| b' ' + byte() % 95).collect(),
+        Payload::Mixed => {
+            let characters: Vec<char> = MIXED.chars().collect();
+            let mut text = String::new();
+            while text.len() < shape.bytes {
+                let next = characters[usize::from(byte()) % characters.len()];
+                // Spaces replace a character that would be cut.
+                text.push(if text.len() + next.len_utf8() <= shape.bytes { next } else { ' ' });
+            }
+            text.into_bytes()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +172,7 @@ mod tests {
 
     #[test]
     fn requests_unmask_to_their_replies() {
-        let shape = Shape { bytes: 200, text: true };
+        let shape = Shape { bytes: 200, payload: Payload::Ascii };
         let batch = Batch::new(shape, 3, 7);
         assert_eq!((batch.request.len(), batch.reply.len()), (3 * 208, 3 * 204));
         for (request, reply) in batch.request.chunks(208).zip(batch.reply.chunks(204)) {
@@ -163,8 +185,16 @@ mod tests {
     }
 
     #[test]
+    fn mixed_text_has_its_length_and_characters_of_every_width() {
+        let text = payload(Shape { bytes: 1021, payload: Payload::Mixed }, &mut Random::new(1));
+        assert_eq!(text.len(), 1021);
+        let text = String::from_utf8(text).unwrap();
+        assert!((1..=4).all(|width| text.chars().any(|character| character.len_utf8() == width)));
+    }
+
+    #[test]
     fn all_messages_are_different() {
-        let shape = Shape { bytes: 32, text: false };
+        let shape = Shape { bytes: 32, payload: Payload::Binary };
         let (one, two) = (Batch::new(shape, 2, 0), Batch::new(shape, 2, 1));
         assert_ne!(one.reply[..34], one.reply[34..]);
         assert_ne!(one, two);

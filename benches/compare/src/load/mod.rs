@@ -11,7 +11,7 @@ mod random;
 
 use crate::compression::Compression;
 pub use echo::Load;
-pub use frames::{Batch, Shape};
+pub use frames::{Batch, MIXED, Payload, Shape};
 pub use json::Content;
 pub use random::Random;
 use std::io;
