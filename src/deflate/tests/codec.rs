@@ -193,6 +193,22 @@ fn corrupted_payloads_have_the_outcome_of_the_naive_inflater() {
     QuickCheck::new().tests(1_000).quickcheck(prop as fn(Repetitive, bool, Vec<(usize, u8)>, Option<usize>));
 }
 
+/// A block that ends within the last byte of the tail: its other bits are a header of no kind.
+#[test]
+fn a_block_that_ends_within_the_tail_is_corrupt() {
+    let payload: Vec<u8> = concat!(
+        "7490210e02510c44d10804c190209aaf6b76412130380e80661236010141e0488fc03108dc06c1819674476c",
+        "56cc13ed4f3b9d36ff51cec7b28660efb629575c9a02c1a2aa971b4a7e0b749c42e0f67cb9e5140431a11155",
+        "8736232bc19485888c10cc7844dbebe735043b8abe37ceb841405dc3e4c60c01bb",
+    )
+    .as_bytes()
+    .chunks(2)
+    .map(|digits| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap())
+    .collect();
+    assert_eq!(inflate(&payload, None, LIMIT), Err(InflateError::Corrupt));
+    assert_eq!(Naive::default().inflate(&payload), None);
+}
+
 #[test]
 fn the_examples_of_the_rfc_inflate() {
     // Section 7.2.3.1, and 7.2.3.2 with takeover: the second message refers to the first.

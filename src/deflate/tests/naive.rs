@@ -107,8 +107,9 @@ impl Naive {
         }
         let whole = [payload, &[0x00, 0x00, 0xFF, 0xFF]].concat();
         let mut bits = Bits { bytes: &whole, at: 0 };
-        // Blocks until the end; after a final block, from the next byte on.
-        while bits.at.div_ceil(8) < whole.len() {
+        // Blocks until the end; after a final block, from the next byte on. The header of a block has three
+        // bits: fewer are not one, even in a payload that is so corrupt that its block ends within the tail.
+        while bits.at + 3 <= 8 * whole.len() {
             let last = bits.bit()? == 1;
             match bits.number(2)? {
                 0 => self.stored(&mut bits)?,
