@@ -6,6 +6,8 @@
 struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Where the tail begins.
+    tail: usize,
 }
 
 impl Bits<'_> {
@@ -18,6 +20,11 @@ impl Bits<'_> {
     /// "Data elements other than Huffman codes are packed starting with the least-significant bit".
     fn number(&mut self, bits: usize) -> Option<usize> {
         (0..bits).try_fold(0, |number, bit| Some(number | self.bit()? << bit))
+    }
+
+    /// Returns nothing if the last symbol is not wholly before the tail.
+    fn before_tail(&self) -> Option<()> {
+        (self.at <= self.tail).then_some(())
     }
 
     fn align(&mut self) {
@@ -106,10 +113,10 @@ impl Naive {
             return Some(Vec::new());
         }
         let whole = [payload, &[0x00, 0x00, 0xFF, 0xFF]].concat();
-        let mut bits = Bits { bytes: &whole, at: 0 };
-        // Blocks until the end; after a final block, from the next byte on. The header of a block has three
-        // bits: fewer are not one, even in a payload that is so corrupt that its block ends within the tail.
-        while bits.at + 3 <= 8 * whole.len() {
+        let mut bits = Bits { bytes: &whole, at: 0, tail: 8 * payload.len() };
+        // Blocks until the end; after a final block, from the next byte on. A corrupt block can end within the
+        // tail: then its other bits are a header that is cut off.
+        while bits.at < 8 * whole.len() {
             let last = bits.bit()? == 1;
             match bits.number(2)? {
                 0 => self.stored(&mut bits)?,
@@ -144,6 +151,7 @@ impl Naive {
         }
         for _ in 0..len {
             let byte = bits.number(8)?;
+            bits.before_tail()?;
             self.output.push(u8::try_from(byte).ok()?);
         }
         Some(())
@@ -152,13 +160,17 @@ impl Naive {
     fn compressed(&mut self, bits: &mut Bits<'_>, literals: &Code, distances: &Code) -> Option<()> {
         loop {
             match literals.symbol(bits)? {
-                literal @ 0..=255 => self.output.push(u8::try_from(literal).ok()?),
+                literal @ 0..=255 => {
+                    bits.before_tail()?;
+                    self.output.push(u8::try_from(literal).ok()?);
+                }
                 256 => return Some(()),
                 symbol => {
                     let &(base, extra) = LENGTHS.get(symbol - 257)?;
                     let len = base + bits.number(extra)?;
                     let &(base, extra) = DISTANCES.get(distances.symbol(bits)?)?;
                     let distance = base + bits.number(extra)?;
+                    bits.before_tail()?;
                     self.farthest = self.farthest.max(distance);
                     let from = self.output.len().checked_sub(distance)?;
                     for at in from..from + len {
