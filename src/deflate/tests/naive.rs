@@ -114,8 +114,8 @@ impl Naive {
         }
         let whole = [payload, &[0x00, 0x00, 0xFF, 0xFF]].concat();
         let mut bits = Bits { bytes: &whole, at: 0, tail: 8 * payload.len() };
-        // Blocks until the end; after a final block, from the next byte on. A corrupt block can end within the
-        // tail: then its other bits are a header that is cut off.
+        // Blocks until the end; after a final block, from the next byte on. A corrupt block can end within
+        // the tail: then its other bits are a header that is cut off.
         while bits.at < 8 * whole.len() {
             let last = bits.bit()? == 1;
             match bits.number(2)? {
