@@ -34,14 +34,15 @@ impl Level {
             }};
         }
         if has!("avx512f", "avx512bw", "avx512vbmi") {
-            Self::Avx512
-        } else if has!("avx2") {
-            Self::Avx2
-        } else if has!("sse4.2") {
-            Self::Sse42
-        } else {
-            Self::Sse2
+            return Self::Avx512;
         }
+        if has!("avx2") {
+            return Self::Avx2;
+        }
+        if has!("sse4.2") {
+            return Self::Sse42;
+        }
+        Self::Sse2
     }
 
     /// Returns the level of this processor.
