@@ -18,6 +18,8 @@ use websocket_stream::{CloseCode, Config, Event, OriginPolicy};
 
 #[path = "common/deflate.rs"]
 mod deflate;
+#[path = "common/terminate.rs"]
+mod terminate;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -37,7 +39,7 @@ async fn main() -> Result<(), Failed> {
         }
     }
     let listener = TcpListener::bind(address).await?;
-    let mut terminate = terminate()?;
+    let mut terminate = terminate::terminate()?;
     let (stop, stopped) = watch::channel(());
     println!("listening on ws://{}", listener.local_addr()?);
     loop {
@@ -62,16 +64,6 @@ async fn main() -> Result<(), Failed> {
     stop.send(()).ok();
     stop.closed().await;
     Ok(())
-}
-
-/// SIGTERM; on Windows, Ctrl-Break.
-#[cfg(unix)]
-fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-}
-#[cfg(windows)]
-fn terminate() -> std::io::Result<tokio::signal::windows::CtrlBreak> {
-    tokio::signal::windows::ctrl_break()
 }
 
 async fn serve(

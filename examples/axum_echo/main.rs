@@ -21,6 +21,8 @@ use websocket_stream::{Config, Event};
 
 #[path = "../common/deflate.rs"]
 mod deflate;
+#[path = "../common/terminate.rs"]
+mod terminate;
 #[cfg(feature = "rustls")]
 mod tls;
 
@@ -50,7 +52,7 @@ async fn main() -> Result<(), Failed> {
     let app = Router::new().route("/", any(echo)).with_state(config);
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    let mut terminate = terminate()?;
+    let mut terminate = terminate::terminate()?;
     let served = async {
         match tls {
             #[cfg(feature = "rustls")]
@@ -72,16 +74,6 @@ async fn main() -> Result<(), Failed> {
         served = served => served,
         _ = terminate.recv() => Ok(()),
     }
-}
-
-/// SIGTERM; on Windows, Ctrl-Break.
-#[cfg(unix)]
-fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-}
-#[cfg(windows)]
-fn terminate() -> std::io::Result<tokio::signal::windows::CtrlBreak> {
-    tokio::signal::windows::ctrl_break()
 }
 
 async fn echo(

@@ -182,8 +182,8 @@ impl<S: Default> EventLoop<S> {
                 Ok((socket, ip)) => self.insert(socket, ip),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => return None,
-                    // Concerns only this connection; Windows says that it was reset.
-                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
+                    // Concerns only this connection.
+                    ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
                     // Probably out of descriptors or memory. The poller does not report the waiting
                     // connections again: they are accepted when another connection has ended, or after a
                     // while.

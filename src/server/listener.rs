@@ -126,13 +126,18 @@ impl Listener {
     }
 }
 
-/// On Apple's systems, a connection that the peer has already reset can be accepted, but has no address: mio
-/// reports that without an errno.
+/// Returns `ConnectionAborted` if only this connection is lost, because the peer has already reset it.
+///
+/// Windows says so. On Apple's systems, the connection can be accepted, but has no address: mio reports that
+/// without an errno.
 fn of_this_connection(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none() {
-        return io::ErrorKind::ConnectionAborted.into();
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => io::ErrorKind::ConnectionAborted.into(),
+        io::ErrorKind::InvalidInput if error.raw_os_error().is_none() => {
+            io::ErrorKind::ConnectionAborted.into()
+        }
+        _ => error,
     }
-    error
 }
 
 impl From<Kind> for Listener {

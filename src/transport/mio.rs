@@ -36,12 +36,6 @@ fn socket<S>(stream: &S) -> &S {
     stream
 }
 
-/// Sets `O_NONBLOCK`.
-#[cfg(unix)]
-fn set_nonblocking<S: std::os::fd::AsFd>(stream: &S) -> io::Result<()> {
-    calls::set_nonblocking(stream.as_fd())
-}
-
 /// mio's streams are non-blocking from the start, except for those from `from_std`, whose caller has the duty
 /// to make them so.
 #[cfg(windows)]
@@ -50,7 +44,7 @@ fn set_nonblocking(_stream: &TcpStream) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-use calls::{set_nodelay, shutdown_write};
+use calls::{set_nodelay, set_nonblocking, shutdown_write};
 
 #[cfg(windows)]
 fn shutdown_write(stream: &TcpStream) -> io::Result<()> {
@@ -66,7 +60,7 @@ macro_rules! mio_transport {
     ($(#[$inline:meta] $stream:ty: $recv:path),+ $(,)?) => {$(
         impl NonBlockingTransport for $stream {
             fn set_nonblocking(&mut self) -> io::Result<()> {
-                set_nonblocking(self)
+                set_nonblocking(socket(self))
             }
 
             #[$inline]

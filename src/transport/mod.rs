@@ -7,9 +7,9 @@
 //!
 //! # Windows
 //!
-//! A call cannot be told not to block, so nothing else may clear the mode of a socket that is in use. A
-//! mio stream from `from_std` must already be non-blocking. After a reset, Windows drops the bytes that had
-//! arrived and were not received.
+//! A single call has no flag like `MSG_DONTWAIT`. So while a socket is in use, nothing may make it blocking
+//! again. A mio stream from `from_std` must already be non-blocking. After a reset, Windows drops the bytes
+//! that had arrived and were not received.
 
 mod blanket;
 mod checked;

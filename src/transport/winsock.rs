@@ -13,7 +13,7 @@ const MAX_PIECES: usize = 1024;
 /// `WSAESHUTDOWN`: the sending direction has ended.
 const ESHUTDOWN: i32 = 10058;
 
-/// `WSAENOBUFS`: so many bytes at once exceed the memory that the system can lock.
+/// `WSAENOBUFS`: the system has not enough memory for all the bytes of a call.
 const ENOBUFS: i32 = 10055;
 
 /// A send that fails with [`ENOBUFS`] is tried again with this many bytes.

@@ -1,18 +1,13 @@
 //! The system's sockets as transports: laws, options, errors, and what a poller registers.
 
+use crate::socket_pair::tcp_pair;
 use crate::transport::lawful;
 use std::io::{self, ErrorKind, IoSlice, Read};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use websocket_stream::handshake::ClientRequest;
 use websocket_stream::protocol::Role;
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::{ClientOpening, ServerOpening, WebSocketStream};
-
-fn tcp_pair() -> io::Result<(TcpStream, TcpStream)> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let connecting = TcpStream::connect(listener.local_addr()?)?;
-    Ok((connecting, listener.accept()?.0))
-}
 
 #[cfg(feature = "mio")]
 fn mio_tcp_pair() -> io::Result<(mio::net::TcpStream, mio::net::TcpStream)> {

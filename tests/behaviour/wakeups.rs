@@ -2,10 +2,10 @@
 //! never arrives, whatever arrives together with the end of the stream, and wherever a call stops early. A
 //! test that hangs has lost a wake-up; each wait has a timeout.
 
-use crate::socket_pair::Socket;
+use crate::socket_pair::{Socket, tcp_pair};
 use rustix::fd::OwnedFd;
 use std::io::Write;
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 use websocket_stream::handshake::{ClientRequest, Response};
@@ -101,24 +101,18 @@ impl Peer {
     }
 }
 
-fn tcp_pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (client, listener.accept().unwrap().0)
-}
-
 /// A client's socket and a server's, with a poller for it.
 type Case = fn() -> (Peer, Server, Poller);
 
 /// Every kind of socket, with every kind of poller.
 const CASES: &[Case] = &[
     || {
-        let (client, server) = tcp_pair();
+        let (client, server) = tcp_pair().unwrap();
         let poller = Poller::Level(server.try_clone().unwrap().into());
         (Peer::from(client), Box::new(server), poller)
     },
     || {
-        let (client, server) = tcp_pair();
+        let (client, server) = tcp_pair().unwrap();
         server.set_nonblocking(true).unwrap();
         let mut server = mio::net::TcpStream::from_std(server);
         let poller = Poller::edge(&mut server);

@@ -66,7 +66,7 @@ impl Symbol {
     pub(super) fn of_length(len: u16) -> Self {
         let from_three = (len - 3) as u8;
         let code = LENGTH_CODES[usize::from(from_three)];
-        // Four symbols for each power of two.
+        // Four symbols for each power of two, but the last one, code 28, is for 258 alone.
         let extra_bits = (code / 4).saturating_sub(1) % 6;
         let extra = u32::from(from_three) & ((1 << extra_bits) - 1);
         Self { code: 257 + usize::from(code), extra, extra_bits: u32::from(extra_bits) }
