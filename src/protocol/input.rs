@@ -14,7 +14,7 @@ use core::fmt;
 /// A message that is complete in the unread bytes is lent from there. Any other message is collected by its
 /// connection, and moves here when it is complete.
 ///
-/// An input is not tied to one connection: when all its bytes are used, it can serve another. It keeps up to
+/// An input is not tied to one connection: after [`reset`](Self::reset), it can serve another. It keeps up to
 /// four message buffers (8 MiB) for later messages.
 #[derive(Default)]
 pub struct Input {
@@ -110,8 +110,18 @@ impl Input {
         self.bytes.is_empty() && !(self.end_of_stream | self.lent.is_lent)
     }
 
-    /// Removes all bytes of the connection, for the next one.
-    pub(crate) fn reset(&mut self) {
+    /// Removes all that belongs to one connection: unread bytes, the message that was lent, the end of the
+    /// stream. The buffers stay for the next connection.
+    ///
+    /// ```
+    /// use websocket_stream::protocol::Input;
+    ///
+    /// let mut input = Input::default();
+    /// input.extend(b"from a peer");
+    /// input.reset();
+    /// assert!(input.unread().is_empty());
+    /// ```
+    pub fn reset(&mut self) {
         self.recycle();
         self.bytes.clear();
         self.end_of_stream = false;

@@ -11,7 +11,7 @@ fn echo(client: &mut WebSocket<impl std::io::Read + std::io::Write>, message: Me
     assert!(client.read().unwrap() == message, "a different message was echoed");
 }
 
-fn converse(mut client: WebSocket<impl std::io::Read + std::io::Write>) {
+pub(crate) fn converse(mut client: WebSocket<impl std::io::Read + std::io::Write>) {
     echo(&mut client, Message::text("héllo €"));
     for size in [0, 1, 125, 126, 65535, 65536, 1 << 20] {
         let bytes: Vec<u8> = (0..size).map(|i| u8::try_from(i * 31 % 251).unwrap()).collect();

@@ -13,6 +13,8 @@ mod descriptors;
 mod echo_server;
 mod http;
 mod interop;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod io_uring;
 #[cfg(feature = "mio")]
 mod pollers;
 #[cfg(unix)]
