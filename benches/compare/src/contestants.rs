@@ -2,7 +2,7 @@
 
 use crate::child;
 use crate::compression::Compression;
-use crate::servers::{BuiltIn, Plan};
+use crate::servers::{BuiltIn, Mode, Plan};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -35,13 +35,13 @@ pub const BUFFERED_FLOOR: &str = "raw-rustls";
 /// This library.
 pub const OURS: &str = "ours";
 /// This library's own server.
-const OURS_SERVER: &str = "ours-server";
+pub const OURS_SERVER: &str = "ours-server";
 /// This library under tokio, with a handler.
-const OURS_TOKIO: &str = "ours-tokio";
+pub const OURS_TOKIO: &str = "ours-tokio";
 /// This library under tokio, with messages that own their payload.
-const OURS_TOKIO_OWNED: &str = "ours-tokio-owned";
+pub const OURS_TOKIO_OWNED: &str = "ours-tokio-owned";
 /// This library in axum.
-const OURS_AXUM: &str = "ours-axum";
+pub const OURS_AXUM: &str = "ours-axum";
 /// This library in a minimal loop.
 const BARE: &str = "ours-bare";
 pub const BUN: &str = "bun (uWebSockets)";
@@ -49,13 +49,15 @@ pub const BUN: &str = "bun (uWebSockets)";
 const BUN_ALONE: &str = "bun, no takeover";
 const WS: &str = "ws (npm)";
 const TUNGSTENITE: &str = "tungstenite-mio";
-const TOKIO_TUNGSTENITE: &str = "tokio-tungstenite";
+pub const TOKIO_TUNGSTENITE: &str = "tokio-tungstenite";
+/// tokio-tungstenite with its default read buffer, also with thousands of connections.
+const TOKIO_TUNGSTENITE_DEFAULT: &str = "tokio-tungstenite, default";
 const FASTWEBSOCKETS: &str = "fastwebsockets";
 const TOKIO_WEBSOCKETS: &str = "tokio-websockets";
 const YAWC: &str = "yawc";
 const SOCKUDO: &str = "sockudo-ws";
 
-const BUILT_IN: [(&str, BuiltIn); 17] = [
+const BUILT_IN: [(&str, BuiltIn); 18] = [
     (FLOOR, BuiltIn::Raw),
     (TLS_FLOOR, BuiltIn::RawTls),
     (BUFFERED_FLOOR, BuiltIn::RawRustls),
@@ -67,6 +69,7 @@ const BUILT_IN: [(&str, BuiltIn); 17] = [
     (BARE, BuiltIn::Bare),
     (TUNGSTENITE, BuiltIn::TungsteniteMio),
     (TOKIO_TUNGSTENITE, BuiltIn::TokioTungstenite),
+    (TOKIO_TUNGSTENITE_DEFAULT, BuiltIn::TokioTungsteniteDefault),
     ("axum", BuiltIn::Axum),
     (FASTWEBSOCKETS, BuiltIn::Fastwebsockets),
     (TOKIO_WEBSOCKETS, BuiltIn::TokioWebsockets),
@@ -96,6 +99,11 @@ const OVER_TLS: [&str; 12] = [
 /// Returns whether the server with this name has no protocol above TCP or TLS.
 pub fn is_floor(name: &str) -> bool {
     [FLOOR, TLS_FLOOR, BUFFERED_FLOOR].contains(&name)
+}
+
+/// Returns whether the server with this name is this library's.
+pub fn is_ours(name: &str) -> bool {
+    [OURS, OURS_SERVER, OURS_TOKIO, OURS_TOKIO_OWNED, OURS_AXUM, BARE].contains(&name)
 }
 
 /// Returns this program's server with this name.
@@ -155,6 +163,10 @@ impl Contestant {
         // npm's ws is compared only with compression.
         let not_plain = [TLS_FLOOR, BUFFERED_FLOOR, BUN_ALONE, WS];
         match plan.compression {
+            // It is compared for its memory. With few connections, tokio-tungstenite itself has this buffer.
+            compression if self.name == TOKIO_TUNGSTENITE_DEFAULT => {
+                plan.many && plan.mode == Mode::Echo && compression == Compression::Off
+            }
             _ if plan.tls => OVER_TLS.contains(&self.name),
             Compression::Off => !not_plain.contains(&self.name),
             // It would be measured twice.

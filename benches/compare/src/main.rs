@@ -53,6 +53,10 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
             }
             write(&results, &options)?;
         }
+        Command::Million(ref file) => {
+            let samples = report::chart::million::samples(&std::fs::read_to_string(file)?)?;
+            report::chart::million::draw(&samples, &options.output)?;
+        }
         Command::Callgrind => count(counting::Counter::Callgrind, &options)?,
         Command::Syscalls => count(counting::Counter::Strace, &options)?,
     }
@@ -73,7 +77,7 @@ fn measure_all(options: &Options) -> Result<(), Box<dyn Error>> {
     write(&results, options)
 }
 
-/// Writes the chart, and the requested files.
+/// Draws the charts, and writes the requested files.
 fn write(results: &report::Results, options: &Options) -> Result<(), Box<dyn Error>> {
     report::chart::draw(results, &options.output)?;
     if let Some(file) = &options.json {

@@ -80,6 +80,23 @@ impl Figures {
             self.rounds.iter().zip(&other.rounds).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?));
         median(ratios).unwrap_or(self.cpu / other.cpu)
     }
+
+    /// Returns figures with this processor time in each round, and without any others.
+    #[cfg(test)]
+    pub fn of_rounds(server: &str, rounds: &[Option<f64>]) -> Self {
+        Self {
+            server: server.into(),
+            rate: 1.0,
+            cpu: median(rounds.iter().copied().flatten()).unwrap_or(1.0),
+            rounds: rounds.to_vec(),
+            user: 0.0,
+            p50: None,
+            p99: None,
+            resident: 0.0,
+            bytes: None,
+            reply: None,
+        }
+    }
 }
 
 /// Runs one workload on all servers. Failures are reported and left out.
@@ -256,18 +273,7 @@ mod tests {
 
     #[test]
     fn servers_are_compared_round_by_round() {
-        let figures = |cpu, rounds: &[Option<f64>]| Figures {
-            server: String::new(),
-            rate: 1.0,
-            cpu,
-            rounds: rounds.to_vec(),
-            user: 0.0,
-            p50: None,
-            p99: None,
-            resident: 0.0,
-            bytes: None,
-            reply: None,
-        };
+        let figures = |cpu, rounds: &[Option<f64>]| Figures { cpu, ..Figures::of_rounds("", rounds) };
         // Twice the time in each round, on a machine that is slower in one; a failed round does not count.
         let a = figures(6.0, &[Some(2.0), Some(6.0), Some(20.0), None]);
         let b = figures(3.0, &[Some(1.0), Some(3.0), Some(10.0), Some(1.0)]);

@@ -15,7 +15,8 @@ commands:
   codec               headers, masking, text and a client's sending, in this process
   callgrind           count user-space instructions for each message, with valgrind
   syscalls            count system calls for each message, with strace
-  report FILE..       tables and chart of what --json has written before
+  report FILE..       tables and charts of what --json has written before
+  million FILE        chart of what tests/million/run has printed
 
 options:
   --only NAME,..      these servers only (part of a name is enough)
@@ -35,6 +36,7 @@ pub enum Command {
     Callgrind,
     Syscalls,
     Report(Vec<PathBuf>),
+    Million(PathBuf),
     /// Run as a server: this program starts itself with this command.
     Server(BuiltIn, Plan),
     Help,
@@ -89,6 +91,7 @@ pub fn parse(mut arguments: lexopt::Parser) -> Result<Options, lexopt::Error> {
                     "codec" => Command::Codec,
                     "callgrind" => Command::Callgrind,
                     "syscalls" => Command::Syscalls,
+                    "million" => Command::Million(arguments.value()?.into()),
                     "report" => Command::Report(Vec::new()),
                     "server" => return server(arguments).map(|command| Options { command, ..options }),
                     other => return Err(format!("there is no command {other}").into()),

@@ -137,7 +137,8 @@ pub fn verdicts(workload: &Workload, figures: &[Figures]) -> Vec<String> {
     lines
 }
 
-fn figure<'a>(figures: &'a [Figures], server: &str) -> Option<&'a Figures> {
+/// Returns the figures of the server with this name.
+pub fn figure<'a>(figures: &'a [Figures], server: &str) -> Option<&'a Figures> {
     figures.iter().find(|row| row.server == server)
 }
 

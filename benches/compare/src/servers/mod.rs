@@ -57,6 +57,8 @@ pub enum BuiltIn {
     Bare,
     TungsteniteMio,
     TokioTungstenite,
+    /// With its default buffers in every workload.
+    TokioTungsteniteDefault,
     Axum,
     Fastwebsockets,
     TokioWebsockets,
@@ -89,6 +91,9 @@ impl BuiltIn {
             Self::TungsteniteMio if plan.tls => tungstenite_mio::serve(listener, plan, secure::buffered()?),
             Self::TungsteniteMio => tungstenite_mio::serve(listener, plan, Ok),
             Self::TokioTungstenite => on_tokio(tokio_tungstenite::serve(listener, plan)),
+            Self::TokioTungsteniteDefault => {
+                on_tokio(tokio_tungstenite::serve(listener, Plan { many: false, ..plan }))
+            }
             // It waits with a timer when a connection cannot be accepted.
             Self::Axum => on_timed_tokio(axum::serve(listener, plan.mode)),
             Self::Fastwebsockets => on_tokio(fastwebsockets::serve(listener, plan)),

@@ -2,6 +2,15 @@
 //! twice. Answers pings. Fails if one connection is lost, or if a message is lost or doubled. Prints the
 //! server's memory.
 //!
+//! Prints a sample at the start, every second, when all are open, when all have echoed, and at the end: the
+//! seconds since the start, the open connections and the server's resident memory. For example:
+//!
+//! ```text
+//! sample: 61.5 s, 70250 open, 8812 KiB
+//! ```
+//!
+//! `compare million` in `benches/compare` draws a chart from these lines.
+//!
 //! usage: hold ADDRESS SERVER-PID CONNECTIONS
 
 use mio::net::TcpStream;
@@ -27,6 +36,9 @@ const PER_ADDRESS: usize = 20_000;
 /// The time without any progress after which the run fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Milliseconds between two samples.
+const SAMPLING: u64 = 1_000;
+
 enum Client {
     Opening(Box<ClientOpening<TcpStream>>),
     Open(WebSocketStream<TcpStream>),
@@ -40,6 +52,10 @@ struct Load {
     scratch: Scratch,
     config: Arc<Config>,
     start: Instant,
+    /// The process whose memory is sampled.
+    server: String,
+    /// The time of the next sample, in milliseconds since the start.
+    next_sample: u64,
     /// Connections that need another call.
     again: VecDeque<usize>,
     opened: usize,
@@ -65,6 +81,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         // An emulated machine can be slow.
         config: Arc::new(Config::default().timeouts(Timeouts::default().opening(PATIENCE))),
         start: Instant::now(),
+        server,
+        next_sample: 0,
         again: VecDeque::new(),
         opened: 0,
         echoed: 0,
@@ -73,16 +91,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         pings: 0,
         lost: 0,
     };
-    let before = memory(&server)?;
+    let before = load.sample()?;
     load.open_all(address, connections)?;
     load.report("opened", connections);
+    load.sample()?;
     load.echo_on_each()?;
     load.report("echoed", load.echoed);
+    load.sample()?;
     for round in 1..=2 {
         load.announce(round)?;
         load.report("received the message to all", load.announced);
     }
-    let after = memory(&server)?;
+    let after = load.sample()?;
     println!("{} pings were answered", load.pings);
     println!(
         "server: {after} KiB resident, {before} KiB before; {} bytes for each connection",
@@ -137,6 +157,15 @@ impl Load {
         println!("{:>7.1} s  {count} {what}", self.start.elapsed().as_secs_f64());
     }
 
+    /// Prints a sample, and returns the server's resident memory in KiB.
+    fn sample(&mut self) -> Result<u64, Box<dyn Error>> {
+        let now = self.now();
+        let resident = memory(&self.server)?;
+        println!("sample: {}.{} s, {} open, {resident} KiB", now / 1000, now % 1000 / 100, self.opened);
+        self.next_sample = now + SAMPLING;
+        Ok(resident)
+    }
+
     fn open_all(&mut self, address: SocketAddr, connections: usize) -> Result<(), Box<dyn Error>> {
         while self.opened < connections {
             while self.clients.len() < connections && self.clients.len() - self.opened < WINDOW {
@@ -147,7 +176,7 @@ impl Load {
                 let request = ClientRequest::new("localhost", "/");
                 let opening = ClientOpening::with_config(socket, request, Arc::clone(&self.config))?;
                 self.clients.push(Client::Opening(Box::new(opening)));
-                if key % 100_000 == 0 {
+                if key.is_multiple_of(100_000) {
                     self.report("opened", self.opened);
                 }
             }
@@ -196,6 +225,9 @@ impl Load {
         calls.extend(self.again.drain(..).map(|key| (key, Ready::UNKNOWN)));
         for (key, ready) in calls {
             self.call(key, ready)?;
+        }
+        if self.now() >= self.next_sample {
+            self.sample()?;
         }
         if self.lost > 0 {
             return Err(format!("{} connections were lost", self.lost).into());
