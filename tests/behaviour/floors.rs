@@ -21,11 +21,11 @@ const ROOMS: &[(&str, u8, u8)] = &[
     ("transport", 2, 0),
     ("stream", 3, 0),
     ("owned_message", 4, 0),
-    ("testing", 4, 0),
     ("tls", 4, 0),
     ("util", 4, 0),
     ("client", 4, 1),
     ("server", 4, 1),
+    ("testing", 4, 2),
     ("tokio", 4, 2),
     ("axum", 4, 3),
     // Documentation only.

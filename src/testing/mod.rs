@@ -1,5 +1,11 @@
-//! In-memory WebSocket pairs for tests of handlers: opened by a real handshake, and driven as an event loop
-//! would drive them.
+//! Tests of handlers, in memory: real handshakes, driven as an event loop would drive them, with faults and
+//! time on demand.
+//!
+//! | you test | use |
+//! | --- | --- |
+//! | a `server::Handler` | `TestServer`, feature `server` |
+//! | a handler of [`drive`](WebSocketStream::drive) | [`open_pair`] and [`pump`] |
+//! | code on tokio | `tokio::client` and `tokio::accept` on a `tokio::io::duplex` |
 //!
 //! ```
 //! use websocket_stream::{Event, Scratch, testing};
@@ -31,6 +37,12 @@
 //! [`MemoryStream`] can plan short calls and failures, [`faulty`](crate::transport::testing::faulty) adds
 //! random faults, and a call with a later time lets a deadline pass.
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "server")]
+mod server;
+
+#[cfg(feature = "server")]
+pub use server::{TestClient, TestServer};
 
 use crate::handshake::{ClientRequest, Response};
 use crate::transport::testing::memory::{self, MemoryStream};
