@@ -71,6 +71,9 @@
 //! | frames to parse or mask | floor 0: [`frame`] |
 //! | a handler to test | floor 4: [`testing`] |
 //!
+//! The module `guide` has a page for each of these, from the first server to many machines, in the documentation
+//! of all features.
+//!
 //! Without the feature `std`, only floors 0 and 1 exist, as `no_std` with `alloc`. Sockets are supported on
 //! Unix and Windows; elsewhere, any other byte stream can be a transport.
 //!
@@ -104,6 +107,8 @@ mod config;
 pub mod deflate;
 pub mod frame;
 pub mod guarantees;
+#[cfg(all(any(doc, doctest), feature = "axum", feature = "client", feature = "server"))]
+pub mod guide;
 pub mod handshake;
 #[cfg(any(feature = "client", feature = "tokio"))]
 mod owned_message;

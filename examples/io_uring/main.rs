@@ -5,12 +5,12 @@
 //! cargo run --release --example io_uring -- [ADDRESS]
 //! ```
 //!
-//! It needs Linux 6.1 or later, on x86-64 or aarch64. One multishot accept, and one multishot receive for each
-//! connection, are submitted once and then complete again and again. A receive completes with a buffer that
-//! the kernel has taken from a ring of buffers for all connections, so an idle connection has none. The bytes
-//! go to `ServerHandshake`, then to `protocol::Connection`, which needs no socket.
+//! It needs Linux 6.1 or later, on x86-64 or aarch64. One multishot accept, and one multishot receive for
+//! each connection, are submitted once and then complete many times. A receive completes with a buffer that
+//! the kernel has taken from one ring for all connections, so an idle connection has no buffer. The bytes go
+//! to `ServerHandshake`, then to `protocol::Connection`, which needs no socket.
 //!
-//! `ring.rs` has the system calls, `server.rs` the connections.
+//! `ring.rs` makes the system calls, and `server.rs` manages the connections.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod ring;

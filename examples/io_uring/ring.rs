@@ -11,9 +11,9 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-/// Operations that wait to be submitted in one system call.
+/// The number of operations that can wait to be submitted in one system call.
 const OPERATIONS: u32 = 1024;
-/// Completions that wait to be handled.
+/// The number of completions that can wait to be handled.
 const COMPLETIONS: u32 = 4096;
 /// The group of the receive buffers.
 const GROUP: u16 = 0;
@@ -46,14 +46,14 @@ enum Operation {
     Cancel,
 }
 
-/// Packs an operation and its connection into the number that comes back with the completion.
+/// Packs an operation and its connection into the number that the completion returns.
 fn user_data(operation: Operation, key: usize) -> u64 {
     (key as u64) << 2 | operation as u64
 }
 
 /// A ring, its receive buffers, and the bytes that the kernel is sending.
 ///
-/// Drop order matters: the kernel lets go of the buffers when the ring is gone.
+/// Drop order matters: the kernel uses the buffers until the ring is closed.
 pub(crate) struct Ring {
     uring: IoUring,
     buffers: Buffers,
@@ -117,7 +117,7 @@ impl Ring {
         Ok(())
     }
 
-    /// Submits what was asked for, and waits until something is complete, at most for this time.
+    /// Submits all pushed operations, and waits for a completion, at most for this time.
     pub(crate) fn wait(&mut self, timeout: Duration) -> io::Result<()> {
         let timeout = Timespec::from(timeout);
         let waited = self.uring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout));
@@ -153,7 +153,7 @@ impl Ring {
                 result if is(Operation::Send) => {
                     Completion::Sent { key, result, bytes: std::mem::take(&mut self.sending[key]) }
                 }
-                _ => continue, // a cancellation: the receive itself completes, too
+                _ => continue, // a cancellation: the cancelled receive completes, too
             });
         }
     }
@@ -169,7 +169,7 @@ impl Ring {
     }
 }
 
-/// Receive buffers, and the ring in memory shared with the kernel in which they are offered.
+/// Receive buffers, and the ring that offers them to the kernel, in shared memory.
 struct Buffers {
     entries: NonNull<BufRingEntry>,
     /// The number of buffers offered so far.
@@ -188,7 +188,7 @@ impl Buffers {
         buffers
     }
 
-    /// The kernel demands the alignment of a page; the processors of this example have pages of up to 64 KiB.
+    /// The kernel requires page alignment; the processors of this example have pages of up to 64 KiB.
     fn layout() -> Layout {
         let size = size_of::<BufRingEntry>() * usize::from(BUFFERS);
         Layout::from_size_align(size, 64 << 10).expect("a small power of two")
@@ -208,7 +208,7 @@ impl Buffers {
     fn offer(&mut self, buffer: u16) {
         let address = self.memory[Self::range(buffer)].as_mut_ptr() as u64;
         // SAFETY: the index is within the entries. The kernel reads an entry only after the tail has passed
-        // it, and the tail is in an unused part of the first entry, whose setters leave it alone.
+        // it, and the tail is in an unused part of the first entry, which the setters do not change.
         unsafe {
             let entry = self.entries.add(usize::from(self.tail % BUFFERS)).as_mut();
             entry.set_addr(address);

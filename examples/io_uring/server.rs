@@ -12,11 +12,11 @@ use websocket_stream::handshake::{HeadStatus, ServerHandshake};
 use websocket_stream::protocol::{Connection, Input, Output};
 use websocket_stream::{Config, Event, Response, Role, SendError, State, SystemError, Timeouts, Wheel};
 
-/// Bytes waiting to be sent above which nothing more is received from a peer.
+/// The number of unsent bytes above which nothing more is received from a peer.
 const PAUSE_ABOVE: usize = 64 << 10;
 /// The time to wait for a request, and for the end of a connection, in milliseconds.
 const PATIENCE: u64 = 10_000;
-/// A larger buffer is freed after it was sent.
+/// A larger buffer is freed after it is sent.
 const SPARE: usize = 256 << 10;
 
 pub(crate) struct Server {
@@ -200,7 +200,7 @@ impl Server {
         Ok(())
     }
 
-    /// Sends what there is to send, and asks the ring for what the connection needs next.
+    /// Sends the unsent bytes, and submits the operation that the connection needs next.
     fn advance(&mut self, key: usize) -> io::Result<()> {
         let peer = &mut self.peers[key];
         let socket = peer.socket.as_raw_fd();
@@ -242,13 +242,13 @@ impl Server {
 }
 
 impl Peer {
-    /// Takes the opening handshake from the received bytes, and returns the others.
+    /// Takes the opening handshake from the received bytes, and returns the rest.
     fn open<'a>(&mut self, bytes: &'a [u8], config: &Arc<Config>, now: u64) -> &'a [u8] {
         let Stage::Opening { handshake, .. } = &mut self.stage else { return bytes };
         let (response, rest) = match handshake.receive(bytes) {
             Ok(HeadStatus::Partial) => return &[],
             Ok(HeadStatus::Complete { used }) => {
-                // Any page may connect; a server that trusts cookies decides by `OriginPolicy`.
+                // Any page may connect; a server that trusts cookies must check `OriginPolicy`.
                 let is_upgrade = handshake.request().is_some_and(|request| request.is_upgrade());
                 let response = if is_upgrade { Response::accept() } else { Response::new(426) };
                 (response, &bytes[used..])
@@ -260,7 +260,7 @@ impl Peer {
                 Stage::Open(Box::new(Connection::with_config(Role::Server, Arc::clone(config))))
             }
             Ok(()) => Stage::Finishing { deadline: now + PATIENCE },
-            Err(_) => Stage::Ended, // a response that cannot be sent: these can
+            Err(_) => Stage::Ended, // a response that cannot be sent; these responses can
         };
         rest
     }

@@ -1,10 +1,9 @@
-//! Tests of handlers, in memory: real handshakes, driven as an event loop would drive them, with faults and
-//! time on demand.
+//! Tests handlers in memory, with real handshakes, and with faults and time on demand.
 //!
 //! | you test | use |
 //! | --- | --- |
 //! | a `server::Handler` | `TestServer`, feature `server` |
-//! | a handler of [`drive`](WebSocketStream::drive) | [`open_pair`] and [`pump`] |
+//! | a closure for [`drive`](WebSocketStream::drive) | [`open_pair`] and [`pump`] |
 //! | code on tokio | `tokio::client` and `tokio::accept` on a `tokio::io::duplex` |
 //!
 //! ```
@@ -110,8 +109,8 @@ pub fn open_pair_with(
 
 /// Drives each end for what is ready on its transport, until neither has anything to do.
 ///
-/// An end whose connection has ended is not driven again. Drop it, and the other end receives the end of the
-/// stream in its next call.
+/// A stream whose connection has ended is not driven again. Drop it, and the other one receives the end of
+/// the input in its next call.
 ///
 /// # Errors
 ///
@@ -139,7 +138,7 @@ pub fn pump(
     Err(ErrorKind::TimedOut.into())
 }
 
-/// Returns the readiness for which a level-triggered poller, or the end itself, would ask to be driven.
+/// Returns what a level-triggered poller would report, and `readable` if the stream needs another call.
 fn ready(stream: &MemoryWebSocket) -> Ready {
     let Wants { read, write, again, closed, .. } = stream.wants();
     if closed && !again {

@@ -1,4 +1,4 @@
-//! A server in memory, for tests of a `Handler`.
+//! Runs a server in memory, for tests of a `Handler`.
 
 use super::{MOST_ROUNDS, MemoryWebSocket, ready};
 use crate::handshake::ClientRequest;
@@ -52,7 +52,7 @@ const CAPACITY: usize = 64 << 10;
 ///
 /// # Faults
 ///
-/// Any connection can be slow or broken. One seed always has the same faults:
+/// Any connection can be slow or broken. A seed always gives the same faults:
 ///
 /// ```
 /// use websocket_stream::ClientRequest;
@@ -135,8 +135,8 @@ impl<H: Handler> TestServer<H> {
     ///
     /// # Errors
     ///
-    /// [`OpeningError::Response`] if the handler refuses the request; another one if a fault or a limit ends
-    /// the opening. [`OpeningError::Timeout`] if the handler has not answered.
+    /// [`OpeningError::Response`] if the handler refuses the request; another error if a fault or a limit
+    /// ends the opening. [`OpeningError::Timeout`] if the handler has not answered.
     pub fn connect_with(
         &mut self,
         request: ClientRequest,
@@ -167,7 +167,8 @@ impl<H: Handler> TestServer<H> {
         Ok(TestClient(self.clients.len() - 1))
     }
 
-    /// Sends a message from a client. The server receives it in the next call, unless that is `send`, too.
+    /// Sends a message from a client. The server receives it in the next call that runs the server, such as
+    /// [`receive`](Self::receive) or [`run`](Self::run).
     ///
     /// # Errors
     ///
@@ -210,7 +211,7 @@ impl<H: Handler> TestServer<H> {
         stream.close(&mut self.scratch.at(0), code, reason).map(drop)
     }
 
-    /// Returns how the connection of a client has ended for it, or `None` if it is open.
+    /// Returns how a client's connection ended, as the client reports it, or `None` if it is open.
     ///
     /// # Errors
     ///
@@ -233,7 +234,9 @@ impl<H: Handler> TestServer<H> {
         self.clients.get_mut(client.0)?.stream.as_mut()
     }
 
-    /// Sends a request in plain HTTP, and returns the answer: `server.http("GET /health HTTP/1.1\r\n\r\n")`.
+    /// Sends a request in plain HTTP, and returns the answer.
+    ///
+    /// For example, `server.http("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")`.
     ///
     /// # Errors
     ///
@@ -352,19 +355,19 @@ impl<H: Handler> TestServer<H> {
         &mut self.handler
     }
 
-    /// Returns all connections, for example to publish. Then call [`run`](Self::run).
+    /// Returns the hub of all connections, for example to publish. Then call [`run`](Self::run).
     pub fn hub(&mut self) -> &mut Hub {
         self.connections.hub()
     }
 
-    /// Returns what was counted.
+    /// Returns the server's counters.
     pub fn counters(&self) -> Counters {
         self.connections.counters()
     }
 }
 
 impl Client {
-    /// Receives what has arrived, and sends the automatic replies. Returns whether there was something to do.
+    /// Receives all input, and sends the automatic replies. Returns whether there was something to do.
     fn drive(&mut self, scratch: &mut Scratch) -> bool {
         let Self { stream: Some(stream), arrived, closed, .. } = self else { return false };
         let ready = ready(stream);

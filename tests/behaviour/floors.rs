@@ -30,6 +30,7 @@ const ROOMS: &[(&str, u8, u8)] = &[
     ("axum", 4, 3),
     // Documentation only.
     ("guarantees", 5, 0),
+    ("guide", 5, 0),
     ("lib", 5, 1),
 ];
 

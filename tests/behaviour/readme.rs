@@ -6,46 +6,11 @@
     reason = "the README shows only what matters"
 )]
 
-use std::error::Error;
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use websocket_stream::{
-    ClientOpening, ClientRequest, CloseCode, Config, Event, Limits, OpCode, PreparedMessage, Progress,
-    ReadError, Ready, Response, Scratch, SendError, ServerOpening, Timeouts, Wants, WebSocketStream,
+    CloseCode, Event, Limits, OpCode, Ready, Scratch, Timeouts, Wants, WebSocketStream,
 };
-
-#[cfg(unix)]
-#[rustfmt::skip]
-mod shortest {
-    // README
-    use std::os::unix::net::UnixStream;
-    use websocket_stream::{Event, Ready, Scratch, WebSocketStream};
-
-    fn main() -> Result<(), Box<dyn std::error::Error>> {
-        let (a, b) = UnixStream::pair()?; // or TCP, after the opening handshake
-        let (mut server, mut client) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
-        let mut scratch = Scratch::new(); // one for each thread: the buffers of all its connections
-        let now = 0; // your monotonic clock, in milliseconds
-
-        client.send(&mut scratch.at(now), "Hello")?;
-        // For each readiness that your poller reports:
-        let wants = server.drive(&mut scratch.at(now), Ready::READABLE, |event, out| match event {
-            Event::Message(message) => out.send(message), // echoed while it is borrowed
-            Event::Closed(end) => Ok(println!("{end}")),  // once; clean or not
-            _ => Ok(()),                                  // pings and Close frames are answered already
-        })?;
-        assert!(wants.read && !wants.write); // what to wait for now
-        assert_eq!(client.read()?.1, b"Hello");
-        Ok(())
-    }
-    // END
-
-    #[test]
-    fn the_shortest_program_runs() {
-        main().unwrap();
-    }
-}
 
 #[rustfmt::skip]
 mod server {
@@ -134,82 +99,64 @@ mod axum {
     // END
 }
 
+#[cfg(unix)]
 #[rustfmt::skip]
-fn opening(socket: TcpStream, mut scratch: Scratch, start: Instant) -> Result<(), Box<dyn Error>> {
+mod shortest {
     // README
-    let mut opening = ServerOpening::new(socket)?; // once for each connection
-    // For each readiness:
-    let now = start.elapsed().as_millis() as u64; // start: an Instant
-    match opening.advance(&mut scratch.at(now))? {
-        Progress::Pending(wants) => { /* wait for these, or until opening.next_deadline() */ }
-        Progress::Decide(request) => {
-            let known = request.path() == "/chat"; // and its headers, Origin, subprotocols
-            opening.answer(&if known { Response::accept() } else { Response::new(404) })?;
-            // Now, or later; then advance again at once.
+    use std::os::unix::net::UnixStream;
+    use websocket_stream::{Event, Ready, Scratch, WebSocketStream};
+
+    fn main() -> Result<(), Box<dyn std::error::Error>> {
+        let (a, b) = UnixStream::pair()?; // or TCP, after the opening handshake
+        let (mut server, mut client) = (WebSocketStream::new(a)?, WebSocketStream::client(b)?);
+        let mut scratch = Scratch::new(); // one for each thread: the buffers of all its connections
+        let now = 0; // your monotonic clock, in milliseconds
+
+        client.send(&mut scratch.at(now), "Hello")?;
+        // For each readiness that your poller reports:
+        let wants = server.drive(&mut scratch.at(now), Ready::READABLE, |event, out| match event {
+            Event::Message(message) => out.send(message), // echoed while it is borrowed
+            Event::Closed(end) => Ok(println!("{end}")),  // once; clean or not
+            _ => Ok(()),                                  // pings and Close frames are answered already
+        })?;
+        assert!(wants.read && !wants.write); // what to wait for now
+        assert_eq!(client.read()?.1, b"Hello");
+        Ok(())
+    }
+    // END
+
+    #[test]
+    fn the_shortest_program_runs() {
+        main().unwrap();
+    }
+}
+
+#[rustfmt::skip]
+mod a_test {
+    // README
+    use websocket_stream::{Message, testing::TestServer};
+
+    #[test]
+    fn the_echo_arrives() -> Result<(), Box<dyn std::error::Error>> {
+        let mut server = TestServer::new(Echo);
+        let ann = server.connect("/")?;
+        server.send(ann, "hello")?;
+        assert_eq!(server.receive(ann)?, Some(Message::Text("hello")));
+        Ok(())
+    }
+    // END
+
+    use websocket_stream::server::{Failure, Handler, Peer};
+
+    struct Echo;
+
+    impl Handler for Echo {
+        type Session = ();
+
+        fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+            Ok(peer.send(message)?)
         }
-        Progress::Open => { /* let ws = opening.into_stream()?; drive it at once */ }
-        Progress::Answered { .. } => { /* a page or a refusal was sent: drop the opening */ }
     }
-    // END
-    Ok(())
-}
-
-#[rustfmt::skip]
-fn client_opening(socket: TcpStream) -> Result<(), Box<dyn Error>> {
-    // README
-    let mut opening = ClientOpening::new(socket, ClientRequest::new("example.com", "/chat"))?;
-    // A client advances in the same way, and has no request to decide.
-    // END
-    Ok(())
-}
-
-#[rustfmt::skip]
-fn many(
-    mut room: Vec<WebSocketStream<TcpStream>>,
-    mut scratch: Scratch,
-    now: u64,
-) -> Result<(), Box<dyn Error>> {
-    // README
-    let round = [PreparedMessage::new("tick"), PreparedMessage::new("tock")]; // what this round sends
-    for ws in &mut room {
-        // One write for each peer, whatever the number of messages.
-        let sent = ws.send_with(&mut scratch.at(now), |out| {
-            round.iter().try_for_each(|message| match out.send_prepared(message) {
-                Err(SendError::Full) => Ok(()), // too slow for this message
-                sent => sent,
-            })
-        });
-        // An error concerns only this peer: it is closing, or its next drive reports its end.
-        // Then apply ws.wants(): if messages are queued, wait until the socket is writable.
-    }
-    // END
-    Ok(())
-}
-
-#[rustfmt::skip]
-fn configured(socket: TcpStream) -> Result<(), Box<dyn Error>> {
-    // README
-    let limits = Limits::default().message(64 << 10).frame(64 << 10);
-    let timeouts = Timeouts::default().ping_interval(Duration::from_secs(20)).idle(Duration::from_secs(60));
-    let config = Arc::new(Config::default().limits(limits).timeouts(timeouts)); // shared by all connections
-    let opening = ServerOpening::with_config(socket, config)?;
-    // END
-    Ok(())
-}
-
-#[rustfmt::skip]
-fn original(stream: TcpStream, buf: Vec<u8>) -> Result<(), Box<dyn Error>> {
-    // README
-    let mut ws = WebSocketStream::new(stream)?;
-    match ws.read() {
-        Ok((opcode, payload)) => { /* a whole message, or a control frame */ }
-        Err(ReadError::NoData) => { /* nothing has arrived yet */ }
-        Err(ReadError::DataStop) => { /* part of a message has arrived; ws.partial() lends it */ }
-        Err(error) => { /* the connection has ended, or a system call has failed */ }
-    }
-    let written = ws.write(OpCode::Text, &buf)?; // what the socket took; the rest is queued
-    // END
-    Ok(())
 }
 
 #[test]
@@ -228,18 +175,11 @@ fn the_rust_blocks_in_the_readme_compile() {
 }
 
 #[test]
-fn the_readme_lists_the_default_limits_and_timeouts() {
+fn the_readme_names_the_defaults() {
     let limits = Limits::default();
-    assert_eq!((limits.head_bytes, limits.head_headers), (16 << 10, 100));
-    assert_eq!((limits.frame, limits.message, limits.fragments), (16 << 20, 16 << 20, 262_144));
+    assert_eq!((limits.message, limits.head_bytes), (16 << 20, 16 << 10));
     assert_eq!(limits.unsent, (16 << 20) + (128 << 10));
-    assert_eq!((limits.call_bytes, limits.call_events), ((1 << 20) + (64 << 10), 4096));
-    let timeouts = Timeouts::default();
-    assert_eq!(
-        (timeouts.opening, timeouts.close),
-        (Some(Duration::from_secs(10)), Some(Duration::from_secs(5)))
-    );
-    assert_eq!((timeouts.ping_interval, timeouts.idle), (None, None));
+    assert_eq!(Timeouts::default().opening, Some(Duration::from_secs(10)));
 }
 
 /// Drives a server with the handler of the shortest program.

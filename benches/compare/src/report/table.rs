@@ -1,6 +1,6 @@
 //! The figures as text: one table for each workload.
 
-use crate::contestants::{OURS, is_floor};
+use crate::contestants::{OURS, is_floor, is_ours};
 use crate::load::Messages;
 use crate::measure::Figures;
 use crate::workload::{Job, LARGER, Target, Workload};
@@ -128,7 +128,7 @@ pub fn verdicts(workload: &Workload, figures: &[Figures]) -> Vec<String> {
         (Some(bytes), Some(ours)) => bytes / ours,
         _ => row.over(ours),
     };
-    let peers = figures.iter().filter(|row| !is_floor(&row.server) && row.server != OURS);
+    let peers = figures.iter().filter(|row| !(is_floor(&row.server) || is_ours(&row.server)));
     let best = peers.map(|row| (times_ours(row), row)).min_by(|a, b| a.0.total_cmp(&b.0));
     if let Some((times, best)) = best {
         let first = met(times >= 1.0);
