@@ -6,6 +6,46 @@
 //! most 64 bytes and no heap memory: the buffers belong to the thread's [`Scratch`], which is lent to one
 //! call at a time.
 //!
+//! Optional floors above the core add a server with rooms, a client by URL, TLS, tokio and axum.
+//!
+#![cfg_attr(
+    all(doc, feature = "axum", feature = "client", feature = "server"),
+    doc = "**[The guide](guide)** leads from the first server to many machines."
+)]
+#![cfg_attr(
+    not(all(doc, feature = "axum", feature = "client", feature = "server")),
+    doc = "The module `guide`, in the documentation of all features, leads from the first server to many machines."
+)]
+//!
+//! # Which floor to use
+//!
+//! The crate is built in five floors, each of which uses only those below:
+//!
+//! ```text
+//! 4  server      event loop, rooms, threads      client, tls, tokio, axum, testing
+//! 3  stream      openings and connections on a transport, the thread's buffers
+//! 2  transport   the trait, its laws, sockets
+//! 1  protocol    messages to frames and back     handshake, deflate, limits, timeouts, wheel
+//! 0  frame       headers, masking, UTF-8
+//! ```
+//!
+//! | you have | use |
+//! | --- | --- |
+//! | nothing yet, and want a server | floor 4: the feature `server`, and its `server::Server` |
+//! | a socket and an event loop | floor 3: [`ServerOpening`] or [`ClientOpening`], then [`WebSocketStream`] |
+//! | a request that hyper or another HTTP stack has parsed | floor 3: [`Upgrade`] |
+//! | a URL | floor 4: the feature `client`, or `wss` with TLS, and its `client::Connector` |
+//! | TLS | floor 4: the feature `rustls`, and its `tls::TlsStream` as the transport |
+//! | a runtime of tokio's | floor 4: the feature `tokio`, and its `tokio::accept` or `tokio::connect` |
+//! | an app in axum | floor 4: the feature `axum`, and its `axum::WebSocketUpgrade` |
+//! | another byte stream | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
+//! | bytes without a stream: io_uring, HTTP/2, a fuzzer | floor 1: [`handshake`], [`protocol::Connection`] |
+//! | frames to parse or mask | floor 0: [`frame`] |
+//! | a handler to test | floor 4: [`testing`] |
+//!
+//! Without the feature `std`, only floors 0 and 1 exist, as `no_std` with `alloc`. Sockets are supported on
+//! Unix and Windows; elsewhere, any other byte stream can be a transport.
+//!
 //! # Example
 //!
 //! An echo server and its client, in memory. `examples/unix_pair.rs` uses sockets with `read` and `write`.
@@ -44,38 +84,6 @@
 //! assert_eq!(client.read()?.1, b"Hello");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! # Which floor to use
-//!
-//! The crate is built in five floors, each of which uses only those below:
-//!
-//! ```text
-//! 4  server      event loop, rooms, threads      client, tls, tokio, axum, testing
-//! 3  stream      openings and connections on a transport, the thread's buffers
-//! 2  transport   the trait, its laws, sockets
-//! 1  protocol    messages to frames and back     handshake, deflate, limits, timeouts, wheel
-//! 0  frame       headers, masking, UTF-8
-//! ```
-//!
-//! | you have | use |
-//! | --- | --- |
-//! | nothing yet, and want a server | floor 4: the feature `server`, and its `server::Server` |
-//! | a socket and an event loop | floor 3: [`ServerOpening`] or [`ClientOpening`], then [`WebSocketStream`] |
-//! | a request that hyper or another HTTP stack has parsed | floor 3: [`Upgrade`] |
-//! | a URL | floor 4: the feature `client`, or `wss` with TLS, and its `client::Connector` |
-//! | TLS | floor 4: the feature `rustls`, and its `tls::TlsStream` as the transport |
-//! | a runtime of tokio's | floor 4: the feature `tokio`, and its `tokio::accept` or `tokio::connect` |
-//! | an app in axum | floor 4: the feature `axum`, and its `axum::WebSocketUpgrade` |
-//! | another byte stream | floor 2: implement [`NonBlockingTransport`], then use floor 3 |
-//! | bytes without a stream: io_uring, HTTP/2, a fuzzer | floor 1: [`handshake`], [`protocol::Connection`] |
-//! | frames to parse or mask | floor 0: [`frame`] |
-//! | a handler to test | floor 4: [`testing`] |
-//!
-//! The module `guide` has a page for each of these, from the first server to many machines, in the documentation
-//! of all features.
-//!
-//! Without the feature `std`, only floors 0 and 1 exist, as `no_std` with `alloc`. Sockets are supported on
-//! Unix and Windows; elsewhere, any other byte stream can be a transport.
 //!
 //! # Where to look
 //!

@@ -63,8 +63,8 @@ const CAPACITY: usize = 64 << 10;
 /// # struct Echo;
 /// # impl Handler for Echo {
 /// #     type Session = ();
-/// #     fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
-/// #         Ok(peer.send(message)?)
+/// #     fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), m: Message<'_>) -> Result<(), Failure> {
+/// #         Ok(peer.send(m)?)
 /// #     }
 /// # }
 ///

@@ -8,9 +8,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
-use websocket_stream::{
-    CloseCode, Event, Limits, OpCode, Ready, Scratch, Timeouts, Wants, WebSocketStream,
-};
+use websocket_stream::{CloseCode, Event, Limits, OpCode, Ready, Scratch, Timeouts, Wants, WebSocketStream};
 
 #[rustfmt::skip]
 mod server {
