@@ -214,6 +214,16 @@ impl Timeouts {
         write: None,
     };
 
+    /// The default timeouts of a [`Server`](crate::server::Server): a ping after two minutes of silence, the
+    /// end after three, and a peer that takes nothing for half a minute is disconnected.
+    #[cfg(feature = "server")]
+    pub const SERVER: Self = Self {
+        ping_interval: Some(Duration::from_secs(120)),
+        idle: Some(Duration::from_secs(180)),
+        write: Some(Duration::from_secs(30)),
+        ..Self::DEFAULT
+    };
+
     /// All timeouts off.
     pub const OFF: Self = Self { opening: None, ping_interval: None, idle: None, close: None, write: None };
 }

@@ -7,13 +7,12 @@ use super::proxy::Proxy;
 use super::secure::Secure;
 use super::transport::Transport;
 use super::url::{Url, UrlError};
-use super::waiting::{millis_since, wait};
 use crate::Config;
-use crate::stream::{Scratch, WebSocketStream};
+use crate::stream::WebSocketStream;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Connects to URLs with options.
 ///
@@ -183,23 +182,7 @@ impl Connector {
     where
         U::Error: Into<UrlError>,
     {
-        let mut dial = self.dial(url)?;
-        self.finish(&mut dial)
-    }
-
-    /// Blocks until the connection is open.
-    pub(super) fn finish(&self, dial: &mut Dial) -> Result<WebSocketStream<Transport>, ConnectError> {
-        let (mut scratch, start) = (Scratch::new(), Instant::now());
-        let now = || millis_since(start);
-        loop {
-            if let Some(stream) = dial.advance(&mut scratch, now())? {
-                return Ok(stream);
-            }
-            let at = now();
-            let deadline = dial.next_deadline(at);
-            wait(&dial.watches(), deadline.map(|deadline| deadline.saturating_sub(at)))
-                .map_err(ConnectError::System)?;
-        }
+        self.dial(url)?.finish()
     }
 }
 

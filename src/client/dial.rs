@@ -13,7 +13,7 @@ use super::proxy::{Kind, Proxy, ProxyError, Tunnel};
 use super::resolving::Resolving;
 use super::transport::Transport;
 use super::url::Url;
-use super::waiting::Watch;
+use super::waiting::{Watch, millis_since, wait};
 use crate::handshake::{ClientHandshake, ResponseFault};
 use crate::stream::{ClientOpening, OpeningError, Progress, Scratch, Wants, WebSocketStream};
 use crate::transport::NonBlockingTransport;
@@ -21,7 +21,7 @@ use rustix::fd::AsFd;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, mem};
 
 /// The longest time that a server can ask to wait.
@@ -81,6 +81,8 @@ pub struct Dial {
     /// The time of the first call.
     began: Option<u64>,
     subprotocol: Option<String>,
+    /// The headers of the server's response.
+    response: Vec<(String, Vec<u8>)>,
 }
 
 enum Phase {
@@ -113,6 +115,7 @@ impl Dial {
             redirects: 0,
             began: None,
             subprotocol: None,
+            response: Vec::new(),
         };
         dial.prepare()?;
         Ok(dial)
@@ -292,8 +295,16 @@ impl Dial {
         scratch: &mut Scratch,
         now: u64,
     ) -> Result<Step, ConnectError> {
-        let error = match opening.advance(&mut scratch.at(now)) {
-            Ok(Progress::Pending(wants)) => return Ok(Step::Wait(Phase::Opening(opening, wants))),
+        let advanced = opening.advance(&mut scratch.at(now)).map(|progress| match progress {
+            Progress::Pending(wants) => Some(wants),
+            _ => None,
+        });
+        if let Ok(Some(wants)) = advanced {
+            return Ok(Step::Wait(Phase::Opening(opening, wants)));
+        }
+        let headers = opening.response().into_iter().flat_map(|response| response.headers());
+        self.response = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let error = match advanced {
             Ok(_) => {
                 self.subprotocol = opening.subprotocol().map(str::to_owned);
                 let opened = opening.into_stream();
@@ -303,13 +314,13 @@ impl Dial {
             }
             Err(error) => error,
         };
-        let response = opening.response();
-        let header = |name| response.as_ref().and_then(|response| response.header(name));
+        let header = |name| self.response_header(name);
         if let OpeningError::Response(ResponseFault::Refused { status: 301..=303 | 307 | 308, .. }) = error
             && self.options.redirects > 0
             && let Some(location) = header("Location")
         {
-            return self.redirect(&String::from_utf8_lossy(location)).map(Step::Redirect);
+            let location = String::from_utf8_lossy(location).into_owned();
+            return self.redirect(&location).map(Step::Redirect);
         }
         let retry_after =
             header("Retry-After").and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok());
@@ -372,6 +383,46 @@ impl Dial {
     /// Returns the subprotocol that the server chose, after the connection is open.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// Returns the value of the first header line with this name in the server's response, after the
+    /// connection is open or was refused. Names are case-insensitive.
+    pub fn response_header(&self, name: &str) -> Option<&[u8]> {
+        let found = self.response.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_slice())
+    }
+
+    /// Blocks until the connection is open, for a program that wants more than the stream: the
+    /// [subprotocol](Self::subprotocol), a [header](Self::response_header) of the response, or the
+    /// [URL](Self::url) after redirects.
+    ///
+    /// ```no_run
+    /// use websocket_stream::client::{Blocking, Connector};
+    ///
+    /// let mut dial = Connector::new().subprotocol("feed.v2").dial("wss://example.com/feed")?;
+    /// let mut client = Blocking::new(dial.finish()?);
+    /// assert_eq!(dial.subprotocol(), Some("feed.v2"));
+    /// if let Some(cookie) = dial.response_header("Set-Cookie") {
+    ///     println!("{}", String::from_utf8_lossy(cookie));
+    /// }
+    /// client.send("hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`advance`](Self::advance).
+    pub fn finish(&mut self) -> Result<WebSocketStream<Transport>, ConnectError> {
+        let (mut scratch, start) = (Scratch::new(), Instant::now());
+        loop {
+            if let Some(stream) = self.advance(&mut scratch, millis_since(start))? {
+                return Ok(stream);
+            }
+            let at = millis_since(start);
+            let deadline = self.next_deadline(at);
+            wait(&self.watches(), deadline.map(|deadline| deadline.saturating_sub(at)))
+                .map_err(ConnectError::System)?;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::connecting::FailedAttempt;
 use super::proxy::ProxyError;
 use super::url::UrlError;
-use crate::handshake::{RequestError, ResponseFault};
+use crate::handshake::RequestError;
 use crate::stream::OpeningError;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::{fmt, io};
 
 /// The reason why a client could not connect.
 ///
-/// Its text names the host and, for each address that was tried, the reason.
+/// If no address could be connected to, the text names the host and, for each address, the reason.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -100,9 +100,7 @@ impl ConnectError {
     /// Returns the status of the server's refusal, if it is one.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Opening {
-                error: OpeningError::Response(ResponseFault::Refused { status, .. }), ..
-            } => Some(*status),
+            Self::Opening { error, .. } => error.status(),
             _ => None,
         }
     }

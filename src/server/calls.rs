@@ -3,7 +3,7 @@
 
 use super::handler::{Failure, Handler};
 use super::opening::Step;
-use super::peer::Peer;
+use super::peer::{Peer, cut};
 use super::slot::{Flags, Stage};
 use super::slots::Occupant;
 use super::table::Table;
@@ -27,14 +27,10 @@ impl From<io::Error> for Stopped {
     }
 }
 
-/// The longest reason of a Close frame in bytes.
-const MAX_REASON: usize = 123;
-
 /// Closes with a code that can be sent, and as much of the reason as fits.
 pub(super) fn close(out: &mut crate::Outgoing<'_>, code: CloseCode, reason: &str) -> Result<(), SendError> {
     let code = if code.is_sendable() { code } else { CloseCode::INTERNAL_ERROR };
-    let fits = (0..=MAX_REASON.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
-    out.close(code, &reason[..fits.unwrap_or(0)])
+    out.close(code, cut(reason))
 }
 
 impl<T: NonBlockingTransport, S> Table<T, S> {

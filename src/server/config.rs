@@ -24,8 +24,7 @@ use std::time::Duration;
 pub struct ServerConfig {
     /// The limits, timeouts and options of each connection.
     ///
-    /// Default: [`Config::default`], with the timeouts of a server: a ping after two minutes of silence, the
-    /// end after three, and a peer that takes nothing for half a minute is disconnected.
+    /// Default: [`Config::default`], with [`Timeouts::SERVER`].
     pub connection: Config,
     /// The pages that may open a connection; others are refused with 403. Default:
     /// [`OriginPolicy::Same`].
@@ -48,6 +47,8 @@ pub struct ServerConfig {
     /// The last address in the last of these headers is used, which is the one that the nearest proxy added.
     /// Clients must not be able to connect without the proxy: they could send any address.
     pub client_ip_header: Option<Cow<'static, str>>,
+    /// The interval of [`Handler::tick`](super::Handler::tick). Default: none, and `tick` is not called.
+    pub tick: Option<Duration>,
 }
 
 setters!(ServerConfig {
@@ -56,6 +57,7 @@ setters!(ServerConfig {
     proxy_protocol: bool,
     mailbox: usize,
     client_ip_header: Option<Cow<'static, str>>,
+    tick: Option<Duration>,
 });
 
 /// Settings of each connection.
@@ -76,7 +78,18 @@ impl ServerConfig {
         self
     }
 
-    /// Sets [`Config::timeouts`].
+    /// Sets [`Config::timeouts`], all of them. [`Timeouts::SERVER`] has the defaults of a server, to change a
+    /// part of them:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_stream::Timeouts;
+    /// use websocket_stream::server::ServerConfig;
+    ///
+    /// let timeouts = Timeouts::SERVER.idle(Duration::from_secs(300));
+    /// let config = ServerConfig::default().timeouts(timeouts);
+    /// assert_eq!(config.connection.timeouts.ping_interval, Some(Duration::from_secs(120)));
+    /// ```
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.connection.timeouts = timeouts;
@@ -101,17 +114,14 @@ impl ServerConfig {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        let timeouts = Timeouts::default()
-            .ping_interval(Duration::from_secs(120))
-            .idle(Duration::from_secs(180))
-            .write(Duration::from_secs(30));
         Self {
-            connection: Config::default().timeouts(timeouts),
+            connection: Config::default().timeouts(Timeouts::SERVER),
             origin: OriginPolicy::Same,
             slow_peer: SlowPeer::default(),
             proxy_protocol: false,
             mailbox: 16 << 20,
             client_ip_header: None,
+            tick: None,
         }
     }
 }
@@ -124,7 +134,8 @@ impl Default for ServerConfig {
 #[non_exhaustive]
 pub enum SlowPeer {
     /// Closes the connection with 1013 (try again later) if more than `above` bytes are unsent. The peer
-    /// connects again, and has missed no message without a sign.
+    /// connects again, and has missed no message without a sign. If it does not take the Close frame in
+    /// [`Timeouts::close`], the end is reported as that timeout.
     Close {
         /// The number of unsent bytes.
         above: usize,

@@ -102,6 +102,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     }
 
     pub(super) fn for_thread(config: ServerConfig, thread: u32, cells: Arc<Cells>) -> Self {
+        let config_tick = config.tick.map(|tick| u64::try_from(tick.as_millis()).unwrap_or(u64::MAX).max(1));
         let common = Common {
             unsent: HashMap::new(),
             hub: Hub::new(thread, config.slow_peer, cells),
@@ -118,6 +119,8 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
             missed: HashMap::new(),
             changes: None,
             departure: None,
+            tick: config_tick,
+            next_tick: None,
         };
         Self { table: Table { slots: Slots::default(), common } }
     }
@@ -207,6 +210,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         now: u64,
         handler: &mut H,
     ) -> io::Result<usize> {
+        self.table.common.hub.now = now;
         self.table
             .adopt(stream, session, now, handler, |handler, peer, session| handler.opened(peer, session))
     }
@@ -219,6 +223,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         now: u64,
         handler: &mut H,
     ) -> io::Result<usize> {
+        self.table.common.hub.now = now;
         self.table.adopt(stream, S::default(), now, handler, |handler, peer, session| {
             handler.adopted(peer, session, value)
         })
@@ -248,6 +253,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// A key without a connection is ignored.
     #[inline]
     pub fn ready<H: Handler<Session = S>>(&mut self, key: usize, ready: Ready, now: u64, handler: &mut H) {
+        self.table.common.hub.now = now;
         self.table.call(key, ready, now, handler);
         if self.table.common.hub.posted_bytes > POSTED_BYTES {
             self.table.deliver(now, handler);
@@ -257,6 +263,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// Does all other work of a round: calls the connections that need another call or whose timeouts have
     /// passed, and delivers the messages from one connection to others.
     pub fn turn<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
+        self.table.common.hub.now = now;
         self.recover(now, handler);
         for _ in 0..self.table.common.queue.len() {
             let Some(key) = self.table.common.queue.pop_front() else { break };
@@ -275,6 +282,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
             }
             self.table.set_timer(key, now);
         }
+        self.table.common.tick(now, handler);
         self.table.deliver(now, handler);
         if self.table.common.departure.is_some() {
             self.table.depart(now, handler);
@@ -296,11 +304,13 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// milliseconds.
     #[inline]
     pub fn next_deadline(&self, now: u64) -> Option<u64> {
-        let Common { queue, hub, departure, wheel, .. } = &self.table.common;
-        if !queue.is_empty() || hub.has_posts() || hub.in_handler {
+        let Common { queue, hub, departure, wheel, tick, next_tick, .. } = &self.table.common;
+        // The interval of the first tick begins with the first `turn`.
+        let is_new = tick.is_some() && next_tick.is_none();
+        if !queue.is_empty() || hub.has_posts() || hub.in_handler || is_new {
             return Some(now);
         }
-        let next = wheel.next_deadline();
+        let next = wheel.next_deadline().into_iter().chain(*next_tick).min();
         match departure {
             None => next,
             Some(_) if self.is_empty() => next,
@@ -360,6 +370,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// [empty](Self::is_empty): those that remain when the grace period is over are dropped.
     pub fn shut_down(&mut self, shutdown: &Shutdown, now: u64) {
         self.table.common.terms.shutting_down = true;
+        self.table.common.hub.shutting_down = true;
         if self.table.common.departure.is_none() {
             self.table.common.departure = Some(Departure::new(shutdown, now, self.table.slots.end()));
         }

@@ -196,6 +196,66 @@ pub trait Handler {
         Ok(())
     }
 
+    /// Does what depends on time, such as publishing at an interval, or closing the connections of users who
+    /// do nothing. Called on each thread at the interval of [`ServerConfig::tick`], and never if there is
+    /// none. The default does nothing.
+    ///
+    /// [`Hub::now`] returns the time. If the thread was busy for several intervals, the call is made once.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::time::Duration;
+    /// use websocket_stream::server::{Failure, Handler, Hub, Id, Peer, ServerConfig};
+    /// use websocket_stream::testing::TestServer;
+    /// use websocket_stream::{CloseCode, Closed, Message};
+    ///
+    /// /// When each user has last sent a message.
+    /// #[derive(Default)]
+    /// struct Active(HashMap<Id, Duration>);
+    ///
+    /// impl Handler for Active {
+    ///     type Session = ();
+    ///
+    ///     fn opened(&mut self, peer: &mut Peer<'_>, _: &mut ()) -> Result<(), Failure> {
+    ///         self.0.insert(peer.id(), peer.hub().now());
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+    ///         self.0.insert(peer.id(), peer.hub().now());
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn closed(&mut self, peer: &mut Peer<'_>, _: &mut (), _: Closed) {
+    ///         self.0.remove(&peer.id());
+    ///     }
+    ///
+    ///     fn tick(&mut self, hub: &mut Hub) {
+    ///         let now = hub.now();
+    ///         for (id, active) in &self.0 {
+    ///             if now - *active > Duration::from_secs(60) {
+    ///                 hub.close(*id, CloseCode::NORMAL, "you did nothing for a minute");
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let config = ServerConfig::default().tick(Duration::from_secs(10));
+    /// let mut server = TestServer::with_config(Active::default(), config);
+    /// let user = server.connect("/")?;
+    /// server.advance(Duration::from_secs(60))?;
+    /// assert!(server.closed(user)?.is_none());
+    /// server.advance(Duration::from_secs(20))?;
+    /// assert!(server.closed(user)?.is_some_and(|end| end.is_clean()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`Hub::now`]: super::Hub::now
+    /// [`ServerConfig::tick`]: super::ServerConfig::tick
+    fn tick(&mut self, hub: &mut Hub) {
+        let _ = hub;
+    }
+
     /// Handles the Close frame with which the peer begins to close, or answers. It is answered already.
     ///
     /// # Errors
@@ -297,7 +357,8 @@ impl From<Response> for Answer {
 /// | [`Failure::close`] | the connection is closed with that code and reason |
 /// | any other | [`Handler::failed`]; the connection is closed with 1011 (internal error) |
 ///
-/// What was sent before is still delivered. No further messages are received.
+/// What was sent to the peer before is still delivered; what was published to its topics before, and not yet
+/// delivered, reaches only the others. No further messages are received.
 // Boxed, so that the result of a method fits in a register.
 pub struct Failure(Box<Inner>);
 
@@ -314,6 +375,8 @@ impl Failure {
     }
 
     /// Closes the connection with this code and reason, which need not be an error.
+    ///
+    /// A code that cannot be sent counts as 1011, and a reason is cut off after 123 bytes.
     ///
     /// ```
     /// use websocket_stream::CloseCode;

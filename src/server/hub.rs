@@ -15,6 +15,7 @@ use crate::protocol::Message;
 use crate::stream::PreparedMessage;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// All connections of one thread, for sending to others than the current peer.
 ///
@@ -43,6 +44,9 @@ pub struct Hub {
     pub(super) traffic: Traffic,
     pub(super) cells: Arc<Cells>,
     pub(super) slow_peer: SlowPeer,
+    /// The time of the current call.
+    pub(super) now: u64,
+    pub(super) shutting_down: bool,
 }
 
 /// The posts of a topic in this round.
@@ -162,6 +166,8 @@ impl Hub {
             traffic: Traffic::default(),
             cells,
             slow_peer,
+            now: 0,
+            shutting_down: false,
         }
     }
 
@@ -218,6 +224,19 @@ impl Hub {
     /// Returns the number of subscriptions of all connections of this thread.
     pub fn subscriptions(&self) -> usize {
         self.topics.len().1
+    }
+
+    /// Returns the time of this call, since the server began to run on this thread, or since the start of the
+    /// clock of [`Connections`](super::Connections).
+    ///
+    /// In a [`TestServer`](crate::testing::TestServer), only its `advance` changes it.
+    pub fn now(&self) -> Duration {
+        Duration::from_millis(self.now)
+    }
+
+    /// Returns whether the server is being [shut down](super::Handle::shut_down).
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down
     }
 
     /// Returns the counters of this thread.

@@ -6,78 +6,37 @@
 //! | the server's work in an event loop of your own | [`Connections`], with the same `Handler` |
 //! | to reach the server from other threads | [`Handle`] |
 //!
-//! # A chat
-//!
-//! With rooms, the last messages for those who join, and a note to a member that was too slow.
-//!
-//! ```no_run
-//! use std::collections::{HashMap, VecDeque};
-//! use websocket_stream::server::{
-//!     Answer, Failure, Handler, NewPeer, Peer, Server, ServerConfig, SlowPeer,
-//! };
-//! use websocket_stream::{CloseCode, Message, Request, Response};
-//!
-//! /// The last messages of each room.
-//! #[derive(Default)]
-//! struct Chat {
-//!     rooms: HashMap<String, VecDeque<String>>,
-//! }
-//!
-//! #[derive(Default)]
-//! struct Member {
-//!     room: String,
-//!     name: String,
-//! }
-//!
-//! impl Handler for Chat {
-//!     type Session = Member;
-//!
-//!     fn open(&mut self, _: &mut NewPeer<'_>, member: &mut Member, request: &Request<'_>) -> Answer {
-//!         let name = request.query_pairs().find(|(key, _)| key == "name");
-//!         let Some((_, name)) = name.filter(|(_, name)| name.len() <= 32) else {
-//!             return Response::new(400).body("a name is required").into();
-//!         };
-//!         (member.room, member.name) = (request.path().to_owned(), name.into_owned());
-//!         Response::accept().into()
-//!     }
-//!
-//!     fn opened(&mut self, peer: &mut Peer<'_>, member: &mut Member) -> Result<(), Failure> {
-//!         for text in self.rooms.entry(member.room.clone()).or_default() {
-//!             peer.send(text.as_str())?;
-//!         }
-//!         peer.subscribe(&member.room);
-//!         Ok(())
-//!     }
-//!
-//!     fn message(
-//!         &mut self,
-//!         peer: &mut Peer<'_>,
-//!         member: &mut Member,
-//!         message: Message<'_>,
-//!     ) -> Result<(), Failure> {
-//!         let Message::Text(text) = message else {
-//!             return Err(Failure::close(CloseCode::UNSUPPORTED_DATA, "text only"));
-//!         };
-//!         let text = format!("{}: {text}", member.name);
-//!         peer.publish(&member.room, text.as_str());
-//!         let history = self.rooms.entry(member.room.clone()).or_default();
-//!         history.push_back(text);
-//!         if history.len() > 20 {
-//!             history.pop_front();
-//!         }
-//!         Ok(())
-//!     }
-//!
-//!     fn drained(&mut self, peer: &mut Peer<'_>, _: &mut Member, missed: u64) -> Result<(), Failure> {
-//!         Ok(if missed > 0 { peer.send(&format!("(you missed {missed} messages)"))? })
-//!     }
-//! }
-//!
-//! fn main() -> std::io::Result<()> {
-//!     let config = ServerConfig::default().slow_peer(SlowPeer::Drop { above: 256 << 10 });
-//!     Server::bind("127.0.0.1:9002")?.config(config).run(Chat::default())
-//! }
 //! ```
+//! use websocket_stream::server::{Failure, Handler, Peer};
+//! use websocket_stream::testing::TestServer;
+//! use websocket_stream::Message;
+//!
+//! /// Everybody receives what anybody sends.
+//! struct Room;
+//!
+//! impl Handler for Room {
+//!     type Session = ();
+//!
+//!     fn opened(&mut self, peer: &mut Peer<'_>, _: &mut ()) -> Result<(), Failure> {
+//!         peer.subscribe("room");
+//!         Ok(())
+//!     }
+//!
+//!     fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+//!         peer.publish("room", message);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! // In a program: `Server::bind("127.0.0.1:9001")?.run(Room)`.
+//! let mut server = TestServer::new(Room);
+//! let (ann, ben) = (server.connect("/")?, server.connect("/")?);
+//! server.send(ann, "hello")?;
+//! assert_eq!(server.receive(ben)?, Some(Message::Text("hello")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The guide has a chat with a page: <https://docs.rs/websocket-stream/latest/websocket_stream/guide/rooms/>.
 //!
 //! # An event loop of your own
 //!

@@ -90,13 +90,16 @@ impl Peer<'_> {
         self.out.ping(payload)
     }
 
-    /// Begins the closing handshake; see [`Connection::close`](crate::protocol::Connection::close).
+    /// Begins the closing handshake. A reason is cut off after 123 bytes.
+    ///
+    /// Messages that the peer has sent already may still be delivered.
     ///
     /// # Errors
     ///
-    /// See [`Connection::close`](crate::protocol::Connection::close).
+    /// [`SendError::Closed`] if it is closing already, [`SendError::InvalidCloseCode`] for a code that cannot
+    /// be sent.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.out.close(code, reason)
+        self.out.close(code, cut(reason))
     }
 
     /// Subscribes to a topic, and returns whether the peer was not a member before.
@@ -148,4 +151,13 @@ impl Peer<'_> {
     pub fn state(&self) -> State {
         self.out.state()
     }
+}
+
+/// The longest reason of a Close frame in bytes.
+const MAX_REASON: usize = 123;
+
+/// Returns as much of a reason as fits into a Close frame.
+pub(super) fn cut(reason: &str) -> &str {
+    let fits = (0..=MAX_REASON.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
+    &reason[..fits.unwrap_or(0)]
 }

@@ -33,10 +33,13 @@ pub(super) struct Common<T> {
     pub(super) unsent: HashMap<usize, usize>,
     /// The number of published messages that each slow peer has missed.
     pub(super) missed: HashMap<usize, u64>,
-    /// What has changed for the poller, if it must know.
+    /// What has changed for the poller, if changes are tracked.
     pub(super) changes: Option<VecDeque<Change<T>>>,
     /// The connections that are being closed for a shutdown.
     pub(super) departure: Option<Departure>,
+    /// The interval of the handler's ticks in milliseconds, and the time of the next one.
+    pub(super) tick: Option<u64>,
+    pub(super) next_tick: Option<u64>,
 }
 
 /// Something that a poller which is not edge-triggered must know.
@@ -68,6 +71,18 @@ impl<T> Common<T> {
         }
         let _ = now;
         PreparedMessage::new(message)
+    }
+
+    /// Calls the handler if a tick is due. The first one is due an interval after the first call.
+    pub(super) fn tick<H: Handler>(&mut self, now: u64, handler: &mut H) {
+        let Some(interval) = self.tick else { return };
+        let due = self.next_tick.is_some_and(|at| at <= now);
+        if due || self.next_tick.is_none() {
+            self.next_tick = Some(now.saturating_add(interval));
+        }
+        if due {
+            handler.tick(&mut self.hub);
+        }
     }
 
     /// Puts a connection into the queue of those that need another call.

@@ -183,7 +183,8 @@ impl<H: Handler> TestServer<H> {
 
     /// Returns the next message that a client has received, or `None` if none arrives.
     ///
-    /// A client receives only here and in [`closed`](Self::closed). Until then it is a slow peer.
+    /// A client receives, and answers pings, only here and in [`closed`](Self::closed). Until then it is a
+    /// slow peer, whose transport takes 64 KiB.
     ///
     /// # Errors
     ///
@@ -325,7 +326,8 @@ impl<H: Handler> TestServer<H> {
         }
     }
 
-    /// Lets time pass, from one timeout to the next.
+    /// Lets time pass, from one timeout to the next. As in a [`Server`](crate::server::Server), a timeout
+    /// passes up to a second late, never early.
     ///
     /// # Errors
     ///
@@ -333,6 +335,7 @@ impl<H: Handler> TestServer<H> {
     pub fn advance(&mut self, time: Duration) -> io::Result<()> {
         let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let until = self.now.saturating_add(time);
+        self.run()?;
         while let Some(deadline) = self.connections.next_deadline(self.now).filter(|at| *at <= until) {
             // At least a millisecond, whatever the deadline.
             self.now = deadline.max(self.now.saturating_add(1)).min(until);

@@ -172,6 +172,36 @@ fn the_rust_blocks_in_the_readme_compile() {
     assert_eq!(blocks, here);
 }
 
+/// The published package has only some of the files.
+#[test]
+fn relative_links_lead_to_files() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !root.join("CONTRIBUTING.md").exists() {
+        return;
+    }
+    let pages = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benches/RESULTS.md"];
+    for page in pages.into_iter().chain(["benches/compare/README.md", "tests/targets/README.md"]) {
+        let page = root.join(page);
+        let text = std::fs::read_to_string(&page).unwrap();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.starts_with("http")) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            assert!(page.parent().unwrap().join(path).exists(), "{}: {target}", page.display());
+            // As GitHub names the headings.
+            let heading = |line: &str| {
+                let title = line.strip_prefix('#')?.trim_start_matches('#').trim().to_lowercase();
+                Some(title.replace(' ', "-").replace(|c: char| !(c.is_alphanumeric() || c == '-'), ""))
+            };
+            let is_here = path.is_empty() && !anchor.is_empty();
+            assert!(
+                !is_here || text.lines().filter_map(heading).any(|heading| heading == anchor),
+                "{}: {target}",
+                page.display()
+            );
+        }
+    }
+}
+
 #[test]
 fn the_readme_names_the_defaults() {
     let limits = Limits::default();

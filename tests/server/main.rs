@@ -6,5 +6,6 @@ mod faults;
 mod pollers;
 mod running;
 mod shutdown;
+mod ticks;
 mod topics;
 mod world;

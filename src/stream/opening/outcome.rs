@@ -77,6 +77,23 @@ impl OpeningError {
         }
     }
 
+    /// Returns the status of the server's response, if the opening failed because of a refusal.
+    ///
+    /// ```
+    /// use websocket_stream::OpeningError;
+    /// use websocket_stream::handshake::ResponseFault;
+    ///
+    /// let refused = OpeningError::Response(ResponseFault::Refused { status: 401, used: 0 });
+    /// assert_eq!(refused.status(), Some(401));
+    /// assert_eq!(OpeningError::Timeout.status(), None);
+    /// ```
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Response(ResponseFault::Refused { status, .. }) => Some(*status),
+            _ => None,
+        }
+    }
+
     /// Returns the error for further calls on a failed opening.
     pub(super) fn repeated(&self) -> Self {
         match self {

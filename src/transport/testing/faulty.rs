@@ -61,7 +61,7 @@ pub struct Faulty<T> {
     inner: Option<T>,
     random: StdRng,
     weather: Weather,
-    /// The head disaster, and the number of calls before it.
+    /// The next disaster, and the number of calls before it.
     coming: Option<(u32, Disaster)>,
     happened: Option<Disaster>,
     /// The end of the stream was received, and is permanent.

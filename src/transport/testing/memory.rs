@@ -127,7 +127,7 @@ impl MemoryStream {
         self.tune(|tuning| tuning.send.limit = limit);
     }
 
-    /// Plans the next calls of `recv`, one step each, after those already head.
+    /// Plans the next calls of `recv`, one step each, after those already planned.
     ///
     /// `Ok(n)` returns at most `n` bytes in place of the limit; 0 means `WouldBlock`. `Err(kind)` fails with
     /// this kind. Calls with an empty buffer and calls after the end of the stream use no step.
