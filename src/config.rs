@@ -214,9 +214,8 @@ impl Timeouts {
         write: None,
     };
 
-    /// The default timeouts of a [`Server`](crate::server::Server): a ping after two minutes of silence, the
-    /// end after three, and a peer that takes nothing for half a minute is disconnected.
-    #[cfg(feature = "server")]
+    /// The default timeouts of a `server::Server`, for other servers as well: a ping after two minutes of
+    /// silence, the end after three, and a peer that takes nothing for half a minute is disconnected.
     pub const SERVER: Self = Self {
         ping_interval: Some(Duration::from_secs(120)),
         idle: Some(Duration::from_secs(180)),
