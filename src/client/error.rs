@@ -114,8 +114,9 @@ impl ConnectError {
     /// match error.tls() {
     ///     Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => "unknown authority",
     ///     Some(Error::InvalidCertificate(CertificateError::ExpiredContext { .. })) => "expired",
-    ///     Some(Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })) => "another
-    /// name",
+    ///     Some(Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })) => {
+    ///         "another name"
+    ///     }
     ///     Some(_) => "another fault of TLS",
     ///     None => "not TLS",
     /// }

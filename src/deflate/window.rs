@@ -7,7 +7,8 @@ use alloc::collections::VecDeque;
 /// The last bytes of one direction, which later messages may refer to.
 ///
 /// A connection has a window for each direction with context takeover. A window holds at most the negotiated
-/// size, and no more bytes than were sent or received.
+/// size, and no more bytes than were sent or received. For [`WindowBits::MIN`], it holds up to 512 bytes:
+/// some peers that negotiated 256 bytes use 512.
 #[derive(Debug)]
 pub struct Window {
     bytes: VecDeque<u8>,

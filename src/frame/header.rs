@@ -67,7 +67,7 @@ pub enum Decoded {
     },
     /// The header is incomplete: more bytes are needed.
     Partial {
-        /// The smallest header that these bytes can become, once the first two are present: its length is the
+        /// The smallest header that begins with the first two bytes, once both are present: its length is the
         /// smallest that they allow and its key is zero. If a rule rejects this header, it rejects every
         /// header that these bytes can become.
         least: Option<Header>,

@@ -1,4 +1,4 @@
-//! A bounded in-memory connection for tests, with head faults and call counts.
+//! A bounded in-memory connection for tests, with planned faults and call counts.
 //!
 //! An idle pair is one allocation of about 200 bytes. Buffers use memory only while bytes are in transit, and
 //! limits and plans only once they are set.
