@@ -12,6 +12,22 @@ use std::{fmt, io};
 /// The reason why a client could not connect.
 ///
 /// If no address could be connected to, the text names the host and, for each address, the reason.
+///
+/// ```
+/// use std::net::TcpListener;
+/// use websocket_stream::client::{ConnectError, Connector, UrlError};
+///
+/// let connector = Connector::new().no_proxy();
+/// let error = connector.connect("http://localhost/").unwrap_err();
+/// assert!(matches!(error, ConnectError::Url(UrlError::Scheme)) && !error.can_retry());
+///
+/// let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+/// let error = connector.connect(format!("ws://{closed}/")).unwrap_err();
+/// let ConnectError::Connect { attempts, .. } = &error else { panic!("{error}") };
+/// assert_eq!(attempts[0].address, closed);
+/// assert!(error.can_retry());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
