@@ -14,14 +14,17 @@ use std::{fmt, io};
 /// If no address could be connected to, the text names the host and, for each address, the reason.
 ///
 /// ```
-/// use std::net::TcpListener;
+/// # use std::net::TcpListener;
+/// use std::net::TcpStream;
 /// use websocket_stream::client::{ConnectError, Connector, UrlError};
 ///
 /// let connector = Connector::new().no_proxy();
 /// let error = connector.connect("http://localhost/").unwrap_err();
 /// assert!(matches!(error, ConnectError::Url(UrlError::Scheme)) && !error.can_retry());
 ///
-/// let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let socket = TcpStream::connect(listener.local_addr()?)?;
+/// let closed = socket.local_addr()?; // a port that is in use, but does not listen
 /// let error = connector.connect(format!("ws://{closed}/")).unwrap_err();
 /// let ConnectError::Connect { attempts, .. } = &error else { panic!("{error}") };
 /// assert_eq!(attempts[0].address, closed);
