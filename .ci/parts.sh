@@ -195,8 +195,9 @@ dependencies() {
 public_api() {
     if has_toolchain nightly; then
         step tests/public_api
+        step tests/public_api examples
     else
-        note "no nightly Rust is here: the public API was not compared with its snapshot"
+        note "no nightly Rust is here: the public API was not compared with its snapshot, nor its examples counted"
     fi
 }
 

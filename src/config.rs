@@ -10,6 +10,18 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 /// One end of a connection.
+///
+/// ```
+/// use websocket_stream::Role;
+/// use websocket_stream::protocol::{Connection, Message, Output};
+///
+/// // Only a client masks what it sends, which takes the 4 bytes of the key.
+/// let sent = |role| {
+///     let mut output = Output::new();
+///     Connection::new(role).send(Message::Text("Hello"), &mut output).map(|()| output.len())
+/// };
+/// assert_eq!((sent(Role::Server), sent(Role::Client)), (Ok(2 + 5), Ok(2 + 4 + 5)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The end that opened the connection. It masks every frame that it sends.
@@ -129,6 +141,21 @@ impl Default for Limits {
 /// If both ends pause, **each can wait for the other forever**: neither receives until the peer has taken
 /// its bytes. Let only one end pause, or set [`Timeouts::write`] or [`Timeouts::idle`]. While a connection is
 /// paused, the idle time counts from the last byte that the peer took.
+///
+/// ```
+/// use websocket_stream::{Config, Limits, PauseReading, Ready, Scratch, testing};
+///
+/// let limits = Limits::default().pause_reading(PauseReading::Above(8 << 10));
+/// let config = Config::default().limits(limits).into();
+/// let (mut server, mut client) = testing::open_pair_with(4096, config, Default::default())?;
+/// let mut scratch = Scratch::new();
+/// // The client sends a request, and does not take an earlier reply of 64 KiB.
+/// server.send(&mut scratch.at(0), &vec![7; 64 << 10])?;
+/// client.send(&mut scratch.at(0), "next")?;
+/// let wants = server.drive(&mut scratch.at(0), Ready::READABLE, |_, _| panic!("paused"))?;
+/// assert!(wants.write && !wants.read);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PauseReading {

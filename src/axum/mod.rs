@@ -39,4 +39,6 @@ pub use stream::UpgradedStream;
 pub use upgrade::WebSocketUpgrade;
 
 /// The WebSocket of an upgraded request.
+///
+/// See the example of [`WebSocketUpgrade`].
 pub type WebSocket = crate::tokio::WebSocket<UpgradedStream>;

@@ -12,6 +12,21 @@ use std::{fmt, io};
 ///
 /// With an `Option<WebSocketUpgrade>`, a route answers requests in plain HTTP itself; with a `Result`, also
 /// faulty ones.
+///
+/// ```
+/// use axum::response::{IntoResponse, Response};
+/// use websocket_stream::axum::{Rejection, WebSocketUpgrade};
+/// use websocket_stream::handshake::RequestFault;
+///
+/// async fn page(upgrade: Result<WebSocketUpgrade, Rejection>) -> Response {
+///     match upgrade {
+///         Ok(upgrade) => upgrade.on_upgrade(|mut ws| async move { ws.send("hello").await }),
+///         Err(error) if error.fault() == RequestFault::NotAnUpgrade => "a page".into_response(),
+///         Err(error) => error.into_response(),
+///     }
+/// }
+/// # let _ = axum::Router::<()>::new().route("/", axum::routing::any(page));
+/// ```
 #[derive(Debug)]
 pub struct Rejection {
     fault: RequestFault,
@@ -53,6 +68,17 @@ pub(super) fn into_response(answer: Result<Answer, ResponseError>) -> axum_core:
 }
 
 /// The reason why a request was answered, and its connection was then not upgraded.
+///
+/// ```
+/// use axum::response::Response;
+/// use websocket_stream::axum::{UpgradeError, WebSocketUpgrade};
+///
+/// async fn feed(upgrade: WebSocketUpgrade) -> Response {
+///     let log = |error: UpgradeError| eprintln!("not upgraded: {error}");
+///     upgrade.on_failed_upgrade(log).on_upgrade(|mut ws| async move { ws.send("hello").await })
+/// }
+/// # let _ = axum::Router::<()>::new().route("/feed", axum::routing::any(feed));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UpgradeError {

@@ -7,6 +7,8 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 
 /// The stream of an upgraded request.
+///
+/// See the example of [`WebSocketUpgrade`](super::WebSocketUpgrade).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UpgradedStream {

@@ -47,6 +47,21 @@ pub struct Blocking {
 }
 
 /// The reason why a call of [`Blocking`] failed.
+///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use std::time::Duration;
+/// use websocket_stream::WebSocketStream;
+/// use websocket_stream::client::{Blocking, BlockingError, Transport};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let socket = TcpStream::connect(listener.local_addr()?)?;
+/// let stream = WebSocketStream::client(Transport::Tcp(socket))?;
+/// let mut client = Blocking::new(stream).timeout(Duration::from_millis(1));
+/// assert!(matches!(client.next(), Err(BlockingError::Timeout))); // the connection continues
+/// drop(listener);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BlockingError {

@@ -13,6 +13,8 @@ use std::path::Path;
 const NEXT: u64 = 250;
 
 /// An address that could not be connected to, and why.
+///
+/// See the example of [`ConnectError`](super::ConnectError).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FailedAttempt {

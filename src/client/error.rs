@@ -12,6 +12,25 @@ use std::{fmt, io};
 /// The reason why a client could not connect.
 ///
 /// If no address could be connected to, the text names the host and, for each address, the reason.
+///
+/// ```
+/// # use std::net::TcpListener;
+/// use std::net::TcpStream;
+/// use websocket_stream::client::{ConnectError, Connector, UrlError};
+///
+/// let connector = Connector::new().no_proxy();
+/// let error = connector.connect("http://localhost/").unwrap_err();
+/// assert!(matches!(error, ConnectError::Url(UrlError::Scheme)) && !error.can_retry());
+///
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let socket = TcpStream::connect(listener.local_addr()?)?;
+/// let closed = socket.local_addr()?; // a port that is in use, but does not listen
+/// let error = connector.connect(format!("ws://{closed}/")).unwrap_err();
+/// let ConnectError::Connect { attempts, .. } = &error else { panic!("{error}") };
+/// assert_eq!(attempts[0].address, closed);
+/// assert!(error.can_retry());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -114,8 +133,9 @@ impl ConnectError {
     /// match error.tls() {
     ///     Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => "unknown authority",
     ///     Some(Error::InvalidCertificate(CertificateError::ExpiredContext { .. })) => "expired",
-    ///     Some(Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })) => "another
-    /// name",
+    ///     Some(Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })) => {
+    ///         "another name"
+    ///     }
     ///     Some(_) => "another fault of TLS",
     ///     None => "not TLS",
     /// }

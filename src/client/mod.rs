@@ -90,6 +90,20 @@ use crate::stream::WebSocketStream;
 ///
 /// The stream is in non-blocking mode, for an event loop.
 ///
+/// ```no_run
+/// use websocket_stream::{Error, Ready, Scratch, client::connect};
+///
+/// let (mut stream, mut scratch) = (connect("ws://example.com/feed")?, Scratch::new());
+/// stream.send(&mut scratch.at(0), "subscribe")?;
+/// // Register the socket with a poller, and drive the stream when it is ready.
+/// let wants = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
+///     println!("{event:?}");
+///     Ok(())
+/// })?;
+/// # let _ = wants;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`ConnectError`] with the reason.

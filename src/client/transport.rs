@@ -13,6 +13,22 @@ use std::os::unix::net::UnixStream;
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
 /// The transport of a client's connection.
+///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use websocket_stream::WebSocketStream;
+/// use websocket_stream::client::{Blocking, Transport};
+///
+/// // A connection that the program has opened itself.
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let socket = TcpStream::connect(listener.local_addr()?)?;
+/// let mut server = WebSocketStream::new(listener.accept()?.0)?;
+/// let mut client = Blocking::new(WebSocketStream::client(Transport::Tcp(socket))?);
+/// client.send("Hello")?;
+/// assert!(matches!(client.get_ref().get_ref(), Transport::Tcp(_)));
+/// # let _ = &mut server;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Transport {

@@ -56,6 +56,16 @@ enum Place {
 }
 
 /// The reason why a text is not a WebSocket's URL.
+///
+/// ```
+/// use websocket_stream::client::{Url, UrlError};
+///
+/// let check = |url| Url::try_from(url).err();
+/// assert_eq!(check("ftp://example.com/"), Some(UrlError::Scheme));
+/// assert_eq!(check("ws://example.com/#top"), Some(UrlError::Fragment));
+/// assert_eq!(check("ws://example.com:0/"), Some(UrlError::Port));
+/// assert_eq!(check("ws://example.com/two words"), Some(UrlError::Syntax));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UrlError {

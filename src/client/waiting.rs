@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind};
 use std::time::Instant;
 
 /// A descriptor to wait for; on Windows, a socket.
+///
+/// See the example of [`Dial`](super::Dial).
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Watch<'a> {

@@ -29,6 +29,19 @@ const KEPT: usize = 1 << 20;
 /// The compressors of a thread, for all its connections, and the buffer for their output.
 ///
 /// Nothing is kept from one message to the next: the window is passed with each message.
+///
+/// ```
+/// use websocket_stream::deflate::{Context, Deflaters, Window, WindowBits};
+///
+/// let message = br#"{"symbol":"ACME","bid":31.41,"ask":31.59,"currency":"EUR"}"#;
+/// let (mut deflaters, mut window) = (Deflaters::new(), Window::new(WindowBits::MAX));
+/// let alone = deflaters.deflate(message, Context::new(WindowBits::MAX, false), 5).map(<[u8]>::len);
+/// deflaters.deflate_after(message, &mut window, 5).ok_or("it grew")?;
+/// // With the window of a connection, a similar message takes a few bytes.
+/// let next = deflaters.deflate_after(message, &mut window, 5).ok_or("it grew")?.len();
+/// assert!(next < 10 && alone.is_none_or(|alone| alone > 4 * next));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Default)]
 pub struct Deflaters {
     /// Indexed by window bits, starting at 9. Created on first use; usually only the last one is.

@@ -48,6 +48,19 @@ pub struct Inflater {
 }
 
 /// The reason why a payload could not be inflated.
+///
+/// ```
+/// use websocket_stream::deflate::{InflateError, Inflater};
+/// use websocket_stream::frame::utf8::MessageBuffer;
+///
+/// let inflate = |payload: &[u8], limit| {
+///     Inflater::new().inflate(payload, None, limit, &mut MessageBuffer::new(true, Vec::new()))
+/// };
+/// let hello = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]; // RFC 7692, section 7.2.3.1
+/// assert_eq!(inflate(&hello, 5), Ok(()));
+/// assert_eq!(inflate(&hello, 4), Err(InflateError::TooLong));
+/// assert_eq!(inflate(b"Hello", 5), Err(InflateError::Corrupt));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InflateError {

@@ -14,9 +14,32 @@ use core::fmt;
 use core::num::NonZeroU8;
 
 /// The extension's registered name.
+///
+/// ```
+/// use websocket_stream::deflate::{Deflate, NAME};
+///
+/// assert_eq!(Deflate::default().offer().split(';').next(), Some(NAME));
+/// ```
 pub const NAME: &str = "permessage-deflate";
 
 /// The negotiated parameters for both directions.
+///
+/// ```
+/// use websocket_stream::deflate::{Deflate, WindowBits};
+/// use websocket_stream::handshake::Extensions;
+///
+/// // Both ends of a handshake arrive at the same parameters.
+/// let client = Deflate::default().receive_window(WindowBits::MAX);
+/// let (server, offer) = (Deflate::default().send_window(WindowBits::MAX), client.offer());
+/// let offers = Extensions::parse(offer.as_bytes())?.map(|offer| offer.params());
+/// let answer = server.accept(offers).ok_or("declined")?;
+/// let chosen = answer.to_string();
+/// let chosen = Extensions::parse(chosen.as_bytes())?.next().ok_or("empty")?;
+/// let params = client.confirm(chosen.params())?;
+/// assert_eq!(params, answer.params());
+/// assert!(params.server.takeover() && !params.client.takeover());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeflateParams {
     /// How the server compresses.
@@ -26,10 +49,14 @@ pub struct DeflateParams {
 }
 
 /// How far back the messages of one end may refer.
+///
+/// See the example of [`Deflaters`](super::Deflaters).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Context(NonZeroU8);
 
 /// A server's answer to an offer that it accepts. Displays as the value of `Sec-WebSocket-Extensions`.
+///
+/// See the example of [`DeflateParams`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Answer {
     params: DeflateParams,
@@ -39,6 +66,15 @@ pub struct Answer {
 
 /// The reason why a server's answer does not match the client's offer: "the client MUST _Fail the WebSocket
 /// Connection_" (RFC 7692, section 7.1).
+///
+/// ```
+/// use websocket_stream::deflate::{Deflate, InvalidAnswer};
+///
+/// // By default, a client requests that the server keeps no context.
+/// let bare: [(&str, Option<&str>); 0] = [];
+/// assert_eq!(Deflate::default().confirm(bare), Err(InvalidAnswer::ContextTakeover));
+/// assert_eq!(Deflate::default().confirm([("level", Some("9"))]), Err(InvalidAnswer::Params));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidAnswer {

@@ -82,6 +82,16 @@ setters!(Deflate {
 });
 
 /// The size of a window as a power of two, from 8 (256 bytes) to 15 (32 KiB).
+///
+/// ```
+/// use websocket_stream::deflate::WindowBits;
+///
+/// let bits = WindowBits::new(12).ok_or("12 is from 8 to 15")?;
+/// assert_eq!((bits.get(), bits.size()), (12, 4096));
+/// assert_eq!((WindowBits::MIN.size(), WindowBits::MAX.size()), (256, 32 << 10));
+/// assert_eq!(WindowBits::new(16), None);
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WindowBits(u8);
 

@@ -7,7 +7,19 @@ use alloc::collections::VecDeque;
 /// The last bytes of one direction, which later messages may refer to.
 ///
 /// A connection has a window for each direction with context takeover. A window holds at most the negotiated
-/// size, and no more bytes than were sent or received.
+/// size, and no more bytes than were sent or received. For [`WindowBits::MIN`], it holds up to 512 bytes:
+/// some peers that negotiated 256 bytes use 512.
+///
+/// ```
+/// use websocket_stream::deflate::{Window, WindowBits};
+///
+/// let mut window = Window::new(WindowBits::new(9).ok_or("9 is from 8 to 15")?);
+/// window.push(&[1; 500]);
+/// window.push(&[2; 100]);
+/// let (first, second) = window.as_slices();
+/// assert_eq!([first, second].concat(), [[1; 412].as_slice(), &[2; 100]].concat()); // the last 512
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Debug)]
 pub struct Window {
     bytes: VecDeque<u8>,

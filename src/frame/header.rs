@@ -18,6 +18,14 @@ use byteorder::{BigEndian, ByteOrder, LittleEndian};
 use core::fmt;
 
 /// The maximum size of a header: 2 bytes, 8 of extended length, 4 of masking key.
+///
+/// ```
+/// use websocket_stream::OpCode;
+/// use websocket_stream::frame::{Header, MAX_HEADER_SIZE};
+///
+/// let longest = Header { mask: Some([1, 2, 3, 4]), ..Header::new(OpCode::Binary, 1 << 16) };
+/// assert_eq!(longest.encode().len(), MAX_HEADER_SIZE);
+/// ```
 pub const MAX_HEADER_SIZE: usize = 14;
 
 /// The 7-bit length that announces a 16-bit extended length.
@@ -56,6 +64,16 @@ pub struct Header {
 }
 
 /// The result of [`Header::decode`].
+///
+/// ```
+/// use websocket_stream::frame::{Decoded, Header};
+///
+/// // A frame with an extended length, of which one byte is missing.
+/// let Ok(Decoded::Partial { needed, least }) = Header::decode(&[0x82, 126, 1]) else { panic!() };
+/// assert_eq!(needed, 4);
+/// // The payload has at least 126 bytes: a control frame could be refused now.
+/// assert_eq!(least.map(|header| header.len), Some(126));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoded {
     /// The header is complete and occupies the first `size` bytes.
@@ -67,7 +85,7 @@ pub enum Decoded {
     },
     /// The header is incomplete: more bytes are needed.
     Partial {
-        /// The smallest header that these bytes can become, once the first two are present: its length is the
+        /// The smallest header that begins with the first two bytes, once both are present: its length is the
         /// smallest that they allow and its key is zero. If a rule rejects this header, it rejects every
         /// header that these bytes can become.
         least: Option<Header>,
@@ -77,6 +95,13 @@ pub enum Decoded {
 }
 
 /// Bytes that are not a valid header in any state of any endpoint.
+///
+/// ```
+/// use websocket_stream::frame::{Header, HeaderError};
+///
+/// assert_eq!(Header::decode(&[0x83]), Err(HeaderError::ReservedOpcode)); // before the second byte
+/// assert_eq!(Header::decode(&[0x82, 126, 0, 5]), Err(HeaderError::LengthNotMinimal));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HeaderError {
     /// One of the ten opcodes reserved by RFC 6455.
@@ -250,6 +275,8 @@ impl Extent {
 }
 
 /// An encoded header. Dereferences to its 2 to 14 bytes.
+///
+/// See the example of [`Header`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodedHeader {
     /// The header, zeros, and the header's size in the last byte, so that all of it moves as one word.

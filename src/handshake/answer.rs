@@ -26,6 +26,22 @@ use core::fmt;
 /// 9110, section 7.8), so a 426 becomes a 400.
 ///
 /// With the feature `http`, an answer converts into an `http::Response`.
+///
+/// ```
+/// use websocket_stream::Response;
+/// use websocket_stream::handshake::ParsedRequest;
+///
+/// // An HTTP stack that sends an answer in HTTP/1.1.
+/// let request = ParsedRequest::http11("GET", "/").header("Host", "example.com");
+/// let answer = request.refuse(&Response::new(503).header("Retry-After", "60").body("busy\n"))?;
+/// let mut head = format!("HTTP/1.1 {}\r\n", answer.status());
+/// for (name, value) in answer.headers() {
+///     head += &format!("{name}: {}\r\n", String::from_utf8_lossy(value));
+/// }
+/// head += &format!("Content-Length: {}\r\n\r\n", answer.body().len());
+/// assert_eq!(head, "HTTP/1.1 503\r\nRetry-After: 60\r\nContent-Length: 5\r\n\r\n");
+/// # Ok::<(), websocket_stream::handshake::ResponseError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     status: u16,

@@ -219,6 +219,8 @@ fn check(
 /// A server's response, borrowed from [`ClientHandshake::response`].
 ///
 /// Each lookup reads every header at most once. Names are case-insensitive.
+///
+/// See the example of [`ClientHandshake`].
 #[derive(Clone, Copy)]
 pub struct ReceivedResponse<'a>(&'a ResponseHead);
 
@@ -261,6 +263,8 @@ impl fmt::Debug for ReceivedResponse<'_> {
 }
 
 /// The reason why a server's response does not open the connection.
+///
+/// See the example of [`ClientHandshake`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResponseFault {

@@ -200,6 +200,16 @@ impl fmt::Debug for ClientRequest {
 }
 
 /// The reason why a [`ClientRequest`] cannot be sent.
+///
+/// ```
+/// use websocket_stream::handshake::{ClientHandshake, RequestError};
+/// use websocket_stream::{ClientRequest, Limits};
+///
+/// let check = |request| ClientHandshake::new(request, [0; 16], &Limits::default()).err();
+/// assert_eq!(check(ClientRequest::new("localhost", "/two words")), Some(RequestError::Path));
+/// let request = ClientRequest::new("localhost", "/").header("X-User", "Ann\r\nX-Admin: yes");
+/// assert_eq!(check(request), Some(RequestError::HeaderValue));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestError {

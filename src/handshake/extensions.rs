@@ -18,6 +18,12 @@ use super::token::{is_token_byte, is_whitespace};
 use core::fmt;
 
 /// A `Sec-WebSocket-Extensions` header that does not follow its grammar.
+///
+/// ```
+/// use websocket_stream::handshake::{Extensions, MalformedExtensions};
+///
+/// assert_eq!(Extensions::parse(b"permessage-deflate; =10").err(), Some(MalformedExtensions));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MalformedExtensions;
 
@@ -48,6 +54,8 @@ pub struct Extensions<'a> {
 }
 
 /// One extension of a list.
+///
+/// See the example of [`Extensions`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Extension<'a> {
     /// The registered name.
@@ -67,6 +75,8 @@ impl<'a> Extension<'a> {
 }
 
 /// The parameters of an [`Extension`].
+///
+/// See the example of [`Extensions`].
 #[derive(Debug, Clone)]
 pub struct Params<'a>(Cursor<'a>);
 

@@ -11,6 +11,18 @@ use core::fmt;
 ///
 /// [`write_response`](Self::write_response) writes the response to a fault. Close the connection once the
 /// response is sent.
+///
+/// ```
+/// use websocket_stream::Limits;
+/// use websocket_stream::handshake::{RequestFault, ServerHandshake};
+///
+/// let mut handshake = ServerHandshake::new(&Limits::default());
+/// let fault = handshake.receive(b"GET / HTTP/1.1\r\n\r\n").unwrap_err();
+/// assert_eq!((fault, fault.status()), (RequestFault::Host, 400));
+/// let mut out = Vec::new();
+/// fault.write_response(&mut out);
+/// assert!(out.starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestFault {

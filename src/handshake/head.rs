@@ -13,6 +13,8 @@ use core::ops::Range;
 use httparse::{EMPTY_HEADER, Error, Header, ParserConfig, Status};
 
 /// The progress of a handshake after consuming bytes.
+///
+/// See the example of [`ServerHandshake`](super::ServerHandshake).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadStatus {
     /// The head is incomplete, and all bytes were consumed.
@@ -383,6 +385,21 @@ pub(super) struct ResponseHead {
 ///
 /// Names are as they were sent; compare them without regard to case. Values have no surrounding whitespace.
 /// If a value in a response was folded over several lines, it is joined with spaces.
+///
+/// ```
+/// use websocket_stream::Limits;
+/// use websocket_stream::handshake::{ParsedHandshake, ParsedRequest};
+///
+/// let request = ParsedRequest::http11("GET", "/").header("Host", "localhost").header("X-Trace", "7");
+/// let handshake = ParsedHandshake::new(&request, &Limits::default())?;
+/// let log: Vec<_> = handshake
+///     .request()
+///     .headers()
+///     .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))
+///     .collect();
+/// assert_eq!(log, ["Host: localhost", "X-Trace: 7"]);
+/// # Ok::<(), websocket_stream::handshake::RequestFault>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Headers<'a> {
     head: &'a Head,
@@ -404,6 +421,20 @@ impl<'a> Iterator for Headers<'a> {
 impl ExactSizeIterator for Headers<'_> {}
 
 /// The values of all header lines with one name, in order, without surrounding whitespace.
+///
+/// ```
+/// use websocket_stream::Limits;
+/// use websocket_stream::handshake::{ParsedHandshake, ParsedRequest};
+///
+/// // HTTP/2 may send each cookie in a line of its own.
+/// let request = ParsedRequest::http2("GET", "example.com", "/", None)
+///     .header("cookie", "seen=1")
+///     .header("cookie", "session=31415926");
+/// let handshake = ParsedHandshake::new(&request, &Limits::default())?;
+/// let session = handshake.request().values("Cookie").find_map(|line| line.strip_prefix(b"session="));
+/// assert_eq!(session, Some(&b"31415926"[..]));
+/// # Ok::<(), websocket_stream::handshake::RequestFault>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Values<'a>(Source<'a>);
 

@@ -52,6 +52,20 @@ impl<'a> Iterator for Elements<'a> {
 /// The subprotocols that a client offers, in its order of preference (RFC 6455, section 4.1, item 10).
 ///
 /// Names are case-sensitive. Created by [`Request::subprotocols`](super::Request::subprotocols).
+///
+/// ```
+/// use websocket_stream::Limits;
+/// use websocket_stream::handshake::{ParsedHandshake, ParsedRequest};
+///
+/// let request = ParsedRequest::http11("GET", "/")
+///     .header("Host", "example.com")
+///     .header("Sec-WebSocket-Protocol", "chat.v1, chat.v3")
+///     .header("Sec-WebSocket-Protocol", "soap");
+/// let handshake = ParsedHandshake::new(&request, &Limits::default())?;
+/// let newest = handshake.request().subprotocols().filter(|name| name.starts_with("chat.v")).max();
+/// assert_eq!(newest, Some("chat.v3"));
+/// # Ok::<(), websocket_stream::handshake::RequestFault>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Subprotocols<'a>(Elements<'a>);
 

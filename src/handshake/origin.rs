@@ -16,6 +16,19 @@ use super::response::Response;
 /// Browsers always send an `Origin`. A request without one is from another kind of program, which could send
 /// any value, so every policy allows it. The policy protects users of browsers; it does not authenticate
 /// clients.
+///
+/// ```
+/// use websocket_stream::handshake::{ParsedHandshake, ParsedRequest};
+/// use websocket_stream::{Limits, OriginPolicy};
+///
+/// let request = ParsedRequest::http11("GET", "/")
+///     .header("Host", "api.example.com")
+///     .header("Origin", "https://www.example.com");
+/// let handshake = ParsedHandshake::new(&request, &Limits::default())?;
+/// assert!(!OriginPolicy::Same.allows(&handshake.request()));
+/// assert!(OriginPolicy::List(&["https://www.example.com"]).allows(&handshake.request()));
+/// # Ok::<(), websocket_stream::handshake::RequestFault>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OriginPolicy<'a> {

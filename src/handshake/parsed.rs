@@ -23,6 +23,8 @@ use core::fmt;
 /// [`Malformed`](RequestFault::Malformed).
 ///
 /// With the feature `http`, it can be created from an `http::Request`.
+///
+/// See the example of [`ParsedHandshake`].
 #[derive(Clone)]
 pub struct ParsedRequest<'a> {
     method: &'a str,

@@ -12,6 +12,20 @@ use alloc::vec::Vec;
 /// separated by `&`, name and value by the first `=`; `+` is a space, and `%` begins an escape. Empty pairs
 /// are skipped. A pair without `=` has an empty value. An invalid escape is kept as it is, and bytes that are
 /// not UTF-8 become U+FFFD.
+///
+/// ```
+/// use websocket_stream::Limits;
+/// use websocket_stream::handshake::{ParsedHandshake, ParsedRequest};
+///
+/// let target = "/?tag=a&tag=b%26c&verbose";
+/// let request = ParsedRequest::http11("GET", target).header("Host", "example.com");
+/// let handshake = ParsedHandshake::new(&request, &Limits::default())?;
+/// let pairs = handshake.request().query_pairs();
+/// let tags = pairs.clone().filter(|(name, _)| name == "tag").map(|(_, value)| value);
+/// assert!(tags.eq(["a", "b&c"]));
+/// assert!(pairs.clone().any(|(name, value)| name == "verbose" && value.is_empty()));
+/// # Ok::<(), websocket_stream::handshake::RequestFault>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct QueryPairs<'a> {
     rest: &'a str,

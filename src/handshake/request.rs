@@ -12,6 +12,23 @@ use core::fmt;
 /// [`ParsedHandshake::request`](super::ParsedHandshake::request).
 ///
 /// Each lookup reads every header at most once. Names are case-insensitive.
+///
+/// ```
+/// use websocket_stream::handshake::{ParsedHandshake, ParsedRequest};
+/// use websocket_stream::{Limits, Request, Response};
+///
+/// fn decide(request: &Request<'_>) -> Response {
+///     match (request.path(), request.header("Authorization")) {
+///         ("/feed", Some(b"Bearer 31415926")) => Response::accept(),
+///         ("/feed", _) => Response::new(401).header("WWW-Authenticate", "Bearer"),
+///         _ => Response::new(404),
+///     }
+/// }
+/// let request = ParsedRequest::http11("GET", "/feed").header("Host", "example.com");
+/// let handshake = ParsedHandshake::new(&request, &Limits::default())?;
+/// assert_eq!(decide(&handshake.request()).status(), 401);
+/// # Ok::<(), websocket_stream::handshake::RequestFault>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Request<'a>(&'a RequestHead);
 

@@ -277,6 +277,18 @@ const fn reason(status: u16) -> &'static str {
 }
 
 /// The reason why a [`Response`] cannot be sent. Nothing was written, and another response can be sent.
+///
+/// ```
+/// use websocket_stream::Response;
+/// use websocket_stream::handshake::{ParsedRequest, ResponseError};
+///
+/// let request = ParsedRequest::http11("GET", "/").header("Host", "example.com");
+/// let refuse = |response| request.refuse(&response).err();
+/// assert_eq!(refuse(Response::new(99)), Some(ResponseError::Status));
+/// let response = Response::new(404).header("Content-Length", "0");
+/// assert_eq!(refuse(response), Some(ResponseError::HeaderOwned));
+/// assert_eq!(refuse(Response::new(404)), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResponseError {

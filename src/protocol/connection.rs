@@ -56,6 +56,20 @@ pub struct Connection {
 }
 
 /// The state of a connection.
+///
+/// ```
+/// use websocket_stream::{CloseCode, Scratch, State, testing};
+///
+/// let (mut server, mut client) = testing::open_pair(4096)?;
+/// let mut scratch = Scratch::new();
+/// assert_eq!(client.state(), State::Open);
+/// client.close(&mut scratch.at(0), CloseCode::NORMAL, "")?;
+/// assert_eq!(client.state(), State::Closing);
+/// testing::pump(&mut scratch.at(0), &mut server, |_, _| Ok(()), &mut client, |_, _| Ok(()))?;
+/// let State::Closed(end) = client.state() else { panic!() };
+/// assert!(end.is_clean());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Messages can be sent and received.

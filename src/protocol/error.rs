@@ -7,6 +7,19 @@ use core::fmt;
 use std::io;
 
 /// A violation of the protocol, or of a limit, by the peer.
+///
+/// ```
+/// use websocket_stream::{Cause, CloseCode, Config, Fault, Limits, ReadError, Scratch, testing};
+///
+/// let config = Config::default().limits(Limits::default().message(4)).into();
+/// let (mut server, mut client) = testing::open_pair_with(4096, config, Default::default())?;
+/// client.send(&mut Scratch::new().at(0), "Hello")?;
+/// // The server reports the fault, and the client receives its close code.
+/// let Err(ReadError::Closed(end)) = server.read() else { panic!() };
+/// assert_eq!(end.cause, Cause::Fault(Fault::MessageTooLong));
+/// assert_eq!(client.read()?.1, CloseCode::TOO_BIG.get().to_be_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
@@ -106,6 +119,20 @@ impl fmt::Display for Fault {
 impl core::error::Error for Fault {}
 
 /// The reason why a message or a control frame was not accepted. Nothing was sent or kept.
+///
+/// ```
+/// use websocket_stream::{Config, Error, Limits, Scratch, SendError, testing};
+///
+/// let config = Config::default().limits(Limits::default().unsent(4096)).into();
+/// let (mut server, _client) = testing::open_pair_with(100, config, Default::default())?;
+/// let mut scratch = Scratch::new();
+/// let mut send = |size| server.send(&mut scratch.at(0), &vec![7; size]);
+/// assert!(send(3000).is_ok());
+/// // The client takes nothing more: a second message fits later, and a longer one never.
+/// assert!(matches!(send(3000), Err(Error::Send(SendError::Full))));
+/// assert!(matches!(send(5000), Err(Error::Send(SendError::TooLong))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendError {

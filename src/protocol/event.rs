@@ -7,6 +7,21 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 /// A whole message, or the payload of a [`Chunk`].
+///
+/// ```
+/// use websocket_stream::{Message, OpCode};
+///
+/// fn describe(message: Message<'_>) -> String {
+///     match message {
+///         Message::Text(text) => text.to_owned(),
+///         Message::Binary(bytes) => format!("{} bytes", bytes.len()),
+///     }
+/// }
+/// // Strings and bytes convert into messages, so every `send` takes them.
+/// assert_eq!(describe("Hello".into()), "Hello");
+/// assert_eq!(describe(b"\x01\x02\x03".into()), "3 bytes");
+/// assert_eq!(Message::Text("Hello").opcode(), OpCode::Text);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Message<'a> {
     /// Text in UTF-8.
@@ -88,6 +103,24 @@ impl<'a> From<&'a String> for Message<'a> {
 }
 
 /// A chunk of a message, delivered as it arrives; see [`Config::streaming`](super::Config::streaming).
+///
+/// ```
+/// use websocket_stream::protocol::{Config, Connection, Event, Input, Output, Role};
+///
+/// let config = Config::default().streaming(true);
+/// let mut client = Connection::with_config(Role::Client, config.into());
+/// let (mut input, mut output) = (Input::default(), Output::new());
+/// let (mut text, mut is_whole) = (String::new(), false);
+/// for fragment in [&b"\x01\x03Hel"[..], b"\x80\x02lo"] {
+///     input.extend(fragment);
+///     while let Some(Event::Chunk(chunk)) = client.receive(&mut input, &mut output) {
+///         assert_eq!(chunk.is_first(), text.is_empty());
+///         text.push_str(chunk.payload().as_text().unwrap_or_default());
+///         is_whole = chunk.is_last();
+///     }
+/// }
+/// assert!(is_whole && text == "Hello");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Chunk<'a> {
     kind: Kind<'a>,
@@ -166,6 +199,21 @@ impl<'a> Chunk<'a> {
 }
 
 /// The contents of a Close frame (RFC 6455, section 5.5.1).
+///
+/// ```
+/// use websocket_stream::{CloseCode, CloseFrame, Event, Ready, Scratch, testing};
+///
+/// let (mut server, mut client) = testing::open_pair(4096)?;
+/// let mut scratch = Scratch::new();
+/// client.close(&mut scratch.at(0), CloseCode::GOING_AWAY, "page closed")?;
+/// server.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+///     if let Event::Close(frame) = event {
+///         assert_eq!(frame, CloseFrame { code: CloseCode::GOING_AWAY, reason: "page closed" });
+///     }
+///     Ok(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseFrame<'a> {
     /// The close code, or [`CloseCode::NO_STATUS`] if the frame was empty.
@@ -175,6 +223,26 @@ pub struct CloseFrame<'a> {
 }
 
 /// An event on a connection. Its bytes are borrowed from the caller's [`Input`](super::Input).
+///
+/// ```
+/// use websocket_stream::{CloseCode, Event, Ready, Scratch, testing};
+///
+/// let (mut server, mut client) = testing::open_pair(4096)?;
+/// let (mut scratch, mut log) = (Scratch::new(), Vec::new());
+/// client.send(&mut scratch.at(0), "Hello")?;
+/// client.close(&mut scratch.at(0), CloseCode::NORMAL, "bye")?;
+/// server.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+///     log.push(match event {
+///         Event::Message(message) => format!("{message:?}"),
+///         Event::Close(frame) => format!("Close frame: {}", frame.reason), // already answered
+///         Event::Closed(end) => end.to_string(), // in a later call, after the end of the client's stream
+///         _ => return Ok(()),                    // pings are already answered
+///     });
+///     Ok(())
+/// })?;
+/// assert_eq!(log, ["Text(\"Hello\")", "Close frame: bye"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -195,6 +263,18 @@ pub enum Event<'a> {
 }
 
 /// Who ended a connection.
+///
+/// ```
+/// use websocket_stream::{CloseCode, Initiator, OpCode, ReadError, Scratch, testing};
+///
+/// let (mut server, mut client) = testing::open_pair(4096)?;
+/// server.close(&mut Scratch::new().at(0), CloseCode::NORMAL, "")?;
+/// for (end, by) in [(&mut client, Initiator::Peer), (&mut server, Initiator::Local)] {
+///     assert_eq!(end.read()?.0, OpCode::Close);
+///     assert!(matches!(end.read(), Err(ReadError::Closed(closed)) if closed.by == by));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Initiator {
     /// This end.
@@ -206,6 +286,23 @@ pub enum Initiator {
 }
 
 /// A timeout that passed.
+///
+/// ```
+/// use websocket_stream::{Cause, CloseCode, Event, Ready, Scratch, Timeout, testing};
+///
+/// let (mut server, _client) = testing::open_pair(4096)?; // the client's program hangs
+/// let (mut scratch, mut cause) = (Scratch::new(), None);
+/// server.close(&mut scratch.at(1_000), CloseCode::NORMAL, "")?;
+/// let deadline = server.next_deadline(1_000).ok_or("no deadline")?;
+/// server.drive(&mut scratch.at(deadline), Ready::NONE, |event, _| {
+///     if let Event::Closed(end) = event {
+///         cause = Some(end.cause);
+///     }
+///     Ok(())
+/// })?;
+/// assert_eq!((deadline, cause), (6_000, Some(Cause::Timeout(Timeout::Close))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timeout {
@@ -218,6 +315,24 @@ pub enum Timeout {
 }
 
 /// The reason why a connection ended.
+///
+/// ```
+/// use websocket_stream::{Cause, ReadError, testing};
+///
+/// /// The line for the log, or `None` for an everyday end: a user has left, or the network was lost.
+/// fn log_line(cause: Cause) -> Option<String> {
+///     match cause {
+///         Cause::Handshake | Cause::EndOfStream => None,
+///         Cause::Fault(fault) => Some(format!("faulty peer: {fault}")),
+///         other => Some(format!("{other:?}")),
+///     }
+/// }
+/// let (mut server, client) = testing::open_pair(4096)?;
+/// drop(client);
+/// let Err(ReadError::Closed(end)) = server.read() else { panic!() };
+/// assert_eq!((end.cause, log_line(end.cause)), (Cause::EndOfStream, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {

@@ -16,6 +16,22 @@ use core::fmt;
 ///
 /// An input is not tied to one connection: after [`reset`](Self::reset), it can serve another. It keeps up to
 /// four message buffers (8 MiB) for later messages.
+///
+/// ```
+/// use std::io::Read;
+/// use websocket_stream::protocol::{Connection, Event, Input, Output, Role};
+///
+/// let mut client = Connection::new(Role::Client);
+/// let (mut input, mut output) = (Input::with_capacity(4096), Output::new());
+/// let mut socket = &b"\x82\x03abc\x82\x05de"[..]; // a message, and the start of another
+/// let n = socket.read(input.spare())?; // received in place, without a copy
+/// input.filled(n);
+/// let event = client.receive(&mut input, &mut output);
+/// assert!(matches!(event, Some(Event::Message(message)) if message.as_bytes() == b"abc"));
+/// assert_eq!(client.receive(&mut input, &mut output), None);
+/// assert_eq!(client.partial(), Some(&b"de"[..]));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Input {
     pub(super) bytes: RecvBuffer,

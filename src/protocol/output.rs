@@ -16,6 +16,21 @@ const KEPT_BUFFER: usize = 1 << 20;
 ///
 /// Send [`as_bytes`](Self::as_bytes) in order, then call [`consume`](Self::consume) with the number of bytes
 /// that the transport took.
+///
+/// ```
+/// use websocket_stream::protocol::{Connection, Message, Output, Role};
+///
+/// let (mut server, mut output) = (Connection::new(Role::Server), Output::new());
+/// server.send(Message::Text("Hello"), &mut output)?;
+/// let mut wire = Vec::new();
+/// while !output.is_empty() {
+///     let taken = output.as_bytes().len().min(4); // a socket that takes 4 bytes at once
+///     wire.extend_from_slice(&output.as_bytes()[..taken]);
+///     output.consume(taken);
+/// }
+/// assert_eq!(wire, b"\x81\x05Hello");
+/// # Ok::<(), websocket_stream::SendError>(())
+/// ```
 pub struct Output {
     /// ```text
     /// | sent | to be sent ...... | spare, initialised |
@@ -353,6 +368,18 @@ impl core::fmt::Debug for Output {
 /// "The masking key needs to be unpredictable; thus, the masking key MUST be derived from a strong source of
 /// entropy" (RFC 6455, section 5.3). The default source of an [`Output`](super::Output) is a cryptographic
 /// generator seeded by the system. Use another source in tests, and on platforms without `std`.
+///
+/// ```
+/// use websocket_stream::protocol::{Connection, Message, Output, Role};
+///
+/// // A test that compares bytes. Closures are sources of keys, too.
+/// let mut output = Output::with_keys(Box::new(|| [0x37, 0xfa, 0x21, 0x3d]));
+/// Connection::new(Role::Client).send(Message::Text("Hello"), &mut output)?;
+/// // RFC 6455, section 5.7: a single-frame masked text message.
+/// let frame = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+/// assert_eq!(output.as_bytes(), frame);
+/// # Ok::<(), websocket_stream::SendError>(())
+/// ```
 pub trait MaskKeys {
     /// Returns a fresh key.
     fn next_key(&mut self) -> [u8; 4];

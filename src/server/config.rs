@@ -130,6 +130,35 @@ impl Default for ServerConfig {
 ///
 /// The bound is checked before each round's messages, so the unsent bytes can exceed it by one round. In any
 /// case, no more than [`Limits::unsent`](crate::Limits::unsent) bytes are kept for a peer.
+///
+/// ```
+/// # use websocket_stream::Message;
+/// # use websocket_stream::server::{Failure, Handler, Peer};
+/// use websocket_stream::server::{ServerConfig, SlowPeer};
+/// use websocket_stream::testing::TestServer;
+/// # struct Feed;
+/// # impl Handler for Feed {
+/// #     type Session = ();
+/// #     fn message(&mut self, _: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+/// #         Ok(())
+/// #     }
+/// #     fn opened(&mut self, peer: &mut Peer<'_>, _: &mut ()) -> Result<(), Failure> {
+/// #         Ok(drop(peer.subscribe("feed")))
+/// #     }
+/// # }
+///
+/// let config = ServerConfig::default().slow_peer(SlowPeer::Drop { above: 10_000 });
+/// let mut server = TestServer::with_config(Feed, config); // its handler subscribes each peer
+/// server.connect("/")?;
+/// for _ in 0..5 {
+///     server.hub().publish("feed", &[7; 30_000]);
+///     server.run()?;
+/// }
+/// // The client's transport takes 64 KiB. With the third message, too many bytes are unsent.
+/// let counters = server.counters();
+/// assert_eq!((counters.messages_sent, counters.dropped), (3, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SlowPeer {

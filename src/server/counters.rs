@@ -12,6 +12,30 @@ macro_rules! counters {
         ///
         /// `open`, `opening` and `unsent` are current values, the others only grow. The values are read one
         /// after the other while the server runs, so they can differ by what has just happened.
+        ///
+        /// ```
+        /// # use websocket_stream::Message;
+        /// # use websocket_stream::server::{Failure, Handler, Peer};
+        /// use websocket_stream::testing::TestServer;
+        /// # struct Echo;
+        /// # impl Handler for Echo {
+        /// #     type Session = ();
+        /// #     fn message(&mut self, p: &mut Peer<'_>, _: &mut (), m: Message<'_>) -> Result<(), Failure> {
+        /// #         Ok(p.send(m)?)
+        /// #     }
+        /// # }
+        ///
+        /// let mut server = TestServer::new(Echo);
+        /// let client = server.connect("/")?;
+        /// server.send(client, "hello")?;
+        /// server.run()?;
+        /// server.break_off(client);
+        /// server.run()?;
+        /// let counters = server.counters();
+        /// assert_eq!((counters.opened, counters.open, counters.closed_abnormally), (1, 0, 1));
+        /// assert_eq!((counters.messages_received, counters.bytes_sent), (1, 5));
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Counters {

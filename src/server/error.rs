@@ -6,6 +6,17 @@ use std::fmt;
 use std::net::TcpStream;
 
 /// The reason why nothing was put into a server's mailbox.
+///
+/// ```
+/// use websocket_stream::server::{HandleError, Server, ServerConfig};
+///
+/// let server = Server::without_listener().config(ServerConfig::default().mailbox(1000));
+/// let handle = server.handle();
+/// assert_eq!(handle.publish("news", "first"), Ok(())); // waits for the event loop
+/// assert_eq!(handle.publish("news", &[7; 1000]), Err(HandleError::Full));
+/// drop(server);
+/// assert_eq!(handle.publish("news", "last"), Err(HandleError::Ended));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandleError {
@@ -28,6 +39,20 @@ impl fmt::Display for HandleError {
 impl std::error::Error for HandleError {}
 
 /// The error of [`Handle::adopt`](super::Handle::adopt), with the unchanged connection.
+///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use websocket_stream::WebSocketStream;
+/// use websocket_stream::server::{HandleError, NotAdopted, Server};
+///
+/// let handle = Server::without_listener().handle(); // of a server that has ended
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let socket = TcpStream::connect(listener.local_addr()?)?;
+/// let NotAdopted { error, stream } = handle.adopt(WebSocketStream::client(socket)?, ()).unwrap_err();
+/// assert_eq!(error, HandleError::Ended);
+/// assert_eq!(stream.unsent(), 0); // the stream can still say goodbye
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct NotAdopted {
     /// The reason.
     pub error: HandleError,

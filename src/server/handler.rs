@@ -285,6 +285,29 @@ pub trait Handler {
 }
 
 /// A peer whose opening handshake is in progress.
+///
+/// ```
+/// # use websocket_stream::Message;
+/// # use websocket_stream::server::{Answer, Failure, Handler, Peer};
+/// use websocket_stream::server::NewPeer;
+/// use websocket_stream::{Request, Response, testing::TestServer};
+///
+/// /// A page with the client's address, from `Handler::http`.
+/// fn page(peer: &NewPeer<'_>) -> Response {
+///     Response::new(200).body(peer.ip().map_or("unknown".to_owned(), |ip| ip.to_string()))
+/// }
+/// # struct Site;
+/// # impl Handler for Site {
+/// #     type Session = ();
+/// #     fn http(&mut self, peer: &mut NewPeer<'_>, _: &Request<'_>) -> Answer { page(peer).into() }
+/// #     fn message(&mut self, _: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+/// #         Ok(())
+/// #     }
+/// # }
+/// let page = TestServer::new(Site).http("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+/// assert!(page.ends_with("127.0.0.1"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct NewPeer<'a> {
     pub(super) id: Id,
     pub(super) ip: Option<IpAddr>,
@@ -327,6 +350,21 @@ impl fmt::Debug for NewPeer<'_> {
 }
 
 /// The answer to a request, now or later.
+///
+/// ```
+/// use websocket_stream::server::{Answer, Id, NewPeer};
+/// use websocket_stream::{Request, Response};
+///
+/// /// From `Handler::open`: `waiting` are the requests that a database decides about.
+/// fn open(peer: &mut NewPeer<'_>, request: &Request<'_>, waiting: &mut Vec<Id>) -> Answer {
+///     if request.header("Cookie").is_none() {
+///         return Response::new(401).into(); // now
+///     }
+///     waiting.push(peer.id());
+///     Answer::Later
+/// }
+/// # let _ = open;
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Answer {
@@ -359,6 +397,30 @@ impl From<Response> for Answer {
 ///
 /// What was sent to the peer before is still delivered; what was published to its topics before, and not yet
 /// delivered, reaches only the others. No further messages are received.
+///
+/// ```
+/// # use websocket_stream::server::Handler;
+/// use websocket_stream::server::{Failure, Peer};
+/// use websocket_stream::{CloseCode, Message, testing::TestServer};
+///
+/// /// Answers a number with its double, from `Handler::message`.
+/// fn double(peer: &mut Peer<'_>, message: Message<'_>) -> Result<(), Failure> {
+///     let number: i64 = message.as_text().unwrap_or_default().parse()?; // any error
+///     Ok(peer.send(&(2 * number).to_string())?)
+/// }
+/// # struct Double;
+/// # impl Handler for Double {
+/// #     type Session = ();
+/// #     fn message(&mut self, p: &mut Peer<'_>, _: &mut (), m: Message<'_>) -> Result<(), Failure> {
+/// #         double(p, m)
+/// #     }
+/// # }
+/// let mut server = TestServer::new(Double);
+/// let client = server.connect("/")?;
+/// server.send(client, "twelve")?;
+/// assert_eq!(server.closed(client)?.map(|end| end.code), Some(CloseCode::INTERNAL_ERROR));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 // Boxed, so that the result of a method fits in a register.
 pub struct Failure(Box<Inner>);
 

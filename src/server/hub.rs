@@ -22,6 +22,29 @@ use std::time::Duration;
 /// [`Peer::hub`](super::Peer::hub), [`Connections::hub`](super::Connections::hub) and
 /// [`Handle::run`](super::Handle::run) lend it. What is sent through it is delivered at the end of the round.
 /// For one receiver, messages are delivered in the order in which they were sent or published.
+///
+/// ```
+/// # use websocket_stream::server::{Failure, Handler, Peer};
+/// use websocket_stream::{Message, testing::TestServer};
+/// # struct Room;
+/// # impl Handler for Room {
+/// #     type Session = ();
+/// #     fn message(&mut self, _: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+/// #         Ok(())
+/// #     }
+/// #     fn opened(&mut self, peer: &mut Peer<'_>, _: &mut ()) -> Result<(), Failure> {
+/// #         Ok(drop(peer.subscribe("room")))
+/// #     }
+/// # }
+///
+/// let mut server = TestServer::new(Room); // its handler subscribes each peer
+/// let client = server.connect("/")?;
+/// let hub = server.hub(); // in a program, from `Connections::hub` or in `Handle::run`
+/// assert_eq!((hub.members("room"), hub.topics()), (1, 1));
+/// hub.publish("room", "news");
+/// assert_eq!(server.receive(client)?, Some(Message::Text("news")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Hub {
     pub(super) thread: u32,
     /// The key of the connection whose handler is being called, or was called last.

@@ -12,6 +12,34 @@ use crate::stream::{Outgoing, PreparedMessage};
 ///
 /// What is sent here leaves at the end of the call, in one write. What is published, or sent to others,
 /// leaves at the end of the round.
+///
+/// ```
+/// # use websocket_stream::server::Handler;
+/// use websocket_stream::server::{Failure, Peer};
+/// use websocket_stream::{CloseCode, Message, testing::TestServer};
+///
+/// /// Greets, until the peer says goodbye. From `Handler::message`.
+/// fn greet(peer: &mut Peer<'_>, message: Message<'_>) -> Result<(), Failure> {
+///     match message.as_text() {
+///         Some("bye") => Ok(peer.close(CloseCode::NORMAL, "bye")?),
+///         _ => Ok(peer.send("hello")?),
+///     }
+/// }
+/// # struct Greeter;
+/// # impl Handler for Greeter {
+/// #     type Session = ();
+/// #     fn message(&mut self, p: &mut Peer<'_>, _: &mut (), m: Message<'_>) -> Result<(), Failure> {
+/// #         greet(p, m)
+/// #     }
+/// # }
+/// let mut server = TestServer::new(Greeter);
+/// let client = server.connect("/")?;
+/// server.send(client, "hi")?;
+/// assert_eq!(server.receive(client)?, Some(Message::Text("hello")));
+/// server.send(client, "bye")?;
+/// assert!(server.closed(client)?.is_some_and(|end| end.is_clean()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Peer<'a> {
     pub(super) out: Outgoing<'a>,

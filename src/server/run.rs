@@ -220,6 +220,8 @@ impl Server {
 }
 
 /// A server on several threads; see [`Server::threads`].
+///
+/// See the example of [`Server::threads`].
 #[derive(Debug)]
 pub struct Threads {
     server: Server,

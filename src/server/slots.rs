@@ -6,6 +6,33 @@ use std::fmt;
 /// The identity of a connection of a [`Server`](super::Server) or of [`Connections`](super::Connections).
 ///
 /// It is never reused: what is sent to the id of a connection that has ended reaches nobody.
+///
+/// ```
+/// # use websocket_stream::server::{Failure, Handler};
+/// use websocket_stream::server::{Id, Peer};
+/// use websocket_stream::{Message, testing::TestServer};
+///
+/// /// Sends everything to the first peer. From `Handler::message`.
+/// fn forward(first: &mut Option<Id>, peer: &mut Peer<'_>, message: Message<'_>) {
+///     let first = *first.get_or_insert(peer.id());
+///     peer.send_to(first, message); // if it has left, the message is dropped
+/// }
+/// # #[derive(Default)]
+/// # struct Support(Option<Id>);
+/// # impl Handler for Support {
+/// #     type Session = ();
+/// #     fn message(&mut self, p: &mut Peer<'_>, _: &mut (), m: Message<'_>) -> Result<(), Failure> {
+/// #         Ok(forward(&mut self.0, p, m))
+/// #     }
+/// # }
+/// let mut server = TestServer::new(Support::default());
+/// let (ann, ben) = (server.connect("/")?, server.connect("/")?);
+/// server.send(ann, "here")?;
+/// assert_eq!(server.receive(ann)?, Some(Message::Text("here")));
+/// server.send(ben, "help")?;
+/// assert_eq!(server.receive(ann)?, Some(Message::Text("help")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
     thread: u32,

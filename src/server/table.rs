@@ -43,6 +43,35 @@ pub(super) struct Common<T> {
 }
 
 /// Something that a poller which is not edge-triggered must know.
+///
+/// ```
+/// # use websocket_stream::Message;
+/// # use websocket_stream::server::{Failure, Handler, Peer};
+/// use websocket_stream::server::{Change, Connections, ServerConfig};
+/// use websocket_stream::{Ready, transport::testing::memory};
+/// # struct Quiet;
+/// # impl Handler for Quiet {
+/// #     type Session = ();
+/// #     fn message(&mut self, _: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+/// #         Ok(())
+/// #     }
+/// # }
+///
+/// let mut connections = Connections::new(ServerConfig::default()).track_wants();
+/// let (a, client) = memory::pair(4096);
+/// let key = connections.insert(a, None, 0)?;
+/// drop(client);
+/// connections.ready(key, Ready::READABLE, 0, &mut Quiet);
+/// connections.turn(0, &mut Quiet);
+/// while let Some(change) = connections.next_change() {
+///     match change {
+///         Change::Wants { key: _, wants: _ } => {} // tell the poller what to wait for
+///         Change::Gone { key: gone, transport: _ } => assert_eq!(gone, key), // and what no longer
+///     }
+/// }
+/// # assert!(connections.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum Change<T> {
     /// The connection waits for something else than before.

@@ -10,6 +10,22 @@ use crate::protocol::{Closed, SendError};
 use std::{fmt, io};
 
 /// The reason why a call on a stream failed.
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use websocket_stream::{Error, Scratch, SendError, testing};
+///
+/// let (mut server, _client) = testing::open_pair(4096)?;
+/// let mut scratch = Scratch::new();
+/// // The caller's mistake: the connection continues.
+/// let refused = server.send_with(&mut scratch.at(0), |out| out.ping(&[0; 126]));
+/// assert!(matches!(refused, Err(Error::Send(SendError::ControlTooLong))));
+/// // The transport's failure: the connection has ended.
+/// server.get_ref().plan_send([Err(ErrorKind::ConnectionReset)]);
+/// let failed = server.send(&mut scratch.at(0), "Hello");
+/// assert!(matches!(failed, Err(Error::System(error)) if error.kind() == ErrorKind::ConnectionReset));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -55,13 +71,37 @@ impl std::error::Error for Error {
 
 /// The result of [`WebSocketStream::read`](super::WebSocketStream::read): the opcode and the payload of a
 /// message or a control frame.
+///
+/// See the example of [`ReadError`].
 pub type ReadResult = Result<(OpCode, Vec<u8>), ReadError>;
 
 /// The result of [`WebSocketStream::write`](super::WebSocketStream::write): the number of the frame's bytes
 /// that the transport took at once. The rest is queued.
+///
+/// See the example of [`WriteError`].
 pub type WriteResult = Result<usize, WriteError>;
 
 /// The reason why [`WebSocketStream::read`](super::WebSocketStream::read) returned no message.
+///
+/// ```
+/// use websocket_stream::{OpCode, ReadError, testing};
+///
+/// let (mut server, mut client) = testing::open_pair(4096)?;
+/// client.write(OpCode::Text, b"Hello")?;
+/// client.write(OpCode::Binary, b"\x01")?;
+/// let mut messages = Vec::new();
+/// let end = loop {
+///     match server.read() {
+///         Ok((OpCode::Text | OpCode::Binary, payload)) => messages.push(payload),
+///         Ok(_) => {} // a control frame, already answered
+///         Err(ReadError::NoData | ReadError::DataStop) => break None, // wait until it is readable
+///         Err(ReadError::Closed(end)) => break Some(end),
+///         Err(error) => return Err(error.into()),
+///     }
+/// };
+/// assert_eq!((messages, end), (vec![b"Hello".to_vec(), vec![1]], None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -99,6 +139,17 @@ impl std::error::Error for ReadError {
 }
 
 /// The reason why [`WebSocketStream::write`](super::WebSocketStream::write) failed.
+///
+/// ```
+/// use websocket_stream::{OpCode, SendError, WriteError, testing};
+///
+/// let (mut server, _client) = testing::open_pair(4096)?;
+/// let refused = server.write(OpCode::Text, b"\xff");
+/// assert!(matches!(refused, Err(WriteError::Refused(SendError::NotUtf8))));
+/// // Nothing was sent, and the connection continues.
+/// assert_eq!(server.write(OpCode::Binary, b"\xff")?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WriteError {

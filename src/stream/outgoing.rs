@@ -48,6 +48,26 @@ pub enum Sent {
 /// `Ok` means accepted: the message is sent now, or queued and sent later, unless the connection ends first.
 /// An error means that nothing of the message was accepted. See
 /// [the guarantees](crate::guarantees#results-of-sending).
+///
+/// ```
+/// use websocket_stream::{Event, Message, OpCode, Outgoing, Ready, Scratch, SendError, testing};
+///
+/// /// Answers a text with its words, and sends other messages back.
+/// fn handle(event: Event<'_>, out: &mut Outgoing<'_>) -> Result<(), SendError> {
+///     match event {
+///         Event::Message(Message::Text(text)) => text.split(' ').try_for_each(|word| out.send(word)),
+///         Event::Message(other) => out.send(other),
+///         _ => Ok(()),
+///     }
+/// }
+/// let (mut server, mut client) = testing::open_pair(4096)?;
+/// let mut scratch = Scratch::new();
+/// client.send(&mut scratch.at(0), "to be")?;
+/// server.drive(&mut scratch.at(0), Ready::READABLE, handle)?;
+/// assert_eq!(server.get_ref().calls().send, 2); // the opening handshake, and both words together
+/// assert_eq!([client.read()?.1, client.read()?.1], [&b"to"[..], b"be"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Outgoing<'a> {
     pub(super) transport: &'a mut (dyn NonBlockingTransport + 'a),
     pub(super) connection: &'a mut Connection,

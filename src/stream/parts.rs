@@ -9,6 +9,21 @@ use crate::transport::NonBlockingTransport;
 use std::io;
 
 /// The parts of a stream; see [`WebSocketStream::from_parts`].
+///
+/// ```
+/// use websocket_stream::stream::Parts;
+/// use websocket_stream::{NonBlockingTransport, Scratch, testing};
+///
+/// // The program makes the system calls itself from now on, as with io_uring.
+/// let (mut server, client) = testing::open_pair(100)?;
+/// server.send(&mut Scratch::new().at(0), &[7; 200])?;
+/// let Parts { transport, connection, unread, unsent } = server.into_parts();
+/// assert_eq!(client.get_ref().unread(), 100); // all that the transport takes
+/// assert_eq!((unread.len(), unsent.len()), (0, 104)); // a header of 4 bytes, and 200, less 100
+/// assert_eq!(connection.state(), websocket_stream::State::Open);
+/// # let _ = transport;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Parts<T> {
     /// The transport, in non-blocking mode.
     pub transport: T,

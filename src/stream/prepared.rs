@@ -44,6 +44,8 @@ use std::sync::Arc;
 pub struct PreparedMessage(Arc<Encoded>);
 
 /// What to do with a message for which the send buffer has no room, because the peer is slow.
+///
+/// See the example of [`Delivery`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IfFull {
@@ -57,6 +59,22 @@ pub enum IfFull {
 }
 
 /// The result of sending a prepared message.
+///
+/// ```
+/// use websocket_stream::{Config, Delivery, IfFull, Limits, PreparedMessage, Scratch, testing};
+///
+/// let config = Config::default().limits(Limits::default().unsent(1024)).into();
+/// let (mut server, _client) = testing::open_pair_with(300, config, Default::default())?;
+/// let mut scratch = Scratch::new();
+/// let price = PreparedMessage::new(&[7; 296]); // a frame of 300 bytes
+/// let mut send = |if_full| server.send_prepared(&mut scratch.at(0), &price, if_full);
+/// assert_eq!(send(IfFull::Drop)?, Delivery::Written);
+/// assert_eq!(send(IfFull::Drop)?, Delivery::Queued(300));
+/// // The peer is too slow, and the next price replaces this one.
+/// assert_eq!(send(IfFull::Drop)?, Delivery::Dropped);
+/// assert!(send(IfFull::Refuse).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// The transport took the whole frame and everything before it.

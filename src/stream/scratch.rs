@@ -36,6 +36,24 @@ pub struct Scratch {
 }
 
 /// A [`Scratch`] that is lent for one call, and the time of that call.
+///
+/// ```
+/// use std::time::Instant;
+/// use websocket_stream::{Error, Ready, Scratch, Turn, testing};
+///
+/// /// Everything that one event needs: all its calls share the buffers and the time.
+/// fn greet(stream: &mut testing::MemoryWebSocket, turn: &mut Turn<'_>) -> Result<(), Error> {
+///     stream.send(turn, "Hello")?;
+///     stream.drive(turn, Ready::READABLE, |_, _| Ok(()))?;
+///     Ok(())
+/// }
+/// let (start, mut scratch) = (Instant::now(), Scratch::new());
+/// let (mut server, mut client) = testing::open_pair(4096)?;
+/// let now = start.elapsed().as_millis() as u64; // once for each round of the event loop
+/// greet(&mut server, &mut scratch.at(now))?;
+/// assert_eq!(client.read()?.1, b"Hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Turn<'a> {
     pub(super) scratch: &'a mut Scratch,

@@ -53,6 +53,8 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 /// One end of an in-memory WebSocket.
+///
+/// See the example of [`open_pair`].
 pub type MemoryWebSocket = WebSocketStream<MemoryStream>;
 
 /// The number of rounds after which [`pump`] gives up.
@@ -61,6 +63,17 @@ const MOST_ROUNDS: usize = 100_000;
 /// Opens an in-memory WebSocket, and returns the server's end and the client's.
 ///
 /// The transport buffers at most `capacity` bytes in each direction.
+///
+/// ```
+/// use websocket_stream::{Scratch, testing};
+///
+/// let (mut server, mut client) = testing::open_pair(4096)?;
+/// client.send(&mut Scratch::new().at(0), "hello")?;
+/// assert_eq!(server.read()?.1, b"hello");
+/// // The transports can be slow or fail, and count their calls.
+/// client.get_ref().limit_send(1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -72,6 +85,17 @@ pub fn open_pair(capacity: usize) -> Result<(MemoryWebSocket, MemoryWebSocket), 
 /// Opens an in-memory WebSocket with these configurations, and returns the server's end and the client's.
 ///
 /// If both have `deflate`, compression is negotiated.
+///
+/// ```
+/// use websocket_stream::{Config, Error, Limits, Scratch, SendError, testing};
+///
+/// // A client with little memory.
+/// let config = Config::default().limits(Limits::default().unsent(64 << 10)).into();
+/// let (_server, mut client) = testing::open_pair_with(4096, Default::default(), config)?;
+/// let sent = client.send(&mut Scratch::new().at(0), &vec![7; 64 << 10]);
+/// assert!(matches!(sent, Err(Error::Send(SendError::TooLong))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -111,6 +135,23 @@ pub fn open_pair_with(
 ///
 /// A stream whose connection has ended is not driven again. Drop it, and the other one receives the end of
 /// the input in its next call.
+///
+/// ```
+/// use websocket_stream::{Event, Outgoing, Scratch, SendError, testing};
+///
+/// fn echo(event: Event<'_>, out: &mut Outgoing<'_>) -> Result<(), SendError> {
+///     match event {
+///         Event::Message(message) => out.send(message),
+///         _ => Ok(()),
+///     }
+/// }
+/// let (mut server, mut client) = testing::open_pair(10)?; // takes 10 bytes at once
+/// let mut scratch = Scratch::new();
+/// client.send(&mut scratch.at(0), &[7; 1000])?;
+/// testing::pump(&mut scratch.at(0), &mut server, echo, &mut client, |_, _| Ok(()))?;
+/// assert!(server.get_ref().calls().sent > 1000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

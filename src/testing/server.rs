@@ -95,6 +95,8 @@ pub struct TestServer<H: Handler> {
 }
 
 /// A client of a [`TestServer`].
+///
+/// See the example of [`TestServer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TestClient(usize);
 

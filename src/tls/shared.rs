@@ -4,6 +4,16 @@ use rustls::ServerConfig;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The application protocol (ALPN) of WebSockets over HTTP/1.1.
+///
+/// ```
+/// use websocket_stream::tls::{HTTP_1_1, rustls};
+///
+/// /// Offers HTTP/2 for pages, and HTTP/1.1 for WebSockets.
+/// fn offer(config: &mut rustls::ServerConfig) {
+///     config.alpn_protocols = vec![b"h2".to_vec(), HTTP_1_1.to_vec()];
+/// }
+/// # let _ = offer;
+/// ```
 pub const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// A server's configuration that can be replaced while it is in use, for example with a new certificate.

@@ -42,6 +42,24 @@ where
 
 /// Connects to a URL with headers, a proxy, TLS or limits of the program's.
 ///
+/// ```
+/// use websocket_stream::client::Connector;
+/// use websocket_stream::tokio::{accept, connect_with};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let url = format!("ws://{}/feed", listener.local_addr()?);
+/// let connector = Connector::new().no_proxy().header("Authorization", "Bearer 31415926");
+/// let server = async { Ok(accept(listener.accept().await?.0).await?) };
+/// let (server, client) = tokio::join!(server, connect_with(&connector, url));
+/// # let server: Result<_, Box<dyn std::error::Error>> = server;
+/// client?.send("hello").await?;
+/// assert_eq!(server?.next().await.ok_or("the end")??.as_text(), Some("hello"));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// [`ConnectError`] with the reason.
@@ -57,6 +75,28 @@ where
 
 /// Finishes a [`Dial`], for a program that needs its [`subprotocol`](Dial::subprotocol) or
 /// [`url`](Dial::url) afterwards.
+///
+/// ```
+/// use websocket_stream::Response;
+/// use websocket_stream::client::Connector;
+/// use websocket_stream::tokio::{accept_with, connect_dial};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let connector = Connector::new().no_proxy().subprotocol("v1").subprotocol("v2");
+/// let mut dial = connector.dial(format!("ws://{}/", listener.local_addr()?))?;
+/// let server = async {
+///     let socket = listener.accept().await?.0;
+///     Ok(accept_with(socket, Default::default(), |_| Response::accept().subprotocol("v2")).await?)
+/// };
+/// let (server, client) = tokio::join!(server, connect_dial(&mut dial));
+/// # let server: Result<_, Box<dyn std::error::Error>> = server;
+/// # let (_server, _client) = (server?, client?);
+/// assert_eq!(dial.subprotocol(), Some("v2"));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -109,6 +149,8 @@ impl Watched {
 }
 
 /// The stream of a client's connection under tokio: [`client::Transport`](Transport) with sockets of tokio's.
+///
+/// See the example of [`connect`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientStream {

@@ -5,6 +5,22 @@ use crate::stream::OpeningError;
 use std::fmt;
 
 /// The reason why a call on a [`WebSocket`](super::WebSocket) failed.
+///
+/// ```
+/// use websocket_stream::tokio::{AsyncError, WebSocket};
+/// use websocket_stream::{Cause, Role};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (a, b) = tokio::io::duplex(4096);
+/// let mut ws = WebSocket::new(a, Role::Server, Default::default())?;
+/// drop(b); // the network is lost
+/// let Some(Err(AsyncError::Closed(end))) = ws.next().await else { panic!() };
+/// assert_eq!(end.cause, Cause::EndOfStream);
+/// assert_eq!(ws.send("hello").await, Err(AsyncError::Closed(end)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AsyncError {
@@ -33,6 +49,23 @@ impl fmt::Display for AsyncError {
 impl std::error::Error for AsyncError {}
 
 /// The reason why a server's opening handshake has not led to a connection.
+///
+/// ```
+/// use tokio::io::AsyncWriteExt;
+/// use websocket_stream::Response;
+/// use websocket_stream::tokio::{AcceptError, accept_with};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let (a, mut monitor) = tokio::io::duplex(4096);
+/// monitor.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+/// monitor.shutdown().await?;
+/// let accepted = accept_with(a, Default::default(), |_| Response::new(200).body("up\n")).await;
+/// // Not a failure: there is no connection because the program has answered with a page.
+/// assert!(matches!(accepted, Err(AcceptError::Answered { status: 200 })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AcceptError {

@@ -8,6 +8,24 @@ use std::any::Any;
 use std::{fmt, io};
 
 /// The reason why a connection was not handed over.
+///
+/// ```
+/// use tokio::net::{TcpListener, TcpStream};
+/// use websocket_stream::Role;
+/// use websocket_stream::server::{NotAdopted, Server};
+/// use websocket_stream::tokio::{HandOverError, WebSocket};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let socket = TcpStream::connect(listener.local_addr()?).await?;
+/// let ws = WebSocket::new(socket, Role::Client, Default::default())?;
+/// let handle = Server::without_listener().handle(); // of a server that has ended
+/// let error = ws.hand_over(&handle, ()).unwrap_err();
+/// assert!(matches!(error, HandOverError::NotAdopted(NotAdopted { stream: _, .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HandOverError {

@@ -19,6 +19,22 @@ use std::task::{Context, Poll, ready};
 /// A request from a page of another origin is refused with 403, and a request in plain HTTP with 426; see
 /// [`accept_with`] to decide.
 ///
+/// ```
+/// use websocket_stream::ClientRequest;
+/// use websocket_stream::tokio::{accept, client};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (a, b) = tokio::io::duplex(4096); // in a program, a `TcpStream` that was accepted
+/// let request = ClientRequest::new("localhost", "/");
+/// let (server, client) = tokio::join!(accept(a), client(b, request, Default::default()));
+/// let (mut server, mut client) = (server?, client?);
+/// server.send("welcome").await?;
+/// assert_eq!(client.next().await.ok_or("the end")??.as_text(), Some("welcome"));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// [`AcceptError`] with the reason.
@@ -100,6 +116,24 @@ where
 }
 
 /// Opens a WebSocket as a client, on a stream that is connected.
+///
+/// ```
+/// use websocket_stream::tokio::{accept_with, client};
+/// use websocket_stream::{ClientRequest, Response};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (a, b) = tokio::io::duplex(4096); // in a program, a stream to the server, such as a tunnel
+/// let server = accept_with(a, Default::default(), |request| match request.header("Cookie") {
+///     Some(_) => Response::accept(),
+///     None => Response::forbidden(),
+/// });
+/// let request = ClientRequest::new("localhost", "/").header("Cookie", "session=31415926");
+/// let (server, client) = tokio::join!(server, client(b, request, Default::default()));
+/// assert!(server.is_ok() && client.is_ok());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///

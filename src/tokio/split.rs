@@ -17,12 +17,48 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 /// The half of a connection that sends; see [`WebSocket::split`].
+///
+/// ```
+/// use websocket_stream::tokio::WebSocket;
+/// use websocket_stream::{Role, Sent};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (a, b) = tokio::io::duplex(64 << 10);
+/// let mut peer = WebSocket::new(b, Role::Client, Default::default())?;
+/// let (mut sender, receiver) = WebSocket::new(a, Role::Server, Default::default())?.split();
+/// for price in ["3.14", "3.15", "3.16"] {
+///     sender.feed(price).await?;
+/// }
+/// sender.flush().await?; // all of them in one write
+/// assert_eq!(peer.next().await.ok_or("the end")??.as_text(), Some("3.14"));
+/// # drop(receiver);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Sender<S>(Arc<Mutex<WebSocket<S>>>);
 
 /// The half of a connection that receives; see [`WebSocket::split`].
 ///
 /// It also answers pings and applies timeouts, so poll it, even if no messages are expected. After it is
 /// dropped, calls of the other half discard the messages that arrive.
+///
+/// ```
+/// use websocket_stream::Role;
+/// use websocket_stream::tokio::WebSocket;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (a, b) = tokio::io::duplex(4096);
+/// let mut peer = WebSocket::new(b, Role::Client, Default::default())?;
+/// let (sender, mut receiver) = WebSocket::new(a, Role::Server, Default::default())?.split();
+/// peer.send("hello").await?;
+/// assert_eq!(receiver.next().await.ok_or("the end")??.as_text(), Some("hello"));
+/// let ws = receiver.reunite(sender).expect("both halves of one connection");
+/// assert_eq!(ws.state(), websocket_stream::State::Open);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Receiver<S>(Half<S>);
 
 /// The receiver's share of the connection.

@@ -30,6 +30,35 @@ use std::io::{self, IoSlice};
 /// The methods are not named `read` and `write`, so that they do not collide with those of [`std::io::Read`]
 /// and [`std::io::Write`] on the same type.
 ///
+/// ```
+/// use std::io;
+/// use websocket_stream::transport::testing::memory;
+/// use websocket_stream::{ClientOpening, ClientRequest, NonBlockingTransport, Progress, Scratch};
+///
+/// /// Counts the bytes that another transport sends.
+/// struct Counted<T> {
+///     inner: T,
+///     sent: usize,
+/// }
+///
+/// impl<T: NonBlockingTransport> NonBlockingTransport for Counted<T> {
+///     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+///         self.inner.send(bytes).inspect(|n| self.sent += n)
+///     }
+///     // The other three required methods call those of `inner`.
+/// #     fn set_nonblocking(&mut self) -> io::Result<()> { self.inner.set_nonblocking() }
+/// #     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> { self.inner.recv(buffer) }
+/// #     fn shutdown_write(&mut self) -> io::Result<()> { self.inner.shutdown_write() }
+/// }
+///
+/// let (a, b) = memory::pair(4096);
+/// let counted = Counted { inner: a, sent: 0 };
+/// let mut client = ClientOpening::new(counted, ClientRequest::new("localhost", "/"))?;
+/// assert!(matches!(client.advance(&mut Scratch::new().at(0))?, Progress::Pending(_)));
+/// assert_eq!(client.get_ref().sent, b.unread());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Laws
 ///
 /// [`testing::laws::check`] tests an implementation against them.

@@ -3,6 +3,17 @@
 use std::fmt;
 
 /// The reason why a proxy cannot be used, or does not open a tunnel.
+///
+/// ```
+/// use websocket_stream::client::{ProxyError, Tunnel};
+///
+/// let mut tunnel = Tunnel::new(&"proxy.example:3128".parse()?, "example.com", 443)?;
+/// let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
+/// let error = tunnel.receive(answer).unwrap_err();
+/// assert!(matches!(error, ProxyError::Refused { status: 407, .. }));
+/// assert!(!error.can_retry());
+/// # Ok::<(), ProxyError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {

@@ -15,6 +15,17 @@ use std::str::FromStr;
 /// | `socks5`, `socks5h` | SOCKS5; the proxy resolves names | 1080 |
 ///
 /// The default ports are those of curl.
+///
+/// ```
+/// use websocket_stream::client::{Connector, Proxy};
+///
+/// let proxy: Proxy = "socks5://user:secret@proxy.example".parse()?;
+/// assert_eq!(proxy.to_string(), "socks5://proxy.example:1080"); // without credentials, for a log
+/// let connector = Connector::new().proxy(proxy);
+/// assert!("ftp://proxy.example".parse::<Proxy>().is_err());
+/// # let _ = connector;
+/// # Ok::<(), websocket_stream::client::ProxyError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     pub(in crate::client) kind: Kind,

@@ -70,6 +70,16 @@ pub(super) fn mask_short_at(bytes: &mut [u8], key: Key) -> bool {
 /// Copies `from` into `to`, masking or unmasking the bytes.
 ///
 /// Copies as many bytes as the shorter slice has. `offset` is the index of `from[0]` in its frame's payload.
+///
+/// ```
+/// use websocket_stream::frame::mask_into;
+///
+/// // Into a buffer for sending, without a change to the message.
+/// let (key, message) = ([0x37, 0xfa, 0x21, 0x3d], b"Hello");
+/// let mut buffer = [0; 5];
+/// mask_into(&mut buffer, message, key, 0);
+/// assert_eq!(buffer, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+/// ```
 #[inline]
 pub fn mask_into(to: &mut [u8], from: &[u8], key: [u8; 4], offset: usize) {
     mask_into_at(to, from, Key::new(key).after(offset));

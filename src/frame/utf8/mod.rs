@@ -21,6 +21,14 @@ use super::mask::Key;
 
 /// Returns the bytes as a string.
 ///
+/// ```
+/// use websocket_stream::frame::utf8::{Utf8Error, validate};
+///
+/// assert_eq!(validate("Grüße".as_bytes()), Ok("Grüße"));
+/// assert_eq!(validate(b"abc\xff"), Err(Utf8Error { at: 3 }));
+/// assert_eq!(validate(b"Gr\xc3"), Err(Utf8Error { at: 3 })); // the rest of the character is missing
+/// ```
+///
 /// # Errors
 ///
 /// [`Utf8Error`] if the bytes are not UTF-8 or end within a character.
@@ -33,6 +41,13 @@ pub fn validate(bytes: &[u8]) -> Result<&str, Utf8Error> {
 ///
 /// `bytes[0]` is unmasked with `key[0]`. This does in one pass what [`mask`](super::mask) and [`validate`] do
 /// in two.
+///
+/// ```
+/// use websocket_stream::frame::utf8::unmask_and_validate;
+///
+/// let mut payload = [0x7f, 0x9f, 0x4d, 0x51, 0x58];
+/// assert_eq!(unmask_and_validate(&mut payload, [0x37, 0xfa, 0x21, 0x3d]), Ok("Hello"));
+/// ```
 ///
 /// # Errors
 ///

@@ -6,6 +6,8 @@ use crate::frame::mask::{self, Key};
 use core::fmt;
 
 /// Bytes that are not valid UTF-8.
+///
+/// See the example of [`validate`](super::validate).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Utf8Error {
     /// The index, in the given slice, of the first byte that cannot be part of a valid text. If the bytes end

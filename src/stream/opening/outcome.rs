@@ -7,6 +7,23 @@ use crate::stream::Wants;
 use std::{fmt, io};
 
 /// The progress of an opening.
+///
+/// ```
+/// use websocket_stream::transport::testing::memory;
+/// use websocket_stream::{NonBlockingTransport, Progress, Response, Scratch, ServerOpening};
+///
+/// let (a, mut client) = memory::pair(4096);
+/// let (mut opening, mut scratch) = (ServerOpening::new(a)?, Scratch::new());
+/// let Progress::Pending(wants) = opening.advance(&mut scratch.at(0))? else { panic!() };
+/// assert!(wants.read); // until the request arrives
+/// client.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+/// let Progress::Decide(request) = opening.advance(&mut scratch.at(0))? else { panic!() };
+/// assert_eq!(request.path(), "/health");
+/// opening.answer(&Response::new(200))?; // a page; if it accepts, `Progress::Open` follows
+/// client.shutdown_write()?;
+/// assert!(matches!(opening.advance(&mut scratch.at(0))?, Progress::Answered { status: 200 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub enum Progress<'a> {
     /// The opening waits for the transport: do what these `Wants` ask for, and set a timer for
@@ -29,6 +46,22 @@ pub enum Progress<'a> {
 }
 
 /// The reason why an opening failed.
+///
+/// ```
+/// use websocket_stream::transport::testing::memory;
+/// use websocket_stream::{ClientOpening, ClientRequest, NonBlockingTransport, OpeningError, Scratch};
+///
+/// let fail = |answer: &[u8]| {
+///     let (a, mut server) = memory::pair(4096);
+///     let mut client = ClientOpening::new(a, ClientRequest::new("localhost", "/"))?;
+///     server.send(answer)?;
+///     Ok::<_, std::io::Error>(client.advance(&mut Scratch::new().at(0)).unwrap_err())
+/// };
+/// let (refused, faulty) = (fail(b"HTTP/1.1 503 Busy\r\n\r\n")?, fail(b"SSH-2.0-OpenSSH\r\n\r\n")?);
+/// assert!(matches!((&refused, &faulty), (OpeningError::Response(_), OpeningError::Response(_))));
+/// assert!(refused.can_retry() && !faulty.can_retry());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpeningError {
@@ -135,6 +168,22 @@ impl std::error::Error for OpeningError {
 }
 
 /// The parts of an opening; see [`ServerOpening::into_parts`](super::ServerOpening::into_parts).
+///
+/// ```
+/// use websocket_stream::stream::OpeningParts;
+/// use websocket_stream::transport::testing::memory;
+/// use websocket_stream::{NonBlockingTransport, Progress, Scratch, ServerOpening};
+///
+/// // A port that also serves another protocol: the request is left to other code.
+/// let (a, mut client) = memory::pair(4096);
+/// let mut opening = ServerOpening::new(a)?;
+/// let request = b"GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// client.send(request)?;
+/// let Progress::Decide(_) = opening.advance(&mut Scratch::new().at(0))? else { panic!() };
+/// let OpeningParts { transport: _, unread, unsent } = opening.into_parts();
+/// assert_eq!((&unread[..], unsent.len()), (&request[..], 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct OpeningParts<T> {
     /// The transport, in non-blocking mode.
     pub transport: T,
@@ -157,6 +206,18 @@ impl<T: fmt::Debug> fmt::Debug for OpeningParts<T> {
 }
 
 /// The error of `into_stream` before the handshake is finished.
+///
+/// ```
+/// use websocket_stream::transport::testing::memory;
+/// use websocket_stream::{ClientOpening, ClientRequest, NotOpen, Progress, Scratch};
+///
+/// let (a, _server) = memory::pair(4096);
+/// let opening = ClientOpening::new(a, ClientRequest::new("localhost", "/"))?;
+/// // Too early: the error returns the opening, which continues.
+/// let Err(NotOpen(mut opening)) = opening.into_stream() else { panic!() };
+/// assert!(matches!(opening.advance(&mut Scratch::new().at(0))?, Progress::Pending(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct NotOpen<O>(
     /// The unchanged opening.
     pub Box<O>,

@@ -97,6 +97,25 @@ impl Upgrade {
 /// A connection that an [`Upgrade`] has accepted, before its transport is there.
 ///
 /// It can be moved to another thread or task.
+///
+/// ```
+/// use std::{sync::mpsc, thread};
+/// use websocket_stream::transport::testing::memory::{self, MemoryStream};
+/// use websocket_stream::{Accepted, ParsedRequest, Response, Upgrade};
+///
+/// let (sender, receiver) = mpsc::channel::<(Accepted, MemoryStream)>();
+/// let worker = thread::spawn(move || {
+///     let (accepted, transport) = receiver.recv().map_err(std::io::Error::other)?;
+///     Ok::<_, std::io::Error>(accepted.into_stream(transport, &[])?.role())
+/// });
+/// let request = ParsedRequest::http2("CONNECT", "example.com", "/chat", "websocket")
+///     .header("sec-websocket-version", "13");
+/// let upgrade = Upgrade::new(&request, Default::default())?;
+/// let (_answer, accepted) = upgrade.answer(&Response::accept())?;
+/// sender.send((accepted.ok_or("refused")?, memory::pair(4096).0))?;
+/// assert_eq!(worker.join().expect("no panic")?, websocket_stream::Role::Server);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Accepted {
     config: SharedConfig,

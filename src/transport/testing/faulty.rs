@@ -19,6 +19,16 @@ use rand::{RngExt, SeedableRng};
 use std::io::{self, ErrorKind, IoSlice};
 
 /// The frequency of each fault, in calls out of 256: 0 is never, 256 is always.
+///
+/// ```
+/// use websocket_stream::transport::testing::faulty::{Faulty, Weather};
+/// use websocket_stream::transport::{NonBlockingTransport, testing::memory};
+///
+/// let (a, _b) = memory::pair(4096);
+/// let mut a = Faulty::new(a, 7).weather(Weather { refused: 128, ..Weather::CALM });
+/// let refused = (0..1000).filter(|_| a.send(&[1]).is_err()).count();
+/// assert!((400..600).contains(&refused)); // about 128 of 256
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weather {
     /// The call returns `WouldBlock` without need.
@@ -39,6 +49,8 @@ impl Weather {
 }
 
 /// A permanent failure of a transport.
+///
+/// See the example of [`Faulty`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Disaster {
@@ -55,6 +67,26 @@ pub enum Disaster {
 /// A transport with temporary faults, and at most one permanent failure.
 ///
 /// One seed and one sequence of calls always have the same outcomes.
+///
+/// ```
+/// use websocket_stream::transport::testing::faulty::{Disaster, Faulty, Weather};
+/// use websocket_stream::{NonBlockingTransport, Ready, Scratch, WebSocketStream};
+///
+/// let (a, mut server) = websocket_stream::transport::testing::memory::pair(4096);
+/// let faulty = Faulty::new(a, 42).weather(Weather::STORM).disaster(100, Disaster::EndOfStream);
+/// let mut client = WebSocketStream::client(faulty)?;
+/// server.send(b"\x81\x05Hello")?;
+/// let (mut scratch, mut events) = (Scratch::new(), Vec::new());
+/// while !client.wants().closed {
+///     client.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
+///         events.push(format!("{event:?}"));
+///         Ok(())
+///     })?;
+/// }
+/// assert_eq!((events.len(), &*events[0]), (2, "Message(Text(\"Hello\"))")); // and the end
+/// assert_eq!(client.get_ref().happened(), Some(Disaster::EndOfStream));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Faulty<T> {
     /// `None` after a reset.

@@ -1,4 +1,4 @@
-//! A bounded in-memory connection for tests, with head faults and call counts.
+//! A bounded in-memory connection for tests, with planned faults and call counts.
 //!
 //! An idle pair is one allocation of about 200 bytes. Buffers use memory only while bytes are in transit, and
 //! limits and plans only once they are set.
@@ -27,6 +27,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Creates two connected ends, each of which buffers up to `capacity` bytes for its owner.
 ///
 /// With a capacity of 0, no bytes are ever accepted.
+///
+/// See the example of [`MemoryStream`].
 pub fn pair(capacity: usize) -> (MemoryStream, MemoryStream) {
     let connection = Arc::new(Mutex::new(Connection { ends: Default::default(), capacity }));
     let second = MemoryStream { connection: Arc::clone(&connection), side: 1 };
@@ -38,6 +40,23 @@ pub fn pair(capacity: usize) -> (MemoryStream, MemoryStream) {
 /// Dropping it closes its side, as the system closes a socket: the peer's sends fail with `BrokenPipe`. The
 /// peer still receives what was sent before, then the end, or `ConnectionReset` if this end left bytes
 /// unread.
+///
+/// ```
+/// use websocket_stream::transport::testing::memory;
+/// use websocket_stream::{NonBlockingTransport, ReadError, WebSocketStream};
+///
+/// // A message that arrives in single bytes, and a count of the system calls for it.
+/// let (a, mut peer) = memory::pair(4096);
+/// a.limit_recv(1);
+/// let mut client = WebSocketStream::client(a)?;
+/// peer.send(b"\x81\x05Hello")?;
+/// assert_eq!(client.read()?.1, b"Hello");
+/// let calls = client.get_ref().calls();
+/// assert_eq!((calls.recv, calls.received), (7, 7));
+/// drop(peer);
+/// assert!(matches!(client.read(), Err(ReadError::Closed(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct MemoryStream {
     connection: Arc<Mutex<Connection>>,
@@ -45,6 +64,8 @@ pub struct MemoryStream {
 }
 
 /// The calls of an end, and the bytes that they moved. Failed calls count too.
+///
+/// See the example of [`MemoryStream`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {

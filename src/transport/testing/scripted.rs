@@ -26,6 +26,8 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 
 /// A step of a script: the expected call and its outcome.
+///
+/// See the example of [`Scripted`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
@@ -45,6 +47,15 @@ pub enum Step {
 }
 
 /// How the calls deviated from a script. Steps count from 0.
+///
+/// ```
+/// use websocket_stream::transport::NonBlockingTransport;
+/// use websocket_stream::transport::testing::scripted::{ScriptBroken, Scripted, Step};
+///
+/// let mut transport = Scripted::new([Step::Expect(b"pong".to_vec()), Step::End]);
+/// assert!(transport.send(b"ping").is_err());
+/// assert_eq!(transport.finish(), Err(ScriptBroken::UnexpectedBytes { step: 0, at: 1 }));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScriptBroken {
@@ -91,6 +102,24 @@ impl std::error::Error for ScriptBroken {}
 /// calls. Setting modes and passing empty buffers is always allowed.
 ///
 /// `&mut Scripted` is a transport too: lend it, then call [`finish`](Self::finish).
+///
+/// ```
+/// use websocket_stream::WebSocketStream;
+/// use websocket_stream::transport::testing::scripted::{Scripted, Step};
+///
+/// // A server that answers a ping, and then the end of the stream.
+/// let mut script = Scripted::new([
+///     Step::Give(b"\x89\x80\0\0\0\0".to_vec()),
+///     Step::Expect(b"\x8a\x00".to_vec()),
+///     Step::End,
+///     Step::ShutdownWrite,
+/// ]);
+/// let mut server = WebSocketStream::new(&mut script)?;
+/// assert!(server.read().is_ok() && server.read().is_err());
+/// drop(server);
+/// script.finish()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Panics
 ///

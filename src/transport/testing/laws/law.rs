@@ -5,6 +5,8 @@ use crate::transport::NonBlockingTransport;
 use std::{fmt, io};
 
 /// The readiness that a poller announced for a transport.
+///
+/// See the example of [`check_polled`](super::check_polled).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Announced {
     /// Bytes, or the end of the stream, can be received.
@@ -23,6 +25,8 @@ pub(super) fn wait<T: NonBlockingTransport>(transport: &mut T) {
 }
 
 /// One of the laws, numbered as in the documentation of the trait.
+///
+/// See the example of [`LawBroken`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Law {
@@ -55,6 +59,20 @@ pub enum Law {
 }
 
 /// A law that was broken, and the evidence.
+///
+/// ```
+/// use websocket_stream::transport::testing::faulty::{Faulty, Weather};
+/// use websocket_stream::transport::testing::laws::{self, Law};
+/// use websocket_stream::transport::testing::memory;
+///
+/// let broken = laws::check(|| {
+///     let (a, b) = memory::pair(1000);
+///     Ok((Faulty::new(a, 1).weather(Weather { interrupted: 8, ..Weather::CALM }), b))
+/// });
+/// let broken = broken.unwrap_err();
+/// assert_eq!(broken.law(), Law::InterruptionsInside);
+/// assert!(broken.to_string().contains("interruption returned to the caller"));
+/// ```
 #[derive(Debug)]
 pub struct LawBroken {
     law: Law,

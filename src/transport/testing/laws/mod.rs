@@ -27,6 +27,18 @@ use std::io;
 /// Each call of `make` returns a new connection: the transport under test, and its peer, which should be
 /// known to be sound (it is tested too).
 ///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use websocket_stream::transport::testing::laws;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// laws::check(|| {
+///     let socket = TcpStream::connect(listener.local_addr()?)?;
+///     Ok((socket, listener.accept()?.0))
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// The first law that is broken.
@@ -48,6 +60,16 @@ where
 /// If neither end makes progress, `settle` is called repeatedly, up to a limit, with the peer as long as it
 /// exists. It should run the runtime or poller that the transport depends on. [`check`] flushes and yields
 /// the processor.
+///
+/// ```
+/// use std::cell::Cell;
+/// use websocket_stream::transport::testing::{laws, memory};
+///
+/// let waits = Cell::new(0);
+/// laws::check_with(|| Ok(memory::pair(1000)), |_, _| waits.set(waits.get() + 1))?;
+/// assert!(waits.get() > 0);
+/// # Ok::<(), laws::LawBroken>(())
+/// ```
 ///
 /// # Errors
 ///
