@@ -22,6 +22,8 @@
 //! The pages are in reading order; each can be read alone. [`guarantees`](crate::guarantees) is the reference
 //! for every bound, timeout and close code.
 #![forbid(unsafe_code)]
+// Each page names the features that it needs.
+#![cfg_attr(docsrs, doc(auto_cfg = false))]
 // Without these features, their pages are missing.
 #![cfg_attr(not(all(feature = "deflate", feature = "ring")), allow(rustdoc::broken_intra_doc_links))]
 
