@@ -20,6 +20,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         handler: &mut H,
         method: impl FnOnce(&mut H, &mut Peer<'_>, &mut S) -> Result<(), Failure>,
     ) -> io::Result<usize> {
+        self.common.hub.now = now;
         if self.common.hub.in_handler {
             self.recover(now, handler);
         }

@@ -210,7 +210,6 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         now: u64,
         handler: &mut H,
     ) -> io::Result<usize> {
-        self.table.common.hub.now = now;
         self.table
             .adopt(stream, session, now, handler, |handler, peer, session| handler.opened(peer, session))
     }
@@ -223,7 +222,6 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         now: u64,
         handler: &mut H,
     ) -> io::Result<usize> {
-        self.table.common.hub.now = now;
         self.table.adopt(stream, S::default(), now, handler, |handler, peer, session| {
             handler.adopted(peer, session, value)
         })

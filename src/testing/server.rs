@@ -177,9 +177,7 @@ impl<H: Handler> TestServer<H> {
     /// [`SendError::Closed`](crate::SendError::Closed) in an [`Error`] if the connection has ended. See
     /// [`WebSocketStream::send`](crate::WebSocketStream::send).
     pub fn send<'m>(&mut self, client: TestClient, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        let Some(stream) = self.clients.get_mut(client.0).and_then(|client| client.stream.as_mut()) else {
-            return Err(SendError::Closed.into());
-        };
+        let stream = stream(&mut self.clients, client).ok_or(SendError::Closed)?;
         stream.send(&mut self.scratch.at(0), message).map(drop)
     }
 
@@ -208,9 +206,7 @@ impl<H: Handler> TestServer<H> {
     ///
     /// See [`WebSocketStream::close`](crate::WebSocketStream::close).
     pub fn close(&mut self, client: TestClient, code: CloseCode, reason: &str) -> Result<(), Error> {
-        let Some(stream) = self.clients.get_mut(client.0).and_then(|client| client.stream.as_mut()) else {
-            return Err(SendError::Closed.into());
-        };
+        let stream = stream(&mut self.clients, client).ok_or(SendError::Closed)?;
         stream.close(&mut self.scratch.at(0), code, reason).map(drop)
     }
 
@@ -234,7 +230,7 @@ impl<H: Handler> TestServer<H> {
     /// Returns a client's end, for example to limit its transport or to send fragments, or `None` if it has
     /// broken off.
     pub fn client(&mut self, client: TestClient) -> Option<&mut MemoryWebSocket> {
-        self.clients.get_mut(client.0)?.stream.as_mut()
+        stream(&mut self.clients, client)
     }
 
     /// Sends a request in plain HTTP, and returns the answer.
@@ -369,6 +365,11 @@ impl<H: Handler> TestServer<H> {
     pub fn counters(&self) -> Counters {
         self.connections.counters()
     }
+}
+
+/// Returns a client's end, unless it has broken off.
+fn stream(clients: &mut [Client], client: TestClient) -> Option<&mut MemoryWebSocket> {
+    clients.get_mut(client.0)?.stream.as_mut()
 }
 
 impl Client {
