@@ -173,6 +173,7 @@ impl Dial {
                 Step::Open(stream) => return Ok(Some(stream)),
                 Step::Redirect(url) => {
                     self.url = url;
+                    self.response.clear();
                     self.prepare()?;
                     self.phase = Phase::Start;
                 }

@@ -93,3 +93,23 @@ fn a_location_that_is_not_a_url_for_websockets_is_not_followed() {
         connector().connect(format!("ws://{}/", answering("HTTP/1.1 302 Found\r\n\r\n"))).unwrap_err();
     assert_eq!(error.status(), Some(302));
 }
+
+#[test]
+fn a_dial_has_the_headers_of_the_last_server_whether_it_opened_or_refused() {
+    let server = Running::new();
+    let mut dial = connector().dial(format!("ws://{}/", server.address)).unwrap();
+    assert_eq!(dial.response_header("Upgrade"), None);
+    dial.finish().unwrap();
+    assert_eq!(dial.response_header("upgrade"), Some(&b"websocket"[..]));
+
+    let refusing = answering("HTTP/1.1 401 No\r\nX-Reason: expired\r\nContent-Length: 0\r\n\r\n");
+    let mut dial = connector().dial(format!("ws://{refusing}/")).unwrap();
+    assert_eq!(dial.finish().unwrap_err().status(), Some(401));
+    assert_eq!(dial.response_header("X-Reason"), Some(&b"expired"[..]));
+
+    // A redirect's headers are not those of a server behind it to which no connection could be made.
+    let redirecting = answering(to("ws://127.0.0.1:1/"));
+    let mut dial = connector().dial(format!("ws://{redirecting}/")).unwrap();
+    assert_eq!(dial.finish().unwrap_err().status(), None);
+    assert_eq!(dial.response_header("Location"), None);
+}
