@@ -1,9 +1,10 @@
 //! The example on io_uring: not run where the kernel has no io_uring, or forbids it.
 
 use crate::interop::converse;
-use crate::programs::{EchoServer, example};
-use std::io::{ErrorKind, Read, Write};
+use crate::programs::{EchoServer, Program, example};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::process::Stdio;
 use tungstenite::{Message, WebSocket};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -11,19 +12,19 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
 
 /// Starts the example, unless the system cannot run it.
 fn start() -> Option<EchoServer> {
-    // On a thread of its own: the end of a ring interrupts system calls of the thread that made it.
-    let ring = std::thread::spawn(|| {
-        let ring: std::io::Result<::io_uring::IoUring> =
-            ::io_uring::IoUring::builder().setup_single_issuer().setup_defer_taskrun().build(1);
-        ring.map(drop)
-    });
-    match ring.join().unwrap() {
-        Ok(()) => Some(EchoServer::spawn(example("io_uring").arg("127.0.0.1:0"))),
-        Err(error) => {
-            eprintln!("not run: io_uring: {error}");
-            None
-        }
+    // In a process of its own: the end of a ring interrupts system calls of the process that made it.
+    let mut probe = example("io_uring");
+    let probe = probe.arg("127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut probe = Program(probe);
+    let mut line = String::new();
+    BufReader::new(probe.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if line.starts_with("listening on ") {
+        return Some(EchoServer::spawn(example("io_uring").arg("127.0.0.1:0")));
     }
+    probe.0.stderr.take().unwrap().read_to_string(&mut line).unwrap();
+    assert!(line.contains("io_uring: "), "{line}");
+    eprintln!("not run: {line}");
+    None
 }
 
 fn open(server: &EchoServer) -> WebSocket<TcpStream> {
