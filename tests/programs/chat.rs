@@ -28,9 +28,11 @@ impl Member {
 
     pub(crate) fn receive(&mut self) -> Value {
         loop {
-            match self.socket.read().unwrap() {
-                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-                Message::Ping(_) => {}
+            match self.socket.read() {
+                Ok(Message::Text(text)) => return serde_json::from_str(&text).unwrap(),
+                Ok(Message::Ping(_)) => {}
+                // A socket with a read timeout reports every interruption.
+                Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 other => panic!("{other:?}"),
             }
         }
