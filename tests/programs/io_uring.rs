@@ -1,9 +1,8 @@
 //! The example on io_uring: not run where the kernel has no io_uring, or forbids it.
 
 use crate::interop::converse;
-use crate::programs::{EchoServer, Program, example};
+use crate::programs::{Connection, EchoServer, Program, example};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::process::Stdio;
 use tungstenite::{Message, WebSocket};
 
@@ -12,7 +11,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
 
 /// Starts the example, unless the system cannot run it.
 fn start() -> Option<EchoServer> {
-    // In a process of its own: the end of a ring interrupts system calls of the process that made it.
+    // The example is the probe: it asks for a ring with all that it needs.
     let mut probe = example("io_uring");
     let probe = probe.arg("127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut probe = Program(probe);
@@ -27,7 +26,7 @@ fn start() -> Option<EchoServer> {
     None
 }
 
-fn open(server: &EchoServer) -> WebSocket<TcpStream> {
+fn open(server: &EchoServer) -> WebSocket<Connection> {
     tungstenite::client(server.url(), server.connect()).unwrap().0
 }
 

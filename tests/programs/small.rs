@@ -1,14 +1,13 @@
 //! The small examples of a server: a ticker, jobs, metrics.
 
-use crate::programs::{EchoServer, example};
-use std::net::TcpStream;
+use crate::programs::{Connection, EchoServer, example};
 use tungstenite::{Error, Message, WebSocket};
 
 fn start(name: &str) -> EchoServer {
     EchoServer::spawn(example(name).arg("127.0.0.1:0"))
 }
 
-fn open(server: &EchoServer, target: &str) -> Result<WebSocket<TcpStream>, u16> {
+fn open(server: &EchoServer, target: &str) -> Result<WebSocket<Connection>, u16> {
     match tungstenite::client(format!("{}{target}", server.url()), server.connect()) {
         Ok((client, _)) => Ok(client),
         Err(tungstenite::HandshakeError::Failure(Error::Http(response))) => Err(response.status().as_u16()),
@@ -16,7 +15,7 @@ fn open(server: &EchoServer, target: &str) -> Result<WebSocket<TcpStream>, u16> 
     }
 }
 
-fn receive(client: &mut WebSocket<TcpStream>) -> String {
+fn receive(client: &mut WebSocket<Connection>) -> String {
     client.read().unwrap().into_text().unwrap().to_string()
 }
 

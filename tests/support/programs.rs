@@ -1,7 +1,7 @@
 //! Runs the examples as programs, found next to the test's own executable, where cargo builds them first.
 #![allow(dead_code, reason = "each test uses some of it")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -109,11 +109,11 @@ impl EchoServer {
         self.url.strip_prefix("ws://").unwrap()
     }
 
-    pub(crate) fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> Connection {
         let stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(HANG)).unwrap();
         stream.set_write_timeout(Some(HANG)).unwrap();
-        stream
+        Connection(stream)
     }
 
     /// Sends a request in plain HTTP, and returns the whole answer.
@@ -153,6 +153,47 @@ impl EchoServer {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "");
+    }
+}
+
+/// A socket with timeouts, whose calls are repeated when they are interrupted.
+///
+/// The kernel repeats them itself only without a timeout. And the end of any program interrupts some call of
+/// the process that started it, if the main thread is just starting a thread, hence blocks all signals: for
+/// SIGCHLD, which is ignored, another thread is woken then.
+#[derive(Debug)]
+pub(crate) struct Connection(TcpStream);
+
+impl std::ops::Deref for Connection {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.0
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        repeat(|| self.0.read(buf))
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        repeat(|| self.0.write(buf))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn repeat(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 
