@@ -1,7 +1,8 @@
 //! Connections that were opened elsewhere, and continue on a server's event loop.
 #![forbid(unsafe_code)]
 
-use super::handler::{Failure, Handler};
+use super::failure::Failure;
+use super::handler::Handler;
 use super::peer::Peer;
 use super::slot::{Flags, Slot, Stage};
 use super::table::Table;

@@ -1,7 +1,8 @@
 //! The calls of one connection: its opening, its events, and the end that a failed handler gives it.
 #![forbid(unsafe_code)]
 
-use super::handler::{Failure, Handler};
+use super::failure::Failure;
+use super::handler::Handler;
 use super::opening::Step;
 use super::peer::{Peer, cut};
 use super::slot::{Flags, Stage};

@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::config::ServerConfig;
-use super::handler::{Answer, Handler, NewPeer};
+use super::handler::{Answer, Handler};
 use super::hub::Hub;
+use super::peer::NewPeer;
 use super::proxy::{self, ProxyHeader, Received};
 use super::secure::TlsState;
 use crate::Config;

@@ -1,12 +1,80 @@
-//! What a handler's methods get: the current connection.
+//! What a handler's methods get: the current connection, open or not yet.
 #![forbid(unsafe_code)]
 
 use super::config::SlowPeer;
 use super::hub::Hub;
+use super::secure::TlsState;
 use super::slots::Id;
 use crate::frame::{CloseCode, OpCode};
 use crate::protocol::{Message, SendError, State};
 use crate::stream::{Outgoing, PreparedMessage};
+use std::fmt;
+use std::net::IpAddr;
+
+/// A peer whose opening handshake is in progress.
+///
+/// ```
+/// # use websocket_stream::Message;
+/// # use websocket_stream::server::{Answer, Failure, Handler, Peer};
+/// use websocket_stream::server::NewPeer;
+/// use websocket_stream::{Request, Response, testing::TestServer};
+///
+/// /// A page with the client's address, from `Handler::http`.
+/// fn page(peer: &NewPeer<'_>) -> Response {
+///     Response::new(200).body(peer.ip().map_or("unknown".to_owned(), |ip| ip.to_string()))
+/// }
+/// # struct Site;
+/// # impl Handler for Site {
+/// #     type Session = ();
+/// #     fn http(&mut self, peer: &mut NewPeer<'_>, _: &Request<'_>) -> Answer { page(peer).into() }
+/// #     fn message(&mut self, _: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+/// #         Ok(())
+/// #     }
+/// # }
+/// let page = TestServer::new(Site).http("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+/// assert!(page.ends_with("127.0.0.1"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct NewPeer<'a> {
+    pub(super) id: Id,
+    pub(super) ip: Option<IpAddr>,
+    pub(super) hub: &'a mut Hub,
+    #[cfg_attr(not(feature = "rustls"), expect(dead_code, reason = "there is no TLS"))]
+    pub(super) tls: Option<&'a TlsState>,
+}
+
+impl NewPeer<'_> {
+    /// Returns the id of the connection, for a later answer.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Returns the client's address, if it is known: from the PROXY protocol or a trusted header if the
+    /// server is configured so, else from the socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.ip
+    }
+
+    /// Returns all connections of this thread.
+    pub fn hub(&mut self) -> &mut Hub {
+        self.hub
+    }
+
+    /// Returns what TLS has negotiated, with the client's certificates if the configuration asks for them.
+    ///
+    /// `None` without TLS, and always with [`Connections`](super::Connections), whose transports the program
+    /// has itself.
+    #[cfg(feature = "rustls")]
+    pub fn tls(&self) -> Option<&rustls::CommonState> {
+        self.tls
+    }
+}
+
+impl fmt::Debug for NewPeer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewPeer").field("id", &self.id).field("ip", &self.ip).finish_non_exhaustive()
+    }
+}
 
 /// The current connection, lent to a method of a [`Handler`](super::Handler).
 ///
