@@ -23,6 +23,8 @@ use std::fmt;
 /// What was sent to the peer before is still delivered; what was published to its topics before, and not yet
 /// delivered, reaches only the others. No further messages are received.
 ///
+/// [`Handler::failed`]: super::Handler::failed
+///
 /// ```
 /// # use websocket_stream::server::Handler;
 /// use websocket_stream::server::{Failure, Peer};
