@@ -55,13 +55,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         poll_fn(|context| self.poll_next_message(context))
     }
 
+    #[inline]
     pub(super) fn poll_next_message(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<OwnedMessage, AsyncError>>> {
-        if let Some(message) = self.0.queues.pop_received() {
-            return Poll::Ready(Some(Ok(message)));
+        match self.0.queues.pop_received() {
+            Some(message) => Poll::Ready(Some(Ok(message))),
+            None => self.poll_receive(context),
         }
+    }
+
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<OwnedMessage, AsyncError>>> {
         if self.0.ended {
             return Poll::Ready(None);
         }
@@ -200,13 +205,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ) -> impl Future<Output = Result<(), AsyncError>> + use<'_, S, M> {
         let mut message = Some(message.into());
         poll_fn(move |context| {
-            if let Some(small) = message.take_if(|message| self.0.queues.has_room_for(message)) {
-                self.0.queues.feed(small);
-                return Poll::Ready(Ok(()));
+            self.0.queues.feed_unchecked(&mut message);
+            match message {
+                None => Poll::Ready(Ok(())),
+                Some(_) => self.poll_feed(context, &mut message),
             }
-            ready!(self.poll_ready_to_feed(context))?;
-            Poll::Ready(message.take().map_or(Ok(()), |message| self.start_feed(message)))
         })
+    }
+
+    fn poll_feed(
+        &mut self,
+        context: &mut Context<'_>,
+        message: &mut Option<OwnedMessage>,
+    ) -> Poll<Result<(), AsyncError>> {
+        ready!(self.poll_ready_to_feed(context))?;
+        Poll::Ready(message.take().map_or(Ok(()), |message| self.start_feed(message)))
     }
 
     pub(super) fn poll_ready_to_feed(&mut self, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {

@@ -56,7 +56,6 @@
 //! Timeouts share one timer of tokio's for each runtime, with a precision of 100 ms.
 #![forbid(unsafe_code)]
 
-mod batches;
 #[cfg(feature = "client")]
 mod connect;
 #[cfg(any(feature = "axum", feature = "client"))]
@@ -69,6 +68,7 @@ pub mod migration;
 mod opening;
 mod polling;
 mod queues;
+mod received;
 mod split;
 mod thread;
 mod timers;

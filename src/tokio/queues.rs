@@ -1,6 +1,6 @@
 //! The owned messages of a connection: received ones that wait for `next`, and fed ones that are not sent.
 
-use super::batches::Batches;
+use super::received::Received;
 use crate::OwnedMessage;
 use crate::protocol::{Message, SendError};
 use crate::stream::Outgoing;
@@ -24,7 +24,7 @@ pub(super) struct Queues(Option<Box<Lists>>);
 
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    received: Batches,
+    received: Received,
     /// Nobody receives any more.
     discards: bool,
     fed: VecDeque<OwnedMessage>,
@@ -35,9 +35,29 @@ pub(super) struct Lists {
     room: usize,
 }
 
+#[cold]
+fn spare() -> Box<Lists> {
+    SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default()
+}
+
+impl Lists {
+    #[inline]
+    fn has_room_for(&self, message: &OwnedMessage) -> bool {
+        let len = message.as_bytes().len();
+        len < self.unchecked && self.fed_bytes + len + HEADER <= self.room
+    }
+
+    #[inline]
+    fn feed(&mut self, message: OwnedMessage) {
+        self.fed_bytes += message.as_bytes().len() + HEADER;
+        self.fed.push_back(message);
+    }
+}
+
 impl Queues {
+    #[inline]
     fn lists(&mut self) -> &mut Lists {
-        self.0.get_or_insert_with(|| SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default())
+        self.0.get_or_insert_with(spare)
     }
 
     /// Adds a received message. Call [`finish_received`](Self::finish_received) afterwards.
@@ -53,7 +73,7 @@ impl Queues {
     pub(super) fn discard_received(&mut self) {
         let lists = self.lists();
         lists.discards = true;
-        lists.received = Batches::default();
+        lists.received = Received::default();
     }
 
     /// Ends what was received together.
@@ -85,9 +105,7 @@ impl Queues {
     }
 
     pub(super) fn feed(&mut self, message: OwnedMessage) {
-        let lists = self.lists();
-        lists.fed_bytes += message.as_bytes().len() + HEADER;
-        lists.fed.push_back(message);
+        self.lists().feed(message);
     }
 
     /// Allows to feed messages that are shorter than this unchecked, until this number of bytes is fed.
@@ -96,13 +114,14 @@ impl Queues {
         (lists.unchecked, lists.room) = (unchecked, room);
     }
 
-    /// Returns whether a message can be fed unchecked.
+    /// Feeds a message, if that needs no check.
     #[inline]
-    pub(super) fn has_room_for(&self, message: &OwnedMessage) -> bool {
-        let len = message.as_bytes().len();
-        self.0
-            .as_ref()
-            .is_some_and(|lists| len < lists.unchecked && lists.fed_bytes + len + HEADER <= lists.room)
+    pub(super) fn feed_unchecked(&mut self, message: &mut Option<OwnedMessage>) {
+        if let Some(lists) = &mut self.0
+            && let Some(small) = message.take_if(|message| lists.has_room_for(message))
+        {
+            lists.feed(small);
+        }
     }
 
     /// Returns the bytes of the fed messages, headers included.
@@ -123,16 +142,23 @@ impl Queues {
         let Some(lists) = &mut self.0 else { return Ok(()) };
         lists.unchecked = 0;
         let mut refused = Ok(());
-        while let Some(message) = lists.fed.front() {
+        let mut handled = 0;
+        for message in &lists.fed {
             match out.send(message) {
                 Ok(()) => {}
-                Err(error @ (SendError::Full | SendError::MessageUnfinished)) => return Err(error),
+                Err(error @ (SendError::Full | SendError::MessageUnfinished)) => {
+                    refused = Err(error);
+                    break;
+                }
                 Err(error) => refused = Err(error),
             }
+            handled += 1;
             lists.fed_bytes -= message.as_bytes().len() + HEADER;
-            lists.fed.pop_front();
         }
-        self.tidy();
+        lists.fed.drain(..handled);
+        if lists.fed.is_empty() {
+            self.tidy();
+        }
         refused
     }
 
