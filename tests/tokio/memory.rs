@@ -1,4 +1,4 @@
-//! The memory of an idle connection.
+//! The memory of an idle connection, and of one whose messages wait.
 
 use crate::choices::Choices;
 use crate::counting::LIVE;
@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use websocket_stream::tokio::WebSocket;
-use websocket_stream::{Event, Role};
+use websocket_stream::{Event, Message, Role};
 
 #[test]
 fn an_idle_connection_after_an_echo_has_at_most_200_bytes() {
@@ -33,4 +33,23 @@ fn an_idle_connection_after_an_echo_has_at_most_200_bytes() {
         let used = LIVE.get().saturating_sub(before);
         assert!(is_first || used <= 200, "{used} bytes");
     }
+}
+
+/// A call that waits for one message does not keep all of the tiny ones that arrive with it.
+#[test]
+fn tiny_messages_that_wait_take_little_memory() {
+    const TOTAL: usize = 200_000;
+    let frames = encoded(Role::Server, &Message::Binary(b"x").into()).repeat(TOTAL);
+    let mock = Mock::new(Choices::new(0, 0), [Peer::Sends(frames)]);
+    mock.happen(mock.possible()[0]);
+    let mut ws = WebSocket::new(mock, Role::Server, Arc::default()).unwrap();
+    let context = &mut Context::from_waker(Waker::noop());
+    let before = LIVE.get();
+    for index in 0..TOTAL {
+        let Poll::Ready(Some(Ok(message))) = pin!(ws.next()).poll(context) else { panic!("no message {index}") };
+        assert_eq!(message.as_bytes(), b"x");
+        let used = LIVE.get().saturating_sub(before);
+        assert!(used < 1 << 20, "{used} bytes at message {index}");
+    }
+    assert!(pin!(ws.next()).poll(context).is_pending());
 }
