@@ -17,13 +17,6 @@ const WAITING: usize = 64 << 10;
 /// Before it applies a timeout, the stream receives what has arrived.
 const TOO_MANY: usize = 1 << 20;
 
-/// The number of received messages that wait for `next`, from which a call stops: each takes 40 bytes beside its
-/// payload, so a call that receives 1 MiB of tiny ones would keep several MiB.
-const MANY: usize = 10_000;
-
-/// As many messages as may wait for `next` have been received.
-struct Enough;
-
 /// What a call may change that the task on the other side waits for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
@@ -196,9 +189,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             if let Event::Message(message) = event {
                 queues.push_received(message);
             }
-            if queues.received_count() < MANY { Ok(()) } else { Err(Enough) }
+            Ok::<(), std::convert::Infallible>(())
         });
-        let wants = driven.unwrap_or_else(|Enough| self.0.stream.wants());
+        let wants = match driven {
+            Ok(wants) => wants,
+            Err(never) => match never {},
+        };
         match wants.again && self.0.queues.has_received() && self.0.stream.is_end_next() {
             // The call after the last of the messages continues.
             true => Wants { read: false, again: false, ..wants },

@@ -99,12 +99,6 @@ impl Queues {
         self.0.as_ref().is_some_and(|lists| !lists.received.is_empty())
     }
 
-    /// Returns the number of received messages, without those that arrived last.
-    #[inline]
-    pub(super) fn received_count(&self) -> usize {
-        self.0.as_ref().map_or(0, |lists| lists.received.len())
-    }
-
     /// Returns the bytes that the received messages take.
     pub(super) fn received_bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |lists| lists.received.bytes())

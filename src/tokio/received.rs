@@ -92,12 +92,6 @@ impl Received {
         self.messages.is_empty()
     }
 
-    /// Returns the number of messages, without those that are still gathered.
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.messages.len()
-    }
-
     /// Returns the bytes that all messages take: their payloads, and what is kept about each of them, also if
     /// its payload is empty.
     pub(super) fn bytes(&self) -> usize {
