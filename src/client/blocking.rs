@@ -31,7 +31,8 @@ const WAITING: usize = 1 << 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Pings are answered, and timeouts apply, only while a call blocks.
+/// Pings are answered, and timeouts apply, only while a call blocks. Messages are returned whole: do not
+/// configure [`Config::streaming`](crate::Config::streaming), whose chunks are dropped here.
 pub struct Blocking {
     stream: WebSocketStream<Transport>,
     scratch: Scratch,
@@ -141,7 +142,8 @@ impl Blocking {
     ///
     /// # Errors
     ///
-    /// [`BlockingError::Send`] if the message is not accepted, for example because the connection has ended.
+    /// [`BlockingError::Send`] if the message is not accepted, for example because the connection had ended;
+    /// [`BlockingError::Closed`] if it ends before the socket has taken the whole message.
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), BlockingError> {
         let (deadline, now) = (self.deadline(), self.now());
         let sent = self.stream.send(&mut self.scratch.at(now), message);
@@ -181,17 +183,19 @@ impl Blocking {
     ) -> Result<(), BlockingError> {
         loop {
             match sent {
-                // The reason follows as the end of the connection.
-                Err(Error::System(_)) => {}
+                // The reason follows as the end of the connection, without waiting for the socket.
+                Err(Error::System(_)) => self.again = true,
                 Err(error) => return Err(error.into()),
                 Ok(()) if !self.stream.wants().write => return Ok(()),
                 Ok(()) => {}
             }
             sent = Ok(());
+            let has_failed = self.stream.wants().closed;
+            self.advance(has_failed || self.waiting < WAITING, deadline)?;
+            // Whatever was unsent is lost.
             if let Some(end) = self.end {
                 return Err(BlockingError::Closed(end));
             }
-            self.advance(self.waiting < WAITING, deadline)?;
         }
     }
 

@@ -1,10 +1,13 @@
 //! The blocking client.
 
 use crate::servers::{Running, serve};
+use rustix::net::sockopt::set_socket_linger;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
-use websocket_stream::CloseCode;
-use websocket_stream::OwnedMessage;
-use websocket_stream::client::{self, Blocking, BlockingError, Connector};
+use websocket_stream::client::{self, Blocking, BlockingError, Connector, Transport};
+use websocket_stream::{CloseCode, OwnedMessage, WebSocketStream};
 
 fn connect(connector: &Connector, url: &str) -> Blocking {
     Blocking::new(connector.connect(url).unwrap()).timeout(Duration::from_secs(60))
@@ -95,4 +98,42 @@ fn a_connection_that_breaks_off_is_an_error() {
     let error = client.next().unwrap_err();
     assert!(matches!(error, BlockingError::Closed(end) if !end.is_clean()), "{error}");
     assert!(client.next().is_err() && client.closed().is_some());
+}
+
+/// Whatever the peer does after a part of a message: the message is not reported as sent.
+#[test]
+fn a_message_that_is_lost_is_an_error() {
+    type End = fn(TcpStream);
+    let resets: End = |peer| set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
+    let ends: End = drop;
+    let closes: End = |mut peer| peer.write_all(b"\x88\x02\x03\xe8").unwrap();
+    let faults: End = |mut peer| peer.write_all(b"\xff\xff").unwrap();
+    for (name, end) in [("reset", resets), ("end", ends), ("close", closes), ("fault", faults)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut peer = listener.accept().unwrap().0;
+        let stream = WebSocketStream::client(Transport::Tcp(socket)).unwrap();
+        let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+        let ending = thread::spawn(move || {
+            peer.read_exact(&mut [0; 100_000]).unwrap();
+            end(peer);
+        });
+        // More than the socket takes.
+        let error = client.send(&vec![7; 12 << 20]).unwrap_err();
+        assert!(matches!(error, BlockingError::Closed(_)), "{name}: {error}");
+        assert!(matches!(client.send("late").unwrap_err(), BlockingError::Send(_)), "{name}");
+        ending.join().unwrap();
+    }
+}
+
+/// A message that fails at once, too.
+#[test]
+fn a_message_to_a_peer_that_has_reset_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let stream = WebSocketStream::client(Transport::Tcp(socket)).unwrap();
+    let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+    set_socket_linger(&listener.accept().unwrap().0, Some(Duration::ZERO)).unwrap();
+    let error = client.send("lost").unwrap_err();
+    assert!(matches!(error, BlockingError::Closed(end) if !end.is_clean()), "{error}");
 }
