@@ -116,7 +116,8 @@ impl Engine {
         plaintext: &[u8],
         outgoing: &mut Bytes,
     ) -> Result<(), EncryptError> {
-        let records = plaintext.len() / FULL_RECORD + 1;
+        // One more for a record that changes the keys.
+        let records = plaintext.len() / FULL_RECORD + 2;
         let room = plaintext.len().saturating_add(records * RECORD_OVERHEAD);
         self.write(incoming, outgoing, room, &Write::Data(plaintext))
     }
@@ -134,20 +135,25 @@ impl Engine {
         &mut self,
         incoming: &mut [u8],
         outgoing: &mut Bytes,
-        room: usize,
+        mut room: usize,
         write: &Write<'_>,
     ) -> Result<(), EncryptError> {
-        let written = match self {
-            Self::Client(client) => write.on(client.process_tls_records(incoming), outgoing, room),
-            Self::Server(server) => write.on(server.process_tls_records(incoming), outgoing, room),
-        };
-        match written {
-            Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size }))
-                if required_size > room =>
-            {
-                self.write(incoming, outgoing, required_size, write)
+        loop {
+            let written = match self {
+                Self::Client(client) => write.on(client.process_tls_records(incoming), outgoing, room),
+                Self::Server(server) => write.on(server.process_tls_records(incoming), outgoing, room),
+            };
+            match written {
+                Ok(true) => return Ok(()),
+                // A record of rustls' own went first: one that changes the keys.
+                Ok(false) => {}
+                Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size }))
+                    if required_size > room =>
+                {
+                    room = required_size;
+                }
+                Err(error) => return Err(error),
             }
-            written => written,
         }
     }
 }
@@ -159,19 +165,30 @@ enum Write<'a> {
 }
 
 impl Write<'_> {
+    /// Writes, if there is nothing that must be written before. Returns whether it has.
     fn on<Data>(
         &self,
         status: UnbufferedStatus<'_, '_, Data>,
         outgoing: &mut Bytes,
         room: usize,
-    ) -> Result<(), EncryptError> {
-        // All received records were processed, so there is nothing else to do but write.
-        let Ok(ConnectionState::WriteTraffic(mut traffic)) = status.state else {
-            return Err(EncryptError::EncryptExhausted);
-        };
-        let n = self.call(&mut traffic, outgoing.room(room))?;
-        outgoing.add(n);
-        Ok(())
+    ) -> Result<bool, EncryptError> {
+        // All received records were processed.
+        match status.state {
+            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                let n = self.call(&mut traffic, outgoing.room(room))?;
+                outgoing.add(n);
+                Ok(true)
+            }
+            Ok(ConnectionState::EncodeTlsData(data)) => {
+                encode(data, outgoing);
+                Ok(false)
+            }
+            Ok(ConnectionState::TransmitTlsData(data)) => {
+                data.done();
+                Ok(false)
+            }
+            _ => Err(EncryptError::EncryptExhausted),
+        }
     }
 
     fn call<Data>(

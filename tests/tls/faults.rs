@@ -4,9 +4,11 @@
 use crate::certificates::{Authority, Identity, expired};
 use crate::pair::{Pair, text_of};
 use rustls::{CertificateError, Error, PeerMisbehaved};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use websocket_stream::NonBlockingTransport;
+use websocket_stream::tls::TlsStream;
+use websocket_stream::transport::testing::memory;
 
 /// Makes the handshake with something for the server to read, and returns the client's error.
 fn client_error(mut pair: Pair) -> Error {
@@ -151,6 +153,55 @@ fn data_that_a_client_sends_early_is_received_in_order() {
     let mut buffer = [0; 10];
     assert_eq!(second.server.recv(&mut buffer).unwrap(), 5);
     assert_eq!(&buffer[..5], b"early");
+}
+
+/// A peer that asks for other keys: the record that changes ours goes before the next bytes, for which the
+/// buffer has just enough room.
+#[test]
+fn keys_are_changed_between_messages_of_one_size() {
+    let authority = Authority::new();
+    let (server, client) = (authority.issue("localhost").server(), Arc::new(authority.client()));
+    let (a, mut b) = memory::pair(1 << 20);
+    let mut server = TlsStream::server(a, Arc::new(server)).unwrap();
+    let mut client = rustls::ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
+    let mut buffer = vec![0; 1 << 17];
+    let mut exchange = |client: &mut rustls::ClientConnection, received: &mut Vec<u8>| {
+        let mut records = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut records).unwrap();
+        }
+        assert_eq!(b.send(&records).unwrap_or(0), records.len());
+        let n = match server.recv(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            received => received.unwrap(),
+        };
+        if n > 0 {
+            assert_eq!(server.send(&buffer[..n]).unwrap(), n);
+        }
+        while let Ok(n) = b.recv(&mut buffer) {
+            let mut records = &buffer[..n];
+            while !records.is_empty() {
+                client.read_tls(&mut records).unwrap();
+                client.process_new_packets().unwrap();
+                let _ = client.reader().read_to_end(received);
+            }
+        }
+    };
+    let mut received = Vec::new();
+    while client.is_handshaking() {
+        exchange(&mut client, &mut received);
+    }
+    for size in [5_000, 10_000, 16_384, 20_000, 40_000] {
+        for _ in 0..3 {
+            received.clear();
+            client.writer().write_all(&vec![7; size]).unwrap();
+            while received.len() < size {
+                exchange(&mut client, &mut received);
+            }
+            assert_eq!(received, vec![7; size]);
+            client.refresh_traffic_keys().unwrap();
+        }
+    }
 }
 
 #[test]
