@@ -173,6 +173,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         let flushed = match self.0.stream.state() {
             _ if std::mem::take(&mut self.0.lost_fed) => Err(SendError::Closed.into()),
             State::Closed(end) if !end.is_clean() => Err(AsyncError::Closed(end)),
+            // It has failed, and the end is not delivered: what was unsent is lost.
+            State::Draining(end) if self.0.stream.wants().closed => Err(AsyncError::Closed(end)),
+            State::Open | State::Closing if self.0.stream.wants().closed => {
+                self.send_with(|_| Ok(())).map(|_| ())
+            }
             _ => Ok(()),
         };
         self.finish(flushed)

@@ -13,10 +13,6 @@ use std::task::{Context, Poll};
 /// The bytes of received messages that wait for `next`, from which a call that sends receives no more.
 const WAITING: usize = 64 << 10;
 
-/// The bytes of received messages that wait for `next`, from which not even a timeout makes a call receive.
-/// Before it applies a timeout, the stream receives what has arrived.
-const TOO_MANY: usize = 1 << 20;
-
 /// What a call may change that the task on the other side waits for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
@@ -151,12 +147,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     }
 
     /// Sends everything that can be sent, for a task that waits for it, and receives messages for
-    /// [`next`](Self::next) as long as not too many wait. Returns whether the connection has ended.
+    /// [`next`](Self::next) as long as not too many wait. Is ready if nothing more can be sent: the connection
+    /// has ended or has failed.
     pub(super) fn advance(&mut self, side: Side, context: &mut Context<'_>) -> Poll<()> {
-        let now = now();
-        let is_due = self.0.stream.next_deadline(now).is_some_and(|at| at <= now);
-        let waiting = self.0.queues.received_bytes();
-        if waiting < WAITING || is_due && waiting < TOO_MANY {
+        if self.0.queues.received_bytes() < WAITING {
             let wants = self.receive(side, context);
             if wants.closed {
                 return Poll::Ready(());
@@ -164,20 +158,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             self.wait(context, wants);
             return Poll::Pending;
         }
+        let now = now();
         self.begin(side, context);
         let before = self.before(side);
-        let flushed = with_scratch(|scratch| self.0.stream.flush(&mut scratch.at(now)));
+        // What ends the connection is delivered when there is room for the messages before it.
+        let _ = with_scratch(|scratch| self.0.stream.flush_and_time_out(&mut scratch.at(now)));
         self.set_timer(now);
         self.wake_other(side, before);
-        match flushed {
-            // The end is delivered when there is room for the messages before it.
-            Err(_) => Poll::Ready(()),
-            Ok(_) => {
-                let wants = self.0.stream.wants();
-                self.wait(context, Wants { read: false, again: false, ..wants });
-                Poll::Pending
-            }
+        let wants = self.0.stream.wants();
+        if wants.closed {
+            return Poll::Ready(());
         }
+        self.wait(context, Wants { read: false, again: false, ..wants });
+        Poll::Pending
     }
 
     /// Drives the stream once, and keeps the messages for [`next`](Self::next).

@@ -269,3 +269,69 @@ async fn run_applies_timeouts_too() {
     assert!(matches!(end, Err(AsyncError::Closed(Closed { cause: Cause::Timeout(Timeout::Idle), .. }))));
     assert_passed(start, seconds(60));
 }
+
+/// A message of 2 MiB waits for `next`, so a call that sends receives no more. The timeouts apply anyway.
+#[tokio::test(start_paused = true)]
+async fn timeouts_end_a_call_that_sends_while_many_received_bytes_wait() {
+    // After the time for writing, its Close frame has another.
+    let write = (off().write(seconds(20)).close(seconds(10)), Timeout::Write);
+    let idle = (off().idle(seconds(30)), Timeout::Idle);
+    for (timeouts, expected) in [write, idle] {
+        let (mut ws, mut peer) = pair(timeouts);
+        let start = Instant::now();
+        let sending = tokio::spawn(async move {
+            let sent = ws.send(vec![7; 10_000]).await;
+            (ws, sent)
+        });
+        let message = [&b"\x82\xFF\0\0\0\0\0\x20\0\0\0\0\0\0"[..], &vec![0; 2 << 20]].concat();
+        peer.write_all(&message).await.unwrap();
+        let (mut ws, sent) = timeout(seconds(3600), sending).await.expect("no timeout").unwrap();
+        match sent {
+            Err(AsyncError::Closed(end)) => assert_eq!(end.cause, Cause::Timeout(expected)),
+            sent => panic!("{sent:?}"),
+        }
+        let passed = start.elapsed();
+        assert!(seconds(30) <= passed && passed <= Duration::from_millis(30_200), "{passed:?}");
+        // What was received is still there, and then the end.
+        assert_eq!(ws.next().await.unwrap().unwrap().as_bytes().len(), 2 << 20);
+        timed_out(ws.next().await, expected);
+        assert!(ws.next().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_ends_in_time_while_many_received_bytes_wait() {
+    let (ws, mut peer) = pair(off().close(seconds(5)));
+    let (mut sender, receiver) = ws.split();
+    let message = [&b"\x82\xFF\0\0\0\0\0\x20\0\0\0\0\0\0"[..], &vec![0; 2 << 20]].concat();
+    let sending = tokio::spawn(async move { sender.send(vec![7; 10_000]).await.map(|()| sender) });
+    peer.write_all(&message).await.unwrap();
+    peer.read_exact(&mut vec![0; 10_004]).await.unwrap();
+    let mut sender = sending.await.unwrap().unwrap();
+    let start = Instant::now();
+    let closed = timeout(seconds(3600), sender.close(CloseCode::NORMAL, "")).await.expect("no timeout");
+    assert!(matches!(closed, Err(AsyncError::Closed(end)) if end.cause == Cause::Timeout(Timeout::Close)));
+    assert_passed(start, seconds(5));
+    drop(receiver);
+}
+
+/// The stream fails while so many bytes wait for `next` that the end is not delivered yet.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_lost_while_many_received_bytes_wait_is_an_error() {
+    let (mut ws, mut peer) = pair(off());
+    let sending = tokio::spawn(async move {
+        let sent = ws.send(vec![7; 10_000]).await;
+        (ws, sent)
+    });
+    let message = [&b"\x82\xFF\0\0\0\0\0\x02\0\0\0\0\0\0"[..], &vec![0; 128 << 10]].concat();
+    peer.write_all(&message).await.unwrap();
+    sleep(seconds(1)).await; // until all of it is received
+    drop(peer);
+    let (mut ws, sent) = sending.await.unwrap();
+    assert!(matches!(sent, Err(AsyncError::Closed(end)) if !end.is_clean()), "{sent:?}");
+    let flushed = ws.flush().await;
+    assert!(matches!(flushed, Err(AsyncError::Closed(end)) if !end.is_clean()), "{flushed:?}");
+    assert_eq!(ws.next().await.unwrap().unwrap().as_bytes().len(), 128 << 10);
+    assert!(ws.next().await.unwrap().is_err());
+    assert!(ws.next().await.is_none());
+}

@@ -151,6 +151,20 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     }
 }
 
+/// For a caller that receives nothing now.
+#[cfg(feature = "tokio")]
+impl<T: NonBlockingTransport> CallGuard<'_, T> {
+    /// Handles the deadlines as if reading was paused.
+    pub(in crate::stream) fn time_out(&mut self) {
+        if !self.has_failed() {
+            let paused = std::mem::replace(&mut self.stream.paused, true);
+            // The state has the end.
+            let _ = self.on_deadline();
+            self.stream.paused = paused;
+        }
+    }
+}
+
 impl<T> CallGuard<'_, T> {
     /// Handles the deadlines of unsent bytes.
     #[cold]
