@@ -474,9 +474,9 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
         call.sent(Ok(()))
     }
 
-    /// Tries to send the unsent bytes, and applies the timeouts, without receiving before what has arrived: as
-    /// if reading was paused, for a caller that has no room for more messages. An end is not delivered, but
-    /// [`state`](Self::state) returns it.
+    /// Tries to send the unsent bytes, and applies the timeouts, without receiving before what has arrived:
+    /// as if reading was paused, for a caller that has no room for more messages. An end is not delivered,
+    /// but [`state`](Self::state) returns it.
     #[cfg(feature = "tokio")]
     pub(crate) fn flush_and_time_out(&mut self, turn: &mut Turn<'_>) -> Result<Sent, Error> {
         let mut call = CallGuard::begin(&mut self.state, turn);

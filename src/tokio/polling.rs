@@ -147,8 +147,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     }
 
     /// Sends everything that can be sent, for a task that waits for it, and receives messages for
-    /// [`next`](Self::next) as long as not too many wait. Is ready if nothing more can be sent: the connection
-    /// has ended or has failed.
+    /// [`next`](Self::next) as long as not too many wait. Is ready if nothing more can be sent: the
+    /// connection has ended or has failed.
     pub(super) fn advance(&mut self, side: Side, context: &mut Context<'_>) -> Poll<()> {
         if self.0.queues.received_bytes() < WAITING {
             let wants = self.receive(side, context);
