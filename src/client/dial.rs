@@ -12,7 +12,7 @@ use super::options::Options;
 use super::proxy::{Kind, Proxy, ProxyError, Tunnel};
 use super::resolving::Resolving;
 use super::transport::Transport;
-use super::url::Url;
+use super::url::{Url, UrlError};
 use super::waiting::{Watch, millis_since, wait};
 use crate::handshake::{ClientHandshake, ResponseFault};
 use crate::stream::{ClientOpening, OpeningError, Progress, Scratch, Wants, WebSocketStream};
@@ -75,14 +75,27 @@ pub struct Dial {
     /// The first URL. Only its origin receives the credentials.
     first: Url,
     proxy: Option<Proxy>,
+    /// Where the first URL leads to. Only it has the addresses of the options.
+    first_hop: Hop,
     phase: Phase,
     /// The redirects that were followed.
     redirects: u32,
     /// The time of the first call.
     began: Option<u64>,
+    /// The time of the last call.
+    latest: u64,
     subprotocol: Option<String>,
     /// The headers of the server's response.
     response: Vec<(String, Vec<u8>)>,
+}
+
+/// What a connection leads to: a proxy or the server.
+#[derive(Debug, PartialEq, Eq)]
+struct Hop {
+    is_proxy: bool,
+    /// In lower case.
+    host: String,
+    port: u16,
 }
 
 enum Phase {
@@ -98,7 +111,7 @@ enum Phase {
 /// What follows a step.
 enum Step {
     Next(Phase),
-    /// The phase has not changed.
+    /// Wait for the watches, or for the deadline, of this phase.
     Wait(Phase),
     Open(WebSocketStream<Transport>),
     Redirect(Url),
@@ -109,15 +122,18 @@ impl Dial {
         let mut dial = Self {
             options,
             first: url.clone(),
+            first_hop: Hop { is_proxy: false, host: String::new(), port: 0 },
             url,
             proxy: None,
             phase: Phase::Start,
             redirects: 0,
             began: None,
+            latest: 0,
             subprotocol: None,
             response: Vec::new(),
         };
         dial.prepare()?;
+        dial.first_hop = dial.hop();
         Ok(dial)
     }
 
@@ -129,9 +145,13 @@ impl Dial {
             .options
             .proxy_for(&self.url)
             .map_err(|error| ConnectError::Proxy { proxy: "of the environment".to_owned(), error })?;
-        let uses_tls = self.proxy.as_ref().is_some_and(|proxy| proxy.kind == Kind::Https);
-        if uses_tls || self.url.is_secure() {
-            self.options.secure.check()?;
+        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.kind == Kind::Https)
+            && !self.options.secure.check(&proxy.host)?
+        {
+            return Err(ConnectError::Proxy { proxy: proxy.to_string(), error: ProxyError::Host });
+        }
+        if self.url.is_secure() && !self.options.secure.check(self.url.host())? {
+            return Err(UrlError::Host.into());
         }
         Ok(())
     }
@@ -156,6 +176,7 @@ impl Dial {
         now: u64,
     ) -> Result<Option<WebSocketStream<Transport>>, ConnectError> {
         self.began.get_or_insert(now);
+        self.latest = now;
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             return Err(match mem::replace(&mut self.phase, Phase::Done) {
                 Phase::Connecting(connecting) => self.unconnected(connecting.given_up()),
@@ -219,15 +240,19 @@ impl Dial {
         }
     }
 
+    fn hop(&self) -> Hop {
+        let (host, port) = self.next_host();
+        Hop { is_proxy: self.proxy.is_some(), host: host.to_ascii_lowercase(), port }
+    }
+
     fn start(&self) -> Result<Phase, ConnectError> {
         if let Some(path) = self.url.unix_path() {
             let transport = connecting::connect_unix(path)
                 .map_err(|error| ConnectError::Unix { path: path.to_owned(), error })?;
             return self.connected(transport);
         }
-        let is_first = self.url.host() == self.first.host() && self.url.port() == self.first.port();
         if let Some(addresses) = &self.options.addresses
-            && (is_first || self.proxy.is_some())
+            && self.hop() == self.first_hop
         {
             return Ok(self.connect(addresses.clone()));
         }
@@ -415,11 +440,14 @@ impl Dial {
     /// See [`advance`](Self::advance).
     pub fn finish(&mut self) -> Result<WebSocketStream<Transport>, ConnectError> {
         let (mut scratch, start) = (Scratch::new(), Instant::now());
+        // After calls of the program's, its time goes on.
+        let latest = self.latest;
+        let now = || latest.saturating_add(millis_since(start));
         loop {
-            if let Some(stream) = self.advance(&mut scratch, millis_since(start))? {
+            if let Some(stream) = self.advance(&mut scratch, now())? {
                 return Ok(stream);
             }
-            let at = millis_since(start);
+            let at = now();
             let deadline = self.next_deadline(at);
             wait(&self.watches(), deadline.map(|deadline| deadline.saturating_sub(at)))
                 .map_err(ConnectError::System)?;

@@ -68,7 +68,7 @@ pub enum ConnectError {
     },
     /// The proxy's URL is invalid, or the proxy has refused.
     Proxy {
-        /// The proxy, without credentials, or the URL that is invalid.
+        /// The proxy, without credentials, or `of the environment` if a variable's URL is invalid.
         proxy: String,
         /// The reason.
         error: ProxyError,

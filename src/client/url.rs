@@ -73,7 +73,7 @@ pub enum UrlError {
     Syntax,
     /// The scheme is not `ws`, `wss` or `ws+unix`.
     Scheme,
-    /// There is no host.
+    /// There is no host, or it is an address of a future kind, or TLS has no such name.
     Host,
     /// The port is not a number from 1 to 65,535.
     Port,
@@ -146,7 +146,7 @@ impl Url {
         let location = UriRef::parse(location).map_err(|_| UrlError::Syntax)?;
         let base = match self.unix_path() {
             // Only the path can change.
-            Some(_) => "ws://localhost/".to_owned(),
+            Some(_) => format!("ws://localhost{}", self.target),
             None => self.to_string(),
         };
         let base = Uri::parse(base).map_err(|_| UrlError::Syntax)?;
@@ -337,7 +337,7 @@ impl fmt::Display for UrlError {
         f.write_str(match self {
             Self::Syntax => "invalid URL",
             Self::Scheme => "URL scheme other than ws, wss and ws+unix",
-            Self::Host => "URL without a host",
+            Self::Host => "URL without a host that can be used",
             Self::Port => "invalid port in the URL",
             Self::Fragment => "fragment in the URL",
             Self::Credentials => "credentials in the URL that are not UTF-8",
@@ -462,6 +462,16 @@ mod tests {
             let joined = base.join(location).map(|url| url.to_string());
             assert_eq!(joined.as_deref().map_err(|error| *error), expected, "{location}");
         }
+    }
+
+    #[test]
+    fn a_location_is_relative_to_the_path_on_a_unix_socket() {
+        let base = parse("ws+unix:///socket:/chat/a?b").unwrap();
+        for (location, expected) in [("b", "/chat/b"), ("?x", "/chat/a?x"), ("/x", "/x"), ("..", "/")] {
+            let joined = base.join(location).unwrap();
+            assert_eq!((joined.target(), joined.unix_path()), (expected, base.unix_path()), "{location}");
+        }
+        assert!(base.join("ws://a/").unwrap().unix_path().is_none());
     }
 
     #[test]

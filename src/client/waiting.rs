@@ -24,7 +24,10 @@ pub(super) fn millis_since(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Waits until a descriptor is ready, or for `timeout` milliseconds.
+/// The longest wait, in milliseconds: some systems refuse one of a month.
+const LONGEST: u64 = 24 * 60 * 60 * 1000;
+
+/// Waits until a descriptor is ready, for `timeout` milliseconds, or for a day.
 pub(super) fn wait(watches: &[Watch<'_>], timeout: Option<u64>) -> io::Result<()> {
     let mut fds: Vec<_> = watches
         .iter()
@@ -35,8 +38,8 @@ pub(super) fn wait(watches: &[Watch<'_>], timeout: Option<u64>) -> io::Result<()
             PollFd::from_borrowed_fd(watch.fd, flags)
         })
         .collect();
-    let timeout = timeout.map(|timeout| Timespec {
-        tv_sec: i64::try_from(timeout / 1000).unwrap_or(i64::MAX),
+    let timeout = timeout.map(|timeout| timeout.min(LONGEST)).map(|timeout| Timespec {
+        tv_sec: (timeout / 1000) as _,
         tv_nsec: (timeout % 1000 * 1_000_000) as _,
     });
     match poll(&mut fds, timeout.as_ref()) {

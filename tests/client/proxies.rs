@@ -3,6 +3,7 @@
 use crate::servers::{Running, exactly, head, relay, serve};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 use websocket_stream::client::{Blocking, ConnectError, Connector, Proxy, ProxyError};
@@ -181,4 +182,46 @@ fn bytes_after_the_answer_of_a_proxy_are_not_lost() {
     });
     let error = through(&format!("http://{proxy}")).connect("ws://nowhere.invalid/").unwrap_err();
     assert_eq!((error.status(), error.retry_after()), (Some(503), Some(Duration::from_secs(7))));
+}
+
+/// What the next test does in a process of its own, with an environment.
+#[test]
+#[ignore = "run by the next test"]
+fn of_the_environment() {
+    let pinned: SocketAddr = std::env::var("PINNED").unwrap().parse().unwrap();
+    let connector = Connector::new().addresses([pinned]).redirects(1);
+    let error = connector.connect("ws://first.invalid/").unwrap_err();
+    assert!(matches!(&error, ConnectError::Proxy { error: ProxyError::Refused { .. }, .. }), "{error}");
+}
+
+/// A redirect leads from a host without a proxy to one with a proxy: the addresses that were given are those
+/// of the first host, so the proxy's credentials must not be sent there.
+#[test]
+fn a_proxys_credentials_are_not_sent_to_the_first_hosts_addresses() {
+    let proxy = crate::servers::answering("HTTP/1.1 407 No\r\n\r\n".to_owned());
+    let (sender, requests) = mpsc::channel();
+    let pinned = serve(move |mut client| {
+        sender.send(head(&mut client)).unwrap();
+        client.write_all(b"HTTP/1.1 302 Found\r\nLocation: ws://other.invalid/\r\n\r\n").unwrap();
+    });
+    let own = std::env::current_exe().unwrap();
+    let mut command = match std::env::var_os("EXAMPLE_RUNNER") {
+        // An emulator.
+        Some(runner) => {
+            let mut command = Command::new(runner);
+            command.arg(own);
+            command
+        }
+        None => Command::new(own),
+    };
+    let output = command
+        .args(["--exact", "--ignored", "proxies::of_the_environment"])
+        .env("PINNED", pinned.to_string())
+        .env("http_proxy", format!("http://user:secret@{proxy}"))
+        .env("no_proxy", "first.invalid")
+        .output()
+        .unwrap();
+    let requests: Vec<_> = requests.try_iter().collect();
+    assert!(requests.len() == 1 && requests[0].starts_with("GET / "), "{requests:?}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

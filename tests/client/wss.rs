@@ -11,7 +11,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc;
-use websocket_stream::client::{Blocking, ConnectError, Connector, Proxy, Transport};
+use websocket_stream::client::{Blocking, ConnectError, Connector, Proxy, ProxyError, Transport, UrlError};
 use websocket_stream::server::Server;
 
 fn server(identity: Identity) -> Running {
@@ -85,6 +85,18 @@ fn a_redirect_from_wss_to_ws_is_not_followed() {
     let connector = Connector::new().no_proxy().tls(authority.client()).addresses([address]).redirects(5);
     let error = connector.connect("wss://localhost/").unwrap_err();
     assert!(matches!(error, ConnectError::Redirect { .. }), "{error}");
+}
+
+#[test]
+fn a_host_for_which_tls_has_no_name_is_refused_before_anything_is_connected() {
+    let address = serve(|_| panic!("connected"));
+    let connector = || Connector::new().no_proxy().tls(Authority::new().client());
+    let error = connector().addresses([address]).dial("wss://a!b/").unwrap_err();
+    assert!(matches!(error, ConnectError::Url(UrlError::Host)), "{error}");
+    let proxy: Proxy = "https://a!b:1".parse().unwrap();
+    let error = connector().proxy(proxy).dial("ws://localhost/").unwrap_err();
+    assert!(matches!(&error, ConnectError::Proxy { error: ProxyError::Host, .. }), "{error}");
+    assert!(!error.can_retry());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The reason why a proxy cannot be used, or does not open a tunnel.
 
+use crate::handshake::ResponseFault;
+use crate::stream::OpeningError;
 use std::fmt;
 
 /// The reason why a proxy cannot be used, or does not open a tunnel.
@@ -19,7 +21,7 @@ use std::fmt;
 pub enum ProxyError {
     /// The proxy's URL is invalid, or its scheme is not one of [`Proxy`](crate::client::Proxy)'s.
     Url,
-    /// The host is neither a name nor an address.
+    /// The host is neither a name nor an address, or TLS has no such name.
     Host,
     /// The host name, the user name or the password has more than 255 bytes, which SOCKS5 cannot express.
     TooLong,
@@ -54,7 +56,8 @@ impl ProxyError {
     pub fn can_retry(&self) -> bool {
         match self {
             Self::Refused { status, .. } => {
-                matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524 | 530)
+                // As a server's refusal.
+                OpeningError::Response(ResponseFault::Refused { status: *status, used: 0 }).can_retry()
             }
             // General failure, network or host unreachable, refused, expired.
             Self::Socks { code } => matches!(code, 1 | 3..=6),

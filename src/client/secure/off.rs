@@ -8,8 +8,8 @@ use crate::client::transport::Transport;
 pub(in crate::client) struct Secure(());
 
 impl Secure {
-    /// Returns whether there is a configuration.
-    pub(in crate::client) fn check(&self) -> Result<(), ConnectError> {
+    /// Returns whether there is a configuration, and whether a host has a name for TLS.
+    pub(in crate::client) fn check(&self, _host: &str) -> Result<bool, ConnectError> {
         Err(ConnectError::NoTls)
     }
 

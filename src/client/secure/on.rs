@@ -18,9 +18,9 @@ impl Secure {
         Self(Some(with_protocol(config)))
     }
 
-    /// Returns whether there is a configuration.
-    pub(in crate::client) fn check(&self) -> Result<(), ConnectError> {
-        self.config().map(|_| ())
+    /// Returns whether there is a configuration, and whether a host has a name for TLS.
+    pub(in crate::client) fn check(&self, host: &str) -> Result<bool, ConnectError> {
+        self.config().map(|_| ServerName::try_from(host).is_ok())
     }
 
     /// Begins TLS with a host, after bytes that were received from the transport.
