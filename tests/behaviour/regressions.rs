@@ -1,12 +1,12 @@
 //! Regression tests for defects found in review; each is named after the correct behaviour.
 
-use crate::framed::from_client;
+use crate::framed::{frame_to, from_client};
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 use websocket_stream::handshake::{ClientRequest, Response, ResponseFault, accept_key};
-use websocket_stream::protocol::Role;
+use websocket_stream::protocol::{Role, State};
 use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
     Cause, ClientOpening, CloseCode, Config, Error, Event, Limits, Message, NonBlockingTransport,
@@ -730,4 +730,38 @@ fn a_stream_reassembled_after_a_failed_send_is_closed() {
     let mut stream = WebSocketStream::from_parts(parts).unwrap();
     let refused = stream.send(&mut scratch.at(0), "x");
     assert!(matches!(refused, Err(Error::Send(SendError::Closed))), "{refused:?}");
+}
+
+/// A message that arrived before a Close frame can be answered, however few bytes of that frame have arrived
+/// with it. The first byte of an ordinary frame is used.
+#[test]
+fn what_ends_the_connection_is_held_from_its_first_byte_on() {
+    for role in [Role::Server, Role::Client] {
+        let [close, ping, reserved] = [(0x88, &b"\x03\xe8"[..]), (0x89, b"ping"), (0x83, b"")]
+            .map(|(first, payload)| frame_to(role, first, payload));
+        for (next, ends) in [(close, true), (ping, false), (reserved, true)] {
+            for cut in 1..next.len() {
+                let (a, mut peer) = memory::pair(4096);
+                let mut stream = WebSocketStream::with_config(a, role, Arc::default()).unwrap();
+                let mut scratch = Scratch::new();
+                let mut received = Vec::new();
+                peer.send(&[&frame_to(role, 0x81, b"the last question"), &next[..cut]].concat()).unwrap();
+                let held = stream.try_drive_and_hold(&mut scratch.at(0), Ready::READABLE, 1, |event, _| {
+                    received.push(format!("{event:?}"));
+                    Ok::<_, std::io::Error>(())
+                });
+                held.unwrap();
+                let what = format!("{role:?}, {cut} bytes of {next:?}");
+                assert_eq!(received.len(), 1, "{what}");
+                assert_eq!(stream.is_end_next(), ends, "{what}");
+                assert_eq!(stream.send(&mut scratch.at(0), "the answer").unwrap(), Sent::Written, "{what}");
+                peer.send(&next[cut..]).unwrap();
+                let _ = stream.drive(&mut scratch.at(0), Ready::READABLE, |event, _| {
+                    received.push(format!("{event:?}"));
+                    Ok(())
+                });
+                assert_eq!(stream.state() == State::Open, !ends, "{what}");
+            }
+        }
+    }
 }

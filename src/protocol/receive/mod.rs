@@ -197,6 +197,15 @@ impl Receiver {
     #[cold]
     pub(super) fn ends_next(&self, unread: &[u8], expected: Expected<'_>) -> bool {
         let ends = |header: &Header, fault: bool| header.opcode == OpCode::Close || fault;
+        // The first byte alone tells, too: assume a second one that is allowed.
+        let start;
+        let unread = match *unread {
+            [first] => {
+                start = [first, if expected.role == Role::Server { 0x80 } else { 0 }];
+                &start
+            }
+            _ => unread,
+        };
         !unread.is_empty()
             && self.pending.is_none()
             && match Header::decode(unread) {
