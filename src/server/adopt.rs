@@ -31,6 +31,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             .ok_or(ErrorKind::OutOfMemory)?;
         self.common.hub.cells.accepted.add(1);
         self.opened(key, now, handler, method);
+        self.deliver_if_many(now, handler);
         Ok(key)
     }
 

@@ -9,7 +9,7 @@ use super::slot::{Flags, Stage};
 use super::slots::Occupant;
 use super::table::Table;
 use crate::frame::CloseCode;
-use crate::protocol::{Cause, Chunk, CloseFrame, Closed, Event, SendError, State};
+use crate::protocol::{Chunk, CloseFrame, Closed, Event, SendError, State};
 use crate::stream::{Error, Ready, Sent, Wants};
 use crate::transport::NonBlockingTransport;
 use std::io;
@@ -245,11 +245,11 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         match &slot.stage {
             // The handler has failed again, when its failure or the end was delivered.
             Stage::Open(..) if slot.flags.has(Flags::FAILED) => self.remove(key, now, handler),
-            Stage::Open(..) => {
+            Stage::Open(..) if !slot.flags.has(Flags::ENDED) => {
                 self.common.hub.cells.panics.add(1);
                 self.close_failed(key, CloseCode::INTERNAL_ERROR, "", now, handler);
             }
-            Stage::Opening(_) | Stage::Vacant => {
+            Stage::Open(..) | Stage::Opening(_) | Stage::Vacant => {
                 self.common.hub.cells.panics.add(1);
                 self.remove(key, now, handler);
             }
@@ -331,10 +331,6 @@ fn deliver_close<H: Handler>(
 #[cold]
 #[inline(never)]
 fn deliver_closed<H: Handler>(handler: &mut H, mut peer: Peer<'_>, session: &mut H::Session, end: Closed) {
-    let cells = &peer.hub.cells;
-    if end.is_clean() { &cells.closed_cleanly } else { &cells.closed_abnormally }.add(1);
-    if let Cause::Fault(fault) = end.cause {
-        cells.count_fault(fault);
-    }
+    peer.hub.cells.count_end(end);
     handler.closed(&mut peer, session, end);
 }

@@ -162,15 +162,16 @@ impl Default for ServerConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SlowPeer {
-    /// Closes the connection with 1013 (try again later) if more than `above` bytes are unsent. The peer
+    /// Closes the connection with 1013 (try again later) if more than `above` bytes are unsent, or if a
+    /// message in [fragments](super::Peer::send_fragment) is unfinished. The peer
     /// connects again, and has missed no message without a sign. If it does not take the Close frame in
     /// [`Timeouts::close`], the end is reported as that timeout.
     Close {
         /// The number of unsent bytes.
         above: usize,
     },
-    /// Drops the message if more than `above` bytes are unsent.
-    /// [`Handler::drained`](super::Handler::drained) reports the number of dropped messages when the peer
+    /// Drops the message if more than `above` bytes are unsent, or if a message in
+    /// [fragments](super::Peer::send_fragment) is unfinished. [`Handler::drained`](super::Handler::drained) reports the number of dropped messages when the peer
     /// has taken all bytes.
     Drop {
         /// The number of unsent bytes.

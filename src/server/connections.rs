@@ -3,9 +3,9 @@
 //! The rules of [`guarantees`](crate::guarantees#edge--and-level-triggered-pollers) are code here:
 //!
 //! ```text
-//! rule 1   `advance` in calls.rs queues a new stream
+//! rule 1   `opened` in adopt.rs calls a new stream
 //! rule 2   Ready::closed goes into the call
-//! rule 3   `ready` defers the readiness of a connection that is queued; `turn` calls the queue last
+//! rule 3   `call` in calls.rs defers the readiness of a connection that is queued; `turn` calls the queue last
 //! rule 4   `fail` in calls.rs queues the connection
 //! rule 5   `note` in table.rs asks for the deadline, unless the call was ordinary
 //! ```
@@ -21,6 +21,7 @@ use super::shutdown::{Departure, Shutdown};
 use super::slot::{Flags, Slot, Stage};
 use super::slots::{Id, Slots};
 use super::table::{Change, Common, Table};
+use crate::protocol::Cause;
 use crate::stream::{Ready, Scratch, Wants, WebSocketStream};
 use crate::transport::NonBlockingTransport;
 use crate::wheel::Wheel;
@@ -33,9 +34,6 @@ use std::time::Duration;
 
 /// The precision of timeouts in milliseconds.
 const TICK: u32 = 1000;
-
-/// The posted bytes above which they are delivered before the end of the round.
-const POSTED_BYTES: usize = 256 << 10;
 
 /// The connections of one thread: from accepted transports to their ends, with a [`Handler`].
 ///
@@ -234,9 +232,15 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         }
     }
 
-    /// Removes a connection at once, whatever its stage.
-    pub(super) fn remove<H: Handler<Session = S>>(&mut self, key: usize, now: u64, handler: &mut H) {
-        self.table.remove(key, now, handler);
+    /// Removes a connection at once, because of the system's error.
+    pub(super) fn fail<H: Handler<Session = S>>(
+        &mut self,
+        error: &io::Error,
+        key: usize,
+        now: u64,
+        handler: &mut H,
+    ) {
+        self.table.remove_for(Cause::System(error.into()), key, now, handler);
     }
 
     /// Drops a connection that cannot be registered with the poller, before its first call.
@@ -253,9 +257,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     pub fn ready<H: Handler<Session = S>>(&mut self, key: usize, ready: Ready, now: u64, handler: &mut H) {
         self.table.common.hub.now = now;
         self.table.call(key, ready, now, handler);
-        if self.table.common.hub.posted_bytes > POSTED_BYTES {
-            self.table.deliver(now, handler);
-        }
+        self.table.deliver_if_many(now, handler);
     }
 
     /// Does all other work of a round: calls the connections that need another call or whose timeouts have
@@ -268,9 +270,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
             if let Some(ready) = self.table.slots.get_mut(key).and_then(|slot| slot.flags.take_queued()) {
                 self.table.call(key, ready, now, handler);
             }
-            if self.table.common.hub.posted_bytes > POSTED_BYTES {
-                self.table.deliver(now, handler);
-            }
+            self.table.deliver_if_many(now, handler);
         }
         while let Some(key) = self.table.common.wheel.expired(now) {
             let Some(slot) = self.table.slots.get_mut(key) else { continue };
@@ -279,6 +279,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
                 self.table.call(key, Ready::NONE, now, handler);
             }
             self.table.set_timer(key, now);
+            self.table.deliver_if_many(now, handler);
         }
         self.table.common.tick(now, handler);
         self.table.deliver(now, handler);

@@ -1,7 +1,7 @@
 //! What a server counts.
 #![forbid(unsafe_code)]
 
-use crate::protocol::Fault;
+use crate::protocol::{Cause, Closed, Fault};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -110,8 +110,12 @@ fn add_fault(faults: &mut Vec<(Fault, u64)>, fault: Fault, count: u64) {
 }
 
 impl Cells {
-    pub(super) fn count_fault(&self, fault: Fault) {
-        add_fault(&mut self.faults.lock().unwrap_or_else(PoisonError::into_inner), fault, 1);
+    /// Counts the end of an open connection.
+    pub(super) fn count_end(&self, end: Closed) {
+        if end.is_clean() { &self.closed_cleanly } else { &self.closed_abnormally }.add(1);
+        if let Cause::Fault(fault) = end.cause {
+            add_fault(&mut self.faults.lock().unwrap_or_else(PoisonError::into_inner), fault, 1);
+        }
     }
 }
 

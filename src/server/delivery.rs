@@ -22,7 +22,18 @@ use crate::transport::NonBlockingTransport;
 use std::collections::HashSet;
 use std::mem;
 
+/// The posted bytes above which they are delivered before the end of the round.
+const POSTED_BYTES: usize = 256 << 10;
+
 impl<T: NonBlockingTransport, S> Table<T, S> {
+    /// Delivers what was posted, if that is much, after a call of the handler.
+    #[inline]
+    pub(super) fn deliver_if_many<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
+        if self.common.hub.posted_bytes > POSTED_BYTES {
+            self.deliver(now, handler);
+        }
+    }
+
     /// Delivers everything that was posted in this round.
     #[inline]
     pub(super) fn deliver<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
@@ -174,18 +185,20 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
                         continue;
                     }
                 };
-                match (outcome, slow_peer) {
-                    (Ok(()), _) => traffic.sent(len),
-                    (Err(SendError::Full), Some(SlowPeer::Drop { .. })) => {
+                // Nothing can be sent, too, while a message in fragments is unfinished.
+                let later = matches!(outcome, Err(SendError::Full | SendError::MessageUnfinished));
+                match slow_peer {
+                    _ if outcome.is_ok() => traffic.sent(len),
+                    Some(SlowPeer::Drop { .. }) if later => {
                         cells.dropped.add(1);
                         *missed.entry(key).or_insert(0) += 1;
                     }
-                    (Err(SendError::Full), _) if out.state() == State::Open => {
+                    _ if later && out.state() == State::Open => {
                         cells.dropped.add(1);
                         let _ = close(out, CloseCode::TRY_AGAIN_LATER, "peer too slow");
                     }
                     // It is closing, or the message can never be sent.
-                    (Err(_), _) => cells.dropped.add(1),
+                    _ => cells.dropped.add(1),
                 }
             }
             Ok(())
@@ -210,6 +223,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
                 let cells = &self.common.hub.cells;
                 if is_open { &cells.cut_off } else { &cells.failed_openings }.add(1);
                 self.remove(key, now, handler);
+                self.deliver_if_many(now, handler);
             }
         }
     }

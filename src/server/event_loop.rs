@@ -133,6 +133,8 @@ impl<S: Default> EventLoop<S> {
     fn finish_round<H: Handler<Session = S>>(&mut self, handler: &mut H) {
         let now = self.now;
         let before = self.connections.len();
+        // Closures of other threads ask for it, too.
+        self.connections.hub().now = now;
         for event in self.events.iter().skip(self.handled) {
             self.handled += 1;
             match event.token() {
@@ -257,8 +259,9 @@ impl<S: Default> EventLoop<S> {
         };
         // It may have ended already.
         let Some(socket) = self.connections.transport(key) else { return };
-        if self.poll.registry().register(socket, Token(key), INTERESTS).is_err() {
-            self.connections.remove(key, self.now, handler);
+        if let Err(error) = self.poll.registry().register(socket, Token(key), INTERESTS) {
+            let connections = &mut self.connections;
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| connections.fail(&error, key, now, handler)));
         }
     }
 }

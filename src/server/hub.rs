@@ -214,7 +214,8 @@ impl Hub {
     /// Sends a message to one connection, on any thread. If it has ended, or is not open yet, the message is
     /// dropped.
     ///
-    /// If its send buffer is full, it is closed with 1013 (try again later).
+    /// If its send buffer is full, or a message in [fragments](super::Peer::send_fragment) is unfinished, it
+    /// is closed with 1013 (try again later).
     pub fn send_to<'m>(&mut self, id: Id, message: impl Into<Message<'m>>) {
         let message = Payload::from(message.into());
         self.post(Post::Send { to: id, message });
@@ -250,7 +251,8 @@ impl Hub {
     }
 
     /// Returns the time of this call, since the server began to run on this thread, or since the start of the
-    /// clock of [`Connections`](super::Connections).
+    /// clock of [`Connections`](super::Connections). Between two calls of `Connections`, the time of the
+    /// last one.
     ///
     /// In a [`TestServer`](crate::testing::TestServer), only its `advance` changes it.
     pub fn now(&self) -> Duration {

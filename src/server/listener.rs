@@ -29,21 +29,45 @@ pub(super) struct Listener {
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpListener),
+    /// A socket that other processes may accept from.
+    Inherited(TcpListener),
     #[cfg(unix)]
     Unix(UnixListener, Arc<UnixPath>),
 }
 
-/// Removes the socket's file when it is no longer listened on.
+/// Removes the socket's file when it is no longer listened on, unless another server has made its own there.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(super) struct UnixPath(PathBuf);
+pub(super) struct UnixPath {
+    path: PathBuf,
+    /// The file's device and number.
+    file: io::Result<(u64, u64)>,
+}
+
+#[cfg(unix)]
+impl UnixPath {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: identity(path) }
+    }
+}
 
 #[cfg(unix)]
 impl Drop for UnixPath {
     fn drop(&mut self) {
         // It may have been removed already.
-        let _ = std::fs::remove_file(&self.0);
+        if let (Ok(file), Ok(own)) = (identity(&self.path), &self.file)
+            && file == *own
+        {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
 }
 
 impl Listener {
@@ -61,14 +85,14 @@ impl Listener {
 
     pub(super) fn from_tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Kind::Tcp(TcpListener::from_std(listener)).into())
+        Ok(Kind::Inherited(TcpListener::from_std(listener)).into())
     }
 
     #[cfg(unix)]
     pub(super) fn unix(path: &Path) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&socket2::SockAddr::unix(path)?)?;
-        let path = Arc::new(UnixPath(path.to_owned()));
+        let path = Arc::new(UnixPath::new(path));
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
         Ok(Kind::Unix(UnixListener::from_std(socket.into()), path).into())
@@ -77,13 +101,14 @@ impl Listener {
     /// Makes a listener on the same address for another thread.
     ///
     /// The system spreads new connections over TCP listeners that share a port. If it cannot, and for
-    /// Unix sockets, the threads accept from one queue.
+    /// Unix sockets, the threads accept from one queue; also for an inherited socket, because what waits in
+    /// a queue of its own would be lost with the thread, though the next process could accept it.
     pub(super) fn for_another_thread(&self) -> io::Result<Self> {
+        let copy =
+            |listener| io::Result::Ok(TcpListener::from_std(SockRef::from(listener).try_clone()?.into()));
         let kind = match &self.kind {
-            Kind::Tcp(listener) => match share_port(listener) {
-                Ok(listener) => Kind::Tcp(listener),
-                Err(_) => Kind::Tcp(TcpListener::from_std(SockRef::from(listener).try_clone()?.into())),
-            },
+            Kind::Tcp(listener) => Kind::Tcp(share_port(listener).or_else(|_| copy(listener))?),
+            Kind::Inherited(listener) => Kind::Inherited(copy(listener)?),
             #[cfg(unix)]
             Kind::Unix(listener, path) => {
                 let copy = SockRef::from(listener).try_clone()?;
@@ -95,7 +120,7 @@ impl Listener {
 
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
         match &self.kind {
-            Kind::Tcp(listener) => listener.local_addr().ok(),
+            Kind::Tcp(listener) | Kind::Inherited(listener) => listener.local_addr().ok(),
             #[cfg(unix)]
             Kind::Unix(..) => None,
         }
@@ -105,7 +130,7 @@ impl Listener {
     /// header of the PROXY protocol.
     pub(super) fn accept(&self, proxied: bool) -> io::Result<(Socket, Option<IpAddr>)> {
         let (stream, ip) = match &self.kind {
-            Kind::Tcp(listener) => {
+            Kind::Tcp(listener) | Kind::Inherited(listener) => {
                 let (stream, address) = listener.accept().map_err(of_this_connection)?;
                 (Stream::Tcp(stream), Some(address.ip()))
             }
@@ -119,7 +144,7 @@ impl Listener {
 
     pub(super) fn source(&mut self) -> &mut dyn Source {
         match &mut self.kind {
-            Kind::Tcp(listener) => listener,
+            Kind::Tcp(listener) | Kind::Inherited(listener) => listener,
             #[cfg(unix)]
             Kind::Unix(listener, _) => listener,
         }

@@ -22,6 +22,8 @@ pub(super) struct Opening<T, S> {
     ip: Option<IpAddr>,
     /// Whether the handler was asked.
     asked: bool,
+    /// When the time for the header of the PROXY protocol and the handshake is over, if there was a header.
+    deadline: Option<u64>,
 }
 
 enum Stage<T> {
@@ -82,7 +84,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         } else {
             Stage::Handshake(ServerOpening::with_config(transport, Arc::clone(&terms.connection))?)
         };
-        Ok(Self { stage, session, ip, asked: false })
+        Ok(Self { stage, session, ip, asked: false, deadline: None })
     }
 
     pub(super) fn transport(&mut self) -> Option<&mut T> {
@@ -112,7 +114,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
     pub(super) fn next_deadline(&self, terms: &Terms<T>, now: u64) -> Option<u64> {
         match &self.stage {
             Stage::Proxied { began, .. } => began.map_or(Some(now), |began| terms.deadline(began)),
-            Stage::Handshake(opening) => opening.next_deadline(now),
+            Stage::Handshake(opening) => opening.next_deadline(now).into_iter().chain(self.deadline).min(),
             Stage::Gone => None,
         }
     }
@@ -155,6 +157,9 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         let Stage::Handshake(opening) = &mut self.stage else { return Ok(Step::Failed) };
         loop {
             match opening.advance(turn)? {
+                Progress::Pending(_) | Progress::Decide(_) if self.deadline.is_some_and(|at| at <= now) => {
+                    return Err(OpeningError::Timeout);
+                }
                 Progress::Pending(wants) => return Ok(Step::Wait(wants)),
                 Progress::Open => return Ok(Step::Open),
                 Progress::Answered { .. } => {
@@ -208,6 +213,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
             let config = Arc::clone(&terms.connection);
             let (transport, received) = (terms.after_proxy_header)(transport, header.rest(len).to_vec())?;
             self.stage = Stage::Handshake(ServerOpening::with_received(transport, config, &received)?);
+            self.deadline = terms.deadline(began);
         }
         Ok(None)
     }

@@ -166,6 +166,9 @@ impl Peer<'_> {
 
     /// Sends one fragment of a message; see [`Outgoing::send_fragment`].
     ///
+    /// Until the last fragment, no other message can be sent. So what is published to this peer meanwhile
+    /// counts as too much for it; see [`SlowPeer`](super::SlowPeer).
+    ///
     /// # Errors
     ///
     /// See [`Connection::send_fragment`](crate::protocol::Connection::send_fragment).

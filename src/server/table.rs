@@ -9,7 +9,7 @@ use super::shutdown::Departure;
 use super::slot::{Flags, Slot, Stage};
 use super::slots::{self, Id, Occupant, Slots};
 use crate::frame::CloseCode;
-use crate::protocol::{Cause, Closed, Initiator, Message};
+use crate::protocol::{Cause, Closed, Initiator, Message, State};
 use crate::stream::{Error, PreparedMessage, Scratch, Sent, Wants};
 use crate::transport::NonBlockingTransport;
 use crate::wheel::Wheel;
@@ -205,9 +205,20 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         opening.into_transport()
     }
 
-    /// Removes a connection that has ended.
+    /// Removes a connection that has ended. One that has not is dropped: the time to close is over.
     pub(super) fn remove<H: Handler<Session = S>>(&mut self, key: usize, now: u64, handler: &mut H) {
-        self.deliver_end(key, now, handler);
+        self.remove_for(Cause::Timeout(crate::Timeout::Close), key, now, handler);
+    }
+
+    /// Removes a connection, for this reason if it has not ended.
+    pub(super) fn remove_for<H: Handler<Session = S>>(
+        &mut self,
+        cause: Cause,
+        key: usize,
+        now: u64,
+        handler: &mut H,
+    ) {
+        self.deliver_end(cause, key, now, handler);
         let Self { slots, common } = self;
         let Some(slot) = slots.get_mut(key) else { return };
         common.hub.topics.forget(key);
@@ -233,16 +244,20 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         }
     }
 
-    /// Delivers the end of an open connection that is dropped before its end.
-    fn deliver_end<H: Handler<Session = S>>(&mut self, key: usize, now: u64, handler: &mut H) {
+    /// Delivers the end of an open connection, unless it was delivered: it is dropped for a reason, or came
+    /// here when it had ended.
+    fn deliver_end<H: Handler<Session = S>>(&mut self, cause: Cause, key: usize, now: u64, handler: &mut H) {
         let Some(slot) = self.slots.get_mut(key) else { return };
-        if matches!(slot.stage, Stage::Opening(_)) || slot.flags.has(Flags::ENDED) {
+        let Stage::Open(stream, _) = &slot.stage else { return };
+        if slot.flags.has(Flags::ENDED) {
             return;
         }
         slot.flags.set(Flags::ENDED, true);
-        self.common.hub.cells.closed_abnormally.add(1);
-        let cause = Cause::Timeout(crate::Timeout::Close);
-        let end = Closed { code: CloseCode::ABNORMAL, by: Initiator::Local, cause };
+        let end = match stream.state() {
+            State::Closed(end) | State::Draining(end) => end,
+            State::Open | State::Closing => Closed { code: CloseCode::ABNORMAL, by: Initiator::Local, cause },
+        };
+        self.common.hub.cells.count_end(end);
         // It is dropped, so its transport may fail.
         let _ = self.lend(key, now, |peer, session| handler.closed(peer, session, end));
     }

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 use websocket_stream::handshake::ResponseFault;
 use websocket_stream::server::{
-    Answer, Change, Connections, Failure, Handler, Id, NewPeer, Peer, ServerConfig,
+    Answer, Change, Connections, Failure, Handler, Id, NewPeer, Peer, ServerConfig, SlowPeer,
 };
 use websocket_stream::transport::testing::memory;
 use websocket_stream::{
-    ClientRequest, CloseCode, Closed, Config, Limits, Message, NonBlockingTransport, OpeningError,
-    OriginPolicy, Ready, Request, Response, Timeouts,
+    ClientRequest, CloseCode, Closed, Config, Limits, Message, NonBlockingTransport, OpCode, OpeningError,
+    OriginPolicy, Ready, Request, Response, Scratch, Timeouts, WebSocketStream,
 };
 
 /// Echoes, and writes down what happens.
@@ -273,6 +273,17 @@ fn a_header_of_the_proxy_protocol_that_does_not_arrive_ends_the_connection() {
     assert_eq!(world.connections.len(), 0);
     assert!(world.handler.lines[0].contains("PROXY"), "{:?}", world.handler.lines);
     assert_eq!(world.handler.lines[1], "not opened: timeout: opening handshake");
+    // The header does not give more time.
+    let (a, mut late) = memory::pair(CAPACITY);
+    let key = world.connections.insert(a, None, 20_000).unwrap();
+    world.connections.ready(key, Ready::READABLE, 20_000, &mut world.handler);
+    late.send(b"PROXY UNKNOWN\r\n").unwrap();
+    world.connections.ready(key, Ready::READABLE, 29_000, &mut world.handler);
+    for now in [29_000, 31_000] {
+        world.connections.turn(now, &mut world.handler);
+    }
+    assert_eq!(world.connections.len(), 0);
+    assert_eq!(world.handler.lines[2], "not opened: timeout: opening handshake");
 }
 
 #[test]
@@ -554,4 +565,100 @@ fn small_messages_for_others_are_delivered_before_they_take_much_memory() {
     world.connections.ready(client.key, Ready::READABLE, 0, &mut world.handler);
     // Without a turn.
     assert_eq!(client.receive().len(), 4_000);
+}
+
+/// Many connections time out in one round, and the handler tells the others about each of them.
+#[test]
+fn what_is_published_when_connections_time_out_takes_little_memory() {
+    #[derive(Default)]
+    struct Leaving {
+        watcher: Option<Client>,
+        published: usize,
+        received: usize,
+        /// The largest number of messages that were published and not delivered.
+        worst: usize,
+    }
+    impl Handler for Leaving {
+        type Session = ();
+        fn opened(&mut self, peer: &mut Peer<'_>, _: &mut ()) -> Result<(), Failure> {
+            peer.subscribe("all");
+            Ok(())
+        }
+        fn message(&mut self, _: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn closed(&mut self, peer: &mut Peer<'_>, _: &mut (), _: Closed) {
+            let Some(watcher) = &mut self.watcher else { return };
+            self.received += watcher.receive().len();
+            self.worst = self.worst.max(self.published - self.received);
+            self.published += 1;
+            peer.publish("all", &[b'x'; 1_000]);
+        }
+    }
+    let timeouts = Timeouts::OFF.idle(Duration::from_secs(30));
+    let config = ServerConfig::default().connection(Config::default().timeouts(timeouts));
+    let mut world = World::with_config(Leaving::default(), config);
+    let silent: Vec<_> = (0..600).map(|_| world.connect("/")).collect();
+    let mut watcher = world.connect("/");
+    world.now = 20_000;
+    watcher.send("I am here");
+    world.round([watcher.key]);
+    world.handler.watcher = Some(watcher);
+    world.now = 40_000;
+    world.connections.turn(world.now, &mut world.handler);
+    assert_eq!((world.connections.len(), world.handler.published), (1, silent.len()));
+    assert!(world.handler.worst < 400, "{}", world.handler.worst);
+}
+
+/// Nothing else can be sent to it: it is told, or dropped, like a peer that is too slow.
+#[test]
+fn what_is_published_amid_a_message_in_fragments_is_not_lost_in_silence() {
+    struct Fragments;
+    impl Handler for Fragments {
+        type Session = ();
+        fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
+            match message.as_text() {
+                Some("download") => {
+                    peer.subscribe("news");
+                    Ok(peer.send_fragment(OpCode::Binary, b"a part", false)?)
+                }
+                _ => Ok(peer.publish("news", message)),
+            }
+        }
+    }
+    for (policy, received, open) in [
+        (SlowPeer::Drop { above: 1 << 20 }, vec![], 2),
+        (SlowPeer::Close { above: 1 << 20 }, vec!["(1013 peer too slow)".to_owned()], 1),
+    ] {
+        let mut world = World::with_config(Fragments, ServerConfig::default().slow_peer(policy));
+        let (mut downloading, mut speaking) = (world.connect("/"), world.connect("/"));
+        downloading.send("download");
+        world.settle();
+        speaking.send("news");
+        world.settle();
+        assert_eq!(downloading.receive(), received);
+        world.settle();
+        assert_eq!(world.connections.counters().dropped, 1);
+        assert_eq!(world.connections.len(), open, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_has_ended_elsewhere_has_its_own_end() {
+    let (a, b) = memory::pair(CAPACITY);
+    let (mut ours, mut theirs) = (WebSocketStream::new(a).unwrap(), WebSocketStream::client(b).unwrap());
+    let mut scratch = Scratch::new();
+    theirs.close(&mut scratch.at(0), CloseCode::NORMAL, "").unwrap();
+    let _ = ours.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
+    let _ = theirs.drive(&mut scratch.at(0), Ready::READABLE, |_, _| Ok(())).unwrap();
+    drop(theirs);
+    assert!(ours.drive(&mut scratch.at(0), Ready::UNKNOWN, |_, _| Ok(())).unwrap().closed);
+    let mut world = World::new(Diary::default());
+    world.connections.insert_open(ours, vec!["/".to_owned()], 0, &mut world.handler).unwrap();
+    world.settle();
+    assert!(world.connections.is_empty());
+    let end = world.handler.lines.last().unwrap();
+    assert!(end.contains("1000"), "{end}");
+    let counters = world.connections.counters();
+    assert_eq!((counters.closed_cleanly, counters.closed_abnormally), (1, 0));
 }

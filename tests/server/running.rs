@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use websocket_stream::server::{
     Answer, Failure, Handle, HandleError, Handler, Id, NewPeer, Peer, Server, ServerConfig, Shutdown,
 };
@@ -68,7 +68,11 @@ impl Running {
     }
 
     fn connect(&self, path: &str) -> Client {
-        let stream = TcpStream::connect(self.address).unwrap();
+        Self::connect_to(self.address, path)
+    }
+
+    fn connect_to(address: SocketAddr, path: &str) -> Client {
+        let stream = TcpStream::connect(address).unwrap();
         let mut opening = ClientOpening::new(stream, ClientRequest::new("localhost", path)).unwrap();
         let mut scratch = Scratch::new();
         loop {
@@ -182,6 +186,58 @@ fn a_handle_reaches_the_loop_from_any_thread() {
     server.handle.run(move |hub| hub.send_to(id, "from a closure")).unwrap();
     server.handle.close(id, CloseCode::NORMAL, "").unwrap();
     assert_eq!(client.receive(4), ["published", "sent", "from a closure", "(1000)"]);
+}
+
+/// Also if nothing else has happened for a while.
+#[test]
+fn a_closure_has_the_time_of_its_call() {
+    let server = Running::new(1);
+    let now = || {
+        let (send, now) = mpsc::channel();
+        server.handle.run(move |hub| send.send(hub.now()).unwrap()).unwrap();
+        now.recv().unwrap()
+    };
+    let (first, start) = (now(), Instant::now());
+    while start.elapsed() < Duration::from_millis(20) {}
+    assert!(now() - first >= Duration::from_millis(19));
+}
+
+/// What waits in it can be accepted by the next process; in a queue of a thread's own, it would be lost.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_inherited_socket_stays_the_only_one_on_its_port() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = Server::from_listener(listener.try_clone().unwrap()).unwrap();
+    let handle = server.handle();
+    let (send, ids) = mpsc::channel();
+    let thread = thread::spawn(move || server.threads(3).run(|_| Rooms(send.clone())));
+    let mut client = Running::connect_to(listener.local_addr().unwrap(), "/");
+    ids.recv().unwrap();
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    // The local address, in hexadecimal digits, of the sockets that listen (0A).
+    let listening = format!(":{port:04X} 00000000:0000 0A ");
+    assert_eq!(sockets.matches(&listening).count(), 1, "{sockets}");
+    handle.shut_down(Duration::from_secs(20)).unwrap();
+    assert_eq!(client.receive(1), ["(1001)"]);
+    drop(client);
+    thread.join().unwrap().unwrap();
+    // It is still listened on.
+    TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+}
+
+/// A restarted server has put its socket there.
+#[cfg(unix)]
+#[test]
+fn the_file_of_another_servers_socket_is_not_removed() {
+    let path = std::env::temp_dir().join(format!("websocket-stream-restart-{}", std::process::id()));
+    let old = Server::bind_unix(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let new = Server::bind_unix(&path).unwrap();
+    drop(old);
+    assert!(path.exists());
+    drop(new);
+    assert!(!path.exists());
 }
 
 #[test]
