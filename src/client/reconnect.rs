@@ -62,8 +62,10 @@ impl Reconnect {
     /// (try again later). `open` is the time for which the connection was open: after a minute, delays are
     /// short again.
     pub fn after_close(&mut self, end: &Closed, open: Duration, random: u64) -> Option<Duration> {
-        let unanswered = end.cause == Cause::Timeout(Timeout::Close);
-        if end.by == Initiator::Local && (end.is_clean() || unanswered) {
+        // Whether or not the peer has answered. This end also ends what breaks the protocol, or is silent.
+        let closed =
+            matches!(end.cause, Cause::Timeout(Timeout::Close) | Cause::EndOfStream | Cause::System(_));
+        if end.by == Initiator::Local && (end.is_clean() || closed) {
             return None;
         }
         if open >= STABLE {
@@ -102,6 +104,7 @@ fn between(least: Duration, most: Duration, random: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::SystemError;
     use crate::stream::OpeningError;
 
     const MIN: Duration = Duration::from_millis(500);
@@ -153,6 +156,13 @@ mod tests {
         // Also if the peer does not answer the Close frame. An idle connection is made again.
         let unanswered = Closed { cause: Cause::Timeout(Timeout::Close), ..end };
         assert_eq!(Reconnect::default().after_close(&unanswered, STABLE, 0), None);
+        // Or ends the stream instead, or resets it.
+        for cause in [Cause::EndOfStream, Cause::System(SystemError::from_errno(104))] {
+            let end = Closed::abnormal(Initiator::Local, cause);
+            assert_eq!(Reconnect::default().after_close(&end, STABLE, 0), None);
+            let end = Closed::abnormal(Initiator::Transport, cause);
+            assert!(Reconnect::default().after_close(&end, STABLE, 0).is_some());
+        }
         let idle = Closed { cause: Cause::Timeout(Timeout::Idle), ..end };
         assert!(Reconnect::default().after_close(&idle, STABLE, 0).is_some());
     }

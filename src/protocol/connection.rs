@@ -394,7 +394,7 @@ impl Connection {
                 if self.closing == Closing::Open {
                     self.start_close_timer(now);
                 }
-                Some(self.end_with(Closed::abnormal(Initiator::Peer, Cause::EndOfStream)))
+                Some(self.end_with(Closed::abnormal(self.initiator(Initiator::Peer), Cause::EndOfStream)))
             }
         }
     }
@@ -408,9 +408,15 @@ impl Connection {
             // The closing handshake or the fault remains the cause.
             Closing::Draining(end) => Some(self.end_with(end)),
             Closing::Open | Closing::CloseSent(_) => {
-                Some(self.end_with(Closed::abnormal(Initiator::Transport, Cause::System(error))))
+                let by = self.initiator(Initiator::Transport);
+                Some(self.end_with(Closed::abnormal(by, Cause::System(error))))
             }
         }
+    }
+
+    /// Returns who ends the connection: this end if it has sent a Close frame, else `other`.
+    fn initiator(&self, other: Initiator) -> Initiator {
+        if matches!(self.closing, Closing::CloseSent(_)) { Initiator::Local } else { other }
     }
 
     /// Ends the connection, and returns its last event.

@@ -262,7 +262,7 @@ pub enum Event<'a> {
     Chunk(Chunk<'a>),
 }
 
-/// Who ended a connection.
+/// Who ended a connection: who sent the first Close frame, else who ended or failed it.
 ///
 /// ```
 /// use websocket_stream::{CloseCode, Initiator, OpCode, ReadError, Scratch, testing};

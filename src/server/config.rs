@@ -163,16 +163,17 @@ impl Default for ServerConfig {
 #[non_exhaustive]
 pub enum SlowPeer {
     /// Closes the connection with 1013 (try again later) if more than `above` bytes are unsent, or if a
-    /// message in [fragments](super::Peer::send_fragment) is unfinished. The peer
-    /// connects again, and has missed no message without a sign. If it does not take the Close frame in
-    /// [`Timeouts::close`], the end is reported as that timeout.
+    /// message in [fragments](super::Peer::send_fragment) is unfinished. The peer connects again, and has
+    /// missed no message without a sign. If it does not take the Close frame in [`Timeouts::close`], the end
+    /// is reported as that timeout.
     Close {
         /// The number of unsent bytes.
         above: usize,
     },
     /// Drops the message if more than `above` bytes are unsent, or if a message in
-    /// [fragments](super::Peer::send_fragment) is unfinished. [`Handler::drained`](super::Handler::drained) reports the number of dropped messages when the peer
-    /// has taken all bytes.
+    /// [fragments](super::Peer::send_fragment) is unfinished.
+    /// [`Handler::drained`](super::Handler::drained) reports the number of dropped messages when the peer has
+    /// taken all bytes.
     Drop {
         /// The number of unsent bytes.
         above: usize,

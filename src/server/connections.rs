@@ -5,7 +5,7 @@
 //! ```text
 //! rule 1   `opened` in adopt.rs calls a new stream
 //! rule 2   Ready::closed goes into the call
-//! rule 3   `call` in calls.rs defers the readiness of a connection that is queued; `turn` calls the queue last
+//! rule 3   `call` in calls.rs defers what is reported of a queued connection; `turn` calls the queue last
 //! rule 4   `fail` in calls.rs queues the connection
 //! rule 5   `note` in table.rs asks for the deadline, unless the call was ordinary
 //! ```

@@ -130,7 +130,11 @@ fn send_payload(out: &mut Outgoing<'_>, opcode: OpCode, payload: &[u8]) -> Resul
             [_] => Err(SendError::InvalidCloseCode),
             [high, low, reason @ ..] => {
                 let reason = utf8::validate(reason).map_err(|_| SendError::NotUtf8)?;
-                out.close(CloseCode::new(u16::from_be_bytes([*high, *low])), reason)
+                match CloseCode::new(u16::from_be_bytes([*high, *low])) {
+                    // It stands for an empty payload.
+                    CloseCode::NO_STATUS => Err(SendError::InvalidCloseCode),
+                    code => out.close(code, reason),
+                }
             }
         },
     }

@@ -87,7 +87,9 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         if let Some(kept) = &mut self.kept
             && held > 0
         {
-            if record_len(&kept.incoming).is_some_and(|len| held + n < len) {
+            // What begins like a request has no length of a record.
+            let speaks_http = self.fresh && self.engine.is_server() && is_http(&kept.incoming);
+            if !speaks_http && record_len(&kept.incoming).is_some_and(|len| held + n < len) {
                 kept.incoming.extend_from_slice(&records[held..]);
                 return Ok(more);
             }

@@ -112,6 +112,8 @@ fn every_opcode_can_be_written_except_a_continuation_without_a_message() {
     let refused = ws.write(OpCode::Continuation, b"thing");
     assert!(matches!(refused, Err(WriteError::Refused(_))), "{refused:?}");
     assert!(matches!(ws.write(OpCode::Close, b"\x03"), Err(WriteError::Refused(_))));
+    // 1005 stands for no code, and is never sent.
+    assert!(matches!(ws.write(OpCode::Close, b"\x03\xed"), Err(WriteError::Refused(_))));
     // A Close frame without a code is read without a code.
     assert_eq!(ws.write(OpCode::Close, b"").unwrap(), 2);
     assert_eq!(peer.read().unwrap(), (OpCode::Close, Vec::new()));

@@ -263,3 +263,29 @@ fn any_plain_request_that_is_valid_http_is_decided() {
     }
     assert_eq!(verdict(b"GET / HTTP/9.9\r\nHost: a\r\n\r\n"), Err(505));
 }
+
+/// A peer that does not read the answer, and has sent more than its request: a poller that is not
+/// edge-triggered would report that without end.
+#[test]
+fn nothing_is_waited_for_but_room_while_an_answer_is_being_sent() {
+    let upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let large = "x".repeat(10_000);
+    let page = Response::new(200).body(large.clone());
+    for (request, answer) in
+        [(HEALTH, page), (upgrade, Response::accept().header("X-Large", &large[..5_000]))]
+    {
+        let (mut opening, mut peer) = asked(request, 4096);
+        peer.send(&[b'x'; 2_000]).unwrap();
+        opening.answer(&answer).unwrap();
+        let mut scratch = Scratch::new();
+        let Ok(Progress::Pending(wants)) = opening.advance(&mut scratch.at(0)) else { panic!("{answer:?}") };
+        assert!(wants.write && !wants.read && !wants.again, "{wants:?}");
+        let (mut received, mut buffer) = (0, [0; 4096]);
+        for _ in 0..4 {
+            received += peer.recv(&mut buffer).unwrap_or(0);
+            let _ = opening.advance(&mut scratch.at(0)).unwrap();
+        }
+        assert!(received > 5_000, "{received}");
+    }
+}

@@ -192,7 +192,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         Ok(match self.handshake.verdict() {
             None => Step::Decide,
             Some(_) if self.wire.flush()? => Step::Open,
-            Some(_) => Step::Wait(self.wire.pending(false)),
+            Some(_) => Step::Wait(self.wire.pending_answer()),
         })
     }
 

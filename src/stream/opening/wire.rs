@@ -145,7 +145,7 @@ impl<T: NonBlockingTransport> Wire<T> {
     /// input would reset the peer before it has read the refusal.
     pub(super) fn linger(&mut self) -> io::Result<Option<Wants>> {
         if !self.flush()? {
-            return Ok(Some(self.pending(false)));
+            return Ok(Some(self.pending_answer()));
         }
         if !self.shut {
             self.shut = true;
@@ -172,6 +172,12 @@ impl<T: NonBlockingTransport> Wire<T> {
             self.flush()?;
         }
         Ok(self.pending(false))
+    }
+
+    /// Returns what to wait for while an answer is being sent. Not for more input, which the peer may have
+    /// sent and which nothing receives before the answer has left.
+    pub(super) fn pending_answer(&self) -> Wants {
+        Wants { read: false, ..self.pending(false) }
     }
 
     pub(super) fn pending(&self, again: bool) -> Wants {
