@@ -8,7 +8,7 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 
 /// The bytes that a sender removes from the end of a message, then an empty final block. Reaching that
 /// block's end shows that the message is complete.
-const TAIL: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x01, 0x00, 0x00, 0xFF, 0xFF];
+const ENDING: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x01, 0x00, 0x00, 0xFF, 0xFF];
 
 /// The maximum number of streams in a message (a block with `BFINAL` set ends a stream). Each costs as much
 /// time as a window, whatever its content.
@@ -217,8 +217,8 @@ impl Inflater {
         // If the stream is closed, a final block was the end (section 7.2.3.4).
         if self.open {
             let before = chunk.len();
-            // 4 if the sender removed the tail of a final block, 9 at the end of `TAIL`.
-            let ended = matches!(self.run(&TAIL, usize::MAX, limit, chunk)?, Ran::ToEnd(4 | 9));
+            // 4 if the sender removed the tail of a final block, 9 at the end of `ENDING`.
+            let ended = matches!(self.run(&ENDING, usize::MAX, limit, chunk)?, Ran::ToEnd(4 | 9));
             // Output from the tail would be the rest of a block that was cut off.
             if !ended || chunk.len() != before {
                 return Err(InflateError::Corrupt);

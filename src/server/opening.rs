@@ -8,6 +8,7 @@ use super::peer::NewPeer;
 use super::proxy::{self, ProxyHeader, Received};
 use super::secure::TlsState;
 use crate::Config;
+use crate::config::millis;
 use crate::handshake::Response;
 use crate::stream::{OpeningError, Progress, ServerOpening, Turn, Wants, WebSocketStream};
 use crate::transport::NonBlockingTransport;
@@ -66,8 +67,8 @@ pub(super) type ContinueWith<T> = fn(T, Vec<u8>) -> io::Result<(T, Vec<u8>)>;
 impl<T> Terms<T> {
     /// Returns when a connection that waits for the header of the PROXY protocol times out.
     fn deadline(&self, began: u64) -> Option<u64> {
-        let timeout = self.connection.timeouts.opening?;
-        Some(began.saturating_add(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)))
+        let timeout = millis(self.connection.timeouts.opening)?;
+        Some(began.saturating_add(timeout.into()))
     }
 }
 
@@ -187,7 +188,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
                 true => Response::forbidden().into(),
             };
             match answer {
-                Answer::Now(response) => answer_or_fail(opening, &response),
+                Answer::Now(response) => _ = opening.answer_or_500(&response),
                 Answer::Later => {}
             }
         }
@@ -224,16 +225,8 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         if !self.asked {
             return false;
         }
-        answer_or_fail(opening, response);
-        true
-    }
-}
-
-/// Answers with 500, and the reason as text, if the answer cannot be sent.
-fn answer_or_fail<T: NonBlockingTransport>(opening: &mut ServerOpening<T>, response: &Response) {
-    if let Err(error) = opening.answer(response) {
-        let page = Response::new(500).header("Content-Type", "text/plain").body(format!("{error}\n"));
         // Fails only if the request is answered already.
-        let _ = opening.answer(&page);
+        let _ = opening.answer_or_500(response);
+        true
     }
 }

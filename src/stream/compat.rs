@@ -5,24 +5,11 @@
 #![forbid(unsafe_code)]
 
 use super::call::{CallGuard, Never, Stopped};
-use super::{Outgoing, ReadError, ReadResult, Ready, Scratch, Sent, Wants, WebSocketStream, WriteResult};
+use super::scratch::with_thread_scratch;
+use super::{Outgoing, ReadError, ReadResult, Ready, Sent, Wants, WebSocketStream, WriteResult};
 use crate::frame::{CloseCode, OpCode, utf8};
 use crate::protocol::{Event, Message, SendError, State};
 use crate::transport::NonBlockingTransport;
-use std::cell::Cell;
-
-thread_local! {
-    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
-}
-
-/// Lends the thread's scratch, or a new one if the scratch is already lent or the thread is ending.
-fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
-    let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
-    let result = f(&mut scratch);
-    // Fails only if the thread is ending.
-    let _ = SCRATCH.try_with(|cell| cell.set(Some(scratch)));
-    result
-}
 
 impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Receives one message or control frame, and returns its opcode and payload.
@@ -48,7 +35,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     pub fn read(&mut self) -> ReadResult {
         let mut found = None;
         let mut ready = Ready::UNKNOWN;
-        let result = with_scratch(|scratch| {
+        let result = with_thread_scratch(|scratch| {
             loop {
                 let result =
                     CallGuard::new(&mut self.state, &mut scratch.untimed()).run(ready, Never, |event, _| {
@@ -102,7 +89,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// are unsent, the connection is closing, or the payload is not valid for the opcode.
     /// [`WriteError::System`](super::WriteError::System) if a system call failed.
     pub fn write(&mut self, opcode: OpCode, payload: &[u8]) -> WriteResult {
-        with_scratch(|scratch| {
+        with_thread_scratch(|scratch| {
             let sent = self.send_with(&mut scratch.untimed(), |out| send_payload(out, opcode, payload))?;
             let frame = self.state.connection.frame_size(payload.len());
             let frame = match self.state.connection.compresses(payload.len()) && !opcode.is_control() {

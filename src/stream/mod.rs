@@ -48,5 +48,7 @@ pub use outgoing::{Outgoing, Sent};
 pub use parts::Parts;
 pub use prepared::{Delivery, IfFull, PreparedMessage};
 pub use readiness::{Ready, Wants};
+#[cfg(feature = "tokio")]
+pub(crate) use scratch::with_thread_scratch;
 pub use scratch::{Scratch, Turn};
 pub use websocket::WebSocketStream;

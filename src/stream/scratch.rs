@@ -3,6 +3,7 @@
 
 use crate::Limits;
 use crate::protocol::{Input, MaskKeys, Output, Role, SharedConfig};
+use std::cell::Cell;
 
 /// The bytes received at once. Large enough for the small messages of a busy connection, and small enough to
 /// stay in the second-level cache.
@@ -97,6 +98,26 @@ impl Default for Scratch {
     fn default() -> Self {
         Self::new()
     }
+}
+
+thread_local! {
+    /// Taken for one call, and given back.
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
+
+/// Lends the thread's own scratch, or a new one if the scratch is already lent or the thread is ending.
+#[inline]
+pub(crate) fn with_thread_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
+    let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_else(new_scratch);
+    let result = f(&mut scratch);
+    // Fails only if the thread is ending.
+    let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
+    result
+}
+
+#[cold]
+fn new_scratch() -> Box<Scratch> {
+    Box::default()
 }
 
 /// The limits that every call needs, computed once for all connections that share a

@@ -49,8 +49,8 @@ impl<T> StreamState<T> {
         }
     }
 
-    /// Returns whether the transport works and its poller announces what arrives. A paused stream is not
-    /// plain, because bytes may have arrived unannounced.
+    /// Returns whether the transport works and its poller announces what arrives. Not after a pause in
+    /// reading, which makes what arrives next unannounced.
     #[inline]
     pub(super) fn is_undisturbed(&self) -> bool {
         // Compared as one number, which is one branch.

@@ -22,7 +22,6 @@
 //! [`examples/tls_pair`]: https://docs.rs/crate/websocket-stream/latest/source/examples/tls_pair/main.rs
 #![forbid(unsafe_code)]
 
-mod below;
 mod bytes;
 mod engine;
 mod pieces;

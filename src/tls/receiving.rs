@@ -1,10 +1,9 @@
 //! The receiving half of a TLS stream: records from the transport, plaintext to the caller.
 
-use super::below;
 use super::bytes::{Received, ThreadBuffers, with_thread_buffers};
 use super::engine::FULL_RECORD;
 use super::stream::{End, TlsStream};
-use crate::transport::NonBlockingTransport;
+use crate::transport::{NonBlockingTransport, RecvOutcome, recv_checked, send_checked};
 use std::io::{self, ErrorKind};
 use std::mem;
 
@@ -68,12 +67,12 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         // Records whose plaintext the caller has room for.
         let plaintext = received.room().min(RECEIVE);
         let room = (plaintext + plaintext.div_ceil(FULL_RECORD) * OVERHEAD).clamp(LEAST_ROOM, RECEIVE);
-        let n = match below::recv(&mut self.transport, &mut incoming.room(room)[..room])? {
-            Some(0) => return Err(self.cut_off()),
-            Some(n) => n,
+        let n = match recv_checked(&mut self.transport, &mut incoming.room(room)[..room])? {
+            RecvOutcome::End => return Err(self.cut_off()),
+            RecvOutcome::Bytes(n) => n,
             // With bytes that were received before the first call, there is something to process.
-            None if self.fresh && held > 0 => 0,
-            None => {
+            RecvOutcome::WouldBlock if self.fresh && held > 0 => 0,
+            RecvOutcome::WouldBlock => {
                 if let Some(error) = self.take_unsendable() {
                     return Err(error);
                 }
@@ -143,7 +142,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
     fn refuse_plain_http(&mut self) {
         self.broken = true;
         // If they fail, the client does not receive the answer.
-        let _ = below::send(&mut self.transport, PLAIN_HTTP);
+        let _ = send_checked(&mut self.transport, PLAIN_HTTP);
         let _ = self.transport.shutdown_write();
     }
 
@@ -152,13 +151,13 @@ impl<T: NonBlockingTransport> TlsStream<T> {
     fn discard(&mut self, mut left: usize) -> io::Error {
         let mut buffer = [0; LEAST_ROOM];
         while left > 0 {
-            match below::recv(&mut self.transport, &mut buffer) {
-                Ok(Some(n @ 1..)) => left = left.saturating_sub(n),
-                Ok(None) => {
+            match recv_checked(&mut self.transport, &mut buffer) {
+                Ok(RecvOutcome::Bytes(n)) => left = left.saturating_sub(n),
+                Ok(RecvOutcome::WouldBlock) => {
                     self.end = End::Refused(left);
                     return ErrorKind::WouldBlock.into();
                 }
-                Ok(Some(0)) | Err(_) => break,
+                Ok(RecvOutcome::End) | Err(_) => break,
             }
         }
         self.end = End::Open;

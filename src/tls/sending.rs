@@ -1,10 +1,9 @@
 //! The sending half of a TLS stream: plaintext from the caller, records to the transport.
 
-use super::below;
 use super::bytes::{Bytes, Kept, ThreadBuffers};
 use super::pieces::Pieces;
 use super::stream::{Shutdown, TlsStream};
-use crate::transport::NonBlockingTransport;
+use crate::transport::{NonBlockingTransport, send_checked};
 use rustls::unbuffered::EncryptError;
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
@@ -54,14 +53,11 @@ impl<T: NonBlockingTransport> TlsStream<T> {
             records.clear();
             return self.flush_outgoing();
         }
-        let sent = match records.as_slice() {
-            [] => Ok(None),
-            records => below::send(&mut self.transport, records),
-        };
-        if let Ok(n) = &sent
-            && n.unwrap_or(0) < records.as_slice().len()
+        let sent = send_checked(&mut self.transport, records.as_slice());
+        if let Ok(n) = sent
+            && n < records.as_slice().len()
         {
-            self.kept_mut().outgoing.push(&records.as_slice()[n.unwrap_or(0)..]);
+            self.kept_mut().outgoing.push(&records.as_slice()[n..]);
         }
         records.clear();
         if let Err(error) = sent {
@@ -77,8 +73,8 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         if let Some(kept) = &mut self.kept
             && !kept.outgoing.is_empty()
         {
-            let sent = below::send(&mut self.transport, kept.outgoing.as_slice())?;
-            kept.outgoing.consume(sent.unwrap_or(0));
+            let sent = send_checked(&mut self.transport, kept.outgoing.as_slice())?;
+            kept.outgoing.consume(sent);
             self.shrink();
         }
         self.finish_shutdown()

@@ -1,12 +1,12 @@
 //! Connecting to a URL under tokio, with the client of this crate.
 
+use super::clock::now;
 use super::delegate::delegate_stream;
-use super::thread::{now, with_scratch};
 use super::timers::Timer;
 use super::transport::AsyncTransport;
 use super::websocket::WebSocket;
 use crate::client::{ConnectError, Connector, Dial, Transport, Url, UrlError, Watch};
-use crate::stream::{Parts, WebSocketStream};
+use crate::stream::{Parts, WebSocketStream, with_thread_scratch};
 #[cfg(feature = "rustls")]
 use crate::tls::TlsStream;
 use ::tokio::net::TcpStream;
@@ -104,7 +104,7 @@ where
 pub async fn connect_dial(dial: &mut Dial) -> Result<WebSocket<ClientStream>, ConnectError> {
     let mut timer = Timer::default();
     loop {
-        if let Some(stream) = with_scratch(|scratch| dial.advance(scratch, now()))? {
+        if let Some(stream) = with_thread_scratch(|scratch| dial.advance(scratch, now()))? {
             return register(stream).map_err(ConnectError::System);
         }
         // The next call may close these descriptors, so they are registered only until then.

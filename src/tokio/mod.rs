@@ -56,6 +56,7 @@
 //! Timeouts share one timer of tokio's for each runtime, with a precision of 100 ms.
 #![forbid(unsafe_code)]
 
+mod clock;
 #[cfg(feature = "client")]
 mod connect;
 #[cfg(any(feature = "axum", feature = "client"))]
@@ -70,7 +71,7 @@ mod polling;
 mod queues;
 mod received;
 mod split;
-mod thread;
+
 mod timers;
 #[cfg(feature = "rustls")]
 mod tls;

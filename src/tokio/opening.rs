@@ -1,13 +1,16 @@
 //! Opening handshakes under tokio.
 
+use super::clock::now;
 use super::error::AcceptError;
-use super::thread::{now, with_scratch};
 use super::timers::Timer;
 use super::transport::AsyncTransport;
 use super::websocket::WebSocket;
 use crate::config::Config;
 use crate::handshake::{ClientRequest, OriginPolicy, Request, Response};
-use crate::stream::{ClientOpening, NotOpen, OpeningError, Progress, ServerOpening, Wants, WebSocketStream};
+use crate::stream::{
+    ClientOpening, NotOpen, OpeningError, Progress, ServerOpening, Wants, WebSocketStream,
+    with_thread_scratch,
+};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -240,13 +243,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Opening<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Handshake<ServerOpening<AsyncTransport<S>>> {
-    /// Answers the request: with status 500 if the answer cannot be sent.
     fn answer(&mut self, response: &Response) -> io::Result<()> {
-        let answered = self.opening.answer(response).or_else(|error| {
-            let page = Response::new(500).header("Content-Type", "text/plain").body(format!("{error}\n"));
-            // Fails only if the request is answered already, or has not arrived.
-            self.opening.answer(&page)
-        });
+        let answered = self.opening.answer_or_500(response);
         answered.map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))
     }
 
@@ -282,7 +280,7 @@ macro_rules! advance {
                 now: u64,
             ) -> Result<Result<Step, Wants>, OpeningError> {
                 self.get_mut().set_waker(context.waker());
-                let wants = with_scratch(|scratch| {
+                let wants = with_thread_scratch(|scratch| {
                     Ok::<_, OpeningError>(match self.advance(&mut scratch.at(now))? {
                         Progress::Decide(_) => Ok(Step::Decide),
                         Progress::Open => Ok(Step::Open),

@@ -1,11 +1,11 @@
 //! One poll of a connection: the call of its stream, its timer, and who is woken afterwards.
 
+use super::clock::now;
 use super::queues::Queues;
-use super::thread::{now, with_scratch};
 use super::wakers::Side;
 use super::websocket::{Inner, WebSocket};
 use crate::protocol::{Event, SendError, State};
-use crate::stream::{Error, Outgoing, Ready, Wants};
+use crate::stream::{Error, Outgoing, Ready, Wants, with_thread_scratch};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use std::io;
 use std::task::{Context, Poll};
@@ -54,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         // `Ready::closed` is not needed.
         let ready = Ready { readable: true, writable: true, closed: false };
         let Inner { stream, queues, lost_fed, .. } = &mut *self.0;
-        let driven = with_scratch(|scratch| {
+        let driven = with_thread_scratch(|scratch| {
             let mut turn = scratch.at(now);
             if queues.has_fed() {
                 let sent = stream.send_with(&mut turn, |out| queues.send_fed(out));
@@ -162,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         self.begin(side, context);
         let before = self.before(side);
         // What ends the connection is delivered when there is room for the messages before it.
-        let _ = with_scratch(|scratch| self.0.stream.flush_and_time_out(&mut scratch.at(now)));
+        let _ = with_thread_scratch(|scratch| self.0.stream.flush_and_time_out(&mut scratch.at(now)));
         self.set_timer(now);
         self.wake_other(side, before);
         let wants = self.0.stream.wants();

@@ -3,7 +3,7 @@
 //! A timer of tokio's own takes more memory than an idle connection. Here a connection without a deadline
 //! takes none, and one with a deadline takes about 64 bytes.
 
-use super::thread::{instant, now};
+use super::clock::{instant, now};
 use crate::wheel::Wheel;
 use ::tokio::runtime::{Handle, Id};
 use ::tokio::time::{Sleep, sleep, sleep_until};

@@ -1,15 +1,17 @@
 //! A connection under tokio: one call of the stream in each poll.
 
+use super::clock::now;
 use super::error::AsyncError;
 use super::queues::Queues;
-use super::thread::{now, with_scratch};
 use super::timers::Timer;
 use super::transport::AsyncTransport;
 use super::wakers::{Side, Wakers};
 use crate::config::{Config, Role};
 use crate::frame::CloseCode;
 use crate::protocol::{Cause, Closed, Event, Initiator, Message, SendError, State};
-use crate::stream::{Delivery, Error, IfFull, Outgoing, Parts, PreparedMessage, Sent, WebSocketStream};
+use crate::stream::{
+    Delivery, Error, IfFull, Outgoing, Parts, PreparedMessage, Sent, WebSocketStream, with_thread_scratch,
+};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use std::future::poll_fn;
 use std::io;
@@ -280,7 +282,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ) -> Result<Sent, AsyncError> {
         let now = now();
         let Inner { stream, queues, .. } = &mut *self.0;
-        let sent = with_scratch(|scratch| stream.send_with(&mut scratch.at(now), |out| f(out, queues)));
+        let sent =
+            with_thread_scratch(|scratch| stream.send_with(&mut scratch.at(now), |out| f(out, queues)));
         if !matches!(sent, Ok(Sent::Written)) || self.0.stream.state() != State::Open {
             self.set_timer(now);
         }

@@ -1,7 +1,7 @@
 //! Calls to a transport that may break the laws.
 //!
-//! The stream floor makes these, so that a broken transport causes an error, never an endless loop or bytes
-//! that do not exist. No error here allocates.
+//! The stream floor and TLS make these, so that a broken transport causes an error, never an endless loop or
+//! bytes that do not exist. No error here allocates.
 #![forbid(unsafe_code)]
 
 use super::NonBlockingTransport;

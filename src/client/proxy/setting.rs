@@ -66,7 +66,7 @@ impl FromStr for Proxy {
 }
 
 /// Returns a host and a port, with brackets around an IPv6 address.
-pub(super) fn authority(host: &str, port: u16) -> String {
+pub(super) fn host_with_port(host: &str, port: u16) -> String {
     match host.contains(':') {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),
@@ -81,7 +81,7 @@ impl fmt::Display for Proxy {
             Kind::Https => "https",
             Kind::Socks5 => "socks5",
         };
-        write!(f, "{scheme}://{}", authority(&self.host, self.port))
+        write!(f, "{scheme}://{}", host_with_port(&self.host, self.port))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::connect::Connect;
 use super::error::ProxyError;
-use super::setting::{Kind, Proxy, authority};
+use super::setting::{Kind, Proxy, host_with_port};
 use super::socks5::Socks5;
 use std::fmt;
 use std::net::IpAddr;
@@ -49,7 +49,7 @@ impl Tunnel {
         let protocol = match proxy.kind {
             Kind::Socks5 => Protocol::Socks(Socks5::new(host, port, credentials, &mut out)?),
             Kind::Http | Kind::Https => {
-                Protocol::Http(Connect::new(&authority(host, port), credentials, &mut out))
+                Protocol::Http(Connect::new(&host_with_port(host, port), credentials, &mut out))
             }
         };
         Ok(Self { protocol, out, sent: 0 })

@@ -7,13 +7,13 @@ use super::blocks;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 use words as blocks;
 
-/// From this many bytes on, `simdutf8` validates text itself; less it passes on to std.
-const BLOCK: usize = 64;
+/// From this many bytes on, vectors validate text; fewer do not fill a block of theirs.
+const LONG: usize = 64;
 
 /// Returns whether the bytes are UTF-8.
 #[inline]
 pub(super) fn judge(bytes: &[u8]) -> bool {
-    if bytes.len() >= BLOCK {
+    if bytes.len() >= LONG {
         return blocks::judge_long(bytes);
     }
     let ascii = if bytes.len() <= SHORT { is_ascii_short(bytes) } else { bytes.is_ascii() };

@@ -242,6 +242,16 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
         }
     }
 
+    /// Answers the request: with status 500, and the reason as text, if the answer cannot be sent.
+    #[cfg(any(feature = "server", feature = "tokio"))]
+    pub(crate) fn answer_or_500(&mut self, response: &Response) -> Result<(), ResponseError> {
+        self.answer(response).or_else(|error| {
+            let page = Response::new(500).header("Content-Type", "text/plain").body(format!("{error}\n"));
+            // Fails only if the request is answered already, or has not arrived.
+            self.answer(&page)
+        })
+    }
+
     fn write_answer(&mut self, response: &Response) -> Result<(), ResponseError> {
         let request = self.handshake.request();
         let accepted = request.and_then(|request| deflate::accept(response, request, self.wire.config.get()));

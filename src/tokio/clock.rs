@@ -1,30 +1,7 @@
-//! What belongs to a thread: the buffers for one call, and the clock.
+//! The clock.
 
-use crate::stream::Scratch;
 use ::tokio::time::Instant;
-use std::cell::Cell;
 use std::sync::OnceLock;
-
-thread_local! {
-    /// Taken for one call, and given back.
-    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
-}
-
-/// Calls `f` with the thread's scratch.
-///
-/// A call inside `f`, or while the thread ends, gets a scratch of its own.
-#[inline]
-pub(super) fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
-    let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_else(new_scratch);
-    let result = f(&mut scratch);
-    let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
-    result
-}
-
-#[cold]
-fn new_scratch() -> Box<Scratch> {
-    Box::new(Scratch::new())
-}
 
 /// Returns the time in milliseconds since a fixed start.
 #[inline]
