@@ -5,7 +5,6 @@ use crate::OwnedMessage;
 use crate::protocol::{Message, SendError};
 use crate::stream::Outgoing;
 use std::cell::Cell;
-use std::collections::VecDeque;
 
 thread_local! {
     /// Empty lists, which keep their memory for the next connection that needs some.
@@ -27,7 +26,7 @@ pub(super) struct Lists {
     received: Received,
     /// Nobody receives any more.
     discards: bool,
-    fed: VecDeque<OwnedMessage>,
+    fed: Vec<OwnedMessage>,
     /// The bytes in `fed`, headers included.
     fed_bytes: usize,
     /// Shorter messages can be fed unchecked, until `fed_bytes` is `room`.
@@ -50,7 +49,7 @@ impl Lists {
     #[inline]
     fn feed(&mut self, message: OwnedMessage) {
         self.fed_bytes += message.as_bytes().len() + HEADER;
-        self.fed.push_back(message);
+        self.fed.push(message);
     }
 }
 
