@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use websocket_stream::handshake::OriginPolicy;
 use websocket_stream::tls::TlsStream;
 use websocket_stream::tokio::{AsyncError, AsyncTransport, WebSocket, accept, accept_with};
-use websocket_stream::{Config, Event, PreparedMessage};
+use websocket_stream::{Config, Event, PreparedMessage, Request};
 
 /// How the echo is written.
 #[derive(Debug, Clone, Copy)]
@@ -67,44 +67,48 @@ where
 {
     accept_each(listener, move |socket| {
         let Ok(socket) = secure(socket) else { return };
-        let ws = {
-            let config = common.config();
-            async move {
-                match config {
-                    None => accept(socket).await,
-                    Some(config) => {
-                        accept_with(socket, config, |request| OriginPolicy::Same.answer(request)).await
-                    }
-                }
-            }
-        };
-        // Each task has room for its own kind only. A connection that fails ends.
-        match (common.mode, common.style) {
-            (Mode::Broadcast, _) => {
-                let said = common.said.clone();
-                tokio::spawn(async move {
-                    if let Ok(ws) = ws.await {
-                        let _ = share(ws, said).await;
-                    }
-                });
-            }
-            (Mode::Echo, Style::Run) => {
-                tokio::spawn(async move {
-                    if let Ok(ws) = ws.await {
-                        let _ = echo(ws).await;
-                    }
-                });
-            }
-            (Mode::Echo, Style::Owned) => {
-                tokio::spawn(async move {
-                    if let Ok(ws) = ws.await {
-                        let _ = echo_owned(ws).await;
-                    }
-                });
+        // As a program writes it that needs only one of them.
+        match common.config() {
+            None => start(accept(socket), &common),
+            Some(config) => {
+                let origin = |request: &Request<'_>| OriginPolicy::Same.answer(request);
+                start(accept_with(socket, config, origin), &common);
             }
         }
     })
     .await
+}
+
+/// Starts a task. Each has room for its own kind only. A connection that fails ends.
+fn start<S, E>(ws: impl Future<Output = Result<WebSocket<S>, E>> + Send + 'static, common: &Common)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    E: Send,
+{
+    match (common.mode, common.style) {
+        (Mode::Broadcast, _) => {
+            let said = common.said.clone();
+            tokio::spawn(async move {
+                if let Ok(ws) = ws.await {
+                    let _ = share(ws, said).await;
+                }
+            });
+        }
+        (Mode::Echo, Style::Run) => {
+            tokio::spawn(async move {
+                if let Ok(ws) = ws.await {
+                    let _ = echo(ws).await;
+                }
+            });
+        }
+        (Mode::Echo, Style::Owned) => {
+            tokio::spawn(async move {
+                if let Ok(ws) = ws.await {
+                    let _ = echo_owned(ws).await;
+                }
+            });
+        }
+    }
 }
 
 pub async fn echo<S: AsyncRead + AsyncWrite + Unpin + 'static>(
