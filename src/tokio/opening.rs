@@ -141,18 +141,21 @@ where
 /// # Errors
 ///
 /// [`OpeningError`] with the reason.
-pub async fn client<S>(
+// Not an `async fn`, whose future would have room for its arguments.
+pub fn client<S>(
     io: S,
     request: ClientRequest,
     config: Arc<Config>,
-) -> Result<WebSocket<S>, OpeningError>
+) -> impl Future<Output = Result<WebSocket<S>, OpeningError>>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let opening = ClientOpening::with_config(AsyncTransport::new(io), request, config)?;
-    let mut handshake = Handshake::new(opening);
-    poll_fn(|context| handshake.poll(context)).await?;
-    Ok(WebSocket::from_stream(opened(handshake.opening.into_stream())?))
+    let handshake = ClientOpening::with_config(AsyncTransport::new(io), request, config).map(Handshake::new);
+    async {
+        let mut handshake = handshake?;
+        poll_fn(|context| handshake.poll(context)).await?;
+        Ok(WebSocket::from_stream(opened(handshake.opening.into_stream())?))
+    }
 }
 
 /// A server's opening handshake, for a program that awaits something before it answers.
