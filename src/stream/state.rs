@@ -17,8 +17,7 @@ pub(super) struct StreamState<T> {
     pub(super) shut: bool,
     /// Nothing is received, because too many bytes are unsent; see [`PauseReading`](crate::PauseReading).
     pub(super) paused: bool,
-    /// Nothing more is sent: a system call failed, or the last deadline has passed.
-    pub(super) broken: bool,
+    pub(super) sending: Sending,
     /// What the last call could not use, send or report. `None` if there is nothing.
     pub(super) backlog: Option<Box<Backlog>>,
 }
@@ -36,10 +35,21 @@ pub(super) enum Incoming {
     Ended,
 }
 
+/// Whether anything more is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    Possible = 0,
+    /// Nothing: a system call failed, or the last deadline has passed.
+    Broken,
+    /// Nothing, and bytes that were accepted are discarded.
+    Lost,
+}
+
 impl<T> StreamState<T> {
     pub(super) fn new(transport: T, connection: Connection, backlog: Backlog, incoming: Incoming) -> Self {
         let backlog = (!backlog.is_empty()).then(|| Box::new(backlog));
-        Self { transport, connection, incoming, shut: false, paused: false, broken: false, backlog }
+        let (shut, paused, sending) = (false, false, Sending::Possible);
+        Self { transport, connection, incoming, shut, paused, sending, backlog }
     }
 
     /// Makes the next calls receive until nothing is left.
@@ -54,7 +64,20 @@ impl<T> StreamState<T> {
     #[inline]
     pub(super) fn is_undisturbed(&self) -> bool {
         // Compared as one number, which is one branch.
-        self.incoming as u8 | u8::from(self.broken) == 0
+        self.incoming as u8 | self.sending as u8 == 0
+    }
+
+    /// Returns whether nothing more is sent.
+    #[inline]
+    pub(super) fn is_broken(&self) -> bool {
+        self.sending != Sending::Possible
+    }
+
+    /// Sends nothing more.
+    pub(super) fn break_off(&mut self) {
+        if self.sending == Sending::Possible {
+            self.sending = Sending::Broken;
+        }
     }
 
     /// Returns whether the peer's end of stream has been received.
@@ -66,7 +89,7 @@ impl<T> StreamState<T> {
     /// Returns what the stream wants from the event loop, with or without unsent bytes.
     #[inline]
     pub(super) fn wants_with(&self, unsent: bool, again: bool) -> Wants {
-        let write = unsent && !self.broken;
+        let write = unsent && !self.is_broken();
         if self.connection.can_receive() {
             let read = !self.ended() && !self.paused;
             return Wants { read, write, again, closed: false, refused: None };
@@ -105,16 +128,16 @@ impl<T: NonBlockingTransport> StreamState<T> {
     pub(super) fn wants(&self) -> Wants {
         let unsent = self.unsent() > 0 || self.transport.wants_write();
         let unread = self.backlog.as_ref().is_some_and(|backlog| !backlog.unread.as_bytes().is_empty());
-        let again = unread || self.incoming == Incoming::Unannounced || self.broken;
+        let again = unread || self.incoming == Incoming::Unannounced || self.is_broken();
         let wants = self.wants_with(unsent, again && !self.paused);
         // If a call that only sends has failed, the end is not reported yet.
-        Wants { closed: wants.closed || self.broken, ..wants }
+        Wants { closed: wants.closed || self.is_broken(), ..wants }
     }
 
     /// Returns the next deadline.
     pub(super) fn next_deadline(&self, now: u64) -> Option<u64> {
         let deadline = self.connection.next_deadline(now);
-        let is_closed = matches!(self.connection.state(), State::Closed(_)) && !self.broken;
+        let is_closed = matches!(self.connection.state(), State::Closed(_)) && !self.is_broken();
         let unsent = match &self.backlog {
             Some(backlog) if !backlog.unsent.is_empty() => {
                 self.connection.unsent_deadline(backlog.unsent.since, now)

@@ -570,6 +570,13 @@ impl<T> WebSocketStream<T> {
         backlog.as_ref().is_some_and(|backlog| connection.ends_next(backlog.unread.as_bytes()))
     }
 
+    /// Returns whether accepted bytes were discarded, because the transport has failed or a timeout has
+    /// passed.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn has_lost(&self) -> bool {
+        self.state.sending == super::state::Sending::Lost
+    }
+
     /// Returns the number of accepted bytes that the transport has not taken.
     pub fn unsent(&self) -> usize {
         self.state.unsent()

@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 return Poll::Pending;
             }
         };
-        self.0.wakers.end(Side::Receiver);
+        self.0.stream.get_mut().end(Side::Receiver);
         Poll::Ready(received)
     }
 
@@ -160,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     pub(super) fn poll_flush_all(&mut self, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {
         if !self.is_flushed() {
             self.begin(Side::Sender, context);
-            match self.send_with(|_| Ok(())) {
+            match self.send_fed() {
                 Ok(Sent::Written) => {}
                 Ok(Sent::Queued(_)) | Err(AsyncError::Send(SendError::Full)) => {
                     if self.advance(Side::Sender, context).is_pending() && !self.is_flushed() {
@@ -172,12 +172,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         }
         let flushed = match self.0.stream.state() {
             _ if std::mem::take(&mut self.0.lost_fed) => Err(SendError::Closed.into()),
-            State::Closed(end) if !end.is_clean() => Err(AsyncError::Closed(end)),
+            State::Closed(end) if !end.is_clean() || self.0.stream.has_lost() => Err(AsyncError::Closed(end)),
             // It has failed, and the end is not delivered: what was unsent is lost.
             State::Draining(end) if self.0.stream.wants().closed => Err(AsyncError::Closed(end)),
-            State::Open | State::Closing if self.0.stream.wants().closed => {
-                self.send_with(|_| Ok(())).map(|_| ())
-            }
+            State::Open | State::Closing if self.0.stream.wants().closed => self.send_fed().map(|_| ()),
             _ => Ok(()),
         };
         self.finish(flushed)
@@ -189,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
 
     /// Ends a wait of the sending side.
     fn finish<R>(&mut self, result: R) -> Poll<R> {
-        self.0.wakers.end(Side::Sender);
+        self.0.stream.get_mut().end(Side::Sender);
         Poll::Ready(result)
     }
 
@@ -230,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     pub(super) fn poll_ready_to_feed(&mut self, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {
         while self.0.queues.fed_bytes() + self.0.stream.unsent() >= FED {
             self.begin(Side::Sender, context);
-            match self.send_with(|_| Ok(())) {
+            match self.send_fed() {
                 Ok(Sent::Queued(unsent)) if unsent >= FED => {}
                 Err(AsyncError::Send(SendError::Full)) => {}
                 Ok(_) => break,

@@ -2,10 +2,11 @@
 
 use super::clock::now;
 use super::queues::Queues;
+use super::transport::AsyncTransport;
 use super::wakers::Side;
 use super::websocket::{Inner, WebSocket};
 use crate::protocol::{Event, SendError, State};
-use crate::stream::{Error, Outgoing, Ready, Wants, with_thread_scratch};
+use crate::stream::{Error, Outgoing, Ready, Turn, Wants, WebSocketStream, with_thread_scratch};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use std::io;
 use std::task::{Context, Poll};
@@ -34,6 +35,24 @@ impl<E> From<io::Error> for Stopped<E> {
     }
 }
 
+/// Sends the fed messages, after the unsent bytes, which may take all the room.
+///
+/// Messages that are left, or the end, are noticed by the next call that sends.
+fn send_fed<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    stream: &mut WebSocketStream<AsyncTransport<S>>,
+    queues: &mut Queues,
+    lost_fed: &mut bool,
+    turn: &mut Turn<'_>,
+) {
+    if queues.has_fed() {
+        if stream.unsent() > 0 {
+            let _ = stream.flush(turn);
+        }
+        let sent = stream.send_with(turn, |out| queues.send_fed(out));
+        *lost_fed |= matches!(sent, Err(Error::Send(SendError::Closed)));
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Drives the stream once, for a task that waits for `side`.
     ///
@@ -56,11 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         let Inner { stream, queues, lost_fed, .. } = &mut *self.0;
         let driven = with_thread_scratch(|scratch| {
             let mut turn = scratch.at(now);
-            if queues.has_fed() {
-                let sent = stream.send_with(&mut turn, |out| queues.send_fed(out));
-                // Messages that are left, or the end, are noticed by the next call that sends.
-                *lost_fed |= matches!(sent, Err(Error::Send(SendError::Closed)));
-            }
+            send_fed(stream, queues, lost_fed, &mut turn);
             let handler = |event: Event<'_>, out: &mut Outgoing<'_>| {
                 handler(event, out, queues).map_err(Stopped::Handler)
             };
@@ -102,8 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Returns what concerns the task on the other side, if it waits.
     #[inline]
     fn before(&self, side: Side) -> Option<Before> {
-        let Inner { stream, wakers, .. } = &*self.0;
-        wakers.is_waiting(side.other()).then(|| Before {
+        let stream = &self.0.stream;
+        stream.get_ref().is_waiting(side.other()).then(|| Before {
             unsent: stream.unsent(),
             write: stream.wants().write,
             state: stream.state(),
@@ -112,12 +127,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
 
     #[inline]
     pub(super) fn begin(&mut self, side: Side, context: &Context<'_>) {
-        let Inner { stream, wakers, timer, .. } = &mut *self.0;
-        let transport = stream.get_mut();
-        transport.begin();
-        if let Some(waker) = wakers.begin(side, context, transport.waker()) {
-            transport.set_waker(&waker);
-            timer.set_waker(&waker);
+        let Inner { stream, timer, .. } = &mut *self.0;
+        if let Some(waker) = stream.get_mut().begin_for(side, context) {
+            timer.set_waker(waker);
         }
     }
 
@@ -131,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 Side::Sender => self.0.stream.unsent() < before.unsent || before.write && !wants.write,
             };
             if concerned || wants.closed || self.0.stream.state() != before.state {
-                self.0.wakers.wake(other, self.0.stream.get_ref().waker());
+                self.0.stream.get_mut().wake(other);
             }
         }
     }
@@ -161,8 +173,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         let now = now();
         self.begin(side, context);
         let before = self.before(side);
-        // What ends the connection is delivered when there is room for the messages before it.
-        let _ = with_thread_scratch(|scratch| self.0.stream.flush_and_time_out(&mut scratch.at(now)));
+        let Inner { stream, queues, lost_fed, .. } = &mut *self.0;
+        with_thread_scratch(|scratch| {
+            let mut turn = scratch.at(now);
+            // What ends the connection is delivered when there is room for the messages before it.
+            let _ = stream.flush_and_time_out(&mut turn);
+            send_fed(stream, queues, lost_fed, &mut turn);
+        });
         self.set_timer(now);
         self.wake_other(side, before);
         let wants = self.0.stream.wants();

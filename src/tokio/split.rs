@@ -74,7 +74,7 @@ impl<S> Drop for Half<S> {
             let ws = &mut *lock(&self.shared).0;
             ws.queues.discard_received();
             // Perhaps it receives no more, because too many messages waited.
-            ws.wakers.wake(Side::Sender, ws.stream.get_ref().waker());
+            ws.stream.get_mut().wake(Side::Sender);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! TLS of this crate as a stream of tokio's.
 
 use super::transport::AsyncTransport;
+use super::wakers::Side;
 use crate::tls::TlsStream;
 use crate::transport::NonBlockingTransport;
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -37,9 +38,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncRead for TlsStream<AsyncT
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let tls = self.get_mut();
-        let received = tls.polled(context, |tls| tls.recv(buffer.initialize_unfilled()));
-        // An error is reported by the next call that sends.
-        let _ = tls.flush();
+        let received = tls.polled(Side::Receiver, context, |tls| {
+            let received = tls.recv(buffer.initialize_unfilled());
+            // An error is reported by the next call that sends.
+            let _ = tls.flush();
+            received
+        });
         received.map_ok(|n| buffer.advance(n))
     }
 }
@@ -47,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncRead for TlsStream<AsyncT
 /// See [`AsyncRead`].
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncWrite for TlsStream<AsyncTransport<S>> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().polled(context, |tls| tls.send(bytes))
+        self.get_mut().polled(Side::Sender, context, |tls| tls.send(bytes))
     }
 
     fn poll_write_vectored(
@@ -55,7 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncWrite for TlsStream<Async
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().polled(context, |tls| tls.send_vectored(pieces))
+        self.get_mut().polled(Side::Sender, context, |tls| tls.send_vectored(pieces))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -63,11 +67,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncWrite for TlsStream<Async
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().polled(context, NonBlockingTransport::flush)
+        self.get_mut().polled(Side::Sender, context, NonBlockingTransport::flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().polled(context, |tls| {
+        self.get_mut().polled(Side::Sender, context, |tls| {
             // A second call has no effect (law 7).
             tls.shutdown_write()?;
             tls.flush()
@@ -76,16 +80,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncWrite for TlsStream<Async
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> TlsStream<AsyncTransport<S>> {
-    /// Makes a call for a task, which is woken when the call can be repeated.
+    /// Makes a call for a task, which is woken when the call can be repeated. Either direction may have to
+    /// wait for the other one of the stream below, so that wakes both tasks.
     fn polled<R>(
         &mut self,
+        side: Side,
         context: &mut Context<'_>,
         call: impl FnOnce(&mut Self) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.get_mut().set_waker(context.waker());
+        self.get_mut().begin_for(side, context);
         match call(self) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
-            result => Poll::Ready(result),
+            result => {
+                self.get_mut().end(side);
+                Poll::Ready(result)
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A stream of tokio's as a transport, inside a poll.
 
+use super::wakers::{Side, Wakers};
 use crate::transport::NonBlockingTransport;
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::net::TcpStream;
@@ -58,7 +59,9 @@ pub struct AsyncTransport<S>(Box<Fields<S>>);
 
 struct Fields<S> {
     io: S,
+    /// Wakes all that wait.
     waker: Waker,
+    wakers: Wakers,
     /// The error that followed the bytes of the last `recv`.
     failed: Option<io::Error>,
     end: End,
@@ -98,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncTransport<S> {
         Self(Box::new(Fields {
             io,
             waker: Waker::noop().clone(),
+            wakers: Wakers::default(),
             failed: None,
             end: End::NotReached,
             waits: Waits::default(),
@@ -211,8 +215,35 @@ impl<S> AsyncTransport<S> {
 
     /// Begins a poll with the waker of the last one.
     #[inline]
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         self.0.waits = Waits::default();
+    }
+
+    /// Begins a poll of a task that waits for `side`. Returns the waker if it has changed.
+    #[inline]
+    pub(super) fn begin_for(&mut self, side: Side, context: &Context<'_>) -> Option<&Waker> {
+        self.begin();
+        let Fields { waker, wakers, .. } = &mut *self.0;
+        *waker = wakers.begin(side, context, waker)?;
+        Some(waker)
+    }
+
+    /// Returns whether a task waits for `side`.
+    #[inline]
+    pub(super) fn is_waiting(&self, side: Side) -> bool {
+        self.0.wakers.is_waiting(side)
+    }
+
+    /// Notes that a task has what it waited for.
+    #[inline]
+    pub(super) fn end(&mut self, side: Side) {
+        self.0.wakers.end(side);
+    }
+
+    /// Wakes the task that waits for `side`, if one does.
+    pub(super) fn wake(&mut self, side: Side) {
+        let Fields { waker, wakers, .. } = &mut *self.0;
+        wakers.wake(side, waker);
     }
 
     /// Returns the directions in which the inner stream has registered the waker, in this poll.

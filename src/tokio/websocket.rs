@@ -5,7 +5,7 @@ use super::error::AsyncError;
 use super::queues::Queues;
 use super::timers::Timer;
 use super::transport::AsyncTransport;
-use super::wakers::{Side, Wakers};
+use super::wakers::Side;
 use crate::config::{Config, Role};
 use crate::frame::CloseCode;
 use crate::protocol::{Cause, Closed, Event, Initiator, Message, SendError, State};
@@ -67,7 +67,6 @@ pub struct WebSocket<S>(pub(super) Box<Inner<S>>);
 
 pub(super) struct Inner<S> {
     pub(super) stream: WebSocketStream<AsyncTransport<S>>,
-    pub(super) wakers: Wakers,
     pub(super) timer: Timer,
     pub(super) queues: Queues,
     /// `next` has returned the end.
@@ -90,7 +89,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     pub fn from_stream(stream: WebSocketStream<AsyncTransport<S>>) -> Self {
         Self(Box::new(Inner {
             stream,
-            wakers: Wakers::default(),
             timer: Timer::default(),
             queues: Queues::default(),
             ended: false,
@@ -195,7 +193,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         let wants = match self.drive(Side::Receiver, context, None, |event, out, _| handler(event, out)) {
             Ok(wants) => wants,
             Err(error) => {
-                self.0.wakers.end(Side::Receiver);
+                self.0.stream.get_mut().end(Side::Receiver);
                 return Poll::Ready(Err(error));
             }
         };
@@ -203,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             self.wait(context, wants);
             return Poll::Pending;
         }
-        self.0.wakers.end(Side::Receiver);
+        self.0.stream.get_mut().end(Side::Receiver);
         self.0.ended = true;
         Poll::Ready(self.end().map_err(E::from))
     }
@@ -212,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     fn poll_fed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.0.queues.has_fed() {
             self.begin(Side::Receiver, context);
-            match self.send_with(|_| Ok(())) {
+            match self.send_fed() {
                 Err(AsyncError::Send(SendError::Full)) => {
                     if self.advance(Side::Receiver, context).is_ready() {
                         break;
@@ -268,11 +266,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         if let State::Closed(end) = self.0.stream.state() {
             return Err(AsyncError::Closed(end));
         }
-        self.send_past_fed(|out, queues| {
+        let mut lost_fed = false;
+        let sent = self.send_past_fed(|out, queues| {
             // In the order in which they were accepted.
-            queues.send_fed(out)?;
-            f(out)
-        })
+            match queues.send_fed(out) {
+                // But for a message in fragments, which was begun before.
+                Err(SendError::MessageUnfinished) => {
+                    f(out)?;
+                    lost_fed = queues.send_fed(out) == Err(SendError::Closed);
+                    Ok(())
+                }
+                sent => sent.and_then(|()| f(out)),
+            }
+        });
+        self.0.lost_fed |= lost_fed;
+        sent
+    }
+
+    /// Sends the fed messages without waiting.
+    pub(super) fn send_fed(&mut self) -> Result<Sent, AsyncError> {
+        match self.0.stream.state() {
+            State::Closed(end) => Err(AsyncError::Closed(end)),
+            _ => self.send_past_fed(|out, queues| queues.send_fed(out)),
+        }
     }
 
     /// Calls `f` also if the connection has ended, and leaves the fed messages to it.
@@ -289,14 +305,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         }
         let wants = self.0.stream.wants();
         if wants.again || wants.closed {
-            self.0.wakers.wake(Side::Receiver, self.0.stream.get_ref().waker());
+            self.0.stream.get_mut().wake(Side::Receiver);
         }
         match sent {
             Ok(sent) => Ok(sent),
             Err(Error::Send(error)) => Err(AsyncError::Send(error)),
             Err(Error::System(error)) => Err(AsyncError::Closed(Closed {
                 code: CloseCode::ABNORMAL,
-                by: Initiator::Transport,
+                by: if self.0.stream.state() == State::Closing {
+                    Initiator::Local
+                } else {
+                    Initiator::Transport
+                },
                 cause: Cause::System((&error).into()),
             })),
         }

@@ -4,6 +4,8 @@
 mod localhost;
 
 use crate::real::run_echo;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use websocket_stream::CloseCode;
 use websocket_stream::client::Connector;
@@ -29,4 +31,48 @@ async fn messages_are_echoed_over_tls() {
     assert!(ws.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     drop(ws);
     serving.await.unwrap();
+}
+
+/// The task that reads has taken the place of the one that writes in the stream below, when the peer takes
+/// bytes.
+#[tokio::test]
+async fn two_tasks_can_use_the_halves_of_a_tls_stream() {
+    let (a, b) = tokio::io::duplex(4096);
+    let server = TlsStream::server(AsyncTransport::new(a), localhost::server().unwrap()).unwrap();
+    let name = "localhost".try_into().unwrap();
+    let client = TlsStream::client(AsyncTransport::new(b), localhost::client().unwrap(), name).unwrap();
+    let (mut peer_reads, mut peer_writes) = tokio::io::split(client);
+    let (mut reads, mut writes) = tokio::io::split(server);
+    let hello = tokio::spawn(async move {
+        let mut hello = [0; 5];
+        reads.read_exact(&mut hello).await.unwrap();
+        (reads, hello)
+    });
+    peer_writes.write_all(b"hello").await.unwrap();
+    let flushed = tokio::spawn(async move {
+        peer_writes.flush().await.unwrap();
+        let mut byte = [0];
+        // The handshake advances while it is read.
+        peer_reads.read_exact(&mut byte).await.unwrap();
+        (peer_reads, peer_writes, byte)
+    });
+    let (mut reads, received) = hello.await.unwrap();
+    assert_eq!(&received, b"hello");
+    let writing = tokio::spawn(async move {
+        // More than is on the way and in the stream.
+        writes.write_all(&vec![7; 1 << 20]).await.unwrap();
+        writes.flush().await.unwrap();
+        writes
+    });
+    let (mut peer_reads, peer_writes, _) = flushed.await.unwrap();
+    let reading = tokio::spawn(async move { reads.read(&mut [0]).await.unwrap_or(0) });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let mut rest = vec![0; (1 << 20) - 1];
+    let received = tokio::time::timeout(Duration::from_secs(60), peer_reads.read_exact(&mut rest));
+    received.await.expect("the writer is not woken").unwrap();
+    drop(writing.await.unwrap());
+    drop((peer_reads, peer_writes));
+    assert_eq!(reading.await.unwrap(), 0);
 }

@@ -11,7 +11,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::{Instant, sleep, timeout};
 use websocket_stream::tokio::{AcceptError, AsyncError, WebSocket, accept_with, client};
 use websocket_stream::{
-    Cause, ClientRequest, CloseCode, Closed, Config, Event, OpeningError, Response, Role, Timeout, Timeouts,
+    Cause, ClientRequest, CloseCode, Closed, Config, Event, Limits, OpCode, OpeningError, Response, Role,
+    SendError, Timeout, Timeouts,
 };
 
 /// The precision of timeouts.
@@ -334,4 +335,74 @@ async fn a_message_that_is_lost_while_many_received_bytes_wait_is_an_error() {
     assert_eq!(ws.next().await.unwrap().unwrap().as_bytes().len(), 128 << 10);
     assert!(ws.next().await.unwrap().is_err());
     assert!(ws.next().await.is_none());
+}
+
+/// The peer closes, and goes without reading.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_a_closing_peer_does_not_take_is_an_error() {
+    for half in [false, true] {
+        let (mut ws, mut peer) = pair(off().close(seconds(5)));
+        let sending = tokio::spawn(async move { ws.send(vec![7; 10_000]).await });
+        sleep(seconds(1)).await;
+        peer.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
+        if half {
+            peer.shutdown().await.unwrap();
+        } else {
+            drop(peer);
+        }
+        let sent = sending.await.unwrap();
+        assert!(matches!(sent, Err(AsyncError::Closed(end)) if end.code == CloseCode::NORMAL), "{sent:?}");
+    }
+}
+
+/// The room is taken by bytes that the socket then takes all at once.
+#[tokio::test(start_paused = true)]
+async fn fed_messages_follow_when_there_is_room_again() {
+    for flushes in [true, false] {
+        let (a, mut peer) = tokio::io::duplex(984);
+        let limits = Limits::default().unsent(1_000 + Limits::CONTROL_ROOM);
+        let config = Arc::new(Config::default().timeouts(off()).limits(limits));
+        let mut ws = WebSocket::new(a, Role::Server, config).unwrap();
+        ws.send(vec![0; 980]).await.unwrap(); // fills the pipe
+        for _ in 0..4 {
+            ws.feed(vec![1; 296]).await.unwrap();
+        }
+        let task = tokio::spawn(async move {
+            match flushes {
+                true => ws.flush().await.unwrap(),
+                false => assert!(ws.next().await.is_none()),
+            }
+        });
+        sleep(seconds(1)).await;
+        let mut received = vec![0; 984];
+        peer.read_exact(&mut received).await.unwrap();
+        let mut rest = vec![0; 4 * 300];
+        timeout(seconds(60), peer.read_exact(&mut rest)).await.expect("it waits for ever").unwrap();
+        if !flushes {
+            peer.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
+            peer.shutdown().await.unwrap();
+        }
+        task.await.unwrap();
+    }
+}
+
+/// The program finishes its message in fragments before the fed one is sent; a Close frame may not wait.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_fed_between_two_fragments_follows_them() {
+    let (mut ws, mut peer) = pair(off());
+    ws.send_with(|out| out.send_fragment(OpCode::Text, b"a", false)).unwrap();
+    ws.feed("b").await.unwrap();
+    assert!(matches!(ws.flush().await, Err(AsyncError::Send(SendError::MessageUnfinished))));
+    ws.send_with(|out| out.send_fragment(OpCode::Continuation, b"c", true)).unwrap();
+    ws.flush().await.unwrap();
+    let mut sent = [0; 9];
+    peer.read_exact(&mut sent).await.unwrap();
+    assert_eq!(&sent, b"\x01\x01a\x80\x01c\x81\x01b");
+    ws.send_with(|out| out.send_fragment(OpCode::Text, b"a", false)).unwrap();
+    ws.feed("lost").await.unwrap();
+    ws.start_close(CloseCode::NORMAL, "").unwrap();
+    assert!(matches!(ws.flush().await, Err(AsyncError::Send(SendError::Closed))));
+    let mut sent = [0; 7];
+    peer.read_exact(&mut sent).await.unwrap();
+    assert_eq!(&sent, b"\x01\x01a\x88\x02\x03\xe8");
 }

@@ -109,7 +109,7 @@ impl<T> CallGuard<'_, T> {
                 self.own_unread = true;
             }
         }
-        if stream.ended() && !stream.broken {
+        if stream.ended() && !stream.is_broken() {
             scratch.input.end_of_stream();
         }
         // Until the end is reported, each call fails with the error of the transport.
@@ -134,7 +134,8 @@ impl<T> CallGuard<'_, T> {
         // Not yet done if the handler panicked.
         self.keep_failure();
         self.restore();
-        let StreamState { connection, broken, backlog, .. } = &mut *self.stream;
+        let is_broken = self.stream.is_broken();
+        let StreamState { connection, backlog, .. } = &mut *self.stream;
         let unread = self.scratch.input.unread();
         if !unread.is_empty() {
             let unread = RecvBuffer::new(unread);
@@ -143,7 +144,7 @@ impl<T> CallGuard<'_, T> {
         self.scratch.input.reset();
         let output = &mut self.scratch.output;
         let pong = output.take_pong();
-        if !*broken && (!output.as_bytes().is_empty() || pong.is_some()) {
+        if !is_broken && (!output.as_bytes().is_empty() || pong.is_some()) {
             let unsent = &mut backlog.get_or_insert_default().unsent;
             if unsent.is_empty() {
                 unsent.since = output.now().map(Millis32::at);
@@ -165,12 +166,14 @@ impl<T> CallGuard<'_, T> {
     /// Keeps the error of the transport until the end is reported.
     #[cold]
     fn keep_failure(&mut self) {
-        let StreamState { connection, broken, backlog, .. } = &mut *self.stream;
-        if let Some(error) = &self.failed {
-            *broken = true;
-            if connection.can_receive() {
-                backlog.get_or_insert_default().failure.get_or_insert(SystemError::from(error));
-            }
+        if self.failed.is_some() {
+            self.stream.break_off();
+        }
+        let StreamState { connection, backlog, .. } = &mut *self.stream;
+        if let Some(error) = &self.failed
+            && connection.can_receive()
+        {
+            backlog.get_or_insert_default().failure.get_or_insert(SystemError::from(error));
         }
         if !connection.can_receive()
             && let Some(backlog) = backlog
@@ -182,7 +185,7 @@ impl<T> CallGuard<'_, T> {
     /// Returns whether the transport has failed, in this call or before.
     #[inline]
     fn has_failed(&self) -> bool {
-        self.failed.is_some() || self.stream.broken
+        self.failed.is_some() || self.stream.is_broken()
     }
 
     /// Swaps back the buffers of [`unpack`](Self::unpack): the stream's unread bytes into the backlog, and

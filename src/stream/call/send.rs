@@ -4,6 +4,7 @@
 use super::CallGuard;
 use crate::protocol::{Closed, Event, Millis32, SendError, State};
 use crate::stream::outgoing::{flush_gathered, send_gathered};
+use crate::stream::state::Sending;
 use crate::stream::{Error, Sent, Wants};
 use crate::transport::{NonBlockingTransport, flush_checked, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
@@ -29,7 +30,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     /// takes all of them.
     #[inline]
     pub(super) fn flush_at_end(&mut self) {
-        if self.stream.backlog.is_none() && !self.stream.broken {
+        if self.stream.backlog.is_none() && !self.stream.is_broken() {
             flush_gathered(&mut self.stream.transport, &mut self.scratch.output, &mut self.failed);
         }
         self.flush_unblocked();
@@ -116,7 +117,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         let connection = &self.stream.connection;
         if !connection.can_receive()
             && !connection.waits_for_the_servers_end(&self.scratch.output)
-            && !self.stream.broken
+            && !self.stream.is_broken()
             && !self.stream.shut
             && !self.needs_flush()
         {
@@ -183,7 +184,7 @@ impl<T> CallGuard<'_, T> {
     /// Stops sending permanently, and discards the unsent bytes.
     #[cold]
     fn abandon(&mut self) {
-        self.stream.broken = true;
+        self.stream.break_off();
         self.give_up();
     }
 
@@ -191,6 +192,9 @@ impl<T> CallGuard<'_, T> {
     #[cold]
     pub(super) fn give_up(&mut self) {
         self.keep_failure();
+        if !self.scratch.output.is_empty() {
+            self.stream.sending = Sending::Lost;
+        }
         if let Some(backlog) = &mut self.stream.backlog {
             backlog.unsent.clear();
         }
