@@ -266,7 +266,7 @@ pub(crate) fn millis(timeout: Option<Duration>) -> Option<u32> {
     let timeout = timeout?;
     let millis = u64::from(timeout.subsec_nanos().div_ceil(1_000_000));
     let millis = timeout.as_secs().saturating_mul(1000).saturating_add(millis);
-    u32::try_from(millis).ok().filter(|&millis| millis <= 1 << 31)
+    u32::try_from(millis).ok().filter(|&millis| millis < 1 << 31)
 }
 
 /// The limits, timeouts and options of a connection.

@@ -220,6 +220,8 @@ impl Deflaters {
         // Level 1 writes up to 9 bits for each byte; the others add 5 bytes per few thousand.
         let room = input.len() + input.len() / 8 + 64;
         if self.result.len() < room {
+            // Not more, so that it can be kept.
+            self.result.reserve_exact(room - self.result.len());
             self.result.resize(room, 0);
         }
         let slot = self.compressors.get_mut(usize::from(engine_bits.get() - WindowBits::NINE.get()))?;
@@ -230,7 +232,7 @@ impl Deflaters {
 
     /// Frees a result buffer that a large message has grown.
     pub fn trim(&mut self) {
-        if self.result.len() > KEPT {
+        if self.result.capacity() > KEPT {
             self.result = Vec::new();
         }
     }

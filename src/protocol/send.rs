@@ -163,7 +163,7 @@ impl Connection {
     #[cold]
     pub(crate) fn refusal(&self, error: SendError, len: usize) -> SendError {
         match error {
-            SendError::Full if len > self.data_bound().saturating_sub(MAX_HEADER_SIZE) => SendError::TooLong,
+            SendError::Full if len.saturating_add(MAX_HEADER_SIZE) > self.data_bound() => SendError::TooLong,
             other => other,
         }
     }

@@ -12,30 +12,18 @@ use crate::wheel::Wheel;
 use std::io::{self, ErrorKind};
 
 impl<T: NonBlockingTransport, S> Table<T, S> {
-    /// Adds a connection that is open, and returns its key. `method` is what the handler is called with.
-    pub(super) fn adopt<H: Handler<Session = S>>(
-        &mut self,
-        stream: WebSocketStream<T>,
-        session: S,
-        now: u64,
-        handler: &mut H,
-        method: impl FnOnce(&mut H, &mut Peer<'_>, &mut S) -> Result<(), Failure>,
-    ) -> io::Result<usize> {
-        self.common.hub.now = now;
-        if self.common.hub.in_handler {
-            self.recover(now, handler);
-        }
+    /// Adds a connection that is open, and returns its key. Then call [`opened`](Self::opened).
+    pub(super) fn adopt(&mut self, stream: WebSocketStream<T>, session: S) -> io::Result<usize> {
         let key = self
             .slots
             .insert(Wheel::MAX_KEY, |generation| Slot::new(generation, Stage::Open(stream, session)))
             .ok_or(ErrorKind::OutOfMemory)?;
         self.common.hub.cells.accepted.add(1);
-        self.opened(key, now, handler, method);
-        self.deliver_if_many(now, handler);
         Ok(key)
     }
 
-    /// Continues with a connection that has just opened. Bytes may have arrived unannounced.
+    /// Continues with a connection that has just opened: `method` is what the handler is called with. Bytes
+    /// may have arrived unannounced.
     pub(super) fn opened<H: Handler<Session = S>>(
         &mut self,
         key: usize,

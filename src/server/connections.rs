@@ -147,8 +147,8 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     /// Adds a transport that was accepted, and returns its key for the poller.
     ///
     /// A key is a small number, which later connections use again. Register the transport before or after
-    /// this call, readable and writable; [`transport`](Self::transport) returns it. `ip` is the client's
-    /// address, if it is known.
+    /// this call: with an edge-triggered poller readable and writable, with any other one readable;
+    /// [`transport`](Self::transport) returns it. `ip` is the client's address, if it is known.
     ///
     /// # Errors
     ///
@@ -208,21 +208,33 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         now: u64,
         handler: &mut H,
     ) -> io::Result<usize> {
-        self.table
-            .adopt(stream, session, now, handler, |handler, peer, session| handler.opened(peer, session))
+        self.table.common.hub.now = now;
+        self.recover(now, handler);
+        let key = self.table.adopt(stream, session)?;
+        self.table.opened(key, now, handler, |handler, peer, session| handler.opened(peer, session));
+        self.table.deliver_if_many(now, handler);
+        Ok(key)
     }
 
-    /// Adds a connection that has come with a value for [`Handler::adopted`].
-    pub(super) fn adopt<H: Handler<Session = S>>(
+    /// Adds a connection that was opened elsewhere. Then call [`adopted`](Self::adopted).
+    pub(super) fn adopt(&mut self, stream: WebSocketStream<T>) -> io::Result<usize>
+    where
+        S: Default,
+    {
+        self.table.adopt(stream, S::default())
+    }
+
+    /// Calls the handler with what has come with a connection.
+    pub(super) fn adopted<H: Handler<Session = S>>(
         &mut self,
-        stream: WebSocketStream<T>,
+        key: usize,
         value: Box<dyn Any + Send>,
         now: u64,
         handler: &mut H,
-    ) -> io::Result<usize> {
-        self.table.adopt(stream, S::default(), now, handler, |handler, peer, session| {
-            handler.adopted(peer, session, value)
-        })
+    ) {
+        self.recover(now, handler);
+        self.table.opened(key, now, handler, |handler, peer, session| handler.adopted(peer, session, value));
+        self.table.deliver_if_many(now, handler);
     }
 
     /// Closes the connection whose handler has panicked, if one has.

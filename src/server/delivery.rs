@@ -192,6 +192,8 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
                     Some(SlowPeer::Drop { .. }) if later => {
                         cells.dropped.add(1);
                         *missed.entry(key).or_insert(0) += 1;
+                        // So that `drained` reports it, also if nothing is unsent.
+                        slot.flags.set(Flags::UNSENT, true);
                     }
                     _ if later && out.state() == State::Open => {
                         cells.dropped.add(1);

@@ -5,8 +5,10 @@ use super::config::ServerConfig;
 use super::connections::Connections;
 use super::handle::{self, Adopted, Letter, Mailbox};
 use super::handler::Handler;
+use super::hub::Abroad;
 use super::listener::Listener;
 use super::secure::Socket;
+use super::shutdown::Shutdown;
 use crate::stream::{Parts, Ready, WebSocketStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind};
@@ -54,6 +56,8 @@ pub(super) struct EventLoop<S> {
     /// Whether connections begin with a header of the PROXY protocol.
     proxied: bool,
     stopping: bool,
+    /// A shutdown that the other threads are still to make.
+    leaving: Option<Shutdown>,
 }
 
 struct Source {
@@ -97,6 +101,7 @@ impl<S: Default> EventLoop<S> {
             now: 0,
             proxied,
             stopping: false,
+            leaving: None,
         })
     }
 
@@ -117,7 +122,12 @@ impl<S: Default> EventLoop<S> {
         loop {
             self.finish_round(handler);
             if self.stopping && self.connections.is_empty() {
-                return Ok(());
+                if self.mailbox.end_if_empty() {
+                    return Ok(());
+                }
+                // Whoever has put a letter in was promised that it is read.
+                self.has_mail = true;
+                continue;
             }
             let timeout = self.timeout();
             match self.poll.poll(&mut self.events, timeout) {
@@ -125,7 +135,7 @@ impl<S: Default> EventLoop<S> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            self.now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.now = self.elapsed();
         }
     }
 
@@ -156,6 +166,9 @@ impl<S: Default> EventLoop<S> {
             self.read_mail(now, handler);
         }
         self.connections.turn(now, handler);
+        // Behind what was published before.
+        let hub = self.connections.hub();
+        hub.abroad.extend(self.leaving.take().filter(|_| hub.has_abroad).map(Abroad::Shutdown));
         if !self.connections.hub().abroad.is_empty() {
             handle::send_abroad(self.connections.hub(), &self.mailboxes);
         }
@@ -174,7 +187,12 @@ impl<S: Default> EventLoop<S> {
     fn timeout(&self) -> Option<Duration> {
         let accepts = self.listeners.iter().filter_map(|source| source.accept_at);
         let at = self.connections.next_deadline(self.now).into_iter().chain(accepts).min()?;
-        Some(Duration::from_millis(at.saturating_sub(self.now)))
+        // The round itself has taken time.
+        Some(Duration::from_millis(at.saturating_sub(self.elapsed())))
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Accepts waiting connections. Returns when to accept again.
@@ -230,13 +248,19 @@ impl<S: Default> EventLoop<S> {
                 }
                 Letter::Adopt(adopted) => self.adopt(*adopted, handler),
                 Letter::Shutdown(shutdown) => {
-                    self.stopping = true;
-                    // Closes the sockets, which also removes them from the poll.
-                    self.listeners.clear();
-                    self.connections.shut_down(&shutdown, now);
+                    self.shut_down(&shutdown, now);
+                    self.leaving = Some(shutdown);
                 }
+                Letter::ShutdownHere(shutdown) => self.shut_down(&shutdown, now),
             }
         }
+    }
+
+    fn shut_down(&mut self, shutdown: &Shutdown, now: u64) {
+        self.stopping = true;
+        // Closes the sockets, which also removes them from the poll.
+        self.listeners.clear();
+        self.connections.shut_down(shutdown, now);
     }
 
     /// Takes over a connection that was opened elsewhere.
@@ -247,16 +271,14 @@ impl<S: Default> EventLoop<S> {
         let stream = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent });
         let Ok(stream) = stream else { return };
         let (connections, now) = (&mut self.connections, self.now);
-        // A panic must not lose the letters that follow.
+        // A panic must not lose the letters that follow. The next call closes the one whose handler panics.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| connections.recover(now, handler)));
-        let adopted =
-            panic::catch_unwind(AssertUnwindSafe(|| connections.adopt(stream, value, now, handler)));
-        let key = match adopted {
-            Ok(Ok(key)) => key,
-            Ok(Err(_)) => return,
-            // The handler has panicked: the next call closes it.
-            Err(_) => connections.hub().key,
-        };
+        let Ok(key) = connections.adopt(stream) else { return };
+        let id = connections.id(key);
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| connections.adopted(key, value, now, handler)));
+        if connections.id(key) != id {
+            return;
+        }
         // It may have ended already.
         let Some(socket) = self.connections.transport(key) else { return };
         if let Err(error) = self.poll.registry().register(socket, Token(key), INTERESTS) {

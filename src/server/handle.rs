@@ -17,6 +17,7 @@ use std::fmt;
 use std::mem;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Reaches a running [`Server`](super::Server) from any thread; [`Server::handle`](super::Server::handle)
 /// returns it.
@@ -90,7 +91,10 @@ pub(super) enum Letter {
     Post(Post),
     Run(Box<dyn FnOnce(&mut Hub) + Send>),
     Adopt(Box<Adopted>),
+    /// For all threads: it follows what was published before.
     Shutdown(Shutdown),
+    /// For this thread.
+    ShutdownHere(Shutdown),
 }
 
 impl Letter {
@@ -99,7 +103,11 @@ impl Letter {
         match self {
             Self::Publish { topic, message, .. } => LETTER + topic.len() + message.len(),
             Self::Post(post) => post.bytes(),
-            Self::Published { .. } | Self::Run(_) | Self::Adopt(_) | Self::Shutdown(_) => LETTER,
+            Self::Published { .. }
+            | Self::Run(_)
+            | Self::Adopt(_)
+            | Self::Shutdown(_)
+            | Self::ShutdownHere(_) => LETTER,
         }
     }
 }
@@ -220,6 +228,13 @@ impl Mailbox {
             let _ = waker.wake();
         }
         mail.waker = Some(waker);
+    }
+
+    /// Ends, unless letters wait. Returns whether it has.
+    pub(super) fn end_if_empty(&self) -> bool {
+        let mut mail = self.lock();
+        mail.ended |= mail.letters.is_empty();
+        mail.ended
     }
 
     pub(super) fn end(&self) {
@@ -375,13 +390,18 @@ impl Handle {
     ///
     /// [`HandleError::Ended`] if the server has ended already.
     pub fn shut_down(&self, shutdown: impl Into<Shutdown>) -> Result<(), HandleError> {
-        let shutdown = shutdown.into();
-        let mut result = Err(HandleError::Ended);
+        let letter = [Letter::Shutdown(shutdown.into())];
+        // Not bounded by the size of the mailbox.
+        let mailbox = self.lock().iter().find(|mailbox| !mailbox.has_ended()).cloned();
+        mailbox.ok_or(HandleError::Ended)?.put(letter)
+    }
+
+    /// Stops all threads at once, whether or not the first one still works.
+    pub(super) fn stop_all(&self) {
         for mailbox in self.mailboxes() {
-            let put = mailbox.put([Letter::Shutdown(shutdown.clone())]);
-            result = result.or(put);
+            // Without effect if it is stopping already.
+            let _ = mailbox.put([Letter::ShutdownHere(Shutdown::within(Duration::ZERO))]);
         }
-        result
     }
 
     /// Returns what the server has counted, on all threads. Wakes nobody.
@@ -419,6 +439,11 @@ pub(super) fn send_abroad(hub: &mut Hub, mailboxes: &[Arc<Mailbox>]) {
                 for (_, letters) in letters.iter_mut().enumerate().filter(|(thread, _)| *thread != here) {
                     let (topic, message) = (Arc::clone(&topic), message.clone());
                     letters.push(Letter::Published { topic, message, slow_peer });
+                }
+            }
+            Abroad::Shutdown(shutdown) => {
+                for (_, letters) in letters.iter_mut().enumerate().filter(|(thread, _)| *thread != here) {
+                    letters.push(Letter::ShutdownHere(shutdown.clone()));
                 }
             }
         }

@@ -7,6 +7,7 @@
 
 use super::config::SlowPeer;
 use super::counters::{Cells, Counters, Traffic};
+use super::shutdown::Shutdown;
 use super::slots::{self, Id};
 use super::topics::Topics;
 use crate::frame::CloseCode;
@@ -136,6 +137,8 @@ pub(super) enum Abroad {
     Publish { topic: Arc<str>, message: PreparedMessage, slow_peer: SlowPeer },
     /// For the thread of the id.
     Post(Id, Post),
+    /// For all other threads.
+    Shutdown(Shutdown),
 }
 
 /// A message that is kept until the end of the round.

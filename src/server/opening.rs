@@ -23,8 +23,6 @@ pub(super) struct Opening<T, S> {
     ip: Option<IpAddr>,
     /// Whether the handler was asked.
     asked: bool,
-    /// When the time for the header of the PROXY protocol and the handshake is over, if there was a header.
-    deadline: Option<u64>,
 }
 
 enum Stage<T> {
@@ -85,7 +83,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         } else {
             Stage::Handshake(ServerOpening::with_config(transport, Arc::clone(&terms.connection))?)
         };
-        Ok(Self { stage, session, ip, asked: false, deadline: None })
+        Ok(Self { stage, session, ip, asked: false })
     }
 
     pub(super) fn transport(&mut self) -> Option<&mut T> {
@@ -115,7 +113,7 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
     pub(super) fn next_deadline(&self, terms: &Terms<T>, now: u64) -> Option<u64> {
         match &self.stage {
             Stage::Proxied { began, .. } => began.map_or(Some(now), |began| terms.deadline(began)),
-            Stage::Handshake(opening) => opening.next_deadline(now).into_iter().chain(self.deadline).min(),
+            Stage::Handshake(opening) => opening.next_deadline(now),
             Stage::Gone => None,
         }
     }
@@ -158,9 +156,6 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         let Stage::Handshake(opening) = &mut self.stage else { return Ok(Step::Failed) };
         loop {
             match opening.advance(turn)? {
-                Progress::Pending(_) | Progress::Decide(_) if self.deadline.is_some_and(|at| at <= now) => {
-                    return Err(OpeningError::Timeout);
-                }
                 Progress::Pending(wants) => return Ok(Step::Wait(wants)),
                 Progress::Open => return Ok(Step::Open),
                 Progress::Answered { .. } => {
@@ -213,8 +208,9 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
         if let Stage::Proxied { transport, header, .. } = mem::replace(&mut self.stage, Stage::Gone) {
             let config = Arc::clone(&terms.connection);
             let (transport, received) = (terms.after_proxy_header)(transport, header.rest(len).to_vec())?;
-            self.stage = Stage::Handshake(ServerOpening::with_received(transport, config, &received)?);
-            self.deadline = terms.deadline(began);
+            let mut opening = ServerOpening::with_received(transport, config, &received)?;
+            opening.count_from(began);
+            self.stage = Stage::Handshake(opening);
         }
         Ok(None)
     }

@@ -6,14 +6,12 @@ use super::event_loop::EventLoop;
 use super::handle::{Handle, Owner};
 use super::handler::Handler;
 use super::listener::Listener;
-use super::shutdown::Shutdown;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::{SocketAddr, ToSocketAddrs};
 #[cfg(unix)]
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 /// A WebSocket server with its own event loop.
 ///
@@ -292,8 +290,7 @@ struct StopOthers<'a>(&'a Handle);
 
 impl Drop for StopOthers<'_> {
     fn drop(&mut self) {
-        // Without effect if they are stopping already.
-        let _ = self.0.shut_down(Shutdown::within(Duration::ZERO));
+        self.0.stop_all();
     }
 }
 

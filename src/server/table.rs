@@ -105,11 +105,13 @@ impl<T> Common<T> {
     /// Calls the handler if a tick is due. The first one is due an interval after the first call.
     pub(super) fn tick<H: Handler>(&mut self, now: u64, handler: &mut H) {
         let Some(interval) = self.tick else { return };
-        let due = self.next_tick.is_some_and(|at| at <= now);
-        if due || self.next_tick.is_none() {
-            self.next_tick = Some(now.saturating_add(interval));
+        let due = self.next_tick.filter(|&at| at <= now);
+        if due.is_some() || self.next_tick.is_none() {
+            // At the pace of the first one, unless several are missed.
+            let next = due.unwrap_or(now).saturating_add(interval);
+            self.next_tick = Some(if next > now { next } else { now.saturating_add(interval) });
         }
-        if due {
+        if due.is_some() {
             handler.tick(&mut self.hub);
         }
     }

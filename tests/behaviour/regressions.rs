@@ -765,3 +765,15 @@ fn what_ends_the_connection_is_held_from_its_first_byte_on() {
         }
     }
 }
+
+#[test]
+fn a_message_that_can_never_fit_is_too_long_even_if_it_is_empty() {
+    for unsent in [0, Limits::CONTROL_ROOM, Limits::CONTROL_ROOM + 13] {
+        let limits = Limits::default().unsent(unsent);
+        let (a, _peer) = memory::pair(4096);
+        let config = Arc::new(Config::default().limits(limits));
+        let mut stream = WebSocketStream::with_config(a, Role::Server, config).unwrap();
+        let refused = stream.send(&mut Scratch::new().at(0), "");
+        assert!(matches!(refused, Err(Error::Send(SendError::TooLong))), "{unsent}: {refused:?}");
+    }
+}

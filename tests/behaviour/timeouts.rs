@@ -628,3 +628,19 @@ fn a_loop_that_asks_each_round_gets_every_timeout_even_if_no_call_had_a_time_bef
         assert_eq!(ended, Some((cause, 1_000 + after)));
     }
 }
+
+/// The poller has not reported it yet.
+#[test]
+fn a_peer_that_has_taken_everything_meanwhile_is_not_timed_out() {
+    let mut side = side(Role::Server, OFF.write(Duration::from_secs(30)), 1_000);
+    side.stream.send(&mut side.scratch.at(0), &[7; 1_500]).unwrap();
+    assert!(side.stream.unsent() > 0);
+    let mut received = side.sent().len();
+    let wants = side.drive(40_000, Ready::NONE);
+    received += side.sent().len();
+    assert_eq!((side.stream.state(), side.end, wants.write, received), (State::Open, None, false, 1_504));
+    // One that has taken nothing is.
+    side.stream.send(&mut side.scratch.at(40_000), &[7; 1_500]).unwrap();
+    side.drive(70_000, Ready::NONE);
+    assert_ne!(side.stream.state(), State::Open);
+}

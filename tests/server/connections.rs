@@ -2,6 +2,7 @@
 
 use crate::world::{CAPACITY, Client, World};
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
 use websocket_stream::handshake::ResponseFault;
@@ -613,9 +614,14 @@ fn what_is_published_when_connections_time_out_takes_little_memory() {
 /// Nothing else can be sent to it: it is told, or dropped, like a peer that is too slow.
 #[test]
 fn what_is_published_amid_a_message_in_fragments_is_not_lost_in_silence() {
-    struct Fragments;
+    /// The messages that `drained` has reported.
+    struct Fragments(u64);
     impl Handler for Fragments {
         type Session = ();
+        fn drained(&mut self, _: &mut Peer<'_>, _: &mut (), missed: u64) -> Result<(), Failure> {
+            self.0 += missed;
+            Ok(())
+        }
         fn message(&mut self, peer: &mut Peer<'_>, _: &mut (), message: Message<'_>) -> Result<(), Failure> {
             match message.as_text() {
                 Some("download") => {
@@ -633,7 +639,7 @@ fn what_is_published_amid_a_message_in_fragments_is_not_lost_in_silence() {
         (SlowPeer::Drop { above: 1 << 20 }, vec![], 2),
         (SlowPeer::Close { above: 1 << 20 }, vec!["(1013 peer too slow)".to_owned()], 1),
     ] {
-        let mut world = World::with_config(Fragments, ServerConfig::default().slow_peer(policy));
+        let mut world = World::with_config(Fragments(0), ServerConfig::default().slow_peer(policy));
         let (mut downloading, mut speaking) = (world.connect("/"), world.connect("/"));
         downloading.send("download");
         world.settle();
@@ -642,7 +648,7 @@ fn what_is_published_amid_a_message_in_fragments_is_not_lost_in_silence() {
         assert_eq!(downloading.receive(), received);
         world.settle();
         assert_eq!(world.connections.counters().dropped, 1);
-        assert_eq!(world.connections.len(), open, "{policy:?}");
+        assert_eq!((world.connections.len(), world.handler.0), (open, open as u64 - 1), "{policy:?}");
     }
 }
 
@@ -664,4 +670,40 @@ fn a_connection_that_has_ended_elsewhere_has_its_own_end() {
     assert!(end.contains("1000"), "{end}");
     let counters = world.connections.counters();
     assert_eq!((counters.closed_cleanly, counters.closed_abnormally), (1, 0));
+}
+
+/// A level-triggered poller reports a reset again and again, though nothing is waited for.
+#[test]
+fn a_client_that_resets_while_its_request_waits_is_noticed() {
+    let mut world = World::new(Diary::default());
+    let (a, mut client) = memory::pair(CAPACITY);
+    let key = world.connections.insert(a, None, 0).unwrap();
+    client.send(&request("/later")).unwrap();
+    world.settle();
+    client.send(b"early").unwrap();
+    world.settle();
+    assert_eq!((world.handler.undecided.len(), world.connections.len()), (1, 1));
+    world.connections.transport(key).unwrap().plan_recv([Err(ErrorKind::ConnectionReset)]);
+    world.round([key]);
+    assert!(world.connections.is_empty());
+    assert!(world.handler.lines.last().unwrap().starts_with("not opened: "), "{:?}", world.handler.lines);
+}
+
+/// Its client does not end the connection.
+#[test]
+fn a_request_behind_a_header_of_the_proxy_protocol_that_was_answered_has_not_failed() {
+    let mut world = World::with_config(Diary::default(), ServerConfig::default().proxy_protocol(true));
+    let (a, mut client) = memory::pair(CAPACITY);
+    let key = world.connections.insert(a, None, 0).unwrap();
+    world.round([key]);
+    client.send(b"PROXY UNKNOWN\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    world.now = 1_500;
+    world.round([key]);
+    assert!(head(&mut client).starts_with("HTTP/1.1 "));
+    for now in [9_000, 10_500, 12_500] {
+        world.connections.turn(now, &mut world.handler);
+    }
+    let counters = world.connections.counters();
+    assert_eq!((world.connections.len(), counters.http, counters.failed_openings), (0, 1, 0));
+    assert!(world.handler.lines.iter().all(|line| !line.contains("not opened")), "{:?}", world.handler.lines);
 }

@@ -411,3 +411,91 @@ fn a_thread_whose_handler_cannot_be_made_stops_the_others() {
     }));
     assert!(panicked.is_err());
 }
+
+/// On all threads, whichever has read the message and the order to stop.
+#[test]
+fn what_was_published_before_a_shutdown_arrives_before_the_close() {
+    let mut server = Running::new(3);
+    let mut clients: Vec<_> = (0..30).map(|_| server.connect("/")).collect();
+    clients.iter().for_each(|_| _ = server.opened.recv().unwrap());
+    server.handle.publish("room", "bye").unwrap();
+    server.handle.shut_down(Shutdown::within(Duration::from_secs(20)).spread(Duration::ZERO)).unwrap();
+    for client in &mut clients {
+        assert_eq!(client.receive(2), ["bye", "(1001)"]);
+    }
+    drop(clients);
+    server.stop().unwrap();
+}
+
+/// The handler panics for another connection, while one is adopted.
+#[test]
+fn a_panic_for_another_connection_does_not_lose_an_adopted_one() {
+    struct Fragile(mpsc::Sender<Id>);
+    impl Handler for Fragile {
+        type Session = bool;
+        fn open(&mut self, peer: &mut NewPeer<'_>, waits: &mut bool, request: &Request<'_>) -> Answer {
+            *waits = request.path() == "/later";
+            if *waits {
+                self.0.send(peer.id()).unwrap();
+                return Answer::Later;
+            }
+            Response::accept().into()
+        }
+        fn opened(&mut self, peer: &mut Peer<'_>, waits: &mut bool) -> Result<(), Failure> {
+            assert!(!*waits, "as the test wants it");
+            peer.subscribe("room");
+            self.0.send(peer.id()).unwrap();
+            Ok(())
+        }
+        fn message(
+            &mut self,
+            peer: &mut Peer<'_>,
+            _: &mut bool,
+            message: Message<'_>,
+        ) -> Result<(), Failure> {
+            Ok(peer.send(message)?)
+        }
+    }
+    let config = ServerConfig::default().origin(OriginPolicy::Any);
+    let server = Server::bind("127.0.0.1:0").unwrap().config(config);
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let (send, ids) = mpsc::channel();
+    let thread = thread::spawn(move || server.run(Fragile(send)));
+    let mut member = Running::connect_to(address, "/");
+    ids.recv().unwrap();
+    let waiting = thread::spawn(move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let request = "GET /later HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        io::Write::write_all(&mut socket, request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // The connection is closed with 1011.
+        let _ = io::Read::read_to_end(&mut socket, &mut answer);
+        assert!(answer.ends_with(b"\x88\x02\x03\xf3"), "{answer:?}");
+    });
+    let id = ids.recv().unwrap();
+    // The letters are read together.
+    let (go, wait) = mpsc::channel::<()>();
+    handle.run(move |_| wait.recv().unwrap()).unwrap();
+    let large = "x".repeat(300_000);
+    handle.publish("room", large.as_str()).unwrap();
+    handle.answer(id, Response::accept()).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    handle.adopt(WebSocketStream::new(listener.accept().unwrap().0).unwrap(), ()).unwrap();
+    go.send(()).unwrap();
+    let mut adopted = Client {
+        stream: WebSocketStream::client(socket).unwrap(),
+        scratch: Scratch::new(),
+        received: Vec::new(),
+        over: false,
+    };
+    ids.recv().unwrap();
+    adopted.send("still here");
+    assert_eq!(adopted.receive(1), ["still here"]);
+    assert_eq!(member.receive(1), [large]);
+    waiting.join().unwrap();
+    drop((adopted, member));
+    handle.shut_down(Duration::from_secs(20)).unwrap();
+    thread.join().unwrap().unwrap();
+}

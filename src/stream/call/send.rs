@@ -4,7 +4,7 @@
 use super::CallGuard;
 use crate::protocol::{Closed, Event, Millis32, SendError, State};
 use crate::stream::outgoing::{flush_gathered, send_gathered};
-use crate::stream::state::Sending;
+use crate::stream::state::{Sending, StreamState};
 use crate::stream::{Error, Sent, Wants};
 use crate::transport::{NonBlockingTransport, flush_checked, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
@@ -130,17 +130,32 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 
 /// Deadlines, and a transport that failed.
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
+    fn is_unsent_due(&self) -> bool {
+        let StreamState { connection, backlog, .. } = &*self.stream;
+        let since =
+            backlog.as_ref().filter(|backlog| !backlog.unsent.is_empty()).map(|backlog| backlog.unsent.since);
+        let due = |(since, now)| connection.unsent_deadline(since, now).is_some_and(|at| at <= now);
+        since.zip(self.scratch.output.now()).is_some_and(due)
+    }
+
+    fn is_linger_due(&self) -> bool {
+        matches!(self.stream.connection.state(), State::Closed(_))
+            && self.needs_flush()
+            && self.stream.connection.linger_is_due(&self.scratch.output)
+    }
+
     /// Handles the deadlines that have passed. Returns the end if one of them ends the connection.
     #[inline]
     pub(super) fn on_deadline(&mut self) -> Option<Closed> {
+        // Whatever the peer has taken since then, the poller may not have reported it yet.
+        if self.is_unsent_due() || self.is_linger_due() {
+            self.flush();
+        }
         if self.stream.backlog.is_some() {
             self.on_unsent_deadline();
         }
         // The end was already reported, and only the last bytes are left, in the backlog or the transport.
-        if matches!(self.stream.connection.state(), State::Closed(_))
-            && self.needs_flush()
-            && self.stream.connection.linger_is_due(&self.scratch.output)
-        {
+        if self.is_linger_due() {
             self.abandon();
         }
         let Event::Closed(end) = self.stream.connection.on_deadline(&mut self.scratch.output)? else {

@@ -10,8 +10,8 @@ use crate::handshake::{
 use crate::protocol::{Config, Role, SharedConfig};
 use crate::stream::{Turn, Wants};
 use crate::transport::NonBlockingTransport;
-use std::io;
 use std::sync::Arc;
+use std::{io, mem};
 
 /// A server's opening handshake on a transport.
 ///
@@ -74,6 +74,8 @@ use std::sync::Arc;
 pub struct ServerOpening<T> {
     wire: Wire<T>,
     handshake: ServerHandshake,
+    /// [`Progress::Decide`] was returned.
+    asked: bool,
 }
 
 /// How far one call of [`ServerOpening::advance`] came.
@@ -140,7 +142,7 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
     fn open(transport: T, config: SharedConfig) -> io::Result<Self> {
         let handshake = ServerHandshake::new(&config.get().limits);
         let wire = Wire::new(transport, Role::Server, config)?;
-        Ok(Self { wire, handshake })
+        Ok(Self { wire, handshake, asked: false })
     }
 
     /// Advances the handshake as far as possible without waiting.
@@ -188,6 +190,10 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
                 Ok(Some(wants)) => Ok(Step::Wait(wants)),
                 Ok(None) | Err(_) => refusal,
             };
+        }
+        if self.handshake.verdict().is_none() && mem::replace(&mut self.asked, true) {
+            // A poller may report the peer's reset again and again, though nothing is waited for.
+            self.wire.receive_early()?;
         }
         Ok(match self.handshake.verdict() {
             None => Step::Decide,
@@ -240,6 +246,12 @@ impl<T: NonBlockingTransport> ServerOpening<T> {
             }
             written => written,
         }
+    }
+
+    /// Counts the timeout from this time on, instead of the first call.
+    #[cfg(feature = "server")]
+    pub(crate) fn count_from(&mut self, began: u64) {
+        self.wire.count_from(began);
     }
 
     /// Answers the request: with status 500, and the reason as text, if the answer cannot be sent.

@@ -12,6 +12,9 @@ use std::io;
 /// The bytes received at once: enough for most heads.
 pub(super) const RECEIVE_BYTES: usize = 4096;
 
+/// The bytes behind a request that are received before it is answered.
+const EARLY: usize = 16 << 10;
+
 /// A transport in the opening handshake, with its unsent and unread bytes.
 #[derive(Debug)]
 pub(super) struct Wire<T> {
@@ -70,6 +73,12 @@ impl<T: NonBlockingTransport> Wire<T> {
         let Stage::Running = self.stage else { return None };
         let opening = millis(self.config.get().timeouts.opening)?;
         Some(self.began.map_or(now, |began| began.saturating_add(opening.into())))
+    }
+
+    /// Counts the timeout from this time on.
+    #[cfg(feature = "server")]
+    pub(super) fn count_from(&mut self, began: u64) {
+        self.began = Some(began);
     }
 
     /// Returns whether the handshake has timed out. The time counts from the first call that has one.
@@ -137,6 +146,17 @@ impl<T: NonBlockingTransport> Wire<T> {
                 Err(OpeningError::EndOfStream)
             }
         }
+    }
+
+    /// Receives what a peer sends before it is answered, up to a bound, or the error of its reset.
+    pub(super) fn receive_early(&mut self) -> Result<(), OpeningError> {
+        let mut buffer = [0; RECEIVE_BYTES];
+        if self.unread.len() < EARLY
+            && let RecvOutcome::Bytes(n) = recv_checked(&mut self.transport, &mut buffer)?
+        {
+            self.unread.extend_from_slice(&buffer[..n]);
+        }
+        Ok(())
     }
 
     /// Closes the connection after a refusal. Returns what to wait for, or `None` when it is closed.
