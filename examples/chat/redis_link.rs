@@ -94,6 +94,8 @@ fn publish(
     }
     let wake = format!("{WAKE}{}", link.origin());
     let mut wakes = true;
+    // It was about an earlier connection.
+    link.take_suspicion();
     loop {
         if wakes || link.take_changed() {
             redis::cmd("PUBLISH").arg(&wake).arg("").exec(&mut connection)?;

@@ -315,8 +315,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// the protocol, stays unread. [`Wants::again`] is set, and [`is_end_next`](Self::is_end_next) returns
     /// true: answer the messages, then call again with `usize::MAX`.
     ///
-    /// Nothing is left if a timeout has passed, or if this end has sent a Close frame, or if the peer has begun
-    /// a message in fragments before and not finished it.
+    /// Nothing is left if a timeout has passed, or if this end has sent a Close frame, or if the peer has
+    /// begun a message in fragments before and not finished it.
     ///
     /// ```
     /// # use websocket_stream::transport::testing::memory;

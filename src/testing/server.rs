@@ -253,7 +253,12 @@ impl<H: Handler> TestServer<H> {
             match stream.recv(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => answer.extend_from_slice(&buffer[..n]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // A long request is sent in several parts.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if unsent.is_empty() || !stream.is_writable() {
+                        break;
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -83,7 +83,7 @@ fn metrics_are_served_as_prometheus_reads_them() {
 }
 
 #[test]
-fn a_room_of_the_axum_chat_receives_what_a_member_says_and_forgets_members_that_left() {
+fn a_room_of_the_axum_chat_receives_what_a_member_says_also_after_all_have_left() {
     let server = start("axum_chat");
     let page = server.request("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(page.starts_with("HTTP/1.1 200") && page.contains("new WebSocket("), "{page}");

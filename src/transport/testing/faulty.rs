@@ -250,11 +250,16 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Faulty<T> {
     }
 
     fn wants_write(&self) -> bool {
-        self.happened.is_none() && self.inner.as_ref().is_some_and(T::wants_write)
+        // At the end of the peer's stream, this direction still works.
+        matches!(self.happened, None | Some(Disaster::EndOfStream))
+            && self.inner.as_ref().is_some_and(T::wants_write)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.as_mut().map_or(Ok(()), T::flush)
+        match self.happened {
+            Some(Disaster::Silence) => Err(ErrorKind::WouldBlock.into()),
+            _ => self.inner.as_mut().map_or(Ok(()), T::flush),
+        }
     }
 }
 
