@@ -186,8 +186,13 @@ impl Blocking {
                 // The reason follows as the end of the connection, without waiting for the socket.
                 Err(Error::System(_)) => self.again = true,
                 Err(error) => return Err(error.into()),
-                Ok(()) if !self.stream.wants().write => return Ok(()),
-                Ok(()) => {}
+                Ok(()) => {
+                    // If it has failed, the end follows, perhaps after many messages.
+                    let wants = self.stream.wants();
+                    if !wants.write && !wants.closed {
+                        return Ok(());
+                    }
+                }
             }
             sent = Ok(());
             let has_failed = self.stream.wants().closed;

@@ -245,7 +245,10 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         match &slot.stage {
             // The handler has failed again, when its failure or the end was delivered.
             Stage::Open(..) if slot.flags.has(Flags::FAILED) => self.remove(key, now, handler),
-            Stage::Open(..) if !slot.flags.has(Flags::ENDED) => {
+            // Also at its own end: the last bytes are still to be sent.
+            Stage::Open(stream, _)
+                if !slot.flags.has(Flags::ENDED) || matches!(stream.state(), State::Closed(_)) =>
+            {
                 self.common.hub.cells.panics.add(1);
                 self.close_failed(key, CloseCode::INTERNAL_ERROR, "", now, handler);
             }

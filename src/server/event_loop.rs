@@ -249,7 +249,8 @@ impl<S: Default> EventLoop<S> {
                 Letter::Adopt(adopted) => self.adopt(*adopted, handler),
                 Letter::Shutdown(shutdown) => {
                     self.shut_down(&shutdown, now);
-                    self.leaving = Some(shutdown);
+                    // Only the first one counts.
+                    self.leaving.get_or_insert(shutdown);
                 }
                 Letter::ShutdownHere(shutdown) => self.shut_down(&shutdown, now),
             }

@@ -384,7 +384,7 @@ impl Handle {
     /// Stops the server gracefully: with a [`Shutdown`], or within a `Duration`.
     ///
     /// [`Server::run`](super::Server::run) returns when all connections have ended. Only the first call
-    /// counts.
+    /// counts. It follows what was published before; like that, it goes through the first thread.
     ///
     /// # Errors
     ///

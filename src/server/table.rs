@@ -257,7 +257,13 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         slot.flags.set(Flags::ENDED, true);
         let end = match stream.state() {
             State::Closed(end) | State::Draining(end) => end,
-            State::Open | State::Closing => Closed { code: CloseCode::ABNORMAL, by: Initiator::Local, cause },
+            State::Open | State::Closing => {
+                let by = match cause {
+                    Cause::System(_) => Initiator::Transport,
+                    _ => Initiator::Local,
+                };
+                Closed { code: CloseCode::ABNORMAL, by, cause }
+            }
         };
         self.common.hub.cells.count_end(end);
         // It is dropped, so its transport may fail.

@@ -481,8 +481,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     #[cfg(feature = "tokio")]
     pub(crate) fn flush_and_time_out(&mut self, turn: &mut Turn<'_>) -> Result<Sent, Error> {
         let mut call = CallGuard::begin(&mut self.state, turn);
-        call.flush();
-        call.time_out();
+        call.flush_and_time_out();
         call.sent(Ok(()))
     }
 }

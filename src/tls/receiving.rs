@@ -25,6 +25,10 @@ const HEADER: usize = 5;
 /// and one more.
 const MAX_KEPT: usize = 80 << 10;
 
+/// The bytes of records without plaintext that one call receives, at most: it goes on until the transport is
+/// empty, and a peer could fill that without end.
+const MAX_EMPTY: usize = 1 << 20;
+
 /// The bytes after plain HTTP that are discarded, at most.
 const DISCARDED: usize = 64 << 10;
 
@@ -47,19 +51,25 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         if self.broken {
             return Err(ErrorKind::InvalidData.into());
         }
-        let mut more = true;
+        let (mut more, mut empty, filled) = (true, 0, received.filled);
         while more && received.room() > 0 && self.end == End::Open {
-            more = with_thread_buffers(|buffers| self.receive_once(received, buffers))?;
+            let n;
+            (n, more) = with_thread_buffers(|buffers| self.receive_once(received, buffers))?;
+            empty += n;
+            if empty > MAX_EMPTY && received.filled == filled {
+                self.broken = true;
+                return Err(io::Error::new(ErrorKind::InvalidData, "too many TLS records without data"));
+            }
         }
         Ok(())
     }
 
-    /// Receives once, and returns whether the transport may have more.
+    /// Receives once, and returns the number of bytes, and whether the transport may have more.
     fn receive_once(
         &mut self,
         received: &mut Received<'_>,
         ThreadBuffers { incoming, outgoing, .. }: &mut ThreadBuffers,
-    ) -> io::Result<bool> {
+    ) -> io::Result<(usize, bool)> {
         let held = self.kept.as_ref().map_or(0, |kept| kept.incoming.len());
         // Room for what was kept, which is copied there only if a whole record can be processed.
         incoming.room(held);
@@ -67,7 +77,13 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         // Records whose plaintext the caller has room for.
         let plaintext = received.room().min(RECEIVE);
         let room = (plaintext + plaintext.div_ceil(FULL_RECORD) * OVERHEAD).clamp(LEAST_ROOM, RECEIVE);
+        let mut more = false;
         let n = match recv_checked(&mut self.transport, &mut incoming.room(room)[..room])? {
+            // The next call receives the end again.
+            RecvOutcome::End if self.has_unprocessed() => {
+                more = true;
+                0
+            }
             RecvOutcome::End => return Err(self.cut_off()),
             RecvOutcome::Bytes(n) => n,
             // With bytes that were received before the first call, there is something to process.
@@ -77,11 +93,11 @@ impl<T: NonBlockingTransport> TlsStream<T> {
                     return Err(error);
                 }
                 self.flush_outgoing()?;
-                return Ok(false);
+                return Ok((0, false));
             }
         };
         incoming.add(n);
-        let more = n == room || self.transport.holds_input();
+        more |= n == room || self.transport.holds_input();
         let records = incoming.as_mut_slice();
         if let Some(kept) = &mut self.kept
             && held > 0
@@ -90,7 +106,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
             let speaks_http = self.fresh && self.engine.is_server() && is_http(&kept.incoming);
             if !speaks_http && record_len(&kept.incoming).is_some_and(|len| held + n < len) {
                 kept.incoming.extend_from_slice(&records[held..]);
-                return Ok(more);
+                return Ok((n, more));
             }
             records[..held].copy_from_slice(&kept.incoming);
             kept.incoming.clear();
@@ -114,7 +130,14 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         if let Err(error) = sent.and_then(|()| self.after_handshake(outgoing)) {
             self.kept_mut().unsendable = Some(error);
         }
-        Ok(more || self.has_unsendable())
+        Ok((n, more || self.has_unsendable()))
+    }
+
+    /// Returns whether bytes that were received before the first call are still to be processed.
+    fn has_unprocessed(&self) -> bool {
+        let Some(kept) = self.kept.as_ref().filter(|_| self.fresh) else { return false };
+        self.engine.is_server() && is_http(&kept.incoming)
+            || record_len(&kept.incoming).is_some_and(|len| len <= kept.incoming.len())
     }
 
     /// Handles the end of the transport's stream, which the peer must have announced. Returns what `recv`

@@ -194,7 +194,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ///
     /// What ends the connection stays unread as long as messages wait, so that these can still be answered.
     pub(super) fn receive(&mut self, side: Side, context: &mut Context<'_>) -> Wants {
-        let hold_after = if self.0.queues.has_received() { 0 } else { 1 };
+        // After a failure, nothing can be answered.
+        let failed = self.0.stream.wants().closed;
+        let hold_after = match self.0.queues.has_received() {
+            _ if failed => usize::MAX,
+            true => 0,
+            false => 1,
+        };
         let driven = self.drive(side, context, Some(hold_after), |event, _, queues| {
             if let Event::Message(message) = event {
                 queues.push_received(message);
@@ -205,7 +211,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             Ok(wants) => wants,
             Err(never) => match never {},
         };
-        match wants.again && self.0.queues.has_received() && self.0.stream.is_end_next() {
+        let has_failed = self.0.stream.wants().closed;
+        match wants.again && !has_failed && self.0.queues.has_received() && self.0.stream.is_end_next() {
             // The call after the last of the messages continues.
             true => Wants { read: false, again: false, ..wants },
             false => wants,

@@ -382,3 +382,79 @@ fn a_server_that_sends_plain_bytes_is_refused() {
         "{inner:?}"
     );
 }
+
+/// A peer that fills the socket without end must not occupy the thread. rustls itself bounds records without
+/// a payload, but not tickets.
+#[test]
+fn more_than_a_mebibyte_of_records_without_data_is_refused() {
+    use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
+    use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion};
+
+    let authority = Authority::new();
+    let (mut server, client) = (authority.issue("localhost").server(), authority.client());
+    server.enable_secret_extraction = true;
+    let (a, mut b) = memory::pair(4 << 20);
+    let mut client = TlsStream::client(a, Arc::new(client), "localhost".try_into().unwrap()).unwrap();
+    let mut server = rustls::ServerConnection::new(Arc::new(server)).unwrap();
+    let mut buffer = vec![0; 1 << 16];
+    client.flush().unwrap();
+    while server.is_handshaking() || server.wants_write() {
+        while let Ok(n) = b.recv(&mut buffer) {
+            server.read_tls(&mut &buffer[..n]).unwrap();
+            server.process_new_packets().unwrap();
+        }
+        let mut records = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut records).unwrap();
+        }
+        b.send(&records).unwrap_or(0);
+        assert_eq!(client.recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+    let suite = server.negotiated_cipher_suite().unwrap().tls13().unwrap();
+    let (first, secrets) = server.dangerous_extract_secrets().unwrap().tx;
+    let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+    | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+    | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
+    else {
+        panic!("another cipher")
+    };
+    let mut encrypter = suite.aead_alg.encrypter(key, iv);
+    // NewSessionTicket (RFC 8446, section 4.6.1): lifetime, age, nonce, ticket, extensions.
+    let ticket = [&b"\x04\x00\x03\xf6\0\0\x0e\x10\0\0\0\0\x01\0\x03\xe8"[..], &[7; 1000], &[0, 0]].concat();
+    let mut number = first;
+    let mut record = |typ, payload| {
+        let payload = OutboundChunks::Single(payload);
+        let message = OutboundPlainMessage { typ, version: ProtocolVersion::TLSv1_2, payload };
+        number += 1;
+        encrypter.encrypt(message, number - 1).unwrap().encode()
+    };
+    // A few are harmless.
+    let mut few: Vec<u8> = (0..100).flat_map(|_| record(ContentType::Handshake, &ticket)).collect();
+    few.extend(record(ContentType::ApplicationData, b"data"));
+    assert_eq!(b.send(&few).unwrap(), few.len());
+    assert_eq!(client.recv(&mut buffer).unwrap(), 4);
+    let many: Vec<u8> = (0..1_500).flat_map(|_| record(ContentType::Handshake, &ticket)).collect();
+    assert_eq!(b.send(&many).unwrap(), many.len());
+    let error = client.recv(&mut buffer).unwrap_err();
+    assert_eq!(error.to_string(), "too many TLS records without data");
+    assert_eq!(client.recv(&mut buffer).unwrap_err().kind(), ErrorKind::InvalidData);
+}
+
+/// A health check of a proxy: its header, the request and the end arrive together.
+#[test]
+fn plain_http_that_was_received_before_is_answered_although_the_client_has_ended() {
+    let authority = Authority::new();
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    pair.server = pair.server.with_received(b"GET / HTTP/1.0\r\n\r\n");
+    pair.client.get_mut().shutdown_write().unwrap();
+    let mut buffer = [0; 500];
+    let error = pair.server.recv(&mut buffer).unwrap_err();
+    assert_eq!(error.to_string(), "plain HTTP on a TLS port");
+    let n = pair.client.get_mut().recv(&mut buffer).unwrap();
+    assert!(buffer[..n].starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+    // Records that are not whole.
+    let mut pair = Pair::new(authority.issue("localhost").server(), authority.client());
+    pair.server = pair.server.with_received(b"\x16\x03\x01\x01\x00\x01");
+    pair.client.get_mut().shutdown_write().unwrap();
+    assert_eq!(pair.server.recv(&mut buffer).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+}

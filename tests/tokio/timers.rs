@@ -406,3 +406,15 @@ async fn a_message_that_is_fed_between_two_fragments_follows_them() {
     peer.read_exact(&mut sent).await.unwrap();
     assert_eq!(&sent, b"\x01\x01a\x88\x02\x03\xe8");
 }
+
+/// A Close frame waits behind messages, and the stream has failed: nothing can be answered any more.
+#[tokio::test(start_paused = true)]
+async fn a_close_of_a_failed_stream_does_not_wait_for_the_messages_before_the_end() {
+    let (mut ws, mut peer) = pair(off());
+    peer.write_all(&[HELLO, HELLO, HELLO, b"\x88\x82\0\0\0\0\x03\xe8"].concat()).await.unwrap();
+    assert_eq!(ws.next().await.unwrap().unwrap().as_text(), Some("Hello"));
+    drop(peer);
+    assert!(matches!(ws.send("lost").await, Err(AsyncError::Closed(_))));
+    let closed = timeout(seconds(60), ws.close(CloseCode::NORMAL, "")).await.expect("it waits for ever");
+    assert!(closed.is_ok() || matches!(closed, Err(AsyncError::Closed(_))), "{closed:?}");
+}

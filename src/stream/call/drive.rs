@@ -26,6 +26,8 @@ struct CallState {
     spent: bool,
     /// All received bytes were delivered, except for the start of a frame.
     used_up: bool,
+    /// Sending the unsent bytes was tried.
+    tried: bool,
     /// An end that was not delivered yet.
     pending_end: Option<Closed>,
     phase: Phase,
@@ -96,7 +98,7 @@ impl Hold for After {
 impl CallState {
     #[inline(always)]
     fn new() -> Self {
-        Self { spent: false, used_up: false, pending_end: None, phase: Phase::Receiving }
+        Self { spent: false, used_up: false, tried: true, pending_end: None, phase: Phase::Receiving }
     }
 }
 
@@ -131,7 +133,9 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         } else {
             self.resume(ready);
             budget = self.budget_beside_unsent(ready);
-            state.get_or_insert_with(CallState::new).spent = self.pause();
+            let state = state.get_or_insert_with(CallState::new);
+            state.tried = ready.writable || ready.closed;
+            state.spent = self.pause();
         }
         loop {
             if hands_out {
@@ -346,7 +350,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             }
             budget.more = false;
             if self.failed.is_none()
-                && let Some(end) = self.on_deadline()
+                && let Some(end) = self.on_deadline(state.tried)
             {
                 state.pending_end = Some(end);
                 return None;

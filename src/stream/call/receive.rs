@@ -116,7 +116,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
     }
 
     /// Returns whether reading must pause because too many bytes are unsent.
-    fn is_too_full(&self) -> bool {
+    pub(super) fn is_too_full(&self) -> bool {
         let pause = self.scratch.limits.pause(self.stream.connection.role());
         pause.is_some_and(|pause| self.scratch.output.len() > pause)
             && self.stream.connection.state() == State::Open

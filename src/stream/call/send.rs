@@ -130,6 +130,16 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 
 /// Deadlines, and a transport that failed.
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
+    /// Sends the unsent bytes before a deadline is handled. If reading was paused because of them, nothing
+    /// could be received from the peer.
+    #[cold]
+    fn flush_late(&mut self) {
+        self.flush();
+        if self.stream.paused && !self.is_too_full() {
+            self.stream.connection.restart_idle_timer(&self.scratch.output);
+        }
+    }
+
     fn is_unsent_due(&self) -> bool {
         let StreamState { connection, backlog, .. } = &*self.stream;
         let since =
@@ -144,12 +154,13 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             && self.stream.connection.linger_is_due(&self.scratch.output)
     }
 
-    /// Handles the deadlines that have passed. Returns the end if one of them ends the connection.
+    /// Handles the deadlines that have passed. Returns the end if one of them ends the connection. `tried`
+    /// tells whether sending the unsent bytes was tried in this call.
     #[inline]
-    pub(super) fn on_deadline(&mut self) -> Option<Closed> {
+    pub(super) fn on_deadline(&mut self, tried: bool) -> Option<Closed> {
         // Whatever the peer has taken since then, the poller may not have reported it yet.
-        if self.is_unsent_due() || self.is_linger_due() {
-            self.flush();
+        if !tried && (self.is_unsent_due() || self.is_linger_due()) {
+            self.flush_late();
         }
         if self.stream.backlog.is_some() {
             self.on_unsent_deadline();
@@ -170,14 +181,19 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 /// For a caller that receives nothing now.
 #[cfg(feature = "tokio")]
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
-    /// Handles the deadlines as if reading was paused.
-    pub(in crate::stream) fn time_out(&mut self) {
-        if !self.has_failed() {
-            let paused = std::mem::replace(&mut self.stream.paused, true);
-            // The state has the end.
-            let _ = self.on_deadline();
-            self.stream.paused = paused;
+    /// Sends the unsent bytes, and handles the deadlines, as if reading was paused.
+    pub(in crate::stream) fn flush_and_time_out(&mut self) {
+        let paused = std::mem::replace(&mut self.stream.paused, true);
+        let unsent = self.needs_flush();
+        self.flush();
+        if unsent && !self.needs_flush() {
+            self.stream.connection.restart_idle_timer(&self.scratch.output);
         }
+        if !self.has_failed() {
+            // The state has the end.
+            let _ = self.on_deadline(true);
+        }
+        self.stream.paused = paused;
     }
 }
 
