@@ -197,7 +197,7 @@ impl Receiver {
     #[cold]
     pub(super) fn ends_next(&self, unread: &[u8], expected: Expected<'_>) -> bool {
         let ends = |header: &Header, fault: bool| header.opcode == OpCode::Close || fault;
-        // The first byte alone tells, too: assume a second one that is allowed.
+        // The first byte is enough: assume a second one that is allowed.
         let start;
         let unread = match *unread {
             [first] => {

@@ -154,8 +154,8 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             && self.stream.connection.linger_is_due(&self.scratch.output)
     }
 
-    /// Handles the deadlines that have passed. Returns the end if one of them ends the connection. `tried`
-    /// tells whether sending the unsent bytes was tried in this call.
+    /// Handles the deadlines that have passed. Returns the end if one of them ends the connection. `tried`:
+    /// sending the unsent bytes was tried in this call.
     #[inline]
     pub(super) fn on_deadline(&mut self, tried: bool) -> Option<Closed> {
         // Whatever the peer has taken since then, the poller may not have reported it yet.
