@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncWrite for TlsStream<Async
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> TlsStream<AsyncTransport<S>> {
     /// Makes a call for a task, which is woken when the call can be repeated. Either direction may have to
-    /// wait for the other one of the stream below, so that wakes both tasks.
+    /// wait for the other one of the stream below, which therefore wakes both tasks.
     fn polled<R>(
         &mut self,
         side: Side,
