@@ -76,7 +76,7 @@ pub struct Dial {
     first: Url,
     proxy: Option<Proxy>,
     /// Where the first URL leads to. Only it has the addresses of the options.
-    first_hop: Hop,
+    first_hop: Option<Hop>,
     phase: Phase,
     /// The redirects that were followed.
     redirects: u32,
@@ -122,7 +122,7 @@ impl Dial {
         let mut dial = Self {
             options,
             first: url.clone(),
-            first_hop: Hop { is_proxy: false, host: String::new(), port: 0 },
+            first_hop: None,
             url,
             proxy: None,
             phase: Phase::Start,
@@ -133,7 +133,7 @@ impl Dial {
             response: Vec::new(),
         };
         dial.prepare()?;
-        dial.first_hop = dial.hop();
+        dial.first_hop = Some(dial.hop());
         Ok(dial)
     }
 
@@ -252,7 +252,7 @@ impl Dial {
             return self.connected(transport);
         }
         if let Some(addresses) = &self.options.addresses
-            && self.hop() == self.first_hop
+            && self.first_hop.as_ref() == Some(&self.hop())
         {
             return Ok(self.connect(addresses.clone()));
         }

@@ -158,10 +158,14 @@ impl Connection {
         }
     }
 
+    /// Returns whether to act on them now.
+    pub(crate) fn unsent_is_due(&self, since: Option<Millis32>, output: &Output) -> bool {
+        output.now().is_some_and(|now| self.unsent_deadline(since, now).is_some_and(|at| at <= now))
+    }
+
     /// Closes the connection if the peer has taken no bytes for too long.
     pub(crate) fn on_unsent_deadline(&mut self, since: Option<Millis32>, output: &mut Output) {
-        let due = |now| self.unsent_deadline(since, now).is_some_and(|at| at <= now);
-        if self.closing == Closing::Open && output.now().is_some_and(due) {
+        if self.closing == Closing::Open && self.unsent_is_due(since, output) {
             self.fail(CloseCode::POLICY_VIOLATION, Cause::Timeout(Timeout::Write), output);
         }
     }

@@ -217,10 +217,7 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
     }
 
     /// Adds a connection that was opened elsewhere. Then call [`adopted`](Self::adopted).
-    pub(super) fn adopt(&mut self, stream: WebSocketStream<T>) -> io::Result<usize>
-    where
-        S: Default,
-    {
+    pub(super) fn adopt(&mut self, stream: WebSocketStream<T>) -> io::Result<usize> {
         self.table.adopt(stream, S::default())
     }
 

@@ -274,8 +274,12 @@ impl Handle {
     /// Puts a letter into the mailbox of the first thread that has not ended. That thread passes on what is
     /// for others, so that the order is kept.
     fn put(&self, letter: Letter) -> Result<(), HandleError> {
-        let mailbox = self.lock().iter().find(|mailbox| !mailbox.has_ended()).cloned();
-        mailbox.ok_or(HandleError::Ended)?.offer(letter)
+        self.first()?.offer(letter)
+    }
+
+    /// Returns the mailbox of the first thread that has not ended.
+    fn first(&self) -> Result<Arc<Mailbox>, HandleError> {
+        self.lock().iter().find(|mailbox| !mailbox.has_ended()).cloned().ok_or(HandleError::Ended)
     }
 
     /// Sends a message to all members of a topic, on all threads; see [`Hub::publish`].
@@ -390,10 +394,8 @@ impl Handle {
     ///
     /// [`HandleError::Ended`] if the server has ended already.
     pub fn shut_down(&self, shutdown: impl Into<Shutdown>) -> Result<(), HandleError> {
-        let letter = [Letter::Shutdown(shutdown.into())];
         // Not bounded by the size of the mailbox.
-        let mailbox = self.lock().iter().find(|mailbox| !mailbox.has_ended()).cloned();
-        mailbox.ok_or(HandleError::Ended)?.put(letter)
+        self.first()?.put([Letter::Shutdown(shutdown.into())])
     }
 
     /// Stops all threads at once, whether or not the first one still works.
@@ -428,6 +430,11 @@ impl Drop for Owner {
 pub(super) fn send_abroad(hub: &mut Hub, mailboxes: &[Arc<Mailbox>]) {
     let here = hub.thread as usize;
     let mut letters: Vec<Vec<Letter>> = mailboxes.iter().map(|_| Vec::new()).collect();
+    let to_others = |letters: &mut [Vec<Letter>], letter: &dyn Fn() -> Letter| {
+        for (_, letters) in letters.iter_mut().enumerate().filter(|(thread, _)| *thread != here) {
+            letters.push(letter());
+        }
+    };
     for item in mem::take(&mut hub.abroad) {
         match item {
             Abroad::Post(id, post) => {
@@ -435,16 +442,12 @@ pub(super) fn send_abroad(hub: &mut Hub, mailboxes: &[Arc<Mailbox>]) {
                     letters.push(Letter::Post(post));
                 }
             }
-            Abroad::Publish { topic, message, slow_peer } => {
-                for (_, letters) in letters.iter_mut().enumerate().filter(|(thread, _)| *thread != here) {
-                    let (topic, message) = (Arc::clone(&topic), message.clone());
-                    letters.push(Letter::Published { topic, message, slow_peer });
-                }
-            }
+            Abroad::Publish { topic, message, slow_peer } => to_others(&mut letters, &|| {
+                let (topic, message) = (Arc::clone(&topic), message.clone());
+                Letter::Published { topic, message, slow_peer }
+            }),
             Abroad::Shutdown(shutdown) => {
-                for (_, letters) in letters.iter_mut().enumerate().filter(|(thread, _)| *thread != here) {
-                    letters.push(Letter::ShutdownHere(shutdown.clone()));
-                }
+                to_others(&mut letters, &|| Letter::ShutdownHere(shutdown.clone()));
             }
         }
     }

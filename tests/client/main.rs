@@ -3,6 +3,8 @@
 mod addresses;
 mod bad_input;
 mod blocking;
+#[path = "../support/emulator.rs"]
+mod emulator;
 #[cfg(unix)]
 mod event_loop;
 mod proxies;

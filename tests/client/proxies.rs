@@ -3,7 +3,6 @@
 use crate::servers::{Running, exactly, head, relay, serve};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 use websocket_stream::client::{Blocking, ConnectError, Connector, Proxy, ProxyError};
@@ -204,17 +203,7 @@ fn a_proxys_credentials_are_not_sent_to_the_first_hosts_addresses() {
         sender.send(head(&mut client)).unwrap();
         client.write_all(b"HTTP/1.1 302 Found\r\nLocation: ws://other.invalid/\r\n\r\n").unwrap();
     });
-    let own = std::env::current_exe().unwrap();
-    let mut command = match std::env::var_os("EXAMPLE_RUNNER") {
-        // An emulator.
-        Some(runner) => {
-            let mut command = Command::new(runner);
-            command.arg(own);
-            command
-        }
-        None => Command::new(own),
-    };
-    let output = command
+    let output = crate::emulator::command(&std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "proxies::of_the_environment"])
         .env("PINNED", pinned.to_string())
         .env("http_proxy", format!("http://user:secret@{proxy}"))

@@ -1,5 +1,7 @@
 //! The examples as programs, other libraries as peers, and foreign pollers and transports.
 
+#[path = "../support/emulator.rs"]
+mod emulator;
 #[path = "../support/programs.rs"]
 mod programs;
 

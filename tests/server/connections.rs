@@ -568,7 +568,7 @@ fn small_messages_for_others_are_delivered_before_they_take_much_memory() {
     assert_eq!(client.receive().len(), 4_000);
 }
 
-/// Many connections time out in one round, and the handler tells the others about each of them.
+/// Many connections time out in one round, and the handler publishes something about each of them.
 #[test]
 fn what_is_published_when_connections_time_out_takes_little_memory() {
     #[derive(Default)]
@@ -611,7 +611,7 @@ fn what_is_published_when_connections_time_out_takes_little_memory() {
     assert!(world.handler.worst < 400, "{}", world.handler.worst);
 }
 
-/// Nothing else can be sent to it: it is told, or dropped, like a peer that is too slow.
+/// Nothing else can be sent to it: it is treated like a peer that is too slow.
 #[test]
 fn what_is_published_amid_a_message_in_fragments_is_not_lost_in_silence() {
     /// The messages that `drained` has reported.

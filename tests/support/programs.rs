@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 /// Only a guard against hanging forever.
 pub(crate) const HANG: Duration = Duration::from_secs(120);
 
-/// Returns `target/<profile>/examples/<name>`, found from `target/<profile>/deps/<test>`. An emulator in the
-/// environment variable `EXAMPLE_RUNNER` runs it.
+/// Returns `target/<profile>/examples/<name>`, found from `target/<profile>/deps/<test>`.
 pub(crate) fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -21,14 +20,7 @@ pub(crate) fn example(name: &str) -> Command {
     path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let missing = "`cargo test` builds it; with `--test`, run `cargo build --examples` first";
     assert!(path.exists(), "{} is missing: {missing}", path.display());
-    match std::env::var_os("EXAMPLE_RUNNER") {
-        Some(emulator) => {
-            let mut command = Command::new(emulator);
-            command.arg(path);
-            command
-        }
-        None => Command::new(path),
-    }
+    crate::emulator::command(&path)
 }
 
 /// Limits the program to this number of descriptors.

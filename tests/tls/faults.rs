@@ -3,12 +3,21 @@
 
 use crate::certificates::{Authority, Identity, expired};
 use crate::pair::{Pair, text_of};
-use rustls::{CertificateError, Error, PeerMisbehaved};
+use rustls::{CertificateError, ConnectionCommon, Error, PeerMisbehaved, SideData};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use websocket_stream::NonBlockingTransport;
 use websocket_stream::tls::TlsStream;
 use websocket_stream::transport::testing::memory;
+
+/// Returns what rustls' own connection has to send.
+fn records<Data: SideData>(connection: &mut ConnectionCommon<Data>) -> Vec<u8> {
+    let mut records = Vec::new();
+    while connection.wants_write() {
+        connection.write_tls(&mut records).unwrap();
+    }
+    records
+}
 
 /// Makes the handshake with something for the server to read, and returns the client's error.
 fn client_error(mut pair: Pair) -> Error {
@@ -145,11 +154,7 @@ fn data_that_a_client_sends_early_is_received_in_order() {
     let mut second = Pair::shared(server, Arc::clone(&client));
     let mut client = rustls::ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
     client.early_data().unwrap().write_all(b"early").unwrap();
-    let mut records = Vec::new();
-    while client.wants_write() {
-        client.write_tls(&mut records).unwrap();
-    }
-    second.client.get_mut().send(&records).unwrap();
+    second.client.get_mut().send(&records(&mut client)).unwrap();
     let mut buffer = [0; 10];
     assert_eq!(second.server.recv(&mut buffer).unwrap(), 5);
     assert_eq!(&buffer[..5], b"early");
@@ -166,10 +171,7 @@ fn keys_are_changed_between_messages_of_one_size() {
     let mut client = rustls::ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
     let mut buffer = vec![0; 1 << 17];
     let mut exchange = |client: &mut rustls::ClientConnection, received: &mut Vec<u8>| {
-        let mut records = Vec::new();
-        while client.wants_write() {
-            client.write_tls(&mut records).unwrap();
-        }
+        let records = records(client);
         assert_eq!(b.send(&records).unwrap_or(0), records.len());
         let n = match server.recv(&mut buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
@@ -403,11 +405,7 @@ fn more_than_a_mebibyte_of_records_without_data_is_refused() {
             server.read_tls(&mut &buffer[..n]).unwrap();
             server.process_new_packets().unwrap();
         }
-        let mut records = Vec::new();
-        while server.wants_write() {
-            server.write_tls(&mut records).unwrap();
-        }
-        b.send(&records).unwrap_or(0);
+        b.send(&records(&mut server)).unwrap_or(0);
         assert_eq!(client.recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
     }
     let suite = server.negotiated_cipher_suite().unwrap().tls13().unwrap();

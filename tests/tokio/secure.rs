@@ -4,13 +4,14 @@
 mod localhost;
 
 use crate::real::run_echo;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use websocket_stream::CloseCode;
 use websocket_stream::client::Connector;
 use websocket_stream::tls::TlsStream;
-use websocket_stream::tokio::{AsyncTransport, accept, connect_with};
+use websocket_stream::tokio::{AsyncTransport, accept, accept_with, client, connect_with};
+use websocket_stream::{ClientRequest, CloseCode, Response};
 
 async fn serve(socket: TcpStream) {
     let tls = TlsStream::server(AsyncTransport::new(socket), localhost::server().unwrap()).unwrap();
@@ -75,4 +76,21 @@ async fn two_tasks_can_use_the_halves_of_a_tls_stream() {
     drop(writing.await.unwrap());
     drop((peer_reads, peer_writes));
     assert_eq!(reading.await.unwrap(), 0);
+}
+
+/// A task keeps room for the futures that it awaits, for as long as it lives. A stream of TLS is large.
+#[test]
+fn the_future_of_an_opening_has_no_room_for_the_stream() {
+    let large = || {
+        let transport = AsyncTransport::new(tokio::io::duplex(1).0);
+        TlsStream::server(transport, localhost::server().unwrap()).unwrap()
+    };
+    assert!(size_of_val(&large()) > 1_000);
+    let request = ClientRequest::new("localhost", "/");
+    let sizes = [
+        size_of_val(&accept(large())),
+        size_of_val(&accept_with(large(), Arc::default(), |_| Response::accept())),
+        size_of_val(&client(large(), request, Arc::default())),
+    ];
+    assert!(sizes.iter().all(|&size| size <= 100), "{sizes:?}");
 }

@@ -316,7 +316,7 @@ async fn a_close_ends_in_time_while_many_received_bytes_wait() {
     drop(receiver);
 }
 
-/// The stream fails while so many bytes wait for `next` that the end is not delivered yet.
+/// The stream fails while more than 64 KiB wait for `next`, so the end is not delivered yet.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_lost_while_many_received_bytes_wait_is_an_error() {
     let (mut ws, mut peer) = pair(off());

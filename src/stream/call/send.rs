@@ -142,10 +142,8 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 
     fn is_unsent_due(&self) -> bool {
         let StreamState { connection, backlog, .. } = &*self.stream;
-        let since =
-            backlog.as_ref().filter(|backlog| !backlog.unsent.is_empty()).map(|backlog| backlog.unsent.since);
-        let due = |(since, now)| connection.unsent_deadline(since, now).is_some_and(|at| at <= now);
-        since.zip(self.scratch.output.now()).is_some_and(due)
+        let unsent = backlog.as_ref().map(|backlog| &backlog.unsent).filter(|unsent| !unsent.is_empty());
+        unsent.is_some_and(|unsent| connection.unsent_is_due(unsent.since, &self.scratch.output))
     }
 
     fn is_linger_due(&self) -> bool {
