@@ -1,7 +1,7 @@
 //! Messages that own their payload: `next`, `send`, and the traits of `futures`.
 
 use super::error::AsyncError;
-use super::queues::HEADER;
+use super::queues::{HEADER, Queues};
 use super::wakers::Side;
 use super::websocket::WebSocket;
 use crate::OwnedMessage;
@@ -101,8 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         &mut self,
         message: M,
     ) -> impl Future<Output = Result<(), AsyncError>> + use<'_, S, M> {
-        let message = message.into();
-        self.send_all(move |out| out.send(&message))
+        self.offer_to_send(message.into())
     }
 
     /// Sends a message that was encoded once, for many connections; see [`send`](Self::send).
@@ -114,15 +113,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         &mut self,
         message: &PreparedMessage,
     ) -> impl Future<Output = Result<(), AsyncError>> {
-        self.send_all(|out| out.send_prepared(message))
-    }
-
-    fn send_all(
-        &mut self,
-        mut send: impl FnMut(&mut Outgoing<'_>) -> Result<(), SendError>,
-    ) -> impl Future<Output = Result<(), AsyncError>> {
         let mut accepted = false;
-        poll_fn(move |context| self.poll_send(context, &mut accepted, &mut send))
+        poll_fn(move |context| self.poll_send(context, &mut accepted, |out, _| out.send_prepared(message)))
     }
 
     /// Sends with `send` when there is room, then waits until the stream has taken everything.
@@ -130,11 +122,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         &mut self,
         context: &mut Context<'_>,
         accepted: &mut bool,
-        send: &mut dyn FnMut(&mut Outgoing<'_>) -> Result<(), SendError>,
+        send: impl Fn(&mut Outgoing<'_>, &Queues) -> Result<(), SendError>,
     ) -> Poll<Result<(), AsyncError>> {
         while !*accepted {
             self.begin(Side::Sender, context);
-            match self.send_with(&mut *send) {
+            match self.send_after_fed(|out, queues| send(out, queues)) {
                 Ok(sent) => {
                     *accepted = true;
                     if sent == Sent::Written {
@@ -206,23 +198,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         &mut self,
         message: M,
     ) -> impl Future<Output = Result<(), AsyncError>> + use<'_, S, M> {
-        let mut message = Some(message.into());
-        poll_fn(move |context| {
-            self.0.queues.feed_unchecked(&mut message);
-            match message {
-                None => Poll::Ready(Ok(())),
-                Some(_) => self.poll_feed(context, &mut message),
-            }
-        })
+        self.offer_to_feed(message.into())
     }
 
-    fn poll_feed(
-        &mut self,
-        context: &mut Context<'_>,
-        message: &mut Option<OwnedMessage>,
-    ) -> Poll<Result<(), AsyncError>> {
+    pub(super) fn poll_feed(&mut self, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {
         ready!(self.poll_ready_to_feed(context))?;
-        Poll::Ready(message.take().map_or(Ok(()), |message| self.start_feed(message)))
+        Poll::Ready(self.0.queues.take_offered().map_or(Ok(()), |message| self.start_feed(message)))
     }
 
     pub(super) fn poll_ready_to_feed(&mut self, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {

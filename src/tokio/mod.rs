@@ -66,12 +66,12 @@ mod error;
 mod hand_over;
 mod messages;
 pub mod migration;
+mod offered;
 mod opening;
 mod polling;
 mod queues;
 mod received;
 mod split;
-
 mod timers;
 #[cfg(feature = "rustls")]
 mod tls;

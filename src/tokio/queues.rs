@@ -26,8 +26,11 @@ pub(super) struct Lists {
     received: Received,
     /// Nobody receives any more.
     discards: bool,
+    /// The fed messages, and behind them the offered one.
     fed: Vec<OwnedMessage>,
-    /// The bytes in `fed`, headers included.
+    /// The last of `fed` is the message of a future that has not been accepted.
+    offered: bool,
+    /// The bytes of the fed messages, headers included.
     fed_bytes: usize,
     /// Shorter messages can be fed unchecked, until `fed_bytes` is `room`.
     unchecked: usize,
@@ -40,16 +43,29 @@ fn spare() -> Box<Lists> {
 }
 
 impl Lists {
+    fn is_empty(&self) -> bool {
+        self.received.is_empty() && self.fed.is_empty()
+    }
+
+    /// Returns the number of fed messages.
     #[inline]
-    fn has_room_for(&self, message: &OwnedMessage) -> bool {
-        let len = message.as_bytes().len();
-        len < self.unchecked && self.fed_bytes + len + HEADER <= self.room
+    fn fed(&self) -> usize {
+        self.fed.len() - usize::from(self.offered)
     }
 
     #[inline]
-    fn feed(&mut self, message: OwnedMessage) {
-        self.fed_bytes += message.as_bytes().len() + HEADER;
+    fn push(&mut self, message: OwnedMessage) {
+        // Of a future that was forgotten.
+        self.take_offered();
         self.fed.push(message);
+    }
+
+    #[inline]
+    fn take_offered(&mut self) -> Option<OwnedMessage> {
+        match std::mem::take(&mut self.offered) {
+            true => self.fed.pop(),
+            false => None,
+        }
     }
 }
 
@@ -104,7 +120,9 @@ impl Queues {
     }
 
     pub(super) fn feed(&mut self, message: OwnedMessage) {
-        self.lists().feed(message);
+        let lists = self.lists();
+        lists.fed_bytes += message.as_bytes().len() + HEADER;
+        lists.push(message);
     }
 
     /// Allows to feed messages that are shorter than this unchecked, until this number of bytes is fed.
@@ -113,14 +131,41 @@ impl Queues {
         (lists.unchecked, lists.room) = (unchecked, room);
     }
 
-    /// Feeds a message, if that needs no check.
+    /// Keeps the message of a future, so that the task that has the future stays small.
     #[inline]
-    pub(super) fn feed_unchecked(&mut self, message: &mut Option<OwnedMessage>) {
-        if let Some(lists) = &mut self.0
-            && let Some(small) = message.take_if(|message| lists.has_room_for(message))
+    pub(super) fn offer(&mut self, message: OwnedMessage) {
+        let lists = self.lists();
+        lists.push(message);
+        lists.offered = true;
+    }
+
+    pub(super) fn offered(&self) -> Option<&OwnedMessage> {
+        self.0.as_ref().filter(|lists| lists.offered)?.fed.last()
+    }
+
+    /// Takes the offered message, if there is one.
+    #[inline]
+    pub(super) fn take_offered(&mut self) -> Option<OwnedMessage> {
+        let message = self.0.as_mut()?.take_offered()?;
+        self.tidy();
+        Some(message)
+    }
+
+    /// Feeds the offered message, if that needs no check. Returns whether none is offered any more.
+    #[inline]
+    pub(super) fn feed_offered(&mut self) -> bool {
+        let Some(lists) = &mut self.0 else { return true };
+        if lists.offered
+            && let Some(message) = lists.fed.last()
         {
-            lists.feed(small);
+            let len = message.as_bytes().len();
+            let bytes = lists.fed_bytes + len + HEADER;
+            if len < lists.unchecked && bytes <= lists.room {
+                lists.fed_bytes = bytes;
+                lists.offered = false;
+            }
         }
+        !lists.offered
     }
 
     /// Returns the bytes of the fed messages, headers included.
@@ -129,7 +174,7 @@ impl Queues {
     }
 
     pub(super) fn has_fed(&self) -> bool {
-        self.0.as_ref().is_some_and(|lists| !lists.fed.is_empty())
+        self.0.as_ref().is_some_and(|lists| lists.fed() > 0)
     }
 
     /// Sends the fed messages.
@@ -142,7 +187,7 @@ impl Queues {
         lists.unchecked = 0;
         let mut refused = Ok(());
         let mut handled = 0;
-        for message in &lists.fed {
+        for message in &lists.fed[..lists.fed()] {
             match out.send(message) {
                 Ok(()) => {}
                 Err(error @ (SendError::Full | SendError::MessageUnfinished)) => {
@@ -163,8 +208,7 @@ impl Queues {
 
     /// Gives empty lists back to the thread.
     fn tidy(&mut self) {
-        if let Some(lists) =
-            self.0.take_if(|lists| lists.received.is_empty() && lists.fed.is_empty() && !lists.discards)
+        if let Some(lists) = self.0.take_if(|lists| lists.is_empty() && !lists.discards)
             && lists.received.kept() + lists.fed.capacity() * size_of::<OwnedMessage>() <= KEPT
         {
             let _ = SPARE.try_with(|spare| spare.set(Some(lists)));

@@ -1,6 +1,7 @@
 //! Two halves of a connection, for two tasks.
 
 use super::error::AsyncError;
+use super::queues::Queues;
 use super::wakers::Side;
 use super::websocket::WebSocket;
 use crate::OwnedMessage;
@@ -163,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Sender<S> {
     /// See [`WebSocket::send`].
     pub async fn send(&mut self, message: impl Into<OwnedMessage>) -> Result<(), AsyncError> {
         let message = message.into();
-        self.send_all(|out| out.send(&message)).await
+        self.send_all(|out, _| out.send(&message)).await
     }
 
     /// Sends a message that was encoded once, for many connections; see [`send`](Self::send).
@@ -172,15 +173,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Sender<S> {
     ///
     /// See [`WebSocket::send`].
     pub async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), AsyncError> {
-        self.send_all(|out| out.send_prepared(message)).await
+        self.send_all(|out, _| out.send_prepared(message)).await
     }
 
     async fn send_all(
         &mut self,
-        mut send: impl FnMut(&mut Outgoing<'_>) -> Result<(), SendError>,
+        send: impl Fn(&mut Outgoing<'_>, &Queues) -> Result<(), SendError>,
     ) -> Result<(), AsyncError> {
         let mut accepted = false;
-        poll_fn(|context| lock(&self.0).poll_send(context, &mut accepted, &mut send)).await
+        poll_fn(|context| lock(&self.0).poll_send(context, &mut accepted, &send)).await
     }
 
     /// Accepts a message, which is sent together with others; see [`WebSocket::feed`].

@@ -263,20 +263,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         &mut self,
         f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
     ) -> Result<Sent, AsyncError> {
+        self.send_after_fed(|out, _| f(out))
+    }
+
+    /// Sends the fed messages, then what `f` sends: in the order in which they were accepted.
+    pub(super) fn send_after_fed(
+        &mut self,
+        f: impl FnOnce(&mut Outgoing<'_>, &Queues) -> Result<(), SendError>,
+    ) -> Result<Sent, AsyncError> {
         if let State::Closed(end) = self.0.stream.state() {
             return Err(AsyncError::Closed(end));
         }
         let mut lost_fed = false;
         let sent = self.send_past_fed(|out, queues| {
-            // In the order in which they were accepted.
             match queues.send_fed(out) {
-                // But for a message in fragments, which was begun before.
+                // A message in fragments was begun before the fed ones.
                 Err(SendError::MessageUnfinished) => {
-                    f(out)?;
+                    f(out, queues)?;
                     lost_fed = queues.send_fed(out) == Err(SendError::Closed);
                     Ok(())
                 }
-                sent => sent.and_then(|()| f(out)),
+                sent => sent.and_then(|()| f(out, queues)),
             }
         });
         self.0.lost_fed |= lost_fed;

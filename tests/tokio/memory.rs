@@ -55,3 +55,12 @@ fn tiny_messages_that_wait_take_little_memory() {
     }
     assert!(pin!(ws.next()).poll(context).is_pending());
 }
+
+/// A task keeps room for all futures that it awaits, one after the other: their messages are elsewhere.
+#[test]
+fn the_futures_that_send_have_no_room_for_their_message() {
+    let mut ws = WebSocket::new(Mock::new(Choices::new(0, 0), []), Role::Server, Arc::default()).unwrap();
+    let size = size_of::<usize>();
+    assert_eq!(size_of_val(&ws.feed("hello")), size);
+    assert_eq!(size_of_val(&ws.send("hello")), 2 * size);
+}

@@ -103,8 +103,11 @@ where
         }
         (Mode::Echo, Style::Owned) => {
             tokio::spawn(async move {
-                if let Ok(ws) = ws.await {
-                    let _ = echo_owned(ws).await;
+                let Ok(mut ws) = ws.await else { return };
+                while let Some(Ok(message)) = ws.next().await {
+                    if ws.feed(message).await.is_err() {
+                        return;
+                    }
                 }
             });
         }
@@ -119,15 +122,6 @@ pub async fn echo<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         _ => Ok(()),
     })
     .await?;
-    Ok(())
-}
-
-async fn echo_owned<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-    mut ws: WebSocket<S>,
-) -> Result<(), AsyncError> {
-    while let Some(message) = ws.next().await {
-        ws.feed(message?).await?;
-    }
     Ok(())
 }
 
