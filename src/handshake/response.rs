@@ -225,7 +225,7 @@ impl Response {
     }
 
     /// Returns the body.
-    pub(super) fn content(&self) -> &[u8] {
+    pub(crate) fn content(&self) -> &[u8] {
         &self.body
     }
 }

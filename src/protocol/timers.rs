@@ -17,6 +17,15 @@ impl Connection {
         }
     }
 
+    /// Restarts the timeouts: they count from the next call that has a time.
+    ///
+    /// For a connection that continues with another clock, whose times mean nothing here.
+    pub fn restart_timeouts(&mut self) {
+        self.timer_start = None;
+        self.pinged = false;
+        self.kept_windows.forget_time();
+    }
+
     pub(super) fn start_close_timer(&mut self, now: Option<u64>) {
         self.timer_start = now.map(Millis32::at);
     }

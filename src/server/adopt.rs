@@ -13,7 +13,9 @@ use std::io::{self, ErrorKind};
 
 impl<T: NonBlockingTransport, S> Table<T, S> {
     /// Adds a connection that is open, and returns its key. Then call [`opened`](Self::opened).
-    pub(super) fn adopt(&mut self, stream: WebSocketStream<T>, session: S) -> io::Result<usize> {
+    pub(super) fn adopt(&mut self, mut stream: WebSocketStream<T>, session: S) -> io::Result<usize> {
+        // Earlier calls may have had the times of another clock.
+        stream.restart_timeouts();
         let key = self
             .slots
             .insert(Wheel::MAX_KEY, |generation| Slot::new(generation, Stage::Open(stream, session)))

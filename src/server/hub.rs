@@ -117,7 +117,8 @@ impl Post {
         let message = match self {
             Self::Publish { message, .. } | Self::Send { message, .. } => message.len(),
             Self::Close { reason, .. } => reason.len(),
-            Self::Answer { .. } | Self::Moved => 0,
+            Self::Answer { response, .. } => response.content().len(),
+            Self::Moved => 0,
         };
         POST + message
     }

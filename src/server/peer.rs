@@ -241,9 +241,12 @@ impl Peer<'_> {
         self.hub
     }
 
-    /// Returns the number of accepted bytes that the transport has not taken.
-    pub fn unsent(&self) -> usize {
-        self.out.unsent()
+    /// Returns the number of accepted bytes that the transport has not taken, or 0 while it is not full.
+    ///
+    /// If this is not 0, [`Handler::drained`](super::Handler::drained) follows when the peer has taken them.
+    /// So a large file is sent in pieces until this is too many, and continued there.
+    pub fn unsent(&mut self) -> usize {
+        self.out.unsent_if_full()
     }
 
     /// Returns the state of the connection.

@@ -170,6 +170,10 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         if wants.closed && !wants.again {
             return self.remove(key, now, handler);
         }
+        if slot.flags.has(Flags::ENDED) {
+            // Only its last bytes are still to be sent.
+            common.hub.topics.forget(key);
+        }
         if let Stage::Open(stream, _) = &slot.stage {
             common.count_unsent(key, stream.unsent());
         }

@@ -156,10 +156,20 @@ impl Outgoing<'_> {
         self.connection.close(code, reason, self.output)
     }
 
-    /// Returns the number of accepted bytes that the transport has not taken.
+    /// Returns the number of accepted bytes that the transport has not taken. This includes what the call has
+    /// gathered, and has not sent yet.
     #[inline]
     pub fn unsent(&self) -> usize {
         self.output.len()
+    }
+
+    /// Returns the number of unsent bytes if the transport is full, else 0. Sends what the call has gathered
+    /// if that is much.
+    #[cfg(feature = "server")]
+    pub(crate) fn unsent_if_full(&mut self) -> usize {
+        let works = self.output.gathered() < self.limits.gather
+            || flush_gathered(self.transport, self.output, self.failed);
+        if works && self.output.may_send() { 0 } else { self.output.len() }
     }
 
     /// Returns the state of the connection.

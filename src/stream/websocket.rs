@@ -545,6 +545,33 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
 
 /// State and settings.
 impl<T> WebSocketStream<T> {
+    /// Restarts the timeouts: they count from the next call that has a time.
+    ///
+    /// For a stream that another event loop continues, whose clock has other times.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use websocket_stream::transport::testing::memory;
+    /// use websocket_stream::{Config, Ready, Role, Scratch, Timeouts, WebSocketStream};
+    ///
+    /// let config = Config::default().timeouts(Timeouts::OFF.idle(Duration::from_secs(60)));
+    /// let (a, _peer) = memory::pair(4096);
+    /// let mut stream = WebSocketStream::with_config(a, Role::Server, Arc::new(config))?;
+    /// let mut scratch = Scratch::new();
+    /// stream.drive(&mut scratch.at(5_000_000), Ready::NONE, |_, _| Ok(()))?; // by the clock of one loop
+    /// stream.restart_timeouts();
+    /// stream.drive(&mut scratch.at(7), Ready::NONE, |_, _| Ok(()))?; // by the clock of another
+    /// assert_eq!(stream.next_deadline(7), Some(60_007));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn restart_timeouts(&mut self) {
+        self.state.connection.restart_timeouts();
+        if let Some(backlog) = &mut self.state.backlog {
+            backlog.unsent.since = None;
+        }
+    }
+
     /// Returns the role of this end.
     pub fn role(&self) -> Role {
         self.state.connection.role()

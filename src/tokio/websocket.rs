@@ -85,8 +85,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         WebSocketStream::with_config(AsyncTransport::new(io), role, config).map(Self::from_stream)
     }
 
-    /// Continues a stream, in whatever state it is.
-    pub fn from_stream(stream: WebSocketStream<AsyncTransport<S>>) -> Self {
+    /// Continues a stream, in whatever state it is. Its timeouts count from now.
+    pub fn from_stream(mut stream: WebSocketStream<AsyncTransport<S>>) -> Self {
+        stream.restart_timeouts();
         Self(Box::new(Inner {
             stream,
             timer: Timer::default(),

@@ -6,8 +6,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use websocket_stream::server::{
-    Answer, Failure, Handle, HandleError, Handler, Id, NewPeer, Peer, Server, ServerConfig, Shutdown,
+    Answer, Connections, Failure, Handle, HandleError, Handler, Id, NewPeer, Peer, Server, ServerConfig,
+    Shutdown,
 };
+use websocket_stream::transport::testing::memory;
 use websocket_stream::{
     ClientOpening, ClientRequest, CloseCode, Event, Message, OriginPolicy, Progress, Ready, Request,
     Response, Scratch, WebSocketStream,
@@ -249,11 +251,19 @@ fn a_mailbox_that_nobody_empties_is_bounded() {
     let accepted = (0..100).take_while(|_| handle.publish("room", &*text).is_ok()).count();
     assert!((5..10).contains(&accepted), "{accepted}");
     assert_eq!(handle.publish("room", &*text), Err(HandleError::Full));
+    // So are the bodies of answers.
+    let answering = Server::bind("127.0.0.1:0").unwrap().config(ServerConfig::default().mailbox(10_000));
+    let mut connections = Connections::<_, ()>::new(ServerConfig::default());
+    let key = connections.insert(memory::pair(1).0, None, 0).unwrap();
+    let id = connections.id(key).unwrap();
+    let page = || Response::new(200).body(text.clone());
+    let accepted = (0..100).take_while(|_| answering.handle().answer(id, page()).is_ok()).count();
+    assert!((5..10).contains(&accepted), "{accepted}");
     // One message of any length is accepted, and a shutdown always is.
     let other = Server::bind("127.0.0.1:0").unwrap().config(ServerConfig::default().mailbox(0));
     assert_eq!(other.handle().publish("room", &*text), Ok(()));
     assert_eq!(other.handle().publish("room", "y"), Err(HandleError::Full));
-    for server in [server, other] {
+    for server in [server, answering, other] {
         server.handle().shut_down(Duration::ZERO).unwrap();
         server.run(Rooms(mpsc::channel().0)).unwrap();
     }

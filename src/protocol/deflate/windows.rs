@@ -98,6 +98,13 @@ impl KeptWindows {
         self.0.is_none()
     }
 
+    /// Forgets when the windows grew.
+    pub(in crate::protocol) fn forget_time(&mut self) {
+        if let Some(windows) = &mut self.0 {
+            windows.sent_at = None;
+        }
+    }
+
     /// Drops everything.
     pub(in crate::protocol) fn clear(&mut self) {
         self.0 = None;

@@ -23,6 +23,8 @@ impl KeptWindows {
         true
     }
 
+    pub(in crate::protocol) fn forget_time(&mut self) {}
+
     pub(in crate::protocol) fn clear(&mut self) {}
 
     pub(in crate::protocol) fn heap_bytes(&self) -> usize {
