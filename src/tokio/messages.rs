@@ -60,10 +60,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<OwnedMessage, AsyncError>>> {
+        let crowded = self.is_crowded();
         match self.0.queues.pop_received() {
-            Some(message) => Poll::Ready(Some(Ok(message))),
+            Some(message) => {
+                if crowded && !self.is_crowded() {
+                    self.continue_to_receive();
+                }
+                Poll::Ready(Some(Ok(message)))
+            }
             None => self.poll_receive(context),
         }
+    }
+
+    /// Wakes the task that received no more while it waits, because too many messages waited.
+    #[cold]
+    fn continue_to_receive(&mut self) {
+        self.0.stream.get_mut().wake(Side::Sender);
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<OwnedMessage, AsyncError>>> {
@@ -89,7 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Sends a message, and waits until the stream has taken it.
     ///
     /// Each call makes a system call. To answer many messages, [`feed`](Self::feed) the answers: they leave
-    /// together. Messages that arrive while this waits are kept for [`next`](Self::next).
+    /// together. Messages that arrive while this waits are kept for [`next`](Self::next). With
+    /// [`Config::streaming`](crate::Config::streaming), nothing is received meanwhile.
     ///
     /// If the future is dropped, the message may be accepted already, and is then sent by later calls.
     ///
@@ -152,22 +165,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     pub(super) fn poll_flush_all(&mut self, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {
         if !self.is_flushed() {
             self.begin(Side::Sender, context);
-            match self.send_fed() {
+            match self.send_fed(Side::Sender) {
                 Ok(Sent::Written) => {}
                 Ok(Sent::Queued(_)) | Err(AsyncError::Send(SendError::Full)) => {
                     if self.advance(Side::Sender, context).is_pending() && !self.is_flushed() {
                         return Poll::Pending;
                     }
                 }
-                Err(error) => return self.finish(Err(error)),
+                Err(error) => {
+                    self.0.queues.take_lost();
+                    return self.finish(Err(error));
+                }
             }
         }
         let flushed = match self.0.stream.state() {
-            _ if std::mem::take(&mut self.0.lost_fed) => Err(SendError::Closed.into()),
+            _ if self.0.queues.take_lost() => Err(SendError::Closed.into()),
             State::Closed(end) if !end.is_clean() || self.0.stream.has_lost() => Err(AsyncError::Closed(end)),
             // It has failed, and the end is not delivered: what was unsent is lost.
             State::Draining(end) if self.0.stream.wants().closed => Err(AsyncError::Closed(end)),
-            State::Open | State::Closing if self.0.stream.wants().closed => self.send_fed().map(|_| ()),
+            State::Open | State::Closing if self.0.stream.wants().closed => {
+                self.send_fed(Side::Sender).map(|_| ())
+            }
             _ => Ok(()),
         };
         self.finish(flushed)
@@ -209,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     pub(super) fn poll_ready_to_feed(&mut self, context: &mut Context<'_>) -> Poll<Result<(), AsyncError>> {
         while self.0.queues.fed_bytes() + self.0.stream.unsent() >= FED {
             self.begin(Side::Sender, context);
-            match self.send_fed() {
+            match self.send_fed(Side::Sender) {
                 Ok(Sent::Queued(unsent)) if unsent >= FED => {}
                 Err(AsyncError::Send(SendError::Full)) => {}
                 Ok(_) => break,
@@ -262,10 +280,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// # Errors
     ///
     /// [`AsyncError::Closed`] if the closing handshake was not completed, for example because the peer has
-    /// not answered in time; [`AsyncError::Send`] if the code or the reason cannot be sent.
+    /// not answered in time, or if accepted messages were not sent; [`AsyncError::Send`] if the code or the
+    /// reason cannot be sent, or with [`SendError::Closed`] if fed messages were not sent.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, AsyncError> {
         poll_fn(|context| self.poll_start_close(context, code, reason)).await?;
-        self.run(|_, _| Ok(())).await
+        let end = self.run(|_, _| Ok(())).await?;
+        self.all_sent(end)
+    }
+
+    /// Returns the end of a connection that has sent everything, also what was fed, before its Close frame.
+    fn all_sent(&mut self, end: Closed) -> Result<Closed, AsyncError> {
+        if self.0.queues.take_lost() {
+            return Err(SendError::Closed.into());
+        }
+        if self.0.stream.has_lost() { Err(AsyncError::Closed(end)) } else { Ok(end) }
     }
 
     /// Sends a Close frame without waiting. Does nothing if the connection is closing or closed.
@@ -309,7 +337,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 return Poll::Pending;
             }
         }
-        let end = self.end();
+        let end = self.end().and_then(|end| self.all_sent(end));
         self.finish(end)
     }
 }

@@ -5,8 +5,8 @@ use super::queues::Queues;
 use super::transport::AsyncTransport;
 use super::wakers::Side;
 use super::websocket::{Inner, WebSocket};
-use crate::protocol::{Event, SendError, State};
-use crate::stream::{Error, Outgoing, Ready, Turn, Wants, WebSocketStream, with_thread_scratch};
+use crate::protocol::{Event, State};
+use crate::stream::{Outgoing, Ready, Turn, Wants, WebSocketStream, with_thread_scratch};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use std::io;
 use std::task::{Context, Poll};
@@ -41,15 +41,13 @@ impl<E> From<io::Error> for Stopped<E> {
 fn send_fed<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: &mut WebSocketStream<AsyncTransport<S>>,
     queues: &mut Queues,
-    lost_fed: &mut bool,
     turn: &mut Turn<'_>,
 ) {
     if queues.has_fed() {
         if stream.unsent() > 0 {
             let _ = stream.flush(turn);
         }
-        let sent = stream.send_with(turn, |out| queues.send_fed(out));
-        *lost_fed |= matches!(sent, Err(Error::Send(SendError::Closed)));
+        let _ = stream.send_with(turn, |out| queues.send_fed(out));
     }
 }
 
@@ -72,10 +70,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         // The transport receives until the end of the stream or until its waker is registered, so
         // `Ready::closed` is not needed.
         let ready = Ready { readable: true, writable: true, closed: false };
-        let Inner { stream, queues, lost_fed, .. } = &mut *self.0;
+        let Inner { stream, queues, .. } = &mut *self.0;
         let driven = with_thread_scratch(|scratch| {
             let mut turn = scratch.at(now);
-            send_fed(stream, queues, lost_fed, &mut turn);
+            send_fed(stream, queues, &mut turn);
             let handler = |event: Event<'_>, out: &mut Outgoing<'_>| {
                 handler(event, out, queues).map_err(Stopped::Handler)
             };
@@ -87,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         queues.finish_received();
         let ordinary = matches!(driven, Ok(None));
         if !ordinary || self.asks_always(now) {
-            self.set_timer(now);
+            self.set_timer(side, now);
         }
         self.wake_other(side, before);
         match driven {
@@ -98,9 +96,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         }
     }
 
-    pub(super) fn set_timer(&mut self, now: u64) {
+    pub(super) fn set_timer(&mut self, side: Side, now: u64) {
         let Inner { stream, timer, .. } = &mut *self.0;
-        timer.set(stream.next_deadline(now), now, stream.get_ref().waker());
+        let is_set = timer.set(stream.next_deadline(now), now, stream.get_ref().waker());
+        if !is_set && side == Side::Sender {
+            // Outside of a runtime. The task that receives may be on one, and sets it then.
+            stream.get_mut().wake(Side::Receiver);
+        }
     }
 
     /// Returns whether the timer may have to be set after an ordinary call: before the first deadline, after
@@ -158,11 +160,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         }
     }
 
+    /// Returns whether too many messages wait for [`next`](Self::next) to receive more for it.
+    #[inline]
+    pub(super) fn is_crowded(&self) -> bool {
+        self.0.queues.received_bytes() >= WAITING
+    }
+
     /// Sends everything that can be sent, for a task that waits for it, and receives messages for
     /// [`next`](Self::next) as long as not too many wait. Is ready if nothing more can be sent: the
     /// connection has ended or has failed.
     pub(super) fn advance(&mut self, side: Side, context: &mut Context<'_>) -> Poll<()> {
-        if self.0.queues.received_bytes() < WAITING {
+        // Chunks are not kept: only `run` receives them.
+        if !self.is_crowded() && !self.0.stream.config().streaming {
             let wants = self.receive(side, context);
             if wants.closed {
                 return Poll::Ready(());
@@ -173,14 +182,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         let now = now();
         self.begin(side, context);
         let before = self.before(side);
-        let Inner { stream, queues, lost_fed, .. } = &mut *self.0;
+        let Inner { stream, queues, .. } = &mut *self.0;
         with_thread_scratch(|scratch| {
             let mut turn = scratch.at(now);
             // What ends the connection is delivered when there is room for the messages before it.
             let _ = stream.flush_and_time_out(&mut turn);
-            send_fed(stream, queues, lost_fed, &mut turn);
+            send_fed(stream, queues, &mut turn);
         });
-        self.set_timer(now);
+        self.set_timer(side, now);
         self.wake_other(side, before);
         let wants = self.0.stream.wants();
         if wants.closed {

@@ -19,7 +19,11 @@ pub(super) const HEADER: usize = 14;
 
 /// Both queues. They take memory only while they have messages.
 #[derive(Debug, Default)]
-pub(super) struct Queues(Option<Box<Lists>>);
+pub(super) struct Queues {
+    lists: Option<Box<Lists>>,
+    /// Fed messages were dropped, because the closing handshake had begun, and nobody was told.
+    lost: bool,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Lists {
@@ -72,7 +76,7 @@ impl Lists {
 impl Queues {
     #[inline]
     fn lists(&mut self) -> &mut Lists {
-        self.0.get_or_insert_with(spare)
+        self.lists.get_or_insert_with(spare)
     }
 
     /// Adds a received message. Call [`finish_received`](Self::finish_received) afterwards.
@@ -94,14 +98,14 @@ impl Queues {
     /// Ends what was received together.
     #[inline]
     pub(super) fn finish_received(&mut self) {
-        if let Some(lists) = &mut self.0 {
+        if let Some(lists) = &mut self.lists {
             lists.received.finish();
         }
     }
 
     #[inline]
     pub(super) fn pop_received(&mut self) -> Option<OwnedMessage> {
-        let lists = self.0.as_mut()?;
+        let lists = self.lists.as_mut()?;
         let message = lists.received.pop()?;
         if lists.received.is_empty() {
             self.tidy();
@@ -111,12 +115,12 @@ impl Queues {
 
     /// Returns whether there are received messages.
     pub(super) fn has_received(&self) -> bool {
-        self.0.as_ref().is_some_and(|lists| !lists.received.is_empty())
+        self.lists.as_ref().is_some_and(|lists| !lists.received.is_empty())
     }
 
     /// Returns the bytes that the received messages take.
     pub(super) fn received_bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |lists| lists.received.bytes())
+        self.lists.as_ref().map_or(0, |lists| lists.received.bytes())
     }
 
     pub(super) fn feed(&mut self, message: OwnedMessage) {
@@ -140,13 +144,13 @@ impl Queues {
     }
 
     pub(super) fn offered(&self) -> Option<&OwnedMessage> {
-        self.0.as_ref().filter(|lists| lists.offered)?.fed.last()
+        self.lists.as_ref().filter(|lists| lists.offered)?.fed.last()
     }
 
     /// Takes the offered message, if there is one.
     #[inline]
     pub(super) fn take_offered(&mut self) -> Option<OwnedMessage> {
-        let message = self.0.as_mut()?.take_offered()?;
+        let message = self.lists.as_mut()?.take_offered()?;
         self.tidy();
         Some(message)
     }
@@ -154,7 +158,7 @@ impl Queues {
     /// Feeds the offered message, if that needs no check. Returns whether none is offered any more.
     #[inline]
     pub(super) fn feed_offered(&mut self) -> bool {
-        let Some(lists) = &mut self.0 else { return true };
+        let Some(lists) = &mut self.lists else { return true };
         if lists.offered
             && let Some(message) = lists.fed.last()
         {
@@ -170,11 +174,11 @@ impl Queues {
 
     /// Returns the bytes of the fed messages, headers included.
     pub(super) fn fed_bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |lists| lists.fed_bytes)
+        self.lists.as_ref().map_or(0, |lists| lists.fed_bytes)
     }
 
     pub(super) fn has_fed(&self) -> bool {
-        self.0.as_ref().is_some_and(|lists| lists.fed() > 0)
+        self.lists.as_ref().is_some_and(|lists| lists.fed() > 0)
     }
 
     /// Sends the fed messages.
@@ -183,7 +187,7 @@ impl Queues {
     ///
     /// The reason why some are left: `Full` or `MessageUnfinished`. After any other reason, none are left.
     pub(super) fn send_fed(&mut self, out: &mut Outgoing<'_>) -> Result<(), SendError> {
-        let Some(lists) = &mut self.0 else { return Ok(()) };
+        let Some(lists) = &mut self.lists else { return Ok(()) };
         lists.unchecked = 0;
         let mut refused = Ok(());
         let mut handled = 0;
@@ -194,7 +198,10 @@ impl Queues {
                     refused = Err(error);
                     break;
                 }
-                Err(error) => refused = Err(error),
+                Err(error) => {
+                    self.lost = true;
+                    refused = Err(error);
+                }
             }
             handled += 1;
             lists.fed_bytes -= message.as_bytes().len() + HEADER;
@@ -206,9 +213,14 @@ impl Queues {
         refused
     }
 
+    /// Returns whether fed messages were dropped since the last call.
+    pub(super) fn take_lost(&mut self) -> bool {
+        std::mem::take(&mut self.lost)
+    }
+
     /// Gives empty lists back to the thread.
     fn tidy(&mut self) {
-        if let Some(lists) = self.0.take_if(|lists| lists.is_empty() && !lists.discards)
+        if let Some(lists) = self.lists.take_if(|lists| lists.is_empty() && !lists.discards)
             && lists.received.kept() + lists.fed.capacity() * size_of::<OwnedMessage>() <= KEPT
         {
             let _ = SPARE.try_with(|spare| spare.set(Some(lists)));

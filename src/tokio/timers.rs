@@ -53,15 +53,14 @@ struct Entry {
 impl Timer {
     /// Makes sure that the waker is woken at a time, perhaps once too often before.
     ///
-    /// Without a runtime, nothing is woken.
+    /// Without a runtime, nothing is woken, and this returns false.
     #[inline]
-    pub(super) fn set(&mut self, at: Option<u64>, now: u64, waker: &Waker) {
-        if let Some(at) = at {
-            match &self.0 {
-                // It has not fired, and fires in time.
-                Some(entry) if !entry.has_fired(now) && entry.at <= at => {}
-                _ => self.change(at, waker),
-            }
+    pub(super) fn set(&mut self, at: Option<u64>, now: u64, waker: &Waker) -> bool {
+        let Some(at) = at else { return true };
+        match &self.0 {
+            // It has not fired, and fires in time.
+            Some(entry) if !entry.has_fired(now) && entry.at <= at => true,
+            _ => self.change(at, waker),
         }
     }
 
@@ -78,8 +77,8 @@ impl Timer {
     }
 
     #[cold]
-    fn change(&mut self, at: u64, waker: &Waker) {
-        let Ok(runtime) = Handle::try_current() else { return };
+    fn change(&mut self, at: u64, waker: &Waker) -> bool {
+        let Ok(runtime) = Handle::try_current() else { return false };
         let timers = Timers::of(&runtime);
         if self.0.as_ref().is_some_and(|entry| !Arc::ptr_eq(&entry.timers, &timers)) {
             self.0 = None;
@@ -108,6 +107,7 @@ impl Timer {
         {
             driver.wake_by_ref();
         }
+        true
     }
 
     /// Replaces the waker, if a timeout is set.

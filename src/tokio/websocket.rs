@@ -28,8 +28,9 @@ use std::task::{Context, Poll, ready};
 ///   type is also a [`Stream`](futures_core::Stream) and a [`Sink`](futures_sink::Sink), and
 ///   [`split`](Self::split) makes two halves for two tasks.
 ///
-/// Pings are answered, timeouts apply and the closing handshake advances while one of these is awaited. So
-/// await one of them, even in a program that only sends.
+/// Pings are answered, timeouts apply and the closing handshake advances while [`run`](Self::run) or
+/// [`next`](Self::next) is awaited. So await one of them, even in a program that only sends: a call that
+/// sends receives only while it has to wait for the stream.
 ///
 /// ```
 /// use tokio::net::{TcpListener, TcpStream};
@@ -71,8 +72,6 @@ pub(super) struct Inner<S> {
     pub(super) queues: Queues,
     /// `next` has returned the end.
     pub(super) ended: bool,
-    /// Fed messages were dropped, because the closing handshake had begun.
-    pub(super) lost_fed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
@@ -88,13 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Continues a stream, in whatever state it is. Its timeouts count from now.
     pub fn from_stream(mut stream: WebSocketStream<AsyncTransport<S>>) -> Self {
         stream.restart_timeouts();
-        Self(Box::new(Inner {
-            stream,
-            timer: Timer::default(),
-            queues: Queues::default(),
-            ended: false,
-            lost_fed: false,
-        }))
+        Self(Box::new(Inner { stream, timer: Timer::default(), queues: Queues::default(), ended: false }))
     }
 
     /// Takes the connection apart; [`WebSocketStream::from_parts`] continues it on the same stream, or on
@@ -115,7 +108,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ///
     /// Returns how it ended. The handler may return the result of its sends: replies to messages that arrive
     /// after a Close frame was sent are ignored, as in [`WebSocketStream::drive`]. To stop before the end,
-    /// drop the future: the connection continues with the next call.
+    /// drop the future: the connection continues with the next call. Of what arrives while another call
+    /// waits, only messages are kept for the handler.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -211,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     fn poll_fed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.0.queues.has_fed() {
             self.begin(Side::Receiver, context);
-            match self.send_fed() {
+            match self.send_fed(Side::Receiver) {
                 Err(AsyncError::Send(SendError::Full)) => {
                     if self.advance(Side::Receiver, context).is_ready() {
                         break;
@@ -234,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         let Some(message) = self.0.queues.pop_received() else { return Ok(()) };
         let mut handled = Ok(());
         // Also if the connection has ended since. A failure is reported as the end.
-        let _ = self.send_past_fed(|out, _| {
+        let _ = self.send_past_fed(Side::Receiver, |out, _| {
             handled = handler(Event::Message((&message).into()), out);
             Ok(())
         });
@@ -275,41 +269,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         if let State::Closed(end) = self.0.stream.state() {
             return Err(AsyncError::Closed(end));
         }
-        let mut lost_fed = false;
-        let sent = self.send_past_fed(|out, queues| {
-            match queues.send_fed(out) {
-                // A message in fragments was begun before the fed ones.
-                Err(SendError::MessageUnfinished) => {
-                    f(out, queues)?;
-                    lost_fed = queues.send_fed(out) == Err(SendError::Closed);
-                    Ok(())
-                }
-                sent => sent.and_then(|()| f(out, queues)),
+        self.send_past_fed(Side::Sender, |out, queues| match queues.send_fed(out) {
+            // A message in fragments was begun before the fed ones.
+            Err(SendError::MessageUnfinished) => {
+                f(out, queues)?;
+                // A later call sends what is left, and reports what is lost.
+                let _ = queues.send_fed(out);
+                Ok(())
             }
-        });
-        self.0.lost_fed |= lost_fed;
-        sent
+            sent => sent.and_then(|()| f(out, queues)),
+        })
     }
 
     /// Sends the fed messages without waiting.
-    pub(super) fn send_fed(&mut self) -> Result<Sent, AsyncError> {
+    pub(super) fn send_fed(&mut self, side: Side) -> Result<Sent, AsyncError> {
         match self.0.stream.state() {
             State::Closed(end) => Err(AsyncError::Closed(end)),
-            _ => self.send_past_fed(|out, queues| queues.send_fed(out)),
+            _ => self.send_past_fed(side, |out, queues| queues.send_fed(out)),
         }
     }
 
-    /// Calls `f` also if the connection has ended, and leaves the fed messages to it.
+    /// Calls `f` for a task of `side`, also if the connection has ended, and leaves the fed messages to it.
     fn send_past_fed(
         &mut self,
+        side: Side,
         f: impl FnOnce(&mut Outgoing<'_>, &mut Queues) -> Result<(), SendError>,
     ) -> Result<Sent, AsyncError> {
         let now = now();
         let Inner { stream, queues, .. } = &mut *self.0;
         let sent =
             with_thread_scratch(|scratch| stream.send_with(&mut scratch.at(now), |out| f(out, queues)));
-        if !matches!(sent, Ok(Sent::Written)) || self.0.stream.state() != State::Open {
-            self.set_timer(now);
+        let ordinary = matches!(sent, Ok(Sent::Written)) && self.0.stream.state() == State::Open;
+        if !ordinary || self.0.stream.config().drops_windows() {
+            self.set_timer(side, now);
         }
         let wants = self.0.stream.wants();
         if wants.again || wants.closed {

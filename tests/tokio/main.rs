@@ -15,6 +15,7 @@ mod mock;
 mod opening;
 mod programs;
 mod real;
+mod reports;
 #[cfg(target_pointer_width = "64")]
 mod secure;
 mod timers;
