@@ -183,7 +183,7 @@ impl PauseReading {
 
 /// The timeouts of a connection.
 ///
-/// `None` switches a timeout off, and so does a timeout of more than 24 days (2^31 ms). Timeouts are rounded
+/// `None` switches a timeout off, and so does a timeout of more than 24 days. Timeouts are rounded
 /// up to whole milliseconds.
 ///
 /// ```
@@ -260,13 +260,17 @@ impl Default for Timeouts {
     }
 }
 
+/// The longest timeout in milliseconds: 24 days. The age of a time is known up to 2^31 ms, which is longer by
+/// 20 hours, so that a call may be late.
+const LONGEST: u32 = 24 * 24 * 60 * 60 * 1000;
+
 /// Returns a timeout in milliseconds, rounded up, or `None` if it is off.
 #[inline]
 pub(crate) fn millis(timeout: Option<Duration>) -> Option<u32> {
     let timeout = timeout?;
     let millis = u64::from(timeout.subsec_nanos().div_ceil(1_000_000));
     let millis = timeout.as_secs().saturating_mul(1000).saturating_add(millis);
-    u32::try_from(millis).ok().filter(|&millis| millis < 1 << 31)
+    u32::try_from(millis).ok().filter(|&millis| millis <= LONGEST)
 }
 
 /// The limits, timeouts and options of a connection.

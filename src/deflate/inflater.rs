@@ -45,6 +45,8 @@ pub struct Inflater {
     open: bool,
     /// The number of streams that the message has begun.
     streams: usize,
+    /// The bytes that streams after the first were given to refer to, since [`take_primed`](Self::take_primed).
+    primed: usize,
 }
 
 /// The reason why a payload could not be inflated.
@@ -97,7 +99,7 @@ enum Ran {
 impl Inflater {
     /// Creates an inflater for any window.
     pub fn new() -> Self {
-        Self { engine: Inflate::new(false, 15), open: false, streams: 0 }
+        Self { engine: Inflate::new(false, 15), open: false, streams: 0, primed: 0 }
     }
 
     /// Inflates the whole payload of a message into an empty buffer.
@@ -227,6 +229,12 @@ impl Inflater {
         if chunk.is_complete() { Ok(()) } else { Err(InflateError::NotUtf8) }
     }
 
+    /// Returns how many bytes were copied to begin more streams than one in a message. That takes as long as
+    /// to inflate as many bytes.
+    pub(crate) fn take_primed(&mut self) -> usize {
+        core::mem::take(&mut self.primed)
+    }
+
     /// Returns the approximate heap bytes in use.
     pub const fn heap_bytes(&self) -> usize {
         ENGINE
@@ -243,6 +251,7 @@ impl Inflater {
         let earlier = earlier.into_iter().flatten().map(Window::as_slices);
         for bytes in earlier.flat_map(<[&[u8]; 2]>::from).chain([message]) {
             if !bytes.is_empty() {
+                self.primed += if self.streams > 1 { bytes.len() } else { 0 };
                 self.engine.set_dictionary(bytes).map_err(|_| InflateError::Corrupt)?;
             }
         }

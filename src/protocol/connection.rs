@@ -380,7 +380,7 @@ impl Connection {
         self.finish(Closed { code, by: Initiator::Local, cause });
     }
 
-    fn finish(&mut self, end: Closed) {
+    pub(super) fn finish(&mut self, end: Closed) {
         self.clear();
         self.closing = Closing::Draining(end);
     }

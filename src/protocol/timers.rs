@@ -157,6 +157,13 @@ impl Connection {
         }
     }
 
+    /// Gives up a closing handshake that is late. The end follows in the next call.
+    pub(crate) fn stop_closing_in_time(&mut self, output: &Output) {
+        if matches!(self.closing, Closing::CloseSent(_)) && self.is_due(output) {
+            self.finish(Closed::abnormal(Initiator::Local, Cause::Timeout(Timeout::Close)));
+        }
+    }
+
     /// Returns when to act on unsent bytes, of which the peer has taken none since `since`.
     pub(crate) fn unsent_deadline(&self, since: Option<Millis32>, now: u64) -> Option<u64> {
         match self.closing {

@@ -79,7 +79,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Sends one whole message or control frame.
     ///
     /// Returns the number of the frame's bytes that the transport took at once. The rest is queued, counts as
-    /// [`unsent`](Self::unsent), and is sent by later calls of any kind.
+    /// [`unsent`](Self::unsent), and is sent by later calls of `write` and [`read`](Self::read).
     ///
     /// The payload of a Close frame is empty, or a close code in two bytes followed by a reason.
     ///
@@ -90,6 +90,10 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// [`WriteError::System`](super::WriteError::System) if a system call failed.
     pub fn write(&mut self, opcode: OpCode, payload: &[u8]) -> WriteResult {
         with_thread_scratch(|scratch| {
+            // A program that only writes has no other call that sends them.
+            if self.unsent() > 0 {
+                self.flush(&mut scratch.untimed())?;
+            }
             let sent = self.send_with(&mut scratch.untimed(), |out| send_payload(out, opcode, payload))?;
             let frame = self.state.connection.frame_size(payload.len());
             let frame = match self.state.connection.compresses(payload.len()) && !opcode.is_control() {

@@ -4,7 +4,7 @@
 use super::scratch::CallLimits;
 use crate::frame::{CloseCode, OpCode};
 use crate::protocol::{Connection, FrameHead, Message, Output, SendError, State};
-use crate::transport::{NonBlockingTransport, send_checked, send_vectored_checked};
+use crate::transport::{LONGEST_SLICE, NonBlockingTransport, send_checked, send_vectored_checked};
 use std::io::{self, IoSlice};
 
 /// The payload size, in bytes, from which a payload is sent without a copy.
@@ -135,7 +135,7 @@ impl Outgoing<'_> {
     ///
     /// [`SendError::ControlTooLong`], [`SendError::Full`] or [`SendError::Closed`].
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.connection.ping(payload, self.output)
+        self.send_control(|connection, output| connection.ping(payload, output))
     }
 
     /// Sends an unsolicited pong with up to 125 bytes of payload. Pings are answered automatically.
@@ -144,7 +144,7 @@ impl Outgoing<'_> {
     ///
     /// See [`ping`](Self::ping).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.connection.pong(payload, self.output)
+        self.send_control(|connection, output| connection.pong(payload, output))
     }
 
     /// Begins the closing handshake; see [`Connection::close`].
@@ -255,9 +255,26 @@ impl Outgoing<'_> {
             .map_err(|error| self.connection.refusal(error, len))
     }
 
+    /// Sends a control frame, if need be after the bytes that this call has gathered.
+    fn send_control(
+        &mut self,
+        send: impl Fn(&mut Connection, &mut Output) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        match send(self.connection, self.output) {
+            Err(SendError::Full) => {
+                flush_gathered(self.transport, self.output, self.failed);
+                send(self.connection, self.output)
+            }
+            sent => sent,
+        }
+    }
+
     /// Returns whether an unmasked payload of this size is sent without a copy.
     pub(super) fn sends_in_place(&self, len: usize) -> bool {
-        len >= SENT_IN_PLACE && self.output.may_send() && self.failed.is_none()
+        (SENT_IN_PLACE..=LONGEST_SLICE).contains(&len)
+            && self.output.gathered() <= LONGEST_SLICE
+            && self.output.may_send()
+            && self.failed.is_none()
     }
 
     /// Sends a frame after the gathered bytes, and copies only what the transport does not take.

@@ -1,5 +1,5 @@
-//! The futures of `send` and `feed`. Their message is with the connection until it is accepted, because a task
-//! has room for each of its futures, also while it waits for others.
+//! The futures of `send` and `feed`. Their message is with the connection until it is accepted, because a
+//! task has room for each of its futures, also while it waits for others.
 
 use super::error::AsyncError;
 use super::websocket::WebSocket;

@@ -21,7 +21,9 @@ pub mod testing;
 #[cfg(windows)]
 mod winsock;
 
-pub(crate) use checked::{RecvOutcome, flush_checked, recv_checked, send_checked, send_vectored_checked};
+pub(crate) use checked::{
+    LONGEST_SLICE, RecvOutcome, flush_checked, recv_checked, send_checked, send_vectored_checked,
+};
 
 use std::io::{self, IoSlice};
 

@@ -1062,3 +1062,36 @@ fn the_fragments_of_a_compressed_message_are_counted_before_and_after_its_first_
         }
     }
 }
+
+/// Each of the empty final blocks of a message begins a stream, for which the whole window is copied.
+#[test]
+fn the_streams_in_a_message_count_towards_the_budget_of_a_call() {
+    let (a, mut peer) = memory::pair(1 << 21);
+    let config = config(Limits::default(), 0);
+    let mut server =
+        WebSocketStream::with_config(a, Role::Server, config).unwrap().with_deflate(both(15, true));
+    let earlier: Vec<u8> =
+        (0..40_000_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 28) as u8).collect();
+    peer.send(&frame(OpCode::Binary, true, 4, &compressed(&earlier))).unwrap();
+    let mut scratch = Scratch::new();
+    let mut events = 0;
+    let mut drive = |ready| {
+        events = 0;
+        let driven = server.drive(&mut scratch.at(0), ready, |event, _| {
+            events += usize::from(matches!(event, Event::Message(_)));
+            Ok(())
+        });
+        (driven.unwrap(), events)
+    };
+    assert_eq!(drive(Ready::READABLE).1, 1);
+    peer.send(&frame(OpCode::Binary, true, 4, &[3, 0].repeat(1_000)).repeat(100)).unwrap();
+    let mut messages = 0;
+    let mut ready = Ready::READABLE;
+    while messages < 100 {
+        let (wants, events) = drive(ready);
+        // 1,000 times 32 KiB is more than a call may use.
+        assert_eq!((events, wants.again || messages == 99), (1, true), "after {messages} messages");
+        messages += events;
+        ready = Ready::NONE;
+    }
+}

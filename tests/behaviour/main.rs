@@ -12,6 +12,7 @@ mod fairness;
 mod floors;
 mod guarantees;
 mod handshake;
+mod late;
 mod messages;
 mod next_call;
 #[cfg(not(feature = "deflate"))]

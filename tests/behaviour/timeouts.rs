@@ -493,12 +493,16 @@ fn a_clock_that_steps_back_ends_no_connection() {
     assert!(!side.drive(4_000, Ready::NONE).closed);
     assert_eq!(side.stream.next_deadline(4_000), Some(4_100));
     assert!(side.drive(5_100, Ready::NONE).closed);
-    // The longest timeout that can be distinguished from a step back: 24 days.
-    let longest = u32::MAX / 2;
-    let mut side = self::side(Role::Server, OFF.idle(Duration::from_millis(longest.into())), 4096);
+    // The longest timeout, of a call that may be late by hours; a longer one is off.
+    let longest = Duration::from_secs(24 * 24 * 60 * 60);
+    let mut side = self::side(Role::Server, OFF.idle(longest), 4096);
     let _ = side.drive(5_000, Ready::UNKNOWN);
-    assert!(!side.drive(4_999 + u64::from(longest), Ready::NONE).closed);
-    assert!(side.drive(5_000 + u64::from(longest), Ready::NONE).closed);
+    let after = u64::try_from(longest.as_millis()).unwrap();
+    assert!(!side.drive(4_999 + after, Ready::NONE).closed);
+    assert!(side.drive(5_000 + after + 20 * 60 * 60 * 1_000, Ready::NONE).closed);
+    let mut side = self::side(Role::Server, OFF.idle(longest + Duration::from_millis(1)), 4096);
+    let _ = side.drive(5_000, Ready::UNKNOWN);
+    assert_eq!(side.stream.next_deadline(5_000), None);
 }
 
 #[test]

@@ -48,7 +48,8 @@ impl SpareInflater {
         inflater
     }
 
-    fn put(&mut self, inflater: Box<Inflater>) {
+    fn put(&mut self, mut inflater: Box<Inflater>) {
+        self.inflated += inflater.take_primed();
         self.inflater.get_or_insert(inflater);
     }
 
@@ -118,6 +119,7 @@ pub(in crate::protocol) fn inflate_whole(
     let result = SpareInflater::count(inflated, &mut message, |message| {
         inflater.inflate(payload, earlier.history(), *limit, message)
     });
+    *inflated += inflater.take_primed();
     match result {
         Ok(()) => Ok(message),
         Err(fault) => {

@@ -146,10 +146,10 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                         return Ok(None);
                     }
                     HandedOut::HandlerFailed(error) => {
-                        self.stop_for_handler(budget);
+                        self.stop_for_handler(budget, state.as_ref());
                         return Err(Stopped::Handler(error));
                     }
-                    HandedOut::Held => return Ok(Some(self.stop_before_end(budget))),
+                    HandedOut::Held => return Ok(Some(self.stop_before_end(budget, state.as_ref()))),
                     handed_out => {
                         let state = state.get_or_insert_with(CallState::new);
                         state.used_up = !matches!(handed_out, HandedOut::Some);
@@ -236,24 +236,30 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         handed_out
     }
 
-    /// Ends a call after a handler's error.
+    /// Ends a call after a handler's error. The deadlines do not wait until there is none.
     #[cold]
-    fn stop_for_handler(&mut self, budget: Budget) {
+    fn stop_for_handler(&mut self, budget: Budget, state: Option<&CallState>) {
+        self.stop_early(budget, state);
+        self.stream.connection.stop_closing_in_time(&self.scratch.output);
+    }
+
+    /// Ends a call before all of the input was used.
+    fn stop_early(&mut self, budget: Budget, state: Option<&CallState>) {
         if budget.more {
             self.stream.expect_unannounced();
         }
         self.flush_unblocked();
+        if !self.has_failed() {
+            self.stop_sending_in_time(state.is_some_and(|state| state.tried));
+        }
     }
 }
 
 /// The end that is left to the next call.
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
     #[cold]
-    fn stop_before_end(&mut self, budget: Budget) -> Wants {
-        if budget.more {
-            self.stream.expect_unannounced();
-        }
-        self.flush_unblocked();
+    fn stop_before_end(&mut self, budget: Budget, state: Option<&CallState>) -> Wants {
+        self.stop_early(budget, state);
         self.conclude(true)
     }
 }
@@ -349,6 +355,10 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                 self.stream.expect_unannounced();
             }
             budget.more = false;
+            if state.spent && !self.stream.paused {
+                // The peer has sent more than this call may use: no silence.
+                self.stream.connection.restart_idle_timer(&self.scratch.output);
+            }
             if self.failed.is_none()
                 && let Some(end) = self.on_deadline(state.tried)
             {

@@ -122,6 +122,10 @@ impl<T> CallGuard<'_, T> {
 
     #[cold]
     fn leave(&mut self) {
+        if std::thread::panicking() {
+            // The handler has panicked, perhaps before everything was received.
+            self.stream.expect_unannounced();
+        }
         let is_clean = self.scratch.input.is_clean() && self.scratch.output.is_clean();
         if self.stream.backlog.is_some() || self.failed.is_some() || !is_clean {
             self.stow();

@@ -6,7 +6,9 @@ use crate::protocol::{Closed, Event, Millis32, SendError, State};
 use crate::stream::outgoing::{flush_gathered, send_gathered};
 use crate::stream::state::{Sending, StreamState};
 use crate::stream::{Error, Sent, Wants};
-use crate::transport::{NonBlockingTransport, flush_checked, send_checked, send_vectored_checked};
+use crate::transport::{
+    LONGEST_SLICE, NonBlockingTransport, flush_checked, send_checked, send_vectored_checked,
+};
 use std::io::{self, IoSlice};
 
 /// Sending, and the end of a call.
@@ -68,7 +70,9 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         {
             let taken = match backlog.unsent.pieces() {
                 (all, []) => send_checked(&mut self.stream.transport, all)?,
+                (long, _) if long.len() > LONGEST_SLICE => send_checked(&mut self.stream.transport, long)?,
                 (first, second) => {
+                    let second = &second[..second.len().min(LONGEST_SLICE)];
                     let pieces = [IoSlice::new(first), IoSlice::new(second)];
                     send_vectored_checked(&mut self.stream.transport, &pieces)?
                 }
@@ -152,10 +156,9 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             && self.stream.connection.linger_is_due(&self.scratch.output)
     }
 
-    /// Handles the deadlines that have passed. Returns the end if one of them ends the connection. `tried`:
-    /// sending the unsent bytes was tried in this call.
+    /// Sends what is late, and fails the connection if the peer takes none of it in time.
     #[inline]
-    pub(super) fn on_deadline(&mut self, tried: bool) -> Option<Closed> {
+    pub(super) fn stop_sending_in_time(&mut self, tried: bool) {
         // Whatever the peer has taken since then, the poller may not have reported it yet.
         if !tried && (self.is_unsent_due() || self.is_linger_due()) {
             self.flush_late();
@@ -163,6 +166,13 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         if self.stream.backlog.is_some() {
             self.on_unsent_deadline();
         }
+    }
+
+    /// Handles the deadlines that have passed. Returns the end if one of them ends the connection. `tried`:
+    /// sending the unsent bytes was tried in this call.
+    #[inline]
+    pub(super) fn on_deadline(&mut self, tried: bool) -> Option<Closed> {
+        self.stop_sending_in_time(tried);
         // The end was already reported, and only the last bytes are left, in the backlog or the transport.
         if self.is_linger_due() {
             self.abandon();

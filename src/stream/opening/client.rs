@@ -47,12 +47,10 @@ use std::{io, mem};
 pub struct ClientOpening<T> {
     wire: Wire<T>,
     handshake: ClientHandshake,
-    /// Bytes that were received from the transport before.
-    early: Vec<u8>,
 }
 
 impl<T: NonBlockingTransport> ClientOpening<T> {
-    /// Begins the handshake on a transport that is connected or connecting.
+    /// Begins the handshake on a transport that is connected. On Linux, a socket may still be connecting.
     ///
     /// Puts the transport into non-blocking mode and sets `TCP_NODELAY`.
     ///
@@ -101,7 +99,8 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         received: &[u8],
     ) -> io::Result<Self> {
         let mut opening = Self::open(transport, request, SharedConfig::from(config))?;
-        opening.early.extend_from_slice(received);
+        // Until the head is complete, nothing else is there.
+        opening.wire.unread.extend_from_slice(received);
         Ok(opening)
     }
 
@@ -111,7 +110,7 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut wire = Wire::new(transport, Role::Client, config)?;
         handshake.write_request(&mut wire.out);
-        Ok(Self { wire, handshake, early: Vec::new() })
+        Ok(Self { wire, handshake })
     }
 
     /// Advances the handshake as far as possible without waiting.
@@ -142,9 +141,9 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         // A server may refuse before the whole request is sent, and then reset the connection. Then sending
         // fails, although the refusal has arrived.
         let mut failed = self.wire.flush().err();
-        if !self.early.is_empty() {
-            let early = mem::take(&mut self.early);
-            if self.answered(&early).map_err(OpeningError::Response)? {
+        let received = mem::take(&mut self.wire.unread);
+        if !received.is_empty() {
+            if self.answered(&received).map_err(OpeningError::Response)? {
                 return Ok(None);
             }
         }

@@ -246,7 +246,9 @@ impl<T: NonBlockingTransport> NonBlockingTransport for Faulty<T> {
     }
 
     fn holds_input(&self) -> bool {
-        self.happened.is_none() && self.inner.as_ref().is_some_and(T::holds_input)
+        // After a broken pipe, the other direction still works.
+        matches!(self.happened, None | Some(Disaster::BrokenPipe))
+            && self.inner.as_ref().is_some_and(T::holds_input)
     }
 
     fn wants_write(&self) -> bool {
@@ -360,5 +362,42 @@ mod tests {
         assert_eq!((kind(a.send(b"z")), kind(a.recv(&mut [0]))), (nothing, nothing));
         assert!(a.shutdown_write().is_ok());
         assert_eq!(kind(b.recv(&mut [0])), nothing);
+    }
+
+    /// A transport that always holds input.
+    struct Full;
+
+    impl NonBlockingTransport for Full {
+        fn set_nonblocking(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(buffer.len())
+        }
+
+        fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn holds_input(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn input_that_is_held_can_be_received_after_a_broken_pipe_only() {
+        for (disaster, holds) in
+            [(Disaster::BrokenPipe, true), (Disaster::EndOfStream, false), (Disaster::Reset, false)]
+        {
+            let mut a = Faulty::new(Full, 0).disaster(0, disaster);
+            assert!(a.holds_input());
+            assert_eq!(a.send(b"z").is_err(), disaster != Disaster::EndOfStream);
+            assert_eq!(a.holds_input(), holds, "{disaster:?}");
+        }
     }
 }

@@ -1,0 +1,183 @@
+//! Calls that end early, or come late: deadlines do not wait for them, and nothing that arrived is lost.
+
+use crate::framed::from_client;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
+use websocket_stream::{
+    Cause, ClientOpening, ClientRequest, CloseCode, Closed, Config, Error, Event, Limits,
+    NonBlockingTransport, OpCode, Outgoing, PauseReading, Ready, Role, Scratch, SendError, State, Timeout,
+    Timeouts, WebSocketStream,
+};
+
+const OFF: Timeouts = Timeouts::OFF;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn server(config: Config) -> (WebSocketStream<MemoryStream>, MemoryStream) {
+    let (a, peer) = memory::pair(1 << 20);
+    (WebSocketStream::with_config(a, Role::Server, Arc::new(config)).unwrap(), peer)
+}
+
+fn ignore(_: Event<'_>, _: &mut Outgoing<'_>) -> Result<(), Error> {
+    Ok(())
+}
+
+fn echo(event: Event<'_>, out: &mut Outgoing<'_>) -> Result<(), SendError> {
+    match event {
+        Event::Message(message) => out.send(message),
+        _ => Ok(()),
+    }
+}
+
+fn cause(state: State) -> Option<Cause> {
+    match state {
+        State::Closed(Closed { cause, .. }) | State::Draining(Closed { cause, .. }) => Some(cause),
+        State::Open | State::Closing => None,
+    }
+}
+
+#[test]
+fn the_write_timeout_passes_while_an_end_is_held() {
+    let (mut stream, mut peer) = server(Config::default().timeouts(OFF.write(seconds(1))));
+    let mut scratch = Scratch::new();
+    stream.get_mut().limit_send(0);
+    stream.send(&mut scratch.at(10), &[7; 10_000]).unwrap();
+    peer.send(&[from_client(0x81, b"Hello"), from_client(0x88, b"\x03\xe8")].concat()).unwrap();
+    let wants = stream.try_drive_and_hold(&mut scratch.at(11), Ready::READABLE, 1, ignore).unwrap();
+    assert!(wants.is_some_and(|wants| wants.again) && stream.is_end_next());
+    assert_eq!(stream.next_deadline(11), Some(1_010));
+    for now in [1_009, 1_010] {
+        stream.try_drive_and_hold(&mut scratch.at(now), Ready::UNKNOWN, 0, ignore).unwrap();
+        let passed = (now == 1_010).then_some(Cause::Timeout(Timeout::Write));
+        assert_eq!(cause(stream.state()), passed, "{now}");
+    }
+}
+
+#[test]
+fn the_close_timeout_passes_although_the_handler_fails_in_each_call() {
+    let (mut stream, mut peer) = server(Config::default());
+    let mut scratch = Scratch::new();
+    stream.close(&mut scratch.at(10), CloseCode::NORMAL, "").unwrap();
+    let mut ends = Vec::new();
+    for now in [5_009, 5_010, 5_010] {
+        peer.send(&from_client(0x81, b"still here").repeat(2)).unwrap();
+        let driven = stream.try_drive(&mut scratch.at(now), Ready::READABLE, |event, out| match event {
+            Event::Message(message) => out.send(message).map_err(Error::from),
+            Event::Closed(end) => {
+                ends.push(end.cause);
+                Ok(())
+            }
+            _ => Ok(()),
+        });
+        assert_eq!(driven.is_err(), ends.is_empty());
+    }
+    assert_eq!(ends, [Cause::Timeout(Timeout::Close)]);
+}
+
+#[test]
+fn the_write_timeout_passes_although_the_handler_fails_in_each_call() {
+    let limits = Limits::default().unsent(2_048).pause_reading(PauseReading::Never);
+    let (mut stream, mut peer) = server(Config::default().limits(limits).timeouts(OFF.write(seconds(30))));
+    let mut scratch = Scratch::new();
+    stream.get_mut().limit_send(0);
+    peer.send(&from_client(0x82, &[7; 1_000]).repeat(20)).unwrap();
+    for now in [10, 11, 12, 30_009] {
+        let wants = stream.drive(&mut scratch.at(now), Ready::READABLE, echo).unwrap();
+        assert_eq!((wants.refused, stream.state()), (Some(SendError::Full), State::Open), "{now}");
+    }
+    let _ = stream.drive(&mut scratch.at(30_010), Ready::READABLE, echo).unwrap();
+    assert_eq!(cause(stream.state()), Some(Cause::Timeout(Timeout::Write)));
+}
+
+/// The calls deliver one event each. More arrives, which nobody has received when the time is over.
+#[test]
+fn a_peer_whose_bytes_wait_is_not_silent() {
+    let limits = Limits::default().call_events(1);
+    let (mut stream, mut peer) = server(Config::default().limits(limits).timeouts(OFF.idle(seconds(10))));
+    let mut scratch = Scratch::new();
+    let mut received = Vec::new();
+    for text in [b"A", b"B", b"C"] {
+        peer.send(&from_client(0x81, text)).unwrap();
+    }
+    for now in [0, 10_000, 20_000, 30_000] {
+        peer.send(&from_client(0x81, b"D")).unwrap();
+        let _ = stream.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
+            if let Event::Message(message) = event {
+                received.extend_from_slice(message.as_bytes());
+            }
+            Ok(())
+        });
+    }
+    assert_eq!((&received[..], stream.state()), (&b"ABCD"[..], State::Open));
+}
+
+/// The call has received as much as it may. The transport has more, and will not announce it again.
+#[test]
+fn after_a_panic_of_the_handler_the_rest_is_still_received() {
+    let (mut stream, mut peer) = server(Config::default());
+    let (mut scratch, mut calls, mut received) = (Scratch::new(), 0, 0);
+    let frame = from_client(0x82, &[7; 1 << 10]);
+    let sent = 1_000;
+    peer.send(&frame.repeat(sent)).unwrap();
+    let mut ready = Ready::READABLE;
+    while ready.readable || stream.wants().again {
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _ = stream.drive(&mut scratch.at(0), ready, |event, _| {
+                if let Event::Message(_) = event {
+                    received += 1;
+                    // Not for every number, so that some calls end otherwise.
+                    std::panic::resume_unwind(Box::new("as the test wants it"));
+                }
+                Ok(())
+            });
+        }));
+        assert!(panicked.is_err() || received == sent);
+        ready = Ready::NONE;
+        calls += 1;
+        assert!(calls < 3 * sent);
+    }
+    assert_eq!(received, sent);
+}
+
+/// A program that only writes, as the crate of 2015 allows.
+#[test]
+fn write_sends_what_an_earlier_write_has_queued() {
+    let (a, mut peer) = memory::pair(100);
+    let mut stream = WebSocketStream::new(a).unwrap();
+    assert_eq!(stream.write(OpCode::Binary, &[0; 150]).unwrap(), 100);
+    for _ in 0..5 {
+        assert_eq!(peer.unread(), 100);
+        assert_eq!(peer.recv(&mut [0; 100]).unwrap(), 100);
+        stream.write(OpCode::Binary, &[0; 98]).unwrap();
+    }
+    assert_eq!(stream.unsent(), 154 - 100);
+}
+
+#[test]
+fn control_frames_make_room_as_messages_do() {
+    let (mut stream, mut peer) = server(Config::default().limits(Limits::default().unsent(512)));
+    peer.send(&from_client(0x81, b"go")).unwrap();
+    let wants = stream.drive(&mut Scratch::new().at(0), Ready::READABLE, |event, out| {
+        if let Event::Message(_) = event {
+            for _ in 0..20 {
+                out.ping(&[0; 125])?;
+                out.pong(&[0; 125])?;
+            }
+        }
+        Ok(())
+    });
+    assert_eq!(wants.unwrap().refused, None);
+    assert_eq!(peer.unread(), 40 * 127);
+}
+
+#[test]
+fn an_opening_that_is_taken_apart_returns_the_bytes_that_it_was_given() {
+    let (a, _peer) = memory::pair(1 << 10);
+    let (request, received) = (ClientRequest::new("localhost", "/"), b"HTTP/1.1 1");
+    let opening = ClientOpening::with_received(a, request, Arc::default(), received).unwrap();
+    assert_eq!(opening.into_parts().unread, received);
+}
