@@ -97,7 +97,9 @@ fn publish(
     // It was about an earlier connection.
     link.take_suspicion();
     loop {
-        if wakes || link.take_changed() {
+        // Taken in any case: only a change after that wakes this thread again.
+        let changed = link.take_changed();
+        if wakes || changed {
             redis::cmd("PUBLISH").arg(&wake).arg("").exec(&mut connection)?;
         }
         if let Some((room, json)) = unsent {
