@@ -1,4 +1,4 @@
-//! The chat's link to other servers, without its program: its bounds.
+//! The chat's link to other servers, without its program: its bounds, and a Redis that misbehaves.
 #![allow(dead_code, reason = "the program uses the rest")]
 
 #[path = "../examples/chat/chat.rs"]
@@ -17,10 +17,12 @@ mod rooms;
 use link::{Item, Link};
 use rooms::Rooms;
 use serde_json::json;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration};
+use std::time::{Duration, Instant};
 use websocket_stream::Message;
 use websocket_stream::server::{Failure, Handle, HandleError, Handler, Peer, Server, ServerConfig};
 
@@ -123,4 +125,116 @@ fn rooms_that_come_and_go_leave_the_queue_to_messages() {
     assert!(link.take_changed());
     link.enter(&ROOM.into());
     assert!(matches!(items.try_recv(), Ok(Item::Wake)) && link.take_changed());
+}
+
+/// Listens as Redis does, and answers each command as the function does; with `None`, not at all. At the end of
+/// a connection, the command is empty. Returns the URL.
+fn fake_redis(answer: impl Fn(&[String]) -> Option<String> + Send + Clone + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let answer = answer.clone();
+            thread::spawn(move || serve(&stream.unwrap(), answer));
+        }
+    });
+    url
+}
+
+fn serve(mut stream: &TcpStream, answer: impl Fn(&[String]) -> Option<String>) {
+    let mut parser = redis::Parser::new();
+    while let Ok(command) = parser.parse_value(stream) {
+        let command: Vec<String> = redis::from_redis_value(command).unwrap();
+        if let Some(answer) = answer(&command) {
+            // If it fails, the end follows.
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    }
+    answer(&[]);
+}
+
+fn subscribed_to(channel: &str) -> String {
+    format!("*3\r\n$9\r\nsubscribe\r\n${}\r\n{channel}\r\n:1\r\n", channel.len())
+}
+
+fn message_of(channel: &str, payload: &str) -> String {
+    let (channel_len, len) = (channel.len(), payload.len());
+    format!("*3\r\n$7\r\nmessage\r\n${channel_len}\r\n{channel}\r\n${len}\r\n{payload}\r\n")
+}
+
+#[test]
+fn a_redis_that_refuses_to_publish_is_asked_less_and_less_often() {
+    let (asked, attempts) = channel();
+    let url = fake_redis(move |command| match command {
+        [name, ..] if name == "PUBLISH" => {
+            // The test may have ended.
+            let _ = asked.send(Instant::now());
+            Some("-NOPERM not allowed\r\n".to_owned())
+        }
+        [name, channel] if name == "SUBSCRIBE" => Some(subscribed_to(channel)),
+        _ => Some("+OK\r\n".to_owned()),
+    });
+    let server = Server::without_listener();
+    let link = link_of(&server).0;
+    redis_link::start(&url, &link).unwrap();
+    let times = [(); 5].map(|()| attempts.recv_timeout(HANG).unwrap());
+    // A half of 50, 100, 200 and 400 milliseconds.
+    assert!(times[4] - times[0] >= Duration::from_millis(375), "{times:?}");
+    assert!(!link.is_up());
+}
+
+#[test]
+fn a_redis_that_refuses_to_subscribe_is_not_linked() {
+    let (reported, commands) = channel();
+    let url = fake_redis(move |command| {
+        let name = command.first().map_or("", |name| name);
+        // The test may have ended.
+        let _ = reported.send(name.to_owned());
+        Some(match name {
+            "SUBSCRIBE" => "-NOPERM not allowed\r\n".to_owned(),
+            "PUBLISH" => ":0\r\n".to_owned(),
+            _ => "+OK\r\n".to_owned(),
+        })
+    });
+    let server = Server::without_listener();
+    let link = link_of(&server).0;
+    redis_link::start(&url, &link).unwrap();
+    let wait_for = |wanted: &str| while commands.recv_timeout(HANG).unwrap() != wanted {};
+    wait_for("SUBSCRIBE");
+    for room in ["/a", "/b", "/c"] {
+        link.enter(&room.into());
+        wait_for("PUBLISH");
+        assert!(!link.is_up());
+    }
+}
+
+#[test]
+fn a_silent_redis_is_left_at_once() {
+    let (reported, commands) = channel();
+    let url = fake_redis(move |command| {
+        let name = command.first().map_or("", |name| name);
+        // The test may have ended.
+        let _ = reported.send((name.to_owned(), Instant::now()));
+        match command {
+            // The message for a server that has ended makes the subscriber leave.
+            [_, channel] if name == "SUBSCRIBE" && channel.contains(":room:") => {
+                Some(subscribed_to(channel) + &message_of(channel, &from_elsewhere(0)))
+            }
+            [_, channel] if name == "SUBSCRIBE" => Some(subscribed_to(channel)),
+            _ if name.ends_with("UNSUBSCRIBE") => None,
+            _ if name == "PUBLISH" => Some(":1\r\n".to_owned()),
+            _ => Some("+OK\r\n".to_owned()),
+        }
+    });
+    let link = link_of(&Server::without_listener()).0;
+    link.enter(&ROOM.into());
+    redis_link::start(&url, &link).unwrap();
+    let time_of = |wanted: &str| loop {
+        let (name, time) = commands.recv_timeout(HANG).unwrap();
+        if name == wanted {
+            return time;
+        }
+    };
+    let (last_command, end) = (time_of("PUNSUBSCRIBE"), time_of(""));
+    assert!(end - last_command < Duration::from_secs(10), "it waits for an answer");
 }

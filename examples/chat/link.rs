@@ -118,7 +118,7 @@ impl Link {
     }
 
     /// One item is enough, however often rooms change: the queue is for messages.
-    fn wake_subscriber(&self) {
+    pub(crate) fn wake_subscriber(&self) {
         if !self.0.changed.swap(true, Ordering::AcqRel) {
             self.wake_publisher();
         }
