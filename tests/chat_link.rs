@@ -71,8 +71,8 @@ fn wait_for_event_loop(handle: &Handle) {
     is_done.recv_timeout(HANG).unwrap();
 }
 
-/// Delivers many messages to an event loop that does not run yet, and then one to the running one. Returns how
-/// many of them it has received.
+/// Delivers many messages to an event loop that does not run yet, and then one to the running one. Returns
+/// how many of them it has received.
 fn deliver_many(config: ServerConfig) -> usize {
     let server = Server::without_listener().config(config);
     let (handle, (link, rooms)) = (server.handle(), link_of(&server));
@@ -127,8 +127,8 @@ fn rooms_that_come_and_go_leave_the_queue_to_messages() {
     assert!(matches!(items.try_recv(), Ok(Item::Wake)) && link.take_changed());
 }
 
-/// Listens as Redis does, and answers each command as the function does; with `None`, not at all. At the end of
-/// a connection, the command is empty. Returns the URL.
+/// Listens as Redis does, and answers each command as the function does; with `None`, not at all. At the end
+/// of a connection, the command is empty. Returns the URL.
 fn fake_redis(answer: impl Fn(&[String]) -> Option<String> + Send + Clone + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());

@@ -188,8 +188,8 @@ impl Link {
         if reported == Err(HandleError::Full) { Ok(()) } else { reported }
     }
 
-    /// Delivers what was received for a room, unless this server has sent it. It is lost if too much waits for
-    /// the event loop.
+    /// Delivers what was received for a room, unless this server has sent it. It is lost if too much waits
+    /// for the event loop.
     pub(crate) fn deliver(&self, room: &str, payload: &[u8]) -> Result<(), HandleError> {
         let Some(shared) = Shared::parse(payload) else { return Ok(()) };
         if shared.id().strip_prefix(&*self.0.origin).is_some_and(|rest| rest.starts_with('-')) {

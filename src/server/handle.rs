@@ -366,8 +366,8 @@ impl Handle {
     /// The thread with the fewest connections takes it, and calls [`Handler::adopted`] with `value`, such as
     /// the user that the stack has identified. The stream keeps its own [`Config`](crate::Config): give it
     /// [`Timeouts::SERVER`](crate::Timeouts::SERVER), because the default timeouts send no pings, and never
-    /// find a dead peer. So HTTP is served by a framework, and an idle WebSocket takes no more memory than one
-    /// of the server's own.
+    /// find a dead peer. So HTTP is served by a framework, and an idle WebSocket takes no more memory than
+    /// one of the server's own.
     ///
     /// [`Handler::adopted`]: super::Handler::adopted
     ///

@@ -210,8 +210,8 @@ impl<H: Handler> TestServer<H> {
         stream.close(&mut self.scratch.at(0), code, reason).map(drop)
     }
 
-    /// Returns how a client's connection ended, as the client reports it, or `None` if it is open, or was open
-    /// when the client broke off.
+    /// Returns how a client's connection ended, as the client reports it, or `None` if it is open, or was
+    /// open when the client broke off.
     ///
     /// # Errors
     ///
