@@ -7,9 +7,10 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{any, get};
 use std::any::Any;
-use websocket_stream::Message;
+use std::sync::Arc;
 use websocket_stream::axum::WebSocketUpgrade;
 use websocket_stream::server::{Failure, Handle, Handler, Peer, Server};
+use websocket_stream::{Config, Message, Timeouts};
 
 /// What the event loop does: the members of a room receive what any of them sends.
 struct Chat;
@@ -44,9 +45,18 @@ impl Handler for Chat {
     }
 }
 
+/// The state of the routes.
+#[derive(Clone)]
+struct App {
+    chat: Handle,
+    /// One for all connections.
+    websockets: Arc<Config>,
+}
+
 /// What axum does: any routes, with the middleware, the state and the extractors that they need.
-async fn join(Path(room): Path<String>, State(chat): State<Handle>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_failed_upgrade(|error| eprintln!("{error}")).hand_over(chat, room)
+async fn join(Path(room): Path<String>, State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {
+    let upgrade = upgrade.config(app.websockets).on_failed_upgrade(|error| eprintln!("{error}"));
+    upgrade.hand_over(app.chat, room)
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -56,8 +66,10 @@ async fn main() -> std::io::Result<()> {
     let server = Server::without_listener();
     let chat = server.handle();
     std::thread::spawn(move || server.run(Chat));
+    // A connection keeps this on the event loop: pings find peers that have gone without a word.
+    let websockets = Arc::new(Config::default().timeouts(Timeouts::SERVER));
     let app = Router::new().route("/", get("rooms: /rooms/NAME\n")).route("/rooms/{room}", any(join));
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on ws://{}", listener.local_addr()?);
-    axum::serve(listener, app.with_state(chat)).await
+    axum::serve(listener, app.with_state(App { chat, websockets })).await
 }

@@ -1,12 +1,12 @@
-//! A server whose answers take time: a worker thread does the jobs, and the event loop never waits.
+//! A server whose answers take time: worker threads do the jobs, and the event loop never waits.
 //!
 //! ```text
 //! cargo run --example jobs [ADDR]
 //! ```
 //!
 //! A client sends numbers, each as a text; the answer to each is its smallest prime factor. Even a request to
-//! connect is such a job: `/?pass=WORD` is looked up by the worker, as in a database. With `open sesame`, the
-//! client is let in.
+//! connect is such a job: `/?pass=WORD` is looked up, as in a database. With `open sesame`, the client is let
+//! in.
 
 use std::error::Error;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -15,17 +15,14 @@ use std::time::Duration;
 use websocket_stream::server::{Answer, Failure, Handle, HandleError, Handler, Id, NewPeer, Peer, Server};
 use websocket_stream::{CloseCode, Message, Request, Response};
 
-/// The jobs that may wait. When they are too many, clients are asked to try again later.
+/// The jobs that may wait in a queue. When they are too many, clients are asked to try again later.
 const WAITING: usize = 1000;
 
-enum Job {
-    Admit { id: Id, pass: String },
-    Factor { id: Id, number: u64 },
-}
-
-/// Puts the jobs of all connections into a queue.
+/// Puts the jobs of all connections into queues, each with a worker of its own. So a request to connect does
+/// not wait for numbers, which can take longer than its timeout.
 struct Jobs {
-    queue: SyncSender<Job>,
+    passes: SyncSender<(Id, String)>,
+    numbers: SyncSender<(Id, u64)>,
 }
 
 impl Handler for Jobs {
@@ -34,7 +31,7 @@ impl Handler for Jobs {
     fn open(&mut self, peer: &mut NewPeer<'_>, _: &mut (), request: &Request<'_>) -> Answer {
         let pass = request.query_pairs().find(|(name, _)| name == "pass");
         let pass = pass.map(|(_, value)| value.into_owned()).unwrap_or_default();
-        match self.queue.try_send(Job::Admit { id: peer.id(), pass }) {
+        match self.passes.try_send((peer.id(), pass)) {
             Ok(()) => Answer::Later,
             Err(_) => Response::new(503).header("Retry-After", "1").into(),
         }
@@ -47,26 +44,29 @@ impl Handler for Jobs {
         };
         let unusable = || Failure::close(CloseCode::UNSUPPORTED_DATA, "a number as text");
         let number = number.ok_or_else(unusable)?;
-        self.queue.try_send(Job::Factor { id: peer.id(), number }).map_err(|error| match error {
+        self.numbers.try_send((peer.id(), number)).map_err(|error| match error {
             TrySendError::Full(_) => Failure::close(CloseCode::TRY_AGAIN_LATER, "too many jobs"),
             TrySendError::Disconnected(_) => Failure::close(CloseCode::INTERNAL_ERROR, "no worker"),
         })
     }
 }
 
-/// Does one job after the other. A client that has left meanwhile gets no answer.
-fn work(jobs: &Receiver<Job>, handle: &Handle) -> Result<(), HandleError> {
-    for job in jobs {
-        match job {
-            Job::Admit { id, pass } if pass == "open sesame" => {
-                patiently(|| handle.answer(id, Response::accept()))?;
-            }
-            Job::Admit { id, .. } => patiently(|| handle.answer(id, Response::forbidden()))?,
-            Job::Factor { id, number } => {
-                let factor = smallest_factor(number).to_string();
-                patiently(|| handle.send_to(id, &factor))?;
-            }
-        }
+/// Answers requests to connect. A client that has left meanwhile gets no answer.
+fn admit(passes: &Receiver<(Id, String)>, handle: &Handle) -> Result<(), HandleError> {
+    for (id, pass) in passes {
+        patiently(|| match &*pass {
+            "open sesame" => handle.answer(id, Response::accept()),
+            _ => handle.answer(id, Response::forbidden()),
+        })?;
+    }
+    Ok(())
+}
+
+/// Answers numbers, one after the other.
+fn factor(numbers: &Receiver<(Id, u64)>, handle: &Handle) -> Result<(), HandleError> {
+    for (id, number) in numbers {
+        let factor = smallest_factor(number).to_string();
+        patiently(|| handle.send_to(id, &factor))?;
     }
     Ok(())
 }
@@ -91,9 +91,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9004".to_owned());
     let server = Server::bind(address)?;
     println!("listening on ws://{}", server.local_addr().expect("a TCP listener"));
-    let handle = server.handle();
-    let (queue, jobs) = sync_channel(WAITING);
-    thread::spawn(move || work(&jobs, &handle));
-    server.run(Jobs { queue })?;
+    let (admitter, factorer) = (server.handle(), server.handle());
+    let (passes, asked) = sync_channel(WAITING);
+    thread::spawn(move || admit(&asked, &admitter));
+    let (numbers, sent) = sync_channel(WAITING);
+    thread::spawn(move || factor(&sent, &factorer));
+    server.run(Jobs { passes, numbers })?;
     Ok(())
 }

@@ -4,13 +4,16 @@ use crate::chat::lock;
 use crate::protocol::{self, Shared};
 use crate::rooms::Rooms;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use websocket_stream::server::{Handle, HandleError};
 
 /// The messages that wait for the link. While they are too many, new ones stay on this server.
 const WAITING: usize = 1000;
+
+/// The bytes from other servers that wait for the event loop. While they are too many, new ones are lost.
+const ON_THE_WAY: usize = 16 << 20;
 
 /// Cheap to clone: all clones are one link.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ struct Inner {
     suspected: AtomicBool,
     /// Whether each half is connected.
     halves: Mutex<[bool; 2]>,
+    /// The bytes from other servers that wait for the event loop.
+    on_the_way: AtomicUsize,
 }
 
 /// Something for the publisher.
@@ -48,6 +53,29 @@ pub(crate) enum Item {
 pub(crate) enum Half {
     Publisher,
     Subscriber,
+}
+
+/// A message on its way to the event loop. Its drop ends the way.
+///
+/// The server does not know how many bytes a closure owns, so the link counts them itself.
+struct OnTheWay {
+    link: Link,
+    bytes: usize,
+}
+
+impl OnTheWay {
+    /// Returns `None` if too many bytes are on the way.
+    fn begin(link: &Link, bytes: usize) -> Option<Self> {
+        let this = Self { link: link.clone(), bytes };
+        let before = link.0.on_the_way.fetch_add(bytes, Ordering::Relaxed);
+        (before + bytes <= ON_THE_WAY).then_some(this)
+    }
+}
+
+impl Drop for OnTheWay {
+    fn drop(&mut self) {
+        self.link.0.on_the_way.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// Nothing panics while it holds a lock.
@@ -68,6 +96,7 @@ impl Link {
             changed: AtomicBool::new(false),
             suspected: AtomicBool::new(false),
             halves: Mutex::default(),
+            on_the_way: AtomicUsize::new(0),
         }))
     }
 
@@ -88,9 +117,11 @@ impl Link {
         self.wake_subscriber();
     }
 
-    fn wake_subscriber(&self) {
-        self.0.changed.store(true, Ordering::Release);
-        self.wake_publisher();
+    /// One item is enough, however often rooms change: the queue is for messages.
+    pub(crate) fn wake_subscriber(&self) {
+        if !self.0.changed.swap(true, Ordering::AcqRel) {
+            self.wake_publisher();
+        }
     }
 
     /// If the queue is full, the publisher is awake, and looks at the flags after its next item.
@@ -157,15 +188,17 @@ impl Link {
         if reported == Err(HandleError::Full) { Ok(()) } else { reported }
     }
 
-    /// Delivers what was received for a room, unless this server has sent it. It is lost if the event loop is
-    /// too busy.
+    /// Delivers what was received for a room, unless this server has sent it. It is lost if too much waits
+    /// for the event loop.
     pub(crate) fn deliver(&self, room: &str, payload: &[u8]) -> Result<(), HandleError> {
         let Some(shared) = Shared::parse(payload) else { return Ok(()) };
         if shared.id().strip_prefix(&*self.0.origin).is_some_and(|rest| rest.starts_with('-')) {
             return Ok(());
         }
+        let Some(on_the_way) = OnTheWay::begin(self, payload.len()) else { return Ok(()) };
         let (room, rooms): (Arc<str>, _) = (room.into(), Arc::clone(&self.0.rooms));
         let delivered = self.0.handle.run(move |hub| {
+            drop(on_the_way);
             let json = shared.to_json();
             if let Shared::Message { .. } = shared {
                 lock(&rooms).remember(&room, &json);

@@ -30,6 +30,9 @@ const CALL: Duration = Duration::from_secs(5);
 const LIFE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(15);
 
+/// How long the answer to the last command of a connection may take.
+const FAREWELL: Duration = Duration::from_millis(100);
+
 /// The pauses between two attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
@@ -89,16 +92,19 @@ fn publish(
     unsent: &mut Option<(Arc<str>, String)>,
 ) -> RedisResult<()> {
     let mut connection = connect(client)?;
-    if link.set_connected(Half::Publisher, true).is_err() {
-        return Ok(());
-    }
     let wake = format!("{WAKE}{}", link.origin());
     let mut wakes = true;
     // It was about an earlier connection.
     link.take_suspicion();
     loop {
-        if wakes || link.take_changed() {
+        // Taken in any case: only a change after that wakes this thread again.
+        let changed = link.take_changed();
+        if wakes || changed {
             redis::cmd("PUBLISH").arg(&wake).arg("").exec(&mut connection)?;
+            // Not before: Redis may accept a connection, and refuse every command on it.
+            if link.set_connected(Half::Publisher, true).is_err() {
+                return Ok(());
+            }
         }
         if let Some((room, json)) = unsent {
             let result = redis::cmd("PUBLISH").arg(format!("{ROOM}{room}")).arg(&*json).exec(&mut connection);
@@ -138,18 +144,29 @@ fn subscribe(client: &Client, link: &Link) -> RedisResult<()> {
     let mut connection = connect(client)?;
     connection.set_read_timeout(Some(SILENCE))?;
     let mut messages = connection.as_pubsub();
+    let result = receive(&mut messages, link);
+    // Its drop sends UNSUBSCRIBE, and waits for the answer: not for long, because Redis may be silent. If the
+    // timeout cannot be set, the socket is useless.
+    let _ = messages.set_read_timeout(Some(FAREWELL));
+    result
+}
+
+/// Delivers what Redis sends, until its connection fails or the server has ended.
+fn receive(messages: &mut PubSub<'_>, link: &Link) -> RedisResult<()> {
     let wake = format!("{WAKE}{}", link.origin());
     messages.subscribe(&wake)?;
     let mut subscribed = HashSet::new();
-    adjust(&mut messages, &link.wanted(), &mut subscribed)?;
-    if link.set_connected(Half::Subscriber, true).is_err() {
-        return Ok(());
-    }
+    adjust(messages, &link.wanted(), &mut subscribed)?;
+    link.wake_subscriber();
     loop {
         let message = messages.get_message()?;
         let channel = message.get_channel_name();
         if channel == wake {
-            adjust(&mut messages, &link.wanted(), &mut subscribed)?;
+            adjust(messages, &link.wanted(), &mut subscribed)?;
+            // Not before: `subscribe` does not report that Redis has refused it.
+            if link.set_connected(Half::Subscriber, true).is_err() {
+                return Ok(());
+            }
         } else if let Some(room) = channel.strip_prefix(ROOM)
             && link.deliver(room, message.get_payload_bytes()).is_err()
         {

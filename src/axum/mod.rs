@@ -1,7 +1,8 @@
 //! WebSockets in axum: the extractor [`WebSocketUpgrade`].
 //!
 //! It has the names of axum's own, and the engine of this crate. A route is added with `any`, since HTTP/1.1
-//! opens a WebSocket with GET and HTTP/2 with CONNECT (RFC 8441).
+//! opens a WebSocket with GET and HTTP/2 with CONNECT (RFC 8441). For HTTP/2, `axum::serve` needs axum's own
+//! feature `http2`, which is off by default.
 //!
 //! ```no_run
 //! use axum::{Router, response::Response, routing::any};

@@ -166,7 +166,8 @@ impl WebSocketUpgrade {
     /// tokio.
     ///
     /// The server calls [`Handler::adopted`](crate::server::Handler::adopted) with `value`. Only over plain
-    /// TCP and HTTP/1.1: see [`UpgradeError::NotTcp`].
+    /// TCP and HTTP/1.1: see [`UpgradeError::NotTcp`]. The connection keeps its configuration: give it
+    /// [`Timeouts::SERVER`](crate::Timeouts::SERVER), because the default timeouts never find a dead peer.
     ///
     /// ```
     /// use axum::extract::State;

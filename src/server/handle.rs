@@ -68,6 +68,9 @@ pub struct Handle {
 /// The bytes that a letter takes besides its message.
 const LETTER: usize = 128;
 
+/// More event loops than any machine has use for. Without a bound, a wrong number would take all memory.
+const MOST_THREADS: usize = 1024;
+
 /// A connection that was opened elsewhere.
 pub(super) struct Adopted {
     pub(super) stream: WebSocketStream<TcpStream>,
@@ -259,7 +262,7 @@ impl Handle {
 
     /// Sets the number of event loops.
     pub(super) fn set_threads(&self, threads: usize) {
-        self.lock().resize_with(threads.max(1), || Arc::new(Mailbox::new()));
+        self.lock().resize_with(threads.clamp(1, MOST_THREADS), || Arc::new(Mailbox::new()));
     }
 
     /// Sets the bytes that may wait for an event loop.
@@ -361,8 +364,10 @@ impl Handle {
     /// Gives the server a connection that another HTTP stack has opened.
     ///
     /// The thread with the fewest connections takes it, and calls [`Handler::adopted`] with `value`, such as
-    /// the user that the stack has identified. The stream keeps its own [`Config`](crate::Config). So HTTP is
-    /// served by a framework, and an idle WebSocket takes no more memory than one of the server's own.
+    /// the user that the stack has identified. The stream keeps its own [`Config`](crate::Config): give it
+    /// [`Timeouts::SERVER`](crate::Timeouts::SERVER), because the default timeouts send no pings, and never
+    /// find a dead peer. So HTTP is served by a framework, and an idle WebSocket takes no more memory than
+    /// one of the server's own.
     ///
     /// [`Handler::adopted`]: super::Handler::adopted
     ///

@@ -65,7 +65,9 @@
 //!
 //! Each connection has the bounds of its [`Config`](crate::Config). The number of connections is bounded by
 //! the system's limit of descriptors only. A thread also keeps, until the end of a round, what the handlers
-//! have published and sent to others: they are delivered early if that is more than 256 KiB after a call.
+//! have published and sent to others: they are delivered early if that is more than 256 KiB after a call. All
+//! answers of a round through [`Hub::answer`] or [`Handle::answer`] count as one call, with the messages that
+//! their handlers publish on opening.
 //! What threads send to each other is not bounded, and neither is what the closures of [`Handle::run`] own.
 #![forbid(unsafe_code)]
 

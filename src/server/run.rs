@@ -175,7 +175,7 @@ impl Server {
     }
 
     /// Prepares to run on several threads, each with an event loop, a handler and connections of its own. 0
-    /// counts as 1.
+    /// counts as 1, and more than 1,024 as 1,024.
     ///
     /// The system spreads new connections over the threads, and a connection stays on its thread. A message
     /// that is published on one thread reaches the members of the topic on all threads, in the order of each

@@ -210,7 +210,8 @@ impl<H: Handler> TestServer<H> {
         stream.close(&mut self.scratch.at(0), code, reason).map(drop)
     }
 
-    /// Returns how a client's connection ended, as the client reports it, or `None` if it is open.
+    /// Returns how a client's connection ended, as the client reports it, or `None` if it is open, or was
+    /// open when the client broke off.
     ///
     /// # Errors
     ///
@@ -534,6 +535,7 @@ mod tests {
         server.run().unwrap();
         assert_eq!(server.handler().ends.len(), 2);
         assert_eq!(server.handler().ends[1].cause, Cause::EndOfStream);
+        assert!(server.closed(eve).unwrap().is_none());
         server.shut_down(Duration::from_secs(1));
         server.advance(Duration::from_millis(500)).unwrap();
         assert_eq!(server.closed(ben).unwrap().map(|end| end.code), Some(CloseCode::GOING_AWAY));

@@ -59,7 +59,8 @@ impl WebSocket<TcpStream> {
     /// Gives the connection to a [`Server`](crate::server::Server), outside of tokio.
     ///
     /// The server calls [`Handler::adopted`](crate::server::Handler::adopted) with `value`. There, an idle
-    /// connection takes about 100 bytes.
+    /// connection takes about 100 bytes. The connection keeps its configuration: give it
+    /// [`Timeouts::SERVER`](crate::Timeouts::SERVER), because the default timeouts never find a dead peer.
     ///
     /// # Errors
     ///

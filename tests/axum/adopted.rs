@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::any;
 use std::any::Any;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use websocket_stream::axum::WebSocketUpgrade;
 use websocket_stream::server::{Failure, Handle, Handler, Peer, Server};
 use websocket_stream::tokio::{accept, connect};
-use websocket_stream::{CloseCode, Closed, Message};
+use websocket_stream::{CloseCode, Closed, Config, Message, Timeouts};
 
 /// Echoes, after a name that came with the connection and the index of the thread.
 struct Named(usize);
@@ -113,6 +114,21 @@ async fn a_connection_is_closed_if_its_handler_fails_or_panics() {
     let mut ws = connect(format!("ws://{address}/Ann").as_str()).await.unwrap();
     ws.send("x").await.unwrap();
     assert_eq!(ws.next().await.unwrap().unwrap().as_text(), Some("Ann 0: x"));
+    handle.shut_down(Duration::ZERO).unwrap();
+    running.join().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_adopted_connection_keeps_its_own_timeouts() {
+    let (handle, running) = start(1);
+    let config = Arc::new(Config::default().timeouts(Timeouts::default().idle(Duration::from_millis(1))));
+    let server = handle.clone();
+    let route =
+        any(async move |upgrade: WebSocketUpgrade| upgrade.config(config).hand_over(server, String::new()));
+    let address = serve(Router::new().route("/", route)).await;
+    let mut ws = connect(format!("ws://{address}/").as_str()).await.unwrap();
+    // Without a timeout, this would wait forever.
+    assert!(!matches!(ws.next().await, Some(Ok(_))));
     handle.shut_down(Duration::ZERO).unwrap();
     running.join().unwrap().unwrap();
 }

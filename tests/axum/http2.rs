@@ -9,23 +9,28 @@ use h2::client;
 use h2::ext::Protocol;
 use http::{Method, Request};
 use std::net::SocketAddr;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use websocket_stream::axum::WebSocketUpgrade;
 
 async fn start() -> (SocketAddr, client::SendRequest<Bytes>) {
     let app = Router::new()
         .route("/echo", any(async |upgrade: WebSocketUpgrade| upgrade.protocols(["chat"]).on_upgrade(echo)));
     let address = serve(app).await;
-    let socket = TcpStream::connect(address).await.unwrap();
-    let (requests, connection) = client::handshake(socket).await.unwrap();
-    tokio::spawn(connection);
-    let mut requests = requests.ready().await.unwrap();
+    let mut requests = handshake(address).await;
     // The server's settings have arrived when the first answer has.
     let plain = Request::get(format!("http://{address}/echo")).body(()).unwrap();
     let answer = requests.send_request(plain, true).unwrap().0.await.unwrap();
     assert_eq!(answer.status(), 400);
     assert!(requests.is_extended_connect_protocol_enabled());
     (address, requests)
+}
+
+async fn handshake(address: SocketAddr) -> client::SendRequest<Bytes> {
+    let socket = TcpStream::connect(address).await.unwrap();
+    let (requests, connection) = client::handshake(socket).await.unwrap();
+    tokio::spawn(connection);
+    requests.ready().await.unwrap()
 }
 
 fn connect(address: SocketAddr) -> http::request::Builder {
@@ -83,4 +88,28 @@ async fn a_faulty_extended_connect_is_refused() {
         let (answer, _stream) = requests.send_request(request.body(()).unwrap(), false).unwrap();
         assert_eq!(answer.await.unwrap().status(), status);
     }
+}
+
+/// What the guide says about stopping.
+#[tokio::test]
+async fn a_graceful_shutdown_waits_for_websockets_over_http2() {
+    let app = Router::new().route("/echo", any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) });
+    let serving = tokio::spawn(serving.into_future());
+    let mut requests = handshake(address).await;
+    let (answer, mut stream) = requests.send_request(connect(address).body(()).unwrap(), false).unwrap();
+    let mut body = answer.await.unwrap().into_body();
+    stop.send(()).unwrap();
+    // The listener is closed, and its server waits.
+    while TcpStream::connect(address).await.is_ok() {}
+    for _ in 0..3 {
+        stream.send_data(Bytes::from_static(b"\x81\x80\0\0\0\0"), false).unwrap();
+        assert_eq!(body.data().await.unwrap().unwrap(), &b"\x81\0"[..]);
+        assert!(!serving.is_finished());
+    }
+    stream.send_data(Bytes::from_static(b"\x88\x80\0\0\0\0"), true).unwrap();
+    serving.await.unwrap().unwrap();
 }

@@ -12,7 +12,8 @@ use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use websocket_stream::axum::{UpgradedStream, WebSocket, WebSocketUpgrade};
 use websocket_stream::client::Connector;
 use websocket_stream::tokio::{AsyncError, client, connect, connect_with};
@@ -254,4 +255,19 @@ async fn the_extractor_can_be_lent_and_leaves_a_request_for_another_protocol_to_
     ] {
         assert!(answer(address, &head).await.starts_with(&format!("http/1.1 {expected} ")));
     }
+}
+
+/// What the guide says about stopping.
+#[tokio::test]
+async fn a_graceful_shutdown_does_not_wait_for_websockets_over_http1() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = axum::serve(listener, app()).with_graceful_shutdown(async { drop(stopped.await) });
+    let serving = tokio::spawn(serving.into_future());
+    let mut ws = connect(format!("ws://{address}/echo").as_str()).await.unwrap();
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    ws.send("still here").await.unwrap();
+    assert_eq!(ws.next().await.unwrap().unwrap().as_text(), Some("still here"));
 }

@@ -59,6 +59,17 @@ def echo(stack, chromium, shots, program):
     page.wait("document.querySelector('#state').innerText === 'disconnected'")
     page.click("#toggle")
     page.wait("document.querySelector('#state').innerText === 'connected'")
+
+    # A new connection before the old one has ended: nothing waits on it for an echo of the old one.
+    for number, button in enumerate(("#measure", "#text-form button")):
+        buttons = [button, "#toggle", "#toggle"]
+        page.evaluate(f"{buttons}.forEach(button => document.querySelector(button).click())")
+        page.wait("document.querySelector('#state').innerText === 'connected'")
+        expect(not page.evaluate("document.querySelector('#measure').disabled"), "it measures for ever")
+        page.type("#text", "on the new one")
+        page.press("Enter", 13)
+        page.wait(f"document.querySelector('#count').innerText === '{105 + number}'")
+    expect_equal(page.evaluate("[...document.querySelectorAll('#log .bad')].map(cell => cell.innerText)"), ["lost"])
     page.check_errors(expected=REFUSED)
     server.terminate()
     server.wait()

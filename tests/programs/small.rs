@@ -50,6 +50,18 @@ fn jobs_are_answered_later_to_the_client_that_asked() {
 }
 
 #[test]
+fn large_primes_of_one_client_do_not_delay_the_admission_of_others() {
+    let server = start("jobs");
+    let mut slow = open(&server, "/?pass=open+sesame").unwrap();
+    slow.send(Message::text("18446744073709551557")).unwrap();
+    // The pong follows when the number is in the queue.
+    slow.send(Message::Ping(Default::default())).unwrap();
+    assert!(slow.read().unwrap().is_pong());
+    assert_eq!(open(&server, "/").unwrap_err(), 403);
+    open(&server, "/?pass=open+sesame").unwrap();
+}
+
+#[test]
 fn metrics_are_served_as_prometheus_reads_them() {
     let server = start("metrics");
     let mut client = open(&server, "/").unwrap();

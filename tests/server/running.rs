@@ -204,6 +204,13 @@ fn a_closure_has_the_time_of_its_call() {
     assert!(now() - first >= Duration::from_millis(19));
 }
 
+#[test]
+fn any_number_of_threads_can_be_asked_for() {
+    for threads in [0, 1, 1025, usize::MAX] {
+        drop(Server::without_listener().threads(threads));
+    }
+}
+
 /// What waits in it can be accepted by the next process; in a queue of a thread's own, it would be lost.
 #[cfg(target_os = "linux")]
 #[test]

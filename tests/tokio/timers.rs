@@ -132,6 +132,23 @@ async fn a_peer_that_does_not_answer_a_close_frame_is_left() {
     assert_passed(start, seconds(5));
 }
 
+/// The write timeout alone bounds how long `close` waits for room.
+#[tokio::test(start_paused = true)]
+async fn a_close_behind_fed_messages_waits_for_room_as_long_as_the_write_timeout() {
+    for write in [None, Some(seconds(30))] {
+        let mut timeouts = off().close(seconds(5));
+        timeouts.write = write;
+        let limits = Limits::default().unsent(10_000);
+        let (a, _peer) = tokio::io::duplex(4096);
+        let config = Arc::new(Config::default().timeouts(timeouts).limits(limits));
+        let mut ws = WebSocket::new(a, Role::Server, config).unwrap();
+        let feeding = async { while ws.feed("x".repeat(1000)).await.is_ok() {} };
+        assert!(timeout(seconds(1), feeding).await.is_err());
+        let closing = timeout(seconds(3600), ws.close(CloseCode::NORMAL, "")).await;
+        assert_eq!(closing.is_ok(), write.is_some(), "{closing:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_no_bytes_is_disconnected() {
     let (mut ws, _peer) = pair(off().write(seconds(30)).close(seconds(2)));
