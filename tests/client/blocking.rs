@@ -74,7 +74,10 @@ fn a_unix_socket_has_a_url() {
 fn a_missing_unix_socket_is_an_error_with_its_path() {
     let error = client::connect("ws+unix:///nowhere/socket:/").unwrap_err();
     assert!(error.to_string().starts_with("no connection to /nowhere/socket: "), "{error}");
-    assert!(error.can_retry());
+    assert_eq!(error.can_retry(), cfg!(unix), "{error}");
+    // A path that no system takes.
+    let error = client::connect(format!("ws+unix:///{}:/", "long/".repeat(100))).unwrap_err();
+    assert!(!error.can_retry(), "{error}");
 }
 
 #[test]
