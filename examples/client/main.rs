@@ -16,6 +16,8 @@ mod wait;
 
 use lexopt::prelude::*;
 use session::Session;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +62,8 @@ struct Arguments {
 enum Failure {
     Usage(String),
     Connect(ConnectError),
-    Session(std::io::Error),
+    /// The conversation has failed, or the help could not be printed.
+    System(io::Error),
 }
 
 fn main() -> ExitCode {
@@ -69,36 +72,41 @@ fn main() -> ExitCode {
         Ok(Some(end)) => {
             let status = status(&end);
             if status > 0 {
-                eprintln!("client: {end}");
+                report(end);
             }
             ExitCode::from(status)
         }
         Err(Failure::Usage(reason)) => {
-            eprintln!("client: {reason} (--help lists the options)");
+            report(format_args!("{reason} (--help lists the options)"));
             ExitCode::from(2)
         }
         Err(Failure::Connect(error @ (ConnectError::Url(_) | ConnectError::Request(_)))) => {
-            eprintln!("client: {error}");
+            report(error);
             ExitCode::from(2)
         }
         Err(Failure::Connect(error)) => {
-            eprintln!("client: {error}");
+            report(error);
             ExitCode::FAILURE
         }
-        Err(Failure::Session(error)) => {
-            eprintln!("client: {error}");
+        Err(Failure::System(error)) => {
+            report(error);
             ExitCode::FAILURE
         }
     }
 }
 
+/// Prints what went wrong. If the standard error is closed, nobody wants to know.
+fn report(what: impl Display) {
+    let _ = writeln!(io::stderr(), "client: {what}");
+}
+
 fn run() -> Result<Option<Closed>, Failure> {
     let Some(arguments) = arguments().map_err(|error| Failure::Usage(error.to_string()))? else {
-        println!("{HELP}");
+        writeln!(io::stdout(), "{HELP}").map_err(Failure::System)?;
         return Ok(None);
     };
     let stream = arguments.connector.connect(&arguments.url).map_err(Failure::Connect)?;
-    Session::new(stream, arguments.is_binary).run().map(Some).map_err(Failure::Session)
+    Session::new(stream, arguments.is_binary).run().map(Some).map_err(Failure::System)
 }
 
 /// Returns the exit status for the end of the connection.

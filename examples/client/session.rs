@@ -1,6 +1,7 @@
 //! The conversation: the standard input to the server, its messages to the standard output.
 
 use crate::input::{self, Input};
+use crate::report;
 use crate::wait::wait;
 use rustix::fd::AsFd;
 use std::io::{self, ErrorKind, Read, Write};
@@ -132,14 +133,16 @@ impl Session {
     fn send_line(&mut self, line: &[u8]) {
         match std::str::from_utf8(line) {
             Ok(line) => self.send(Message::Text(line)),
-            Err(error) => eprintln!("client: a line was not sent (--binary sends any bytes): {error}"),
+            Err(error) => {
+                report(format_args!("a line was not sent (--binary sends any bytes): {error}"));
+            }
         }
     }
 
     fn send(&mut self, message: Message<'_>) {
         let now = self.now();
         if let Err(error) = self.stream.send(&mut self.scratch.at(now), message) {
-            eprintln!("client: a message was not sent: {error}");
+            report(format_args!("a message was not sent: {error}"));
         }
     }
 

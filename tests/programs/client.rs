@@ -60,6 +60,17 @@ fn help_is_printed() {
     }
 }
 
+/// 101 would be the close code 1001.
+#[test]
+fn an_output_that_nobody_reads_is_no_panic() {
+    let closed = || Stdio::from(std::io::pipe().unwrap().1);
+    for (arguments, status) in [(&["--help"][..], 1), (&[], 2), (&["ws+unix:///nowhere:/"], 1)] {
+        let program =
+            example("client").args(arguments).stdin(Stdio::null()).stdout(closed()).stderr(closed()).status();
+        assert_eq!(program.unwrap().code(), Some(status), "{arguments:?}");
+    }
+}
+
 #[test]
 fn wrong_arguments_have_status_2_and_say_what_is_wrong() {
     for (arguments, reason) in [
