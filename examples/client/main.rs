@@ -46,10 +46,15 @@ URL: ws://, wss:// or ws+unix:///SOCKET/PATH:/REQUEST/PATH
                               a text for each line, and binary messages are printed with escapes
   -h, --help                  prints this help
 
-The connection is closed at the end of the input.
+The connection is closed at the end of the input, after all of it was sent. The server then has 60 seconds for
+its last messages.
 
 exit status: 0 if it was closed normally (1000, or no code), 1 if it could not be made or broke off, 2 for
 wrong arguments, 101 to 115 for the close codes 1001 to 1015, 120 for any other close code";
+
+/// The time for the closing handshake. It includes the time that a slow link needs for what both systems have
+/// taken and not delivered.
+const CLOSE: Duration = Duration::from_secs(60);
 
 /// What the arguments ask for.
 struct Arguments {
@@ -124,7 +129,7 @@ fn status(end: &Closed) -> u8 {
 /// Returns `None` if the help is asked for.
 fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
     let (mut connector, mut url, mut is_binary) = (Connector::new(), None, false);
-    let (mut config, mut timeouts) = (Arc::new(Config::default()), Timeouts::default());
+    let (mut config, mut timeouts) = (Arc::new(Config::default()), Timeouts::default().close(CLOSE));
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {

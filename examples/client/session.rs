@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
 use std::time::Instant;
 use websocket_stream::client::Transport;
-use websocket_stream::{CloseCode, Closed, Event, Message, Ready, Scratch, WebSocketStream};
+use websocket_stream::{CloseCode, Closed, Event, Message, Ready, Scratch, State, WebSocketStream};
 
 /// The unsent bytes above which the input waits.
 const UNSENT: usize = 256 << 10;
@@ -43,9 +43,14 @@ impl Session {
         let mut input = input::open()?;
         let mut ready = Ready::UNKNOWN;
         loop {
-            let (again, end) = self.drive(ready)?;
+            let (mut again, end) = self.drive(ready)?;
             if let Some(end) = end {
                 return Ok(end);
+            }
+            // The time for closing counts from the Close frame: it must not wait behind what is unsent.
+            if self.is_open() && self.input_ended && self.stream.unsent() == 0 {
+                self.close();
+                again = true;
             }
             let reads = !self.input_ended && self.stream.unsent() < UNSENT;
             let (socket, input_ready) = self.wait(&input, reads, again)?;
@@ -92,7 +97,7 @@ impl Session {
         Ok((ready, input_ready))
     }
 
-    /// Reads the input once, and sends what it contains. At its end, begins to close.
+    /// Reads the input once, and sends what it contains.
     fn read(&mut self, input: &mut Input) -> io::Result<()> {
         let mut buffer = vec![0; READ];
         let n = match input.read(&mut buffer) {
@@ -112,11 +117,20 @@ impl Session {
                 self.send_line(&last);
             }
             self.input_ended = true;
-            let now = self.now();
-            // If it is already closing, it continues to.
-            let _ = self.stream.close(&mut self.scratch.at(now), CloseCode::NORMAL, "");
         }
         Ok(())
+    }
+
+    /// Begins to close.
+    fn close(&mut self) {
+        let now = self.now();
+        // If the socket has failed, the end follows.
+        let _ = self.stream.close(&mut self.scratch.at(now), CloseCode::NORMAL, "");
+    }
+
+    /// Returns whether messages can be sent.
+    fn is_open(&self) -> bool {
+        self.stream.state() == State::Open
     }
 
     /// Sends each line that ends in these bytes.
