@@ -52,7 +52,7 @@ impl Session {
                 self.close();
                 again = true;
             }
-            let reads = !self.input_ended && self.stream.unsent() < UNSENT;
+            let reads = self.is_open() && !self.input_ended && self.stream.unsent() < UNSENT;
             let (socket, input_ready) = self.wait(&input, reads, again)?;
             ready = socket;
             if input_ready {

@@ -195,3 +195,17 @@ fn the_connection_is_closed_after_all_of_the_input_was_sent() {
     assert!(close.is_close(), "{close}");
     assert!(Program(child).wait().success());
 }
+
+#[cfg(unix)]
+#[test]
+fn after_the_servers_close_the_input_is_not_read() {
+    let (url, server) = serve(|stream| {
+        let mut socket = tungstenite::accept(stream).unwrap();
+        socket.close(None).unwrap();
+        while socket.read().is_ok() {}
+    });
+    let endless = std::fs::File::open("/dev/zero").unwrap();
+    let output = example("client").args(["--binary", "--no-proxy", &url]).stdin(endless).output().unwrap();
+    server.join().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+}
