@@ -16,6 +16,8 @@ mod wait;
 
 use lexopt::prelude::*;
 use session::Session;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,10 +46,15 @@ URL: ws://, wss:// or ws+unix:///SOCKET/PATH:/REQUEST/PATH
                               a text for each line, and binary messages are printed with escapes
   -h, --help                  prints this help
 
-The connection is closed at the end of the input.
+The connection is closed at the end of the input, after all of it was sent. The server then has 60 seconds for
+its last messages.
 
 exit status: 0 if it was closed normally (1000, or no code), 1 if it could not be made or broke off, 2 for
 wrong arguments, 101 to 115 for the close codes 1001 to 1015, 120 for any other close code";
+
+/// The time for the closing handshake. It includes the time that a slow link needs for what both systems have
+/// taken and not delivered.
+const CLOSE: Duration = Duration::from_secs(60);
 
 /// What the arguments ask for.
 struct Arguments {
@@ -60,7 +67,8 @@ struct Arguments {
 enum Failure {
     Usage(String),
     Connect(ConnectError),
-    Session(std::io::Error),
+    /// The conversation has failed, or the help could not be printed.
+    System(io::Error),
 }
 
 fn main() -> ExitCode {
@@ -69,36 +77,41 @@ fn main() -> ExitCode {
         Ok(Some(end)) => {
             let status = status(&end);
             if status > 0 {
-                eprintln!("client: {end}");
+                report(end);
             }
             ExitCode::from(status)
         }
         Err(Failure::Usage(reason)) => {
-            eprintln!("client: {reason} (--help lists the options)");
+            report(format_args!("{reason} (--help lists the options)"));
             ExitCode::from(2)
         }
         Err(Failure::Connect(error @ (ConnectError::Url(_) | ConnectError::Request(_)))) => {
-            eprintln!("client: {error}");
+            report(error);
             ExitCode::from(2)
         }
         Err(Failure::Connect(error)) => {
-            eprintln!("client: {error}");
+            report(error);
             ExitCode::FAILURE
         }
-        Err(Failure::Session(error)) => {
-            eprintln!("client: {error}");
+        Err(Failure::System(error)) => {
+            report(error);
             ExitCode::FAILURE
         }
     }
 }
 
+/// Prints what went wrong. If the standard error is closed, nobody wants to know.
+fn report(what: impl Display) {
+    let _ = writeln!(io::stderr(), "client: {what}");
+}
+
 fn run() -> Result<Option<Closed>, Failure> {
     let Some(arguments) = arguments().map_err(|error| Failure::Usage(error.to_string()))? else {
-        println!("{HELP}");
+        writeln!(io::stdout(), "{HELP}").map_err(Failure::System)?;
         return Ok(None);
     };
     let stream = arguments.connector.connect(&arguments.url).map_err(Failure::Connect)?;
-    Session::new(stream, arguments.is_binary).run().map(Some).map_err(Failure::Session)
+    Session::new(stream, arguments.is_binary).run().map(Some).map_err(Failure::System)
 }
 
 /// Returns the exit status for the end of the connection.
@@ -116,7 +129,7 @@ fn status(end: &Closed) -> u8 {
 /// Returns `None` if the help is asked for.
 fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
     let (mut connector, mut url, mut is_binary) = (Connector::new(), None, false);
-    let (mut config, mut timeouts) = (Arc::new(Config::default()), Timeouts::default());
+    let (mut config, mut timeouts) = (Arc::new(Config::default()), Timeouts::default().close(CLOSE));
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {

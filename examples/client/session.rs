@@ -1,13 +1,14 @@
 //! The conversation: the standard input to the server, its messages to the standard output.
 
 use crate::input::{self, Input};
+use crate::report;
 use crate::wait::wait;
 use rustix::fd::AsFd;
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
 use std::time::Instant;
 use websocket_stream::client::Transport;
-use websocket_stream::{CloseCode, Closed, Event, Message, Ready, Scratch, WebSocketStream};
+use websocket_stream::{CloseCode, Closed, Event, Message, Ready, Scratch, State, WebSocketStream};
 
 /// The unsent bytes above which the input waits.
 const UNSENT: usize = 256 << 10;
@@ -42,11 +43,16 @@ impl Session {
         let mut input = input::open()?;
         let mut ready = Ready::UNKNOWN;
         loop {
-            let (again, end) = self.drive(ready)?;
+            let (mut again, end) = self.drive(ready)?;
             if let Some(end) = end {
                 return Ok(end);
             }
-            let reads = !self.input_ended && self.stream.unsent() < UNSENT;
+            // The time for closing counts from the Close frame: it must not wait behind what is unsent.
+            if self.is_open() && self.input_ended && self.stream.unsent() == 0 {
+                self.close();
+                again = true;
+            }
+            let reads = self.is_open() && !self.input_ended && self.stream.unsent() < UNSENT;
             let (socket, input_ready) = self.wait(&input, reads, again)?;
             ready = socket;
             if input_ready {
@@ -91,7 +97,7 @@ impl Session {
         Ok((ready, input_ready))
     }
 
-    /// Reads the input once, and sends what it contains. At its end, begins to close.
+    /// Reads the input once, and sends what it contains.
     fn read(&mut self, input: &mut Input) -> io::Result<()> {
         let mut buffer = vec![0; READ];
         let n = match input.read(&mut buffer) {
@@ -111,11 +117,20 @@ impl Session {
                 self.send_line(&last);
             }
             self.input_ended = true;
-            let now = self.now();
-            // If it is already closing, it continues to.
-            let _ = self.stream.close(&mut self.scratch.at(now), CloseCode::NORMAL, "");
         }
         Ok(())
+    }
+
+    /// Begins to close.
+    fn close(&mut self) {
+        let now = self.now();
+        // If the socket has failed, the end follows.
+        let _ = self.stream.close(&mut self.scratch.at(now), CloseCode::NORMAL, "");
+    }
+
+    /// Returns whether messages can be sent.
+    fn is_open(&self) -> bool {
+        self.stream.state() == State::Open
     }
 
     /// Sends each line that ends in these bytes.
@@ -132,14 +147,16 @@ impl Session {
     fn send_line(&mut self, line: &[u8]) {
         match std::str::from_utf8(line) {
             Ok(line) => self.send(Message::Text(line)),
-            Err(error) => eprintln!("client: a line was not sent (--binary sends any bytes): {error}"),
+            Err(error) => {
+                report(format_args!("a line was not sent (--binary sends any bytes): {error}"));
+            }
         }
     }
 
     fn send(&mut self, message: Message<'_>) {
         let now = self.now();
         if let Err(error) = self.stream.send(&mut self.scratch.at(now), message) {
-            eprintln!("client: a message was not sent: {error}");
+            report(format_args!("a message was not sent: {error}"));
         }
     }
 

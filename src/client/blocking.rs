@@ -4,7 +4,7 @@ use super::connector::Connector;
 use super::error::ConnectError;
 use super::transport::Transport;
 use super::url::{Url, UrlError};
-use super::waiting::{Watch, millis_since, wait};
+use super::waiting::{Watch, millis, millis_since, wait};
 use crate::OwnedMessage;
 use crate::frame::CloseCode;
 use crate::protocol::{Closed, Event, Message, SendError};
@@ -12,7 +12,7 @@ use crate::stream::{Error, Ready, Scratch, WebSocketStream};
 use rustix::fd::AsFd;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
 /// The received bytes that wait for [`next`](Blocking::next) while [`send`](Blocking::send) blocks. With
 /// more, it stops receiving.
@@ -78,6 +78,13 @@ pub enum BlockingError {
     System(io::Error),
 }
 
+/// The end of the time for which a call blocks.
+struct Deadline {
+    at: Option<Instant>,
+    /// The call has driven the stream.
+    is_tried: bool,
+}
+
 impl Blocking {
     /// Connects with the defaults of [`Connector`].
     ///
@@ -106,7 +113,8 @@ impl Blocking {
         }
     }
 
-    /// Limits the time for which each further call blocks. Default: none.
+    /// Limits the time for which each further call blocks. Default: none. With a time of 0, a call does what
+    /// it can without waiting.
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();
@@ -120,10 +128,10 @@ impl Blocking {
     /// [`BlockingError::Closed`] if the connection ended without one.
     #[allow(clippy::should_implement_trait, reason = "an iterator's item cannot use `?` in `while let`")]
     pub fn next(&mut self) -> Result<Option<OwnedMessage>, BlockingError> {
-        self.next_until(self.deadline())
+        self.next_until(&mut self.deadline())
     }
 
-    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<OwnedMessage>, BlockingError> {
+    fn next_until(&mut self, deadline: &mut Deadline) -> Result<Option<OwnedMessage>, BlockingError> {
         loop {
             if let Some(message) = self.received.pop_front() {
                 self.waiting -= message.as_bytes().len();
@@ -145,9 +153,9 @@ impl Blocking {
     /// [`BlockingError::Send`] if the message is not accepted, for example because the connection had ended;
     /// [`BlockingError::Closed`] if it ends before the socket has taken the whole message.
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), BlockingError> {
-        let (deadline, now) = (self.deadline(), self.now());
+        let (mut deadline, now) = (self.deadline(), self.now());
         let sent = self.stream.send(&mut self.scratch.at(now), message);
-        self.finish_sending(sent.map(|_| ()), deadline)
+        self.finish_sending(sent.map(|_| ()), &mut deadline)
     }
 
     /// Sends a Close frame, and blocks until the connection has ended. Messages that arrive meanwhile are
@@ -157,12 +165,14 @@ impl Blocking {
     ///
     /// [`BlockingError::Closed`] if the peer does not answer with its own Close frame.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), BlockingError> {
-        let (deadline, now) = (self.deadline(), self.now());
+        let (mut deadline, now) = (self.deadline(), self.now());
         match self.stream.close(&mut self.scratch.at(now), code, reason) {
             Err(Error::Send(SendError::Closed)) | Ok(_) => {}
+            // What has arrived before and the end follow, without waiting for the socket.
+            Err(Error::System(_)) => self.again = true,
             Err(error) => return Err(error.into()),
         }
-        while self.next_until(deadline)?.is_some() {}
+        while self.next_until(&mut deadline)?.is_some() {}
         Ok(())
     }
 
@@ -179,7 +189,7 @@ impl Blocking {
     fn finish_sending(
         &mut self,
         mut sent: Result<(), Error>,
-        deadline: Option<Instant>,
+        deadline: &mut Deadline,
     ) -> Result<(), BlockingError> {
         loop {
             match sent {
@@ -205,12 +215,12 @@ impl Blocking {
     }
 
     /// Drives the stream once, after waiting for its socket.
-    fn advance(&mut self, receives: bool, deadline: Option<Instant>) -> Result<(), BlockingError> {
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+    fn advance(&mut self, receives: bool, deadline: &mut Deadline) -> Result<(), BlockingError> {
+        if deadline.is_over() {
             return Err(BlockingError::Timeout);
         }
         if !(self.again && receives) {
-            self.wait(receives, deadline)?;
+            self.wait(receives, deadline.left())?;
         }
         let ready = Ready { readable: receives, writable: true, closed: receives };
         let (received, waiting, ended) = (&mut self.received, &mut self.waiting, &mut self.end);
@@ -236,26 +246,31 @@ impl Blocking {
         Ok(())
     }
 
-    fn wait(&mut self, receives: bool, deadline: Option<Instant>) -> Result<(), BlockingError> {
+    fn wait(&mut self, receives: bool, patience: Option<Duration>) -> Result<(), BlockingError> {
         let (wants, now) = (self.stream.wants(), self.now());
         let timer = self.stream.next_deadline(now).map(|at| at.saturating_sub(now));
-        let patience = match deadline {
-            None => None,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).saturating_add(1))
-            }
-        };
         let watch = Watch { fd: self.stream.as_fd(), read: wants.read && receives, write: wants.write };
-        wait(&[watch], timer.into_iter().chain(patience).min()).map_err(BlockingError::System)
+        wait(&[watch], timer.into_iter().chain(patience.map(millis)).min()).map_err(BlockingError::System)
     }
 
     fn now(&self) -> u64 {
         millis_since(self.start)
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+    fn deadline(&self) -> Deadline {
+        let at = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Deadline { at, is_tried: false }
+    }
+}
+
+impl Deadline {
+    /// Returns whether the call must stop, which it never must before its first attempt.
+    fn is_over(&mut self) -> bool {
+        mem::replace(&mut self.is_tried, true) && self.at.is_some_and(|at| Instant::now() >= at)
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 }
 

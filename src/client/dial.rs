@@ -13,7 +13,7 @@ use super::proxy::{Kind, Proxy, ProxyError, Tunnel};
 use super::resolving::Resolving;
 use super::transport::Transport;
 use super::url::{Url, UrlError};
-use super::waiting::{Watch, millis_since, wait};
+use super::waiting::{Watch, millis, millis_since, wait};
 use crate::handshake::{ClientHandshake, ResponseFault};
 use crate::stream::{ClientOpening, OpeningError, Progress, Scratch, Wants, WebSocketStream};
 use crate::transport::NonBlockingTransport;
@@ -483,11 +483,6 @@ fn without_credentials(location: &str) -> String {
         Some(at) => format!("{}{}", &location[..start], &location[start + at + 1..]),
         None => location.to_owned(),
     }
-}
-
-/// Returns milliseconds, rounded up.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Dial {

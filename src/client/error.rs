@@ -102,10 +102,14 @@ impl ConnectError {
     /// Returns whether another attempt may succeed later.
     ///
     /// False if the URL, the request or a configuration is wrong, after a refusal that will be repeated
-    /// (status 401, 403 or 404, for example), and for a certificate that is not trusted.
+    /// (status 401, 403 or 404, for example), and for a certificate that is not trusted. Also false if the
+    /// path of a Unix socket is too long, and on a system without Unix sockets.
     pub fn can_retry(&self) -> bool {
         match self {
-            Self::Resolve { .. } | Self::Connect { .. } | Self::Unix { .. } | Self::Timeout => true,
+            Self::Resolve { .. } | Self::Connect { .. } | Self::Timeout => true,
+            Self::Unix { error, .. } => {
+                !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+            }
             Self::System(error) => error.kind() != io::ErrorKind::InvalidInput,
             Self::Proxy { error, .. } => error.can_retry(),
             Self::Tunnel { error, .. } => error.kind() != io::ErrorKind::InvalidData,

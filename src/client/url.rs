@@ -145,7 +145,7 @@ impl Url {
         let location = location.split('#').next().unwrap_or_default();
         let location = UriRef::parse(location).map_err(|_| UrlError::Syntax)?;
         let base = match self.unix_path() {
-            // Only the path can change.
+            // A relative location changes only the path.
             Some(_) => format!("ws://localhost{}", self.target),
             None => self.to_string(),
         };
@@ -158,10 +158,12 @@ impl Url {
             "https" | "wss" => format!("wss{rest}").parse()?,
             _ => return Err(UrlError::Scheme),
         };
+        // A location with a host leads to it (RFC 3986, section 4.2).
         match self.unix_path() {
-            Some(_) if location.scheme().is_some() => Ok(url),
-            Some(_) => Ok(Self { place: self.place.clone(), ..url }),
-            None => Ok(url),
+            Some(_) if !location.has_scheme() && !location.has_authority() => {
+                Ok(Self { place: self.place.clone(), ..url })
+            }
+            _ => Ok(url),
         }
     }
 
@@ -471,7 +473,13 @@ mod tests {
             let joined = base.join(location).unwrap();
             assert_eq!((joined.target(), joined.unix_path()), (expected, base.unix_path()), "{location}");
         }
-        assert!(base.join("ws://a/").unwrap().unix_path().is_none());
+        for (location, expected) in [("ws://a/", "ws://a/"), ("//a:81/x", "ws://a:81/x")] {
+            let joined = base.join(location).unwrap();
+            assert_eq!(joined.to_string(), expected, "{location}");
+            // It receives no credentials.
+            assert!(!joined.has_same_origin(&base), "{location}");
+        }
+        assert_eq!(base.join("///x"), Err(UrlError::Host));
     }
 
     #[test]

@@ -23,6 +23,8 @@ impl Bytes {
     pub(super) fn room(&mut self, room: usize) -> &mut [u8] {
         let needed = self.len.saturating_add(room);
         if self.memory.len() < needed {
+            // A thread keeps the memory: no more than is needed.
+            self.memory.reserve_exact(needed - self.memory.len());
             self.memory.resize(needed, 0);
         }
         &mut self.memory[self.len..]
@@ -42,6 +44,14 @@ impl Bytes {
     pub(super) fn clear(&mut self) {
         self.len = 0;
     }
+
+    /// Removes all bytes, and frees the memory if it is more than `most`.
+    fn clear_to(&mut self, most: usize) {
+        self.clear();
+        if self.memory.len() > most {
+            self.memory = Vec::new();
+        }
+    }
 }
 
 /// The buffers of a thread, lent to one call at a time.
@@ -53,6 +63,20 @@ pub(super) struct ThreadBuffers {
     pub(super) outgoing: Bytes,
     /// Small pieces that are sent in one record.
     pub(super) gathered: Bytes,
+}
+
+/// The bytes that a thread keeps for received records, for those to send, and for small pieces. More is
+/// needed only by the messages of a handshake and by a small `max_fragment_size`.
+const INCOMING: usize = 128 << 10;
+const OUTGOING: usize = 68 << 10;
+const GATHERED: usize = 16 << 10;
+
+impl ThreadBuffers {
+    fn clear(&mut self) {
+        self.incoming.clear_to(INCOMING);
+        self.outgoing.clear_to(OUTGOING);
+        self.gathered.clear_to(GATHERED);
+    }
 }
 
 /// The number of buffers that a thread keeps: two for TLS over TLS, of which one uses the other.
@@ -69,9 +93,7 @@ thread_local! {
 pub(super) fn with_thread_buffers<R>(f: impl FnOnce(&mut ThreadBuffers) -> R) -> R {
     let mut buffers = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
     let result = f(&mut buffers);
-    buffers.incoming.clear();
-    buffers.outgoing.clear();
-    buffers.gathered.clear();
+    buffers.clear();
     BUFFERS.with_borrow_mut(|all| {
         if all.len() < KEPT {
             all.push(buffers);

@@ -19,6 +19,14 @@
 //! keeps rustls' state: its keys, the secrets for new keys, and what the handshake negotiated. Bytes are kept
 //! only while they wait: a record of which a part has arrived, or records that the transport has not taken.
 //!
+//! # Debug builds
+//!
+//! With debug assertions, rustls 0.23 panics if a faulty record arrives after this end has ended its
+//! direction ([`shutdown_write`](crate::NonBlockingTransport::shutdown_write)): it asserts that it sends no
+//! alert after its close_notify. Without them, the fault is an error, as usual. A program that serves
+//! strangers in a debug build can switch them off: `debug-assertions = false` in
+//! `[profile.dev.package.rustls]`.
+//!
 //! [`examples/tls_pair`]: https://docs.rs/crate/websocket-stream/latest/source/examples/tls_pair/main.rs
 #![forbid(unsafe_code)]
 

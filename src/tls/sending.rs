@@ -8,8 +8,8 @@ use rustls::unbuffered::EncryptError;
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
 
-/// The plaintext that is encrypted before records are sent: the limit of the records that are kept if the
-/// transport takes none, except for one more.
+/// The plaintext that is encrypted before records are sent. After the handshake, this limits the records that
+/// are kept if the transport takes none.
 const SEND: usize = 64 << 10;
 
 /// The limit of plaintext that waits for the end of the handshake: room for any opening request. With more,
@@ -25,9 +25,10 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         if let Some(kept) = &mut self.kept
             && !kept.early.is_empty()
         {
-            let early = mem::take(&mut kept.early);
-            self.encrypt(&early, outgoing)?;
-            self.send_records(outgoing)?;
+            for part in mem::take(&mut kept.early).chunks(SEND) {
+                self.encrypt(part, outgoing)?;
+                self.send_records(outgoing)?;
+            }
         }
         if self.shutdown == Shutdown::Asked {
             self.announce_end(outgoing)?;

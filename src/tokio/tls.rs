@@ -38,12 +38,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncRead for TlsStream<AsyncT
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let tls = self.get_mut();
+        let was_handshaking = tls.common_state().is_handshaking();
         let received = tls.polled(Side::Receiver, context, |tls| {
             let received = tls.recv(buffer.initialize_unfilled());
             // An error is reported by the next call that sends.
             let _ = tls.flush();
             received
         });
+        if was_handshaking && !tls.common_state().is_handshaking() {
+            // A task may wait that could send no more before its end.
+            tls.get_mut().wake(Side::Sender);
+        }
         received.map_ok(|n| buffer.advance(n))
     }
 }

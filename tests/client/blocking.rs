@@ -1,10 +1,11 @@
 //! The blocking client.
 
 use crate::servers::{Running, serve};
+use crate::socket_pair::tcp_pair;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -73,7 +74,10 @@ fn a_unix_socket_has_a_url() {
 fn a_missing_unix_socket_is_an_error_with_its_path() {
     let error = client::connect("ws+unix:///nowhere/socket:/").unwrap_err();
     assert!(error.to_string().starts_with("no connection to /nowhere/socket: "), "{error}");
-    assert!(error.can_retry());
+    assert_eq!(error.can_retry(), cfg!(unix), "{error}");
+    // A path that no system takes.
+    let error = client::connect(format!("ws+unix:///{}:/", "long/".repeat(100))).unwrap_err();
+    assert!(!error.can_retry(), "{error}");
 }
 
 #[test]
@@ -147,9 +151,50 @@ fn a_message_to_a_peer_that_has_reset_is_an_error() {
     let stream = WebSocketStream::client(Transport::Tcp(socket)).unwrap();
     let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
     set_socket_linger(&listener.accept().unwrap().0, Some(Duration::ZERO)).unwrap();
-    // Until it has arrived; this does not take it away.
-    let mut fds = [PollFd::new(client.get_ref(), PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec { tv_sec: 60, tv_nsec: 0 })).unwrap();
+    wait_for_arrival(&client);
     let error = client.send("lost").unwrap_err();
     assert!(matches!(error, BlockingError::Closed(end) if !end.is_clean()), "{error}");
+}
+
+/// Waits until something has arrived, without taking it away.
+fn wait_for_arrival(client: &Blocking) {
+    let mut fds = [PollFd::new(client.get_ref(), PollFlags::IN)];
+    assert_eq!(poll(&mut fds, Some(&Timespec { tv_sec: 60, tv_nsec: 0 })).unwrap(), 1);
+}
+
+#[test]
+fn without_time_a_call_does_what_it_can_without_waiting() {
+    let (socket, mut peer) = tcp_pair().unwrap();
+    let stream = WebSocketStream::client(Transport::Tcp(socket)).unwrap();
+    let mut client = Blocking::new(stream).timeout(Duration::ZERO);
+    assert!(matches!(client.next(), Err(BlockingError::Timeout)));
+    peer.write_all(b"\x81\x01a\x81\x01b").unwrap();
+    wait_for_arrival(&client);
+    for expected in ["a", "b"] {
+        assert_eq!(client.next().unwrap().unwrap().as_text(), Some(expected));
+    }
+    assert!(matches!(client.next(), Err(BlockingError::Timeout)));
+    client.send("c").unwrap();
+    // The peer has not answered yet.
+    assert!(matches!(client.close(CloseCode::NORMAL, ""), Err(BlockingError::Timeout)));
+    peer.write_all(b"\x88\x02\x03\xe8").unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    client = client.timeout(Duration::from_secs(60));
+    assert_eq!(client.next().unwrap(), None);
+}
+
+/// What the peer has sent before is received, and its end is the connection's.
+#[cfg(unix)]
+#[test]
+fn to_close_a_failed_connection_delivers_its_end() {
+    use std::os::unix::net::UnixStream;
+    for (sent, is_clean) in [(&b"\x81\x01a\x88\x02\x03\xe8"[..], true), (b"\x81\x01a", false)] {
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        let stream = WebSocketStream::client(Transport::Unix(socket)).unwrap();
+        let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+        peer.write_all(sent).unwrap();
+        drop(peer);
+        let closed = client.close(CloseCode::NORMAL, "");
+        assert_eq!((closed.is_ok(), client.closed().unwrap().is_clean()), (is_clean, is_clean), "{closed:?}");
+    }
 }

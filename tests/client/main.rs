@@ -10,5 +10,7 @@ mod event_loop;
 mod proxies;
 mod redirects;
 mod servers;
+#[path = "../support/socket_pair.rs"]
+mod socket_pair;
 #[cfg(target_pointer_width = "64")]
 mod wss;

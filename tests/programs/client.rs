@@ -1,19 +1,18 @@
 //! The example client: its options, its exit status, and pipes.
 
-use crate::programs::example;
+use crate::programs::{Program, example};
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
+use tungstenite::Message;
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 
 /// A server for one connection: it echoes until the client closes, or closes with this code at once. Returns
 /// the head of the request.
 fn server(close_with: Option<u16>) -> (String, JoinHandle<Vec<(String, String)>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}/", listener.local_addr().unwrap());
-    let thread = thread::spawn(move || {
+    serve(move |stream| {
         let mut headers = Vec::new();
         #[expect(clippy::result_large_err, reason = "tungstenite's type")]
         let accept = |request: &Request, mut response: Response| {
@@ -25,7 +24,7 @@ fn server(close_with: Option<u16>) -> (String, JoinHandle<Vec<(String, String)>>
             }
             Ok(response)
         };
-        let mut socket = tungstenite::accept_hdr(listener.accept().unwrap().0, accept).unwrap();
+        let mut socket = tungstenite::accept_hdr(stream, accept).unwrap();
         if let Some(code) = close_with {
             let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
             socket.close(Some(frame)).unwrap();
@@ -36,8 +35,14 @@ fn server(close_with: Option<u16>) -> (String, JoinHandle<Vec<(String, String)>>
             }
         }
         headers
-    });
-    (url, thread)
+    })
+}
+
+/// Accepts one connection, and talks with it on a thread.
+fn serve<R: Send + 'static>(talk: impl FnOnce(TcpStream) -> R + Send + 'static) -> (String, JoinHandle<R>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    (url, thread::spawn(move || talk(listener.accept().unwrap().0)))
 }
 
 fn run(command: &mut Command) -> Output {
@@ -57,6 +62,17 @@ fn help_is_printed() {
             assert!(text(&output.stdout).contains(part), "{part}");
         }
         assert!(text(&output.stdout).lines().all(|line| line.len() <= 110));
+    }
+}
+
+/// 101 would be the close code 1001.
+#[test]
+fn an_output_that_nobody_reads_is_no_panic() {
+    let closed = || Stdio::from(std::io::pipe().unwrap().1);
+    for (arguments, status) in [(&["--help"][..], 1), (&[], 2), (&["ws+unix:///nowhere:/"], 1)] {
+        let program =
+            example("client").args(arguments).stdin(Stdio::null()).stdout(closed()).stderr(closed()).status();
+        assert_eq!(program.unwrap().code(), Some(status), "{arguments:?}");
     }
 }
 
@@ -155,4 +171,41 @@ fn bytes_go_through_pipes_unchanged() {
     server.join().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stdout == bytes, "{} of {} bytes", output.stdout.len(), bytes.len());
+}
+
+/// The peer asks for a pong after the input has ended: none may follow a Close frame.
+#[cfg_attr(windows, ignore = "a socket of Windows may take any message at once")]
+#[test]
+fn the_connection_is_closed_after_all_of_the_input_was_sent() {
+    let (url, server) = serve(|stream| {
+        let mut socket = tungstenite::accept(stream).unwrap();
+        // The message begins: its line ended with the input. The rest waits for this end to receive.
+        socket.get_ref().peek(&mut [0]).unwrap();
+        socket.send(Message::Ping("still there?".into())).unwrap();
+        let received = (socket.read().unwrap().len(), socket.read().unwrap(), socket.read().unwrap());
+        while socket.read().is_ok() {}
+        received
+    });
+    let mut child = example("client").args(["--no-proxy", &url]).stdin(Stdio::piped()).spawn().unwrap();
+    // More than the sockets take.
+    let line = vec![b'x'; 12 << 20];
+    child.stdin.take().unwrap().write_all(&line).unwrap();
+    let (len, pong, close) = server.join().unwrap();
+    assert_eq!((len, pong), (line.len(), Message::Pong("still there?".into())));
+    assert!(close.is_close(), "{close}");
+    assert!(Program(child).wait().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn after_the_servers_close_the_input_is_not_read() {
+    let (url, server) = serve(|stream| {
+        let mut socket = tungstenite::accept(stream).unwrap();
+        socket.close(None).unwrap();
+        while socket.read().is_ok() {}
+    });
+    let endless = std::fs::File::open("/dev/zero").unwrap();
+    let output = example("client").args(["--binary", "--no-proxy", &url]).stdin(endless).output().unwrap();
+    server.join().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
 }

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use websocket_stream::NonBlockingTransport;
 use websocket_stream::tls::TlsStream;
-use websocket_stream::transport::testing::memory;
+use websocket_stream::transport::testing::memory::{self, MemoryStream};
 
 /// Returns what rustls' own connection has to send.
 fn records<Data: SideData>(connection: &mut ConnectionCommon<Data>) -> Vec<u8> {
@@ -17,6 +17,22 @@ fn records<Data: SideData>(connection: &mut ConnectionCommon<Data>) -> Vec<u8> {
         connection.write_tls(&mut records).unwrap();
     }
     records
+}
+
+/// Lets rustls' own connection receive all records, and returns their plaintext.
+fn read_all<Data: SideData>(
+    transport: &mut MemoryStream,
+    connection: &mut ConnectionCommon<Data>,
+) -> Vec<u8> {
+    let (mut plaintext, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
+    while let Ok(n @ 1..) = transport.recv(&mut buffer) {
+        let mut records = &buffer[..n];
+        while !records.is_empty() && connection.read_tls(&mut records).unwrap() > 0 {
+            connection.process_new_packets().unwrap();
+            let _ = connection.reader().read_to_end(&mut plaintext);
+        }
+    }
+    plaintext
 }
 
 /// Makes the handshake with something for the server to read, and returns the client's error.
@@ -455,4 +471,47 @@ fn plain_http_that_was_received_before_is_answered_although_the_client_has_ended
     pair.server = pair.server.with_received(b"\x16\x03\x01\x01\x00\x01");
     pair.client.get_mut().shutdown_write().unwrap();
     assert_eq!(pair.server.recv(&mut buffer).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+}
+
+/// What a peer sends behind the announcement of its end is ignored (RFC 8446, section 6.1), whether it
+/// arrives with it or later. The other direction continues.
+#[test]
+fn what_follows_the_announced_end_is_ignored() {
+    use rustls::version::{TLS12, TLS13};
+    // The tail `None` is a record of data.
+    for tail in [None, Some(&b"no record"[..]), Some(&[23, 3, 3, 0, 32]), Some(&[23, 3, 3, 0, 3, 1, 2, 3])] {
+        for (version, apart) in [(&TLS12, false), (&TLS12, true), (&TLS13, false), (&TLS13, true)] {
+            let case = format!("{:?} {tail:?} {apart}", version.version);
+            let authority = Authority::new();
+            let config = authority.issue("localhost").server_with(&[version]);
+            let (a, mut b) = memory::pair(1 << 20);
+            let mut server = TlsStream::server(a, Arc::new(config)).unwrap();
+            let (config, name) = (Arc::new(authority.client()), "localhost".try_into().unwrap());
+            let mut client = rustls::ClientConnection::new(config, name).unwrap();
+            let mut buffer = [0; 100];
+            while client.is_handshaking() || client.wants_write() {
+                b.send(&records(&mut client)).unwrap_or(0);
+                assert_eq!(server.recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+                read_all(&mut b, &mut client);
+            }
+            client.writer().write_all(b"data").unwrap();
+            client.send_close_notify();
+            let mut sent = records(&mut client);
+            let announced = sent.len();
+            client.writer().write_all(b"late").unwrap();
+            sent.extend(tail.map_or_else(|| records(&mut client), <[u8]>::to_vec));
+            assert!(sent.len() > announced);
+            if apart {
+                server.get_mut().plan_recv([Ok(announced)]);
+            }
+            assert_eq!(b.send(&sent).unwrap(), sent.len());
+            assert_eq!(server.recv(&mut buffer).unwrap(), 4, "{case}");
+            assert_eq!(&buffer[..4], b"data");
+            assert_eq!(server.recv(&mut buffer).unwrap(), 0, "{case}");
+            assert_eq!(server.send(b"answer").unwrap(), 6, "{case}");
+            server.shutdown_write().unwrap();
+            assert_eq!(read_all(&mut b, &mut client), b"answer", "{case}");
+            assert_eq!(client.reader().read(&mut buffer).unwrap(), 0, "{case}");
+        }
+    }
 }

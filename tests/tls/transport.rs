@@ -153,6 +153,30 @@ fn a_conversation_over_it_is_complete_however_few_bytes_move_at_a_time() {
     }
 }
 
+/// A poller that announces changes does not announce a socket that takes everything.
+#[test]
+fn a_request_that_is_too_long_to_wait_for_the_handshake_is_sent_at_its_end() {
+    // The server's last message of the handshake is followed by nothing.
+    let config = localhost::server_with(&[&rustls::version::TLS12]).unwrap();
+    let (a, b) = memory::pair(4 << 20);
+    let mut server = TlsStream::server(a, config).unwrap();
+    let client = TlsStream::client(b, localhost::client().unwrap(), "localhost".try_into().unwrap());
+    let request = ClientRequest::new("localhost", "/").header("A", "x".repeat(3 << 19));
+    let mut client = ClientOpening::new(client.unwrap(), request).unwrap();
+    let (mut scratch, mut received, mut buffer) = (Scratch::new(), 0, vec![0; 2 << 20]);
+    loop {
+        assert!(matches!(client.advance(&mut scratch.at(0)).unwrap(), Progress::Pending(_)));
+        match server.recv(&mut buffer) {
+            Ok(n) => received += n,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+        if !client.get_ref().get_ref().is_readable() {
+            break;
+        }
+    }
+    assert!(received > 3 << 19, "{received} bytes were sent");
+}
+
 #[test]
 fn decrypted_bytes_left_by_a_call_are_reported_by_again() {
     let mut scratch = Scratch::new();

@@ -3,15 +3,20 @@
 #[path = "../../examples/tls_pair/localhost.rs"]
 mod localhost;
 
+use crate::executor::Flag;
 use crate::real::run_echo;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use websocket_stream::client::Connector;
 use websocket_stream::tls::TlsStream;
 use websocket_stream::tokio::{AsyncTransport, accept, accept_with, client, connect_with};
 use websocket_stream::{ClientRequest, CloseCode, Response};
+
+type Tls = TlsStream<AsyncTransport<DuplexStream>>;
 
 async fn serve(socket: TcpStream) {
     let tls = TlsStream::server(AsyncTransport::new(socket), localhost::server().unwrap()).unwrap();
@@ -76,6 +81,33 @@ async fn two_tasks_can_use_the_halves_of_a_tls_stream() {
     drop(writing.await.unwrap());
     drop((peer_reads, peer_writes));
     assert_eq!(reading.await.unwrap(), 0);
+}
+
+/// Nothing else wakes it: all that was on the way has left.
+#[test]
+fn the_end_of_the_handshake_wakes_a_task_that_could_not_send_before() {
+    // The server's last message of the handshake is followed by nothing.
+    let config = localhost::server_with(&[&rustls::version::TLS12]).unwrap();
+    let (a, b) = tokio::io::duplex(4 << 20);
+    let mut server = Tls::server(AsyncTransport::new(a), config).unwrap();
+    let name = "localhost".try_into().unwrap();
+    let mut client = TlsStream::client(AsyncTransport::new(b), localhost::client().unwrap(), name).unwrap();
+    let (writer, waker) = Flag::new();
+    let write = |client: &mut Tls| Pin::new(client).poll_write(&mut Context::from_waker(&waker), &[7; 1000]);
+    while write(&mut client).is_ready() {}
+    let (_, waker) = Flag::new();
+    let read = |stream: &mut Tls| {
+        let mut bytes = [0; 1000];
+        Pin::new(stream).poll_read(&mut Context::from_waker(&waker), &mut ReadBuf::new(&mut bytes))
+    };
+    while client.common_state().is_handshaking() {
+        // It is polled before the task that reads.
+        assert!(!writer.take() || write(&mut client).is_pending());
+        assert!(read(&mut client).is_pending());
+        let _ = read(&mut server);
+    }
+    assert!(writer.is_up());
+    assert!(write(&mut client).is_ready());
 }
 
 /// A task keeps room for the futures that it awaits, for as long as it lives. A stream of TLS is large.

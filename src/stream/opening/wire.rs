@@ -185,10 +185,10 @@ impl<T: NonBlockingTransport> Wire<T> {
 
     /// Returns what to wait for after everything was received.
     ///
-    /// First sends the transport's own bytes, such as those of a TLS handshake, because the poller may not
-    /// announce a transport that is already writable.
+    /// First sends the transport's own bytes, such as those of a TLS handshake, and what the transport takes
+    /// after the handshake, because the poller may not announce a transport that is already writable.
     pub(super) fn pending_received(&mut self) -> io::Result<Wants> {
-        if self.transport.wants_write() {
+        if !self.is_all_taken() || self.transport.wants_write() {
             self.flush()?;
         }
         Ok(self.pending(false))
