@@ -45,7 +45,8 @@ pub struct Inflater {
     open: bool,
     /// The number of streams that the message has begun.
     streams: usize,
-    /// The bytes that streams after the first were given to refer to, since [`take_primed`](Self::take_primed).
+    /// The bytes that streams after the first were given to refer to, since the last
+    /// [`take_primed`](Self::take_primed).
     primed: usize,
 }
 

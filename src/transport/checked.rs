@@ -8,7 +8,7 @@ use super::NonBlockingTransport;
 use std::io::{self, ErrorKind, IoSlice};
 
 /// The longest slice of which std makes an [`IoSlice`] everywhere: on Windows, it panics from 4 GiB on.
-pub(crate) const LONGEST_SLICE: usize = if cfg!(windows) { 1 << 30 } else { usize::MAX };
+pub(crate) const LONGEST_SLICE: usize = if cfg!(windows) { 1 << 30 } else { usize::MAX / 2 };
 
 /// The outcome of [`recv_checked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -142,10 +142,8 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         // fails, although the refusal has arrived.
         let mut failed = self.wire.flush().err();
         let received = mem::take(&mut self.wire.unread);
-        if !received.is_empty() {
-            if self.answered(&received).map_err(OpeningError::Response)? {
-                return Ok(None);
-            }
+        if !received.is_empty() && self.answered(&received).map_err(OpeningError::Response)? {
+            return Ok(None);
         }
         // Receive even if the request is not sent: the transport may need the peer's bytes first, for a TLS
         // handshake.
