@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;
 use websocket_stream::axum::{WebSocket, WebSocketUpgrade};
-use websocket_stream::{CloseCode, OwnedMessage};
+use websocket_stream::{CloseCode, Config, OwnedMessage, Timeouts};
 
 type Room = broadcast::Sender<OwnedMessage>;
 type Ended = Result<(), websocket_stream::tokio::AsyncError>;
@@ -19,8 +19,7 @@ const PAGE: &str =
 const [input, log] = [document.querySelector('input'), document.querySelector('pre')];
 const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/rooms/lobby`);
 socket.onmessage = event => log.append(event.data + '\\n');
-input.onchange = () => { socket.send(input.value); input.value = ''; };
-</script>";
+input.onchange = () => { socket.send(input.value); input.value = ''; };</script>";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
@@ -32,7 +31,8 @@ async fn main() -> std::io::Result<()> {
 }
 
 async fn join(Path(name): Path<String>, State(rooms): State<Rooms>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.max_message_size(4096).on_upgrade(|ws| async move {
+    let config = Config::default().timeouts(Timeouts::SERVER); // finds peers that are gone
+    upgrade.config(config).max_message_size(4096).on_upgrade(|ws| async move {
         let (room, said) = {
             let mut rooms = rooms.lock().unwrap();
             let room = rooms.entry(name).or_insert_with(|| broadcast::channel(64).0);

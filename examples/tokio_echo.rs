@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use websocket_stream::tokio::{AsyncError, WebSocket, accept_with};
-use websocket_stream::{CloseCode, Config, Event, OriginPolicy};
+use websocket_stream::{CloseCode, Config, Event, OriginPolicy, Timeouts};
 
 #[path = "common/deflate.rs"]
 mod deflate;
@@ -38,6 +38,7 @@ async fn main() -> Result<(), Failed> {
             other => return Err(other.unexpected().into()),
         }
     }
+    let config = Arc::new(Arc::unwrap_or_clone(config).timeouts(Timeouts::SERVER));
     let listener = TcpListener::bind(address).await?;
     let mut terminate = terminate::terminate()?;
     let (stop, stopped) = watch::channel(());

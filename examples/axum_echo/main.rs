@@ -17,7 +17,7 @@ use lexopt::prelude::*;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use websocket_stream::axum::WebSocketUpgrade;
-use websocket_stream::{Config, Event};
+use websocket_stream::{Config, Event, Timeouts};
 
 #[path = "../common/deflate.rs"]
 mod deflate;
@@ -49,6 +49,7 @@ async fn main() -> Result<(), Failed> {
             other => return Err(other.unexpected().into()),
         }
     }
+    let config = Arc::new(Arc::unwrap_or_clone(config).timeouts(Timeouts::SERVER));
     let app = Router::new().route("/", any(echo)).with_state(config);
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
