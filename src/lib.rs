@@ -3,8 +3,8 @@
 //! The crate adds WebSockets to a program's own event loop: there is no runtime, no thread and no loop to
 //! adopt. Wrap a `TcpStream`, a `UnixStream` or any other [`NonBlockingTransport`], wait with epoll, mio,
 //! poll or io_uring, and call the stream when its socket is ready. An idle connection on a socket takes at
-//! most 64 bytes and no heap memory: the buffers belong to the thread's [`Scratch`], which is lent to one
-//! call at a time.
+//! most 64 bytes (72 on Windows) and no heap memory: the buffers belong to the thread's [`Scratch`], which is
+//! lent to one call at a time.
 //!
 //! Optional floors above the core add a server with rooms, a client by URL, TLS, tokio and axum.
 //!

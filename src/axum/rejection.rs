@@ -15,12 +15,16 @@ use std::{fmt, io};
 ///
 /// ```
 /// use axum::response::{IntoResponse, Response};
+/// use websocket_stream::CloseCode;
 /// use websocket_stream::axum::{Rejection, WebSocketUpgrade};
 /// use websocket_stream::handshake::RequestFault;
 ///
 /// async fn page(upgrade: Result<WebSocketUpgrade, Rejection>) -> Response {
 ///     match upgrade {
-///         Ok(upgrade) => upgrade.on_upgrade(|mut ws| async move { ws.send("hello").await }),
+///         Ok(upgrade) => upgrade.on_upgrade(|mut ws| async move {
+///             ws.send("hello").await?;
+///             ws.close(CloseCode::NORMAL, "").await
+///         }),
 ///         Err(error) if error.fault() == RequestFault::NotAnUpgrade => "a page".into_response(),
 ///         Err(error) => error.into_response(),
 ///     }

@@ -25,11 +25,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// ```
 /// use axum::extract::Path;
 /// use axum::response::Response;
+/// use websocket_stream::CloseCode;
 /// use websocket_stream::axum::WebSocketUpgrade;
 ///
 /// async fn room(Path(room): Path<String>, upgrade: WebSocketUpgrade) -> Response {
 ///     upgrade.max_message_size(64 << 10).protocols(["chat"]).on_upgrade(|mut ws| async move {
-///         ws.send(format!("welcome to {room}")).await
+///         ws.send(format!("welcome to {room}")).await?;
+///         ws.close(CloseCode::NORMAL, "").await
 ///     })
 /// }
 /// # let _ = axum::Router::<()>::new().route("/{room}", axum::routing::any(room));

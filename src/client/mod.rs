@@ -26,18 +26,32 @@
 //! # Staying connected
 //!
 //! ```no_run
-//! use std::time::Instant;
+//! use std::time::{Duration, Instant};
 //! use websocket_stream::client::{Blocking, Connector, Reconnect};
+//! use websocket_stream::{Config, Timeouts};
 //!
-//! let (connector, mut reconnect) = (Connector::new(), Reconnect::default());
+//! // A dead connection looks like a quiet one, if nobody asks.
+//! let timeouts = Timeouts::default().ping_interval(Duration::from_secs(20)).idle(Duration::from_secs(45));
+//! let connector = Connector::new().config(Config::default().timeouts(timeouts));
+//! let mut reconnect = Reconnect::default();
 //! loop {
 //!     let delay = match connector.connect("ws://example.com/feed") {
 //!         Ok(stream) => {
 //!             let (mut client, opened) = (Blocking::new(stream), Instant::now());
-//!             while let Ok(Some(message)) = client.next() {
-//!                 println!("{message}");
+//!             loop {
+//!                 match client.next() {
+//!                     Ok(Some(message)) => println!("{message}"),
+//!                     Ok(None) => break,
+//!                     Err(error) => {
+//!                         eprintln!("{error}");
+//!                         break;
+//!                     }
+//!                 }
 //!             }
-//!             client.closed().and_then(|end| reconnect.after_close(&end, opened.elapsed(), rand::random()))
+//!             match client.closed() {
+//!                 Some(end) => reconnect.after_close(&end, opened.elapsed(), rand::random()),
+//!                 None => Some(Duration::from_secs(10)), // the system has failed, not the connection
+//!             }
 //!         }
 //!         Err(error) => {
 //!             eprintln!("{error}");

@@ -47,8 +47,8 @@
 //! # Rounds
 //!
 //! An event loop works in rounds: it waits, calls each connection that is ready, and then delivers what
-//! handlers have sent to others. So whatever a round publishes reaches each member in one write: with N
-//! speakers in a room, N writes and not N * N.
+//! handlers have sent to others. So the small messages that a round publishes reach each member in one write:
+//! with N speakers in a room, N writes and not N * N. A message of 4 KiB or more has a write of its own.
 //!
 //! # Order
 //!

@@ -78,8 +78,8 @@ impl fmt::Debug for NewPeer<'_> {
 
 /// The current connection, lent to a method of a [`Handler`](super::Handler).
 ///
-/// What is sent here leaves at the end of the call, in one write. What is published, or sent to others,
-/// leaves at the end of the round.
+/// What is sent here leaves at the end of the call, in one write if it is small. What is published, or sent
+/// to others, leaves at the end of the round.
 ///
 /// ```
 /// # use websocket_stream::server::Handler;

@@ -50,10 +50,10 @@ use std::task::{Context, Poll, ready};
 ///
 /// # Cancellation
 ///
-/// Every future of this type can be dropped at any time, such as by `select!`: nothing is lost, sent twice
-/// or reordered. Unread and unsent bytes belong to the connection. A message of [`send`](Self::send) may be
-/// accepted already when the future is dropped, and is then sent by later calls; [`feed`](Self::feed) has
-/// accepted its message only when it returns.
+/// Every future of this type can be dropped at any time, such as by `select!`: no received and no accepted
+/// message is lost, sent twice or reordered. Unread and unsent bytes belong to the connection. When a future
+/// of [`send`](Self::send) is dropped, its message may be accepted, and is then sent by later calls, or not:
+/// do not send it again. [`feed`](Self::feed) has accepted its message only when it returns.
 ///
 /// # Memory
 ///

@@ -85,10 +85,14 @@ mod tokio_owned {
 mod axum {
     // README
     use axum::{Router, response::Response, routing::any};
+    use websocket_stream::CloseCode;
     use websocket_stream::axum::WebSocketUpgrade;
 
     async fn greet(upgrade: WebSocketUpgrade) -> Response {
-        upgrade.on_upgrade(|mut ws| async move { ws.send("hello").await })
+        upgrade.on_upgrade(|mut ws| async move {
+            ws.send("hello").await?;
+            ws.close(CloseCode::NORMAL, "").await
+        })
     }
 
     fn app() -> Router {
