@@ -1,7 +1,7 @@
 //! Inflates messages (RFC 7692, section 7.2.2).
 #![forbid(unsafe_code)]
 
-use super::Window;
+use super::{Window, WindowBits};
 use crate::frame::utf8::MessageBuffer;
 use core::{fmt, slice};
 use zlib_rs::{Inflate, InflateFlush, Status};
@@ -252,7 +252,9 @@ impl Inflater {
         let earlier = earlier.into_iter().flatten().map(Window::as_slices);
         for bytes in earlier.flat_map(<[&[u8]; 2]>::from).chain([message]) {
             if !bytes.is_empty() {
-                self.primed += if self.streams > 1 { bytes.len() } else { 0 };
+                // The engine copies the end of them, at most a window.
+                let copied = bytes.len().min(WindowBits::MAX.size());
+                self.primed += if self.streams > 1 { copied } else { 0 };
                 self.engine.set_dictionary(bytes).map_err(|_| InflateError::Corrupt)?;
             }
         }

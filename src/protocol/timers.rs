@@ -159,7 +159,9 @@ impl Connection {
 
     /// Gives up a closing handshake that is late. The end follows in the next call.
     pub(crate) fn stop_closing_in_time(&mut self, output: &Output) {
-        if matches!(self.closing, Closing::CloseSent(_)) && self.is_due(output) {
+        let (Closing::CloseSent(_), Some(now)) = (self.closing, output.now()) else { return };
+        let start = *self.timer_start.get_or_insert(Millis32::at(now));
+        if millis(self.config().timeouts.close).is_some_and(|close| start.age(now) >= close) {
             self.finish(Closed::abnormal(Initiator::Local, Cause::Timeout(Timeout::Close)));
         }
     }

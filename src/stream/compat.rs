@@ -79,7 +79,8 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Sends one whole message or control frame.
     ///
     /// Returns the number of the frame's bytes that the transport took at once. The rest is queued, counts as
-    /// [`unsent`](Self::unsent), and is sent by later calls of `write` and [`read`](Self::read).
+    /// [`unsent`](Self::unsent), and is sent by later calls of `write`, [`read`](Self::read),
+    /// [`drive`](Self::drive) and [`flush`](Self::flush).
     ///
     /// The payload of a Close frame is empty, or a close code in two bytes followed by a reason.
     ///

@@ -290,10 +290,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
 
     /// Returns the end of a connection that has sent everything, also what was fed, before its Close frame.
     fn all_sent(&mut self, end: Closed) -> Result<Closed, AsyncError> {
-        if self.0.queues.take_lost() {
+        if self.0.queues.take_lost() || self.0.queues.has_fed() {
             return Err(SendError::Closed.into());
         }
-        if self.0.stream.has_lost() { Err(AsyncError::Closed(end)) } else { Ok(end) }
+        // The Close frame itself may be lost: the peer has gone, and has closed before.
+        if self.0.owes && self.0.stream.has_lost() { Err(AsyncError::Closed(end)) } else { Ok(end) }
     }
 
     /// Sends a Close frame without waiting. Does nothing if the connection is closing or closed.
@@ -303,6 +304,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// [`AsyncError::Send`] if the code or the reason cannot be sent, or with [`SendError::Full`] if there
     /// is no room for fed messages, which are sent before: [`flush`](Self::flush) first.
     pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), AsyncError> {
+        if self.state() == State::Open {
+            self.0.owes = self.0.queues.has_fed() || self.0.stream.unsent() > 0;
+        }
         match self.send_with(|out| out.close(code, reason)) {
             Ok(_) | Err(AsyncError::Closed(_) | AsyncError::Send(SendError::Closed)) => Ok(()),
             Err(error) => Err(error),
@@ -326,11 +330,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
 
     /// Waits until the connection has ended, and keeps received messages for [`next`](Self::next).
     pub(super) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<Closed, AsyncError>> {
-        if !self.0.stream.wants().closed {
+        // Chunks that still arrive are dropped, as in `close`: `advance` would leave them to `run`.
+        let streaming = self.0.stream.config().streaming;
+        if !streaming && !self.0.stream.wants().closed {
             ready!(self.advance(Side::Sender, context));
         }
-        // The stream has failed, and the end is not delivered: many messages wait for `next`.
-        if !matches!(self.0.stream.state(), State::Closed(_)) {
+        // Else the stream has failed, and the end is not delivered: many messages wait for `next`.
+        if streaming && !self.0.stream.wants().closed || !matches!(self.0.stream.state(), State::Closed(_)) {
             let wants = self.receive(Side::Sender, context);
             if !wants.closed {
                 self.wait(context, wants);

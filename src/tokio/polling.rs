@@ -170,8 +170,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// [`next`](Self::next) as long as not too many wait. Is ready if nothing more can be sent: the
     /// connection has ended or has failed.
     pub(super) fn advance(&mut self, side: Side, context: &mut Context<'_>) -> Poll<()> {
-        // Chunks are not kept: only `run` receives them.
-        if !self.is_crowded() && !self.0.stream.config().streaming {
+        // Chunks are not kept: only `run` receives them, unless nobody does any more.
+        let keeps = !self.0.stream.config().streaming || self.0.queues.discards();
+        if keeps && !self.is_crowded() {
             let wants = self.receive(side, context);
             if wants.closed {
                 return Poll::Ready(());

@@ -21,7 +21,8 @@ pub(super) const HEADER: usize = 14;
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     lists: Option<Box<Lists>>,
-    /// Fed messages were dropped, because the closing handshake had begun, and nobody was told.
+    /// Fed messages were dropped, because the closing handshake had begun. The next `flush` or `close`
+    /// reports it.
     lost: bool,
 }
 
@@ -93,6 +94,11 @@ impl Queues {
         let lists = self.lists();
         lists.discards = true;
         lists.received = Received::default();
+    }
+
+    /// Returns whether received messages are discarded.
+    pub(super) fn discards(&self) -> bool {
+        self.lists.as_ref().is_some_and(|lists| lists.discards)
     }
 
     /// Ends what was received together.

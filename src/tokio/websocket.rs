@@ -72,6 +72,8 @@ pub(super) struct Inner<S> {
     pub(super) queues: Queues,
     /// `next` has returned the end.
     pub(super) ended: bool,
+    /// Accepted messages were unsent when this end began to close.
+    pub(super) owes: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
@@ -87,7 +89,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Continues a stream, in whatever state it is. Its timeouts count from now.
     pub fn from_stream(mut stream: WebSocketStream<AsyncTransport<S>>) -> Self {
         stream.restart_timeouts();
-        Self(Box::new(Inner { stream, timer: Timer::default(), queues: Queues::default(), ended: false }))
+        Self(Box::new(Inner {
+            stream,
+            timer: Timer::default(),
+            queues: Queues::default(),
+            ended: false,
+            owes: false,
+        }))
     }
 
     /// Takes the connection apart; [`WebSocketStream::from_parts`] continues it on the same stream, or on
@@ -109,7 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Returns how it ended. The handler may return the result of its sends: replies to messages that arrive
     /// after a Close frame was sent are ignored, as in [`WebSocketStream::drive`]. To stop before the end,
     /// drop the future: the connection continues with the next call. Of what arrives while another call
-    /// waits, only messages are kept for the handler.
+    /// waits, only messages are kept for the handler. With [`Config::streaming`](crate::Config::streaming),
+    /// fed messages leave before anything is received.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

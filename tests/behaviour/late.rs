@@ -78,6 +78,30 @@ fn the_close_timeout_passes_although_the_handler_fails_in_each_call() {
     assert_eq!(ends, [Cause::Timeout(Timeout::Close)]);
 }
 
+/// The time to close begins with the first call that has a time, and no other timeout ends it.
+#[test]
+fn a_closing_whose_time_is_not_over_continues_although_the_handler_fails() {
+    for restarts in [false, true] {
+        let (mut stream, mut peer) = server(Config::default());
+        let mut scratch = Scratch::new();
+        if restarts {
+            stream.close(&mut scratch.at(10), CloseCode::NORMAL, "").unwrap();
+            stream.restart_timeouts();
+        } else {
+            stream.write(OpCode::Close, b"\x03\xe8").unwrap(); // without a time
+        }
+        for (now, end) in [(90_000, None), (94_999, None), (95_000, Some(Cause::Timeout(Timeout::Close)))] {
+            peer.send(&from_client(0x81, b"still here").repeat(2)).unwrap();
+            let driven = stream.try_drive(&mut scratch.at(now), Ready::READABLE, |event, out| match event {
+                Event::Message(message) => out.send(message).map_err(Error::from),
+                _ => Ok(()),
+            });
+            assert!(driven.is_err(), "{now}");
+            assert_eq!(cause(stream.state()), end, "{now}, {restarts}");
+        }
+    }
+}
+
 #[test]
 fn the_write_timeout_passes_although_the_handler_fails_in_each_call() {
     let limits = Limits::default().unsent(2_048).pause_reading(PauseReading::Never);

@@ -107,6 +107,53 @@ async fn closing_reports_that_messages_were_not_taken() {
     }
 }
 
+/// Chunks that still arrive are nobody's.
+#[tokio::test(start_paused = true)]
+async fn closing_completes_the_handshake_of_a_connection_that_delivers_chunks() {
+    for way in 0..4 {
+        let (a, mut peer) = tokio::io::duplex(64);
+        let config = Arc::new(Config::default().streaming(true).timeouts(Timeouts::OFF));
+        let mut ws = WebSocket::new(a, Role::Server, config).unwrap();
+        let peer = tokio::spawn(async move {
+            peer.write_all(&[HELLO.repeat(100), encoded_close(Role::Server)].concat()).await.unwrap();
+            let mut rest = Vec::new();
+            peer.read_to_end(&mut rest).await.unwrap();
+        });
+        let closing = async move {
+            match way {
+                0 => ws.close(CloseCode::NORMAL, "").await.map(|_| ()),
+                1 => poll_fn(|context| futures_sink::Sink::poll_close(Pin::new(&mut ws), context)).await,
+                _ => {
+                    let (mut sender, receiver) = ws.split();
+                    let receiver = (way == 2).then_some(receiver);
+                    let end = sender.close(CloseCode::NORMAL, "").await.map(|_| ());
+                    drop(receiver);
+                    end
+                }
+            }
+        };
+        let end = timeout(seconds(60), closing).await.expect("it waits for ever");
+        assert_eq!(end, Ok(()), "{way}");
+        peer.await.unwrap();
+    }
+}
+
+/// The peer has closed, and gone, before it could receive the answer.
+#[tokio::test(start_paused = true)]
+async fn a_close_frame_that_nobody_receives_is_no_message_that_is_lost() {
+    for way in 0..3 {
+        let (mut ws, mut peer) = pair(Timeouts::OFF.close(seconds(5)));
+        peer.write_all(&encoded_close(Role::Server)).await.unwrap();
+        drop(peer);
+        let end = match way {
+            0 => ws.close(CloseCode::NORMAL, "").await.map(|_| ()),
+            1 => poll_fn(|context| futures_sink::Sink::poll_close(Pin::new(&mut ws), context)).await,
+            _ => ws.split().0.close(CloseCode::NORMAL, "").await.map(|_| ()),
+        };
+        assert_eq!(end, Ok(()), "{way}");
+    }
+}
+
 /// The half that closes has received so much that it reads no more. The other half takes some, then waits.
 #[tokio::test]
 async fn a_close_continues_when_fewer_messages_wait() {

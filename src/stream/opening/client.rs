@@ -150,7 +150,11 @@ impl<T: NonBlockingTransport> ClientOpening<T> {
         let mut buffer = [0; RECEIVE_BYTES];
         loop {
             match (self.wire.receive(&mut buffer), failed) {
-                (Ok(0), None) => return Ok(Some(self.wire.pending_received()?)),
+                (Ok(0), None) => match self.wire.pending_received() {
+                    Ok(wants) => return Ok(Some(wants)),
+                    // A refusal may have arrived meanwhile.
+                    Err(error) => failed = Some(error),
+                },
                 (Ok(0) | Err(_), Some(failed)) => return Err(failed.into()),
                 (Err(error), None) => return Err(error),
                 (Ok(n), still) => {
