@@ -219,7 +219,9 @@ pub struct Timeouts {
     /// Default: off.
     ///
     /// The Close frame has code 1008 and follows the accepted messages; [`close`](Self::close) limits the
-    /// time to send them. Only a stream applies this timeout, because only a stream has a transport.
+    /// time to send them. Only a stream applies this timeout, because only a stream has a transport. It does
+    /// not see what the transport has taken and keeps: the system's buffer, and 64 KiB of records with TLS.
+    /// For a peer that is gone, set [`idle`](Self::idle), too.
     pub write: Option<Duration>,
 }
 

@@ -19,7 +19,7 @@ use super::opening::{ContinueWith, Opening, Terms};
 use super::secure::TlsState;
 use super::shutdown::{Departure, Shutdown};
 use super::slot::{Flags, Slot, Stage};
-use super::slots::{Id, Slots};
+use super::slots::{Id, Occupant, Slots};
 use super::table::{Change, Common, Table};
 use crate::protocol::Cause;
 use crate::stream::{Ready, Scratch, Wants, WebSocketStream};
@@ -335,7 +335,17 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
 
     /// Returns what has changed for the poller since the last call; see [`track_wants`](Self::track_wants).
     pub fn next_change(&mut self) -> Option<Change<T>> {
-        self.table.common.changes.as_mut()?.pop_front()
+        let Table { slots, common } = &mut self.table;
+        let changes = common.changes.as_mut()?;
+        let is_current =
+            |key: usize, generation| slots.get(key).is_some_and(|slot| slot.generation() == generation);
+        loop {
+            match changes.pop_front()? {
+                // Of a connection that has ended since: another one may have its key.
+                (generation, Change::Wants { key, .. }) if !is_current(key, generation) => {}
+                (_, change) => return Some(change),
+            }
+        }
     }
 
     /// Returns the transport of a connection, for example to register it with a poller.

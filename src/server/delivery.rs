@@ -166,6 +166,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         let unsent = if slot.flags.has(Flags::UNSENT) { stream.unsent() } else { 0 };
         let (traffic, cells) = (&mut common.hub.traffic, &common.hub.cells);
         let missed = &mut common.missed;
+        let mut missed_some = false;
         let sent = stream.send_with(&mut common.scratch.at(now), |out| {
             for &index in list {
                 let (outcome, slow_peer, len) = match &posts[index] {
@@ -192,8 +193,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
                     Some(SlowPeer::Drop { .. }) if later => {
                         cells.dropped.add(1);
                         *missed.entry(key).or_insert(0) += 1;
-                        // So that `drained` reports it, also if nothing is unsent.
-                        slot.flags.set(Flags::UNSENT, true);
+                        missed_some = true;
                     }
                     _ if later && out.state() == State::Open => {
                         cells.dropped.add(1);
@@ -205,6 +205,10 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             }
             Ok(())
         });
+        if missed_some && !stream.wants().write {
+            // So that `drained` reports it, although nothing is unsent. Else the poller must be told.
+            slot.flags.set(Flags::UNSENT, true);
+        }
         if !slot.is_unchanged(&sent) {
             self.note_sent(key, sent, now, handler);
         }

@@ -197,7 +197,8 @@ impl<T: NonBlockingTransport, S> Opening<T, S> {
             return Err(OpeningError::Timeout);
         }
         let (ip, len) = match header.receive(transport)? {
-            Received::Partial => return Ok(Some(Wants::READ)),
+            // The transport may have bytes of its own, such as those of a TLS handshake.
+            Received::Partial => return Ok(Some(Wants { write: transport.wants_write(), ..Wants::READ })),
             Received::Invalid => {
                 let error = io::Error::new(ErrorKind::InvalidData, "no header of the PROXY protocol");
                 return Err(error.into());

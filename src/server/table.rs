@@ -34,7 +34,8 @@ pub(super) struct Common<T> {
     /// The number of published messages that each slow peer has missed.
     pub(super) missed: HashMap<usize, u64>,
     /// What has changed for the poller, if changes are tracked.
-    pub(super) changes: Option<VecDeque<Change<T>>>,
+    /// Each with the generation of its slot.
+    pub(super) changes: Option<VecDeque<(u32, Change<T>)>>,
     /// The connections that are being closed for a shutdown.
     pub(super) departure: Option<Departure>,
     /// The interval of the handler's ticks in milliseconds, and the time of the next one.
@@ -136,7 +137,7 @@ impl<T> Common<T> {
     }
 
     /// Notes what a connection waits for.
-    fn note_wants(&mut self, key: usize, flags: &mut Flags, wants: Wants) {
+    fn note_wants(&mut self, key: usize, generation: u32, flags: &mut Flags, wants: Wants) {
         if wants.again {
             self.queue(key, flags);
         }
@@ -145,7 +146,7 @@ impl<T> Common<T> {
             flags.set(Flags::UNSENT, wants.write);
             flags.set(Flags::PAUSED, !wants.read);
             if let Some(changes) = &mut self.changes {
-                changes.push_back(Change::Wants { key, wants });
+                changes.push_back((generation, Change::Wants { key, wants }));
             }
         }
     }
@@ -177,7 +178,8 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         if let Stage::Open(stream, _) = &slot.stage {
             common.count_unsent(key, stream.unsent());
         }
-        common.note_wants(key, &mut slot.flags, wants);
+        let generation = slot.generation();
+        common.note_wants(key, generation, &mut slot.flags, wants);
         self.set_timer(key, now);
     }
 
@@ -244,9 +246,10 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             Stage::Vacant => None,
         };
         slot.flags = Flags::NONE;
+        let generation = slot.generation();
         slots.vacate(key);
         if let (Some(changes), Some(transport)) = (&mut common.changes, transport) {
-            changes.push_back(Change::Gone { key, transport });
+            changes.push_back((generation, Change::Gone { key, transport }));
         }
     }
 

@@ -146,7 +146,16 @@ impl Queue {
         self.used == self.bytes.len()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.used
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        // The room of what is used up, if that moves no more bytes than were used.
+        if self.used > self.len() {
+            self.bytes.drain(..self.used);
+            self.used = 0;
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -180,5 +189,27 @@ impl<'a> Received<'a> {
         self.buffer[self.filled..self.filled + n].copy_from_slice(&bytes[..n]);
         self.filled += n;
         n
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_is_never_empty_stays_small() {
+        let (mut queue, mut sent, mut received) = (Queue::default(), 0_u32, 0_u32);
+        for _ in 0..10_000 {
+            while queue.len() < 1_000 {
+                queue.push(&sent.to_le_bytes());
+                sent += 1;
+            }
+            for chunk in queue.as_slice()[..400].chunks(4) {
+                assert_eq!(chunk, received.to_le_bytes());
+                received += 1;
+            }
+            queue.consume(400);
+            assert!(queue.bytes.capacity() <= 4_000, "{}", queue.bytes.capacity());
+        }
     }
 }

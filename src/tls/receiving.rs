@@ -64,6 +64,21 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         Ok(())
     }
 
+    /// Advances the handshake for bytes that wait for its end, and keeps what is received behind it. Fails
+    /// with `WouldBlock` while they wait.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn finish_handshake(&mut self) -> io::Result<()> {
+        let mut more = true;
+        while more && self.waits_for_handshake() && self.end == End::Open && !self.broken {
+            let receive = |buffers: &mut _| self.receive_once(&mut Received::new(&mut []), buffers);
+            (_, more) = with_thread_buffers(receive)?;
+        }
+        match self.waits_for_handshake() && !self.broken {
+            true => Err(ErrorKind::WouldBlock.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Receives once, and returns the number of bytes, and whether the transport may have more.
     fn receive_once(
         &mut self,

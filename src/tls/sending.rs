@@ -36,6 +36,14 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         Ok(())
     }
 
+    /// Returns whether something is sent only at the end of the handshake.
+    #[cfg(feature = "tokio")]
+    pub(super) fn waits_for_handshake(&self) -> bool {
+        self.engine.common_state().is_handshaking()
+            && (self.shutdown == Shutdown::Asked
+                || self.kept.as_ref().is_some_and(|kept| !kept.early.is_empty()))
+    }
+
     fn encrypt(&mut self, plaintext: &[u8], outgoing: &mut Bytes) -> io::Result<()> {
         self.engine.encrypt(kept_records(&mut self.kept), plaintext, outgoing).map_err(exhausted)
     }
@@ -100,13 +108,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         let mut pieces = Pieces::new(pieces);
         let mut taken = 0;
         loop {
-            let mut encrypted = 0;
-            while encrypted < SEND
-                && let Some(plaintext) = pieces.next(SEND - encrypted, &mut buffers.gathered)
-            {
-                self.encrypt(plaintext, &mut buffers.outgoing)?;
-                encrypted += plaintext.len();
-            }
+            let encrypted = self.encrypt_pieces(&mut pieces, SEND, buffers)?;
             if encrypted == 0 {
                 return Ok(taken);
             }
@@ -120,6 +122,39 @@ impl<T: NonBlockingTransport> TlsStream<T> {
                 return Ok(taken);
             }
         }
+    }
+
+    /// Encrypts pieces behind the kept records, of which the transport has just not taken all. If it has
+    /// taken some, there is room: so the caller can see that the peer takes bytes.
+    pub(super) fn keep_pieces(
+        &mut self,
+        pieces: &[IoSlice<'_>],
+        buffers: &mut ThreadBuffers,
+    ) -> io::Result<usize> {
+        let room = SEND.saturating_sub(self.kept_mut().outgoing.len());
+        let encrypted = self.encrypt_pieces(&mut Pieces::new(pieces), room, buffers)?;
+        if encrypted == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.kept_mut().outgoing.push(buffers.outgoing.as_slice());
+        Ok(encrypted)
+    }
+
+    /// Encrypts pieces, at most this number of bytes, and returns how many.
+    fn encrypt_pieces(
+        &mut self,
+        pieces: &mut Pieces<'_, '_>,
+        most: usize,
+        buffers: &mut ThreadBuffers,
+    ) -> io::Result<usize> {
+        let mut encrypted = 0;
+        while encrypted < most
+            && let Some(plaintext) = pieces.next(most - encrypted, &mut buffers.gathered)
+        {
+            self.encrypt(plaintext, &mut buffers.outgoing)?;
+            encrypted += plaintext.len();
+        }
+        Ok(encrypted)
     }
 
     /// Keeps plaintext until the handshake is complete.

@@ -273,10 +273,10 @@ impl<T: NonBlockingTransport> NonBlockingTransport for TlsStream<T> {
         if self.engine.common_state().is_handshaking() {
             return self.keep_early(pieces);
         }
-        if self.has_outgoing() {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        with_thread_buffers(|buffers| self.send_pieces(pieces, buffers))
+        with_thread_buffers(|buffers| match self.has_outgoing() {
+            true => self.keep_pieces(pieces, buffers),
+            false => self.send_pieces(pieces, buffers),
+        })
     }
 
     #[inline(never)]

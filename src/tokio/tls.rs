@@ -11,8 +11,9 @@ use std::task::{Context, Poll};
 
 /// TLS over any stream of tokio's, which keeps no buffers while it is idle.
 ///
-/// A handshake advances only while the stream is polled for reading. Bytes that are written before its end
-/// are kept, and follow it. A [`WebSocket`](crate::tokio::WebSocket) polls in both directions.
+/// A handshake advances only while the stream is polled for reading, flushed or shut down. Bytes that are
+/// written before its end are kept, and follow it. A [`WebSocket`](crate::tokio::WebSocket) polls in both
+/// directions.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -72,13 +73,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncWrite for TlsStream<Async
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().polled(Side::Sender, context, NonBlockingTransport::flush)
+        self.get_mut().polled(Side::Sender, context, |tls| {
+            tls.finish_handshake()?;
+            tls.flush()
+        })
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().polled(Side::Sender, context, |tls| {
             // A second call has no effect (law 7).
             tls.shutdown_write()?;
+            tls.finish_handshake()?;
             tls.flush()
         })
     }

@@ -377,12 +377,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> NonBlockingTransport for Async
         }
     }
 
-    /// Sets the option on a `TcpStream`. Any other stream is the program's, and is left as it is.
+    /// Sets the option on a `TcpStream`, also below TLS of this crate. Any other stream is the program's, and
+    /// is left as it is.
     fn set_nodelay(&mut self) -> io::Result<()> {
-        match (&self.0.io as &dyn Any).downcast_ref::<TcpStream>() {
-            Some(stream) => stream.set_nodelay(true),
-            None => Ok(()),
+        let io: &mut dyn Any = &mut self.0.io;
+        #[cfg(feature = "rustls")]
+        if let Some(tls) = io.downcast_mut::<crate::tls::TlsStream<AsyncTransport<TcpStream>>>() {
+            return tls.set_nodelay();
         }
+        io.downcast_ref::<TcpStream>().map_or(Ok(()), |stream| stream.set_nodelay(true))
     }
 
     fn holds_input(&self) -> bool {

@@ -1,12 +1,12 @@
 //! A handler that sends a little at a time, and peers that end while bytes wait for them.
 
 use crate::world::World;
-use websocket_stream::server::{Connections, Failure, Handler, Peer, ServerConfig};
+use websocket_stream::server::{Change, Connections, Failure, Handler, Peer, ServerConfig, SlowPeer};
 use websocket_stream::testing::TestServer;
 use websocket_stream::transport::testing::memory;
 use websocket_stream::{
-    Cause, ClientRequest, Closed, Config, Message, NonBlockingTransport, Ready, Role, Scratch, Timeout,
-    Timeouts, WebSocketStream,
+    Cause, ClientRequest, Closed, Config, Limits, Message, NonBlockingTransport, Ready, Role, Scratch,
+    Timeout, Timeouts, WebSocketStream,
 };
 
 /// Sends `TOTAL` bytes in pieces, as long as fewer than `bound` are unsent.
@@ -134,4 +134,48 @@ fn the_timeouts_of_an_adopted_connection_count_from_its_adoption() {
         let causes: Vec<_> = handler.0.iter().map(|end| end.cause).collect();
         assert_eq!(causes, [Cause::Timeout(Timeout::Idle)]);
     }
+}
+
+/// Four messages in one round, of which one fits into the transport, and one behind it.
+#[test]
+fn a_poller_is_told_to_wait_for_a_peer_that_has_missed_something() {
+    let config = ServerConfig::default().slow_peer(SlowPeer::Drop { above: 1 << 20 });
+    let mut connections = Connections::new(config).track_wants();
+    let limits = Limits::default().unsent(512 + Limits::CONTROL_ROOM);
+    let connection = std::sync::Arc::new(Config::default().limits(limits));
+    let (a, mut peer) = memory::pair(600);
+    let stream = WebSocketStream::with_config(a, Role::Server, connection).unwrap();
+    let mut handler = Room::default();
+    let key = connections.insert_open(stream, (), 0, &mut handler).unwrap();
+    while connections.next_change().is_some() {}
+    for _ in 0..4 {
+        connections.hub().publish("room", &*vec![7; 400]);
+    }
+    connections.turn(0, &mut handler);
+    assert!(connections.counters().dropped > 0 && connections.counters().unsent > 0);
+    let change = connections.next_change();
+    assert!(
+        matches!(change, Some(Change::Wants { key: of, wants }) if of == key && wants.write),
+        "{change:?}"
+    );
+    assert!(peer.recv(&mut [0; 600]).is_ok());
+}
+
+/// The connection ends, and another one gets its key, before the program asks for the changes.
+#[test]
+fn a_change_is_not_reported_for_the_next_connection_with_the_same_key() {
+    let mut connections = Connections::new(ServerConfig::default()).track_wants();
+    let mut handler = Room::default();
+    let (a, peer) = memory::pair(600);
+    let key = connections.insert_open(WebSocketStream::new(a).unwrap(), (), 0, &mut handler).unwrap();
+    while connections.next_change().is_some() {}
+    connections.hub().publish("room", &*vec![7; 2_000]);
+    connections.turn(0, &mut handler);
+    drop(peer);
+    connections.ready(key, Ready::UNKNOWN, 0, &mut handler);
+    connections.turn(0, &mut handler);
+    let (a, _peer) = memory::pair(600);
+    assert_eq!(connections.insert(a, None, 0).unwrap(), key);
+    let changes: Vec<_> = std::iter::from_fn(|| connections.next_change()).collect();
+    assert!(matches!(changes[..], [Change::Gone { key: gone, .. }] if gone == key), "{changes:?}");
 }

@@ -4,13 +4,14 @@
 use crate::localhost;
 use crate::socket_pair::socket_pair;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use websocket_stream::handshake::{ClientRequest, Response};
 use websocket_stream::tls::TlsStream;
 use websocket_stream::transport::testing::laws;
 use websocket_stream::transport::testing::memory::{self, MemoryStream};
 use websocket_stream::{
-    Cause, ClientOpening, CloseCode, Event, Limits, NonBlockingTransport, Progress, Ready, Scratch,
-    ServerOpening, Wants, WebSocketStream,
+    Cause, ClientOpening, CloseCode, Config, Event, Limits, NonBlockingTransport, Progress, Ready, Role,
+    Scratch, ServerOpening, State, Timeout, Timeouts, Wants, WebSocketStream,
 };
 
 /// Returns both ends, before the TLS handshake.
@@ -53,6 +54,26 @@ fn it_is_lawful_over_sockets() {
 #[test]
 fn it_is_lawful_over_a_transport_that_takes_a_part_of_a_record() {
     check(|| Ok(memory::pair(9_000)));
+}
+
+/// The socket takes a little at a time, of what TLS has kept.
+#[test]
+fn a_peer_that_takes_little_is_not_one_that_takes_nothing() {
+    let (server, mut client) = made(memory::pair(1_000)).unwrap();
+    let timeouts = Timeouts::OFF.write(std::time::Duration::from_secs(30));
+    let config = Arc::new(Config::default().timeouts(timeouts));
+    let mut server = WebSocketStream::with_config(server, Role::Server, config).unwrap();
+    let mut scratch = Scratch::new();
+    let mut now = 10;
+    server.send(&mut scratch.at(now), &[7; 300_000]).unwrap();
+    for _ in 0..200 {
+        now += 29_000;
+        assert_eq!(client.get_mut().recv(&mut [0; 2_000]).unwrap(), 1_000);
+        let _ = server.drive(&mut scratch.at(now), Ready::WRITABLE, |_, _| Ok(())).unwrap();
+        assert_eq!(server.state(), State::Open, "at {now}");
+    }
+    let _ = server.drive(&mut scratch.at(now + 30_000), Ready::NONE, |_, _| Ok(())).unwrap();
+    assert!(matches!(server.state(), State::Draining(end) if end.cause == Cause::Timeout(Timeout::Write)));
 }
 
 /// Waits like a program: only for what the stream wants.

@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::net::{TcpListener, TcpStream};
 use websocket_stream::client::Connector;
 use websocket_stream::tls::TlsStream;
-use websocket_stream::tokio::{AsyncTransport, accept, accept_with, client, connect_with};
-use websocket_stream::{ClientRequest, CloseCode, Response};
+use websocket_stream::tokio::{AsyncTransport, WebSocket, accept, accept_with, client, connect_with};
+use websocket_stream::{ClientRequest, CloseCode, Response, Role};
 
 type Tls = TlsStream<AsyncTransport<DuplexStream>>;
 
@@ -125,4 +125,39 @@ fn the_future_of_an_opening_has_no_room_for_the_stream() {
         size_of_val(&client(large(), request, Arc::default())),
     ];
     assert!(sizes.iter().all(|&size| size <= 100), "{sizes:?}");
+}
+
+/// `accept` and the like set the option of a plain socket.
+#[tokio::test]
+async fn a_tcp_stream_below_tls_does_not_delay_small_messages() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let tls = TlsStream::server(AsyncTransport::new(socket), localhost::server().unwrap()).unwrap();
+    let ws = WebSocket::new(tls, Role::Server, Arc::default()).unwrap();
+    assert!(ws.get_ref().get_ref().get_ref().nodelay().unwrap());
+}
+
+/// What is written before the end of the handshake has left when a flush succeeds, and the end follows it.
+#[tokio::test]
+async fn flush_and_shutdown_wait_for_the_handshake() {
+    for flushes in [true, false] {
+        let (a, b) = tokio::io::duplex(1 << 16);
+        let mut server = TlsStream::server(AsyncTransport::new(a), localhost::server().unwrap()).unwrap();
+        let name = "localhost".try_into().unwrap();
+        let mut client =
+            TlsStream::client(AsyncTransport::new(b), localhost::client().unwrap(), name).unwrap();
+        let writing = tokio::spawn(async move {
+            client.write_all(b"early").await.unwrap();
+            if flushes {
+                client.flush().await.unwrap();
+                assert!(!client.common_state().is_handshaking());
+            }
+            client.shutdown().await.unwrap();
+        });
+        let mut received = Vec::new();
+        let reading = async { server.read_to_end(&mut received).await };
+        tokio::time::timeout(Duration::from_secs(20), reading).await.expect("it ends").unwrap();
+        assert_eq!(received, b"early");
+        writing.await.unwrap();
+    }
 }
