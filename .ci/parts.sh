@@ -115,7 +115,7 @@ features() {
 poller() {
     local -x RUSTFLAGS='--cfg mio_unsupported_force_poll_poll' CARGO_TARGET_DIR=$build/poll
     step cargo build --features mio --examples
-    step cargo test --features mio --test programs
+    step cargo test --features mio --test programs --test server
 }
 
 # The layers without I/O on targets without an operating system, of 32 and of 64 bits.

@@ -129,7 +129,10 @@ impl<S: Default> EventLoop<S> {
                 self.has_mail = true;
                 continue;
             }
-            let timeout = self.timeout();
+            // Mio's poll(2), for systems without epoll or kqueue, loses a wake-up that comes while a socket is
+            // registered, which only this thread does.
+            self.has_mail = self.mailbox.has_letters();
+            let timeout = if self.has_mail { Some(Duration::ZERO) } else { self.timeout() };
             match self.poll.poll(&mut self.events, timeout) {
                 Ok(()) => self.handled = 0,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -16,6 +16,7 @@ use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -117,6 +118,8 @@ impl Letter {
 
 pub(super) struct Mailbox {
     mail: Mutex<Mail>,
+    /// There are letters, as the event loop may see without the lock.
+    has_letters: AtomicBool,
     pub(super) cells: Arc<Cells>,
 }
 
@@ -150,15 +153,15 @@ impl Mail {
     }
 
     /// Puts in letters, and wakes the loop unless it has been woken already.
-    fn put(&mut self, letters: impl IntoIterator<Item = Letter>) {
+    fn put(&mut self, letters: impl IntoIterator<Item = Letter>, has_letters: &AtomicBool) {
         let was_empty = self.letters.is_empty();
         self.letters.extend(letters);
-        if was_empty
-            && !self.letters.is_empty()
-            && let Some(waker) = &self.waker
-        {
-            // Fails only if the loop has ended, or if it is woken already.
-            let _ = waker.wake();
+        if was_empty && !self.letters.is_empty() {
+            has_letters.store(true, Ordering::Release);
+            if let Some(waker) = &self.waker {
+                // Fails only if the loop has ended, or if it is woken already.
+                let _ = waker.wake();
+            }
         }
     }
 }
@@ -171,7 +174,7 @@ impl fmt::Debug for Mailbox {
 
 impl Mailbox {
     fn new() -> Self {
-        Self { mail: Mutex::default(), cells: Arc::default() }
+        Self { mail: Mutex::default(), has_letters: AtomicBool::new(false), cells: Arc::default() }
     }
 
     /// Nothing panics while it holds the lock.
@@ -183,7 +186,7 @@ impl Mailbox {
     fn offer(&self, letter: Letter) -> Result<(), HandleError> {
         let mut mail = self.lock();
         mail.admit(letter.bytes())?;
-        mail.put([letter]);
+        mail.put([letter], &self.has_letters);
         Ok(())
     }
 
@@ -194,7 +197,7 @@ impl Mailbox {
             return Err((error, adopted));
         }
         mail.adopted += 1;
-        mail.put([Letter::Adopt(adopted)]);
+        mail.put([Letter::Adopt(adopted)], &self.has_letters);
         Ok(())
     }
 
@@ -209,7 +212,7 @@ impl Mailbox {
         if mail.ended {
             return Err(HandleError::Ended);
         }
-        mail.put(letters);
+        mail.put(letters, &self.has_letters);
         Ok(())
     }
 
@@ -217,8 +220,14 @@ impl Mailbox {
         self.lock().ended
     }
 
+    /// Returns whether letters wait.
+    pub(super) fn has_letters(&self) -> bool {
+        self.has_letters.load(Ordering::Acquire)
+    }
+
     pub(super) fn take(&self) -> Vec<Letter> {
         let mut mail = self.lock();
+        self.has_letters.store(false, Ordering::Release);
         mail.bytes = 0;
         mail.adopted = 0;
         mem::take(&mut mail.letters)

@@ -12,7 +12,7 @@ use websocket_stream::server::{
 use websocket_stream::transport::testing::memory;
 use websocket_stream::{
     ClientOpening, ClientRequest, CloseCode, Event, Message, OriginPolicy, Progress, Ready, Request,
-    Response, Scratch, WebSocketStream,
+    Response, Scratch, Timeouts, WebSocketStream,
 };
 
 /// Echoes, and sends to a topic what begins with `=`.
@@ -515,4 +515,34 @@ fn a_panic_for_another_connection_does_not_lose_an_adopted_one() {
     drop((adopted, member));
     handle.shut_down(Duration::from_secs(20)).unwrap();
     thread.join().unwrap().unwrap();
+}
+
+/// While a socket is removed from it, mio's poll(2) loses wake-ups. Nothing else happens that would end the wait.
+#[test]
+fn no_letter_waits_that_came_with_the_end_of_a_connection() {
+    let config = ServerConfig::default().timeouts(Timeouts::OFF);
+    let server = Server::bind("127.0.0.1:0").unwrap().config(config);
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let running = thread::spawn(move || server.run(Rooms(mpsc::channel().0)));
+    let (leave, leaving) = mpsc::channel::<TcpStream>();
+    let visitor = thread::spawn(move || leaving.into_iter().for_each(drop));
+    let read = |round| {
+        let (done, wait) = mpsc::channel();
+        handle.run(move |_| done.send(()).unwrap()).unwrap();
+        assert!(wait.recv_timeout(Duration::from_secs(20)).is_ok(), "in round {round}");
+    };
+    for round in 0..3_000 {
+        let socket = TcpStream::connect(address).unwrap();
+        read(round);
+        leave.send(socket).unwrap();
+        // A little later in each round.
+        for _ in 0..(round * 7) % 2_000 {
+            std::hint::spin_loop();
+        }
+        read(round);
+    }
+    drop(leave);
+    visitor.join().unwrap();
+    handle.shut_down(Duration::ZERO).unwrap();
+    running.join().unwrap().unwrap();
 }
