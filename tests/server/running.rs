@@ -517,7 +517,8 @@ fn a_panic_for_another_connection_does_not_lose_an_adopted_one() {
     thread.join().unwrap().unwrap();
 }
 
-/// While a socket is removed from it, mio's poll(2) loses wake-ups. Nothing else happens that would end the wait.
+/// While a socket is removed from it, mio's poll(2) loses wake-ups. Nothing else happens that would end the
+/// wait.
 #[test]
 fn no_letter_waits_that_came_with_the_end_of_a_connection() {
     let config = ServerConfig::default().timeouts(Timeouts::OFF);
