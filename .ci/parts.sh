@@ -7,6 +7,8 @@ exec </dev/null
 # A single clean build needs no incremental state, and only line tables as debug information: less than half of
 # the disk space.
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
+# Nothing is written beside the scripts.
+export PYTHONDONTWRITEBYTECODE=1
 
 # Copies of the package are built where the package is, so that they share the dependencies.
 build=${CARGO_TARGET_DIR:-$PWD/target}
@@ -36,7 +38,7 @@ step_if_possible() {
     return $((status == 77 ? 0 : status))
 }
 
-has_toolchain() { command -v rustup >/dev/null && rustup toolchain list | grep -q "^$1"; }
+has_toolchain() { command -v rustup >/dev/null && rustup run "$1" rustc --version >/dev/null 2>&1; }
 
 tests() { step cargo test; }
 
@@ -84,15 +86,17 @@ feature_names() {
 
 # Links must resolve with any features: a missing page is a broken link.
 docs() {
-    local features
-    for features in "" $(feature_names) mio,deflate; do
+    local features names
+    # On a line of its own: a failure in a list of `for` is ignored.
+    names=$(feature_names)
+    for features in "" $names mio,deflate; do
         step env RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib --no-default-features --features "$features"
     done
 }
 
-# Each feature alone, no features, and all features.
+# Each feature alone, pairs that meet in some file, no features, and all features.
 features() {
-    local feature copy=target/no-features
+    local feature names copy=target/no-features
     step cargo test --all-features
     # In a copy without the dependency on itself, which turns features on for tests.
     rm -rf "$copy"
@@ -104,8 +108,11 @@ features() {
     step env CARGO_TARGET_DIR="$build" \
         cargo test --no-default-features --lib --manifest-path "$copy/Cargo.toml"
     rm -rf "$copy"
-    for feature in $(feature_names); do
-        step cargo check --no-default-features --features "$feature"
+    names=$(feature_names)
+    for feature in $names client,rustls server,rustls tokio,rustls tokio,client tokio,server server,deflate \
+        axum,server axum,rustls; do
+        step env RUSTFLAGS='-D warnings' CARGO_TARGET_DIR="$build/alone" \
+            cargo check --lib --no-default-features --features "$feature"
     done
     # As README says.
     step cargo build --release --example echo_server
@@ -336,6 +343,7 @@ autobahn_cases() {
 autobahn_pair() {
     local arguments failed=0
     local -A running=()
+    mkdir -p target
     for arguments; do
         printf '\n== tests/autobahn/run %s\n' "$arguments"
         # shellcheck disable=SC2086 # the arguments are words
@@ -349,18 +357,21 @@ autobahn_pair() {
     return "$failed"
 }
 
-# Each fuzz target for FUZZ_SECONDS (60), from an empty corpus.
+# Each fuzz target for FUZZ_SECONDS (60), from its corpus, to which nothing is added.
 fuzz() {
-    local target corpus
+    local target targets corpus
     if ! has_toolchain nightly; then
         note "no nightly Rust: the bodies of the fuzz targets were run as tests, without fuzzing"
         step cargo test --all-features --test fuzz_bodies
         return
     fi
     step cargo_tool fuzz
-    for target in $(cargo +nightly fuzz list); do
+    targets=$(cargo +nightly fuzz list)
+    for target in $targets; do
         corpus=$(mktemp -d)
-        step cargo +nightly fuzz run "$target" "$corpus" -- -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0
+        set -- "$corpus"
+        [[ ! -d fuzz/corpus/$target ]] || set -- "$corpus" "fuzz/corpus/$target"
+        step cargo +nightly fuzz run "$target" "$@" -- -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0
         rm -rf "$corpus"
     done
 }

@@ -129,8 +129,8 @@ impl<S: Default> EventLoop<S> {
                 self.has_mail = true;
                 continue;
             }
-            // Mio's poll(2), for systems without epoll or kqueue, loses a wake-up that comes while this thread
-            // registers or removes a socket.
+            // Mio's poll(2), for systems without epoll and kqueue, loses a wake-up that comes while this
+            // thread registers or removes a socket.
             self.has_mail = self.mailbox.has_letters();
             let timeout = if self.has_mail { Some(Duration::ZERO) } else { self.timeout() };
             match self.poll.poll(&mut self.events, timeout) {

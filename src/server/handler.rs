@@ -84,8 +84,8 @@ pub trait Handler {
     /// Reports an opening handshake that has failed: faulty, too late, or ended by the client. The default
     /// ignores it.
     ///
-    /// Not called for a request that the handler has refused or answered with a page, nor for a connection
-    /// without a request that a shutdown drops.
+    /// Not called for a request that was refused, also because of its origin or by a shutdown, or that was
+    /// answered with a page; nor for a connection without a request that a shutdown drops.
     fn not_opened(&mut self, peer: &mut NewPeer<'_>, error: &OpeningError) {
         let _ = (peer, error);
     }

@@ -111,6 +111,8 @@ pub(super) struct Kept {
     pub(super) plaintext: Queue,
     /// Records that the transport has not taken.
     pub(super) outgoing: Queue,
+    /// The transport has taken some of them since plaintext was last accepted behind them.
+    pub(super) moved: bool,
     /// Bytes to encrypt when the handshake is complete.
     pub(super) early: Vec<u8>,
     /// An error that follows bytes which the caller received first.

@@ -65,17 +65,27 @@ impl<T: NonBlockingTransport> TlsStream<T> {
     }
 
     /// Advances the handshake for bytes that wait for its end, and keeps what is received behind it. Fails
-    /// with `WouldBlock` while they wait.
+    /// with `WouldBlock` while they wait. An error is also kept for the next `recv`.
     #[cfg(feature = "tokio")]
     pub(crate) fn finish_handshake(&mut self) -> io::Result<()> {
         let mut more = true;
         while more && self.waits_for_handshake() && self.end == End::Open && !self.broken {
-            let receive = |buffers: &mut _| self.receive_once(&mut Received::new(&mut []), buffers);
-            (_, more) = with_thread_buffers(receive)?;
+            match with_thread_buffers(|buffers| self.receive_once(&mut Received::new(&mut []), buffers)) {
+                Ok((_, again)) => more = again,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => more = false,
+                Err(error) => self.kept_mut().failure = Some(error),
+            }
         }
-        match self.waits_for_handshake() && !self.broken {
-            true => Err(ErrorKind::WouldBlock.into()),
-            false => Ok(()),
+        if let Some(kept) = &self.kept
+            && let Some(error) = kept.failure.as_ref().or(kept.unsendable.as_ref())
+        {
+            return Err(copy(error));
+        }
+        match (self.waits_for_handshake(), self.broken) {
+            (false, _) => Ok(()),
+            (true, false) => Err(ErrorKind::WouldBlock.into()),
+            // The task that reads has received the error.
+            (true, true) => Err(ErrorKind::BrokenPipe.into()),
         }
     }
 
@@ -207,6 +217,18 @@ impl<T: NonBlockingTransport> TlsStream<T> {
             let n = received.push(kept.plaintext.as_slice());
             kept.plaintext.consume(n);
         }
+    }
+}
+
+/// Returns an error that says the same.
+#[cfg(feature = "tokio")]
+fn copy(error: &io::Error) -> io::Error {
+    if let Some(code) = error.raw_os_error() {
+        return io::Error::from_raw_os_error(code);
+    }
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(fault) => io::Error::new(error.kind(), fault.clone()),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }
 

@@ -84,6 +84,7 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         {
             let sent = send_checked(&mut self.transport, kept.outgoing.as_slice())?;
             kept.outgoing.consume(sent);
+            kept.moved |= sent > 0;
             self.shrink();
         }
         self.finish_shutdown()
@@ -124,19 +125,22 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         }
     }
 
-    /// Encrypts pieces behind the kept records, of which the transport has just not taken all. If it has
-    /// taken some, there is room: so the caller can see that the peer takes bytes.
+    /// Encrypts pieces behind the kept records, of which the transport has just not taken all, if it has
+    /// taken some: so the caller can see that the peer takes bytes, and only then.
     pub(super) fn keep_pieces(
         &mut self,
         pieces: &[IoSlice<'_>],
         buffers: &mut ThreadBuffers,
     ) -> io::Result<usize> {
-        let room = SEND.saturating_sub(self.kept_mut().outgoing.len());
+        let kept = self.kept_mut();
+        let room = if kept.moved { SEND.saturating_sub(kept.outgoing.len()) } else { 0 };
         let encrypted = self.encrypt_pieces(&mut Pieces::new(pieces), room, buffers)?;
         if encrypted == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }
-        self.kept_mut().outgoing.push(buffers.outgoing.as_slice());
+        let kept = self.kept_mut();
+        kept.outgoing.push(buffers.outgoing.as_slice());
+        kept.moved = false;
         Ok(encrypted)
     }
 

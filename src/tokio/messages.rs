@@ -304,10 +304,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// [`AsyncError::Send`] if the code or the reason cannot be sent, or with [`SendError::Full`] if there
     /// is no room for fed messages, which are sent before: [`flush`](Self::flush) first.
     pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), AsyncError> {
-        if self.state() == State::Open {
-            self.0.owes = self.0.queues.has_fed() || self.0.stream.unsent() > 0;
+        let unsent = self.0.queues.has_fed() || self.0.stream.unsent() > 0;
+        let was_open = self.state() == State::Open;
+        let started = self.send_with(|out| out.close(code, reason));
+        if was_open && self.state() != State::Open {
+            self.0.owes = unsent;
         }
-        match self.send_with(|out| out.close(code, reason)) {
+        match started {
             Ok(_) | Err(AsyncError::Closed(_) | AsyncError::Send(SendError::Closed)) => Ok(()),
             Err(error) => Err(error),
         }

@@ -71,6 +71,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         // `Ready::closed` is not needed.
         let ready = Ready { readable: true, writable: true, closed: false };
         let Inner { stream, queues, .. } = &mut *self.0;
+        let was_open = stream.state() == State::Open;
+        let owes = queues.has_fed() || stream.unsent() > 0;
         let driven = with_thread_scratch(|scratch| {
             let mut turn = scratch.at(now);
             send_fed(stream, queues, &mut turn);
@@ -84,6 +86,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         });
         queues.finish_received();
         let ordinary = matches!(driven, Ok(None));
+        if !ordinary && was_open && stream.state() != State::Open {
+            self.0.owes = owes;
+        }
         if !ordinary || self.asks_always(now) {
             self.set_timer(side, now);
         }

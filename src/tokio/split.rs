@@ -252,7 +252,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Sender<S> {
 
     /// Sends a Close frame, and waits until the connection has ended.
     ///
-    /// Messages that arrive meanwhile are kept for [`Receiver::next`].
+    /// Messages that arrive meanwhile are kept for [`Receiver::next`]; with
+    /// [`Config::streaming`](crate::Config::streaming), their chunks are dropped.
     ///
     /// # Errors
     ///

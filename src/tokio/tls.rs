@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 
 /// TLS over any stream of tokio's, which keeps no buffers while it is idle.
 ///
-/// A handshake advances only while the stream is polled for reading, flushed or shut down. Bytes that are
-/// written before its end are kept, and follow it. A [`WebSocket`](crate::tokio::WebSocket) polls in both
-/// directions.
+/// A handshake advances only while the stream is polled for reading or shut down, or flushed after bytes were
+/// written. Bytes that are written before its end are kept, and follow it. A
+/// [`WebSocket`](crate::tokio::WebSocket) polls in both directions.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -72,7 +72,7 @@ pub(super) struct Inner<S> {
     pub(super) queues: Queues,
     /// `next` has returned the end.
     pub(super) ended: bool,
-    /// Accepted messages were unsent when this end began to close.
+    /// Accepted messages may have been unsent when the connection began to close.
     pub(super) owes: bool,
 }
 
@@ -94,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
             timer: Timer::default(),
             queues: Queues::default(),
             ended: false,
-            owes: false,
+            owes: true,
         }))
     }
 

@@ -106,7 +106,8 @@ count_tests() {
         END {
             printf "\n== %d tests passed, %d failed, %d ignored, %d filtered out, in %d programs\n",
                 passed, failed, ignored, skipped, programs
-        }' "$log"
+            exit passed == 0
+        }' "$log" || status=1
     rm -f "$log"
     return "$status"
 }

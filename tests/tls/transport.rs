@@ -76,6 +76,21 @@ fn a_peer_that_takes_little_is_not_one_that_takes_nothing() {
     assert!(matches!(server.state(), State::Draining(end) if end.cause == Cause::Timeout(Timeout::Write)));
 }
 
+/// Each message would fit behind the records that TLS has kept.
+#[test]
+fn a_peer_that_takes_nothing_is_noticed_although_small_messages_follow() {
+    let (server, _client) = made(memory::pair(1_000)).unwrap();
+    let timeouts = Timeouts::OFF.write(std::time::Duration::from_secs(30));
+    let config = Arc::new(Config::default().timeouts(timeouts));
+    let mut server = WebSocketStream::with_config(server, Role::Server, config).unwrap();
+    let mut scratch = Scratch::new();
+    for second in 1..=60 {
+        let _ = server.send(&mut scratch.at(second * 1_000), &[7; 100]);
+        let _ = server.drive(&mut scratch.at(second * 1_000), Ready::NONE, |_, _| Ok(()));
+    }
+    assert!(matches!(server.state(), State::Draining(end) if end.cause == Cause::Timeout(Timeout::Write)));
+}
+
 /// Waits like a program: only for what the stream wants.
 fn ready(wants: Wants, transport: &MemoryStream) -> Ready {
     Ready {

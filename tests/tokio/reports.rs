@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use websocket_stream::tokio::{AsyncError, WebSocket};
 use websocket_stream::{
-    Cause, CloseCode, Config, Event, Limits, PauseReading, Role, SendError, Timeout, Timeouts,
+    Cause, CloseCode, Config, Event, Limits, PauseReading, Role, SendError, Sent, Timeout, Timeouts,
 };
 
 const HELLO: &[u8] = b"\x81\x85\0\0\0\0Hello";
@@ -152,6 +152,40 @@ async fn a_close_frame_that_nobody_receives_is_no_message_that_is_lost() {
         };
         assert_eq!(end, Ok(()), "{way}");
     }
+}
+
+/// The peer's Close frame was handled before, by a call that receives; then the peer has gone.
+#[tokio::test(start_paused = true)]
+async fn closing_reports_what_was_lost_before_it_began() {
+    for (sends, splits) in [(true, false), (true, true), (false, false), (false, true)] {
+        let (a, mut peer) = tokio::io::duplex(64);
+        let config = Arc::new(Config::default().timeouts(Timeouts::OFF));
+        let mut ws = WebSocket::new(a, Role::Server, config).unwrap();
+        if sends {
+            assert!(matches!(ws.try_send(&[7; 10_000]), Ok(Sent::Queued(_))));
+        }
+        peer.write_all(&encoded_close(Role::Server)).await.unwrap();
+        drop(peer);
+        let end = if splits {
+            let (mut sender, mut receiver) = ws.split();
+            assert!(receiver.next().await.is_none());
+            sender.close(CloseCode::NORMAL, "").await
+        } else {
+            assert!(ws.next().await.is_none());
+            ws.close(CloseCode::NORMAL, "").await
+        };
+        assert_eq!(end.is_err(), sends, "{end:?}, {splits}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_code_that_cannot_be_sent_changes_nothing() {
+    let (mut ws, mut peer) = pair(Timeouts::OFF);
+    assert!(ws.start_close(CloseCode::NO_STATUS, "a reason without a code").is_err());
+    assert!(matches!(ws.try_send(&[7; 10_000]), Ok(Sent::Queued(_))));
+    peer.write_all(&encoded_close(Role::Server)).await.unwrap();
+    drop(peer);
+    assert!(ws.close(CloseCode::NORMAL, "").await.is_err());
 }
 
 /// The half that closes has received so much that it reads no more. The other half takes some, then waits.

@@ -5,6 +5,7 @@ mod localhost;
 
 use crate::executor::Flag;
 use crate::real::run_echo;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
@@ -14,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use websocket_stream::client::Connector;
 use websocket_stream::tls::TlsStream;
 use websocket_stream::tokio::{AsyncTransport, WebSocket, accept, accept_with, client, connect_with};
-use websocket_stream::{ClientRequest, CloseCode, Response, Role};
+use websocket_stream::{ClientRequest, CloseCode, OpeningError, Response, Role};
 
 type Tls = TlsStream<AsyncTransport<DuplexStream>>;
 
@@ -160,4 +161,40 @@ async fn flush_and_shutdown_wait_for_the_handshake() {
         assert_eq!(received, b"early");
         writing.await.unwrap();
     }
+}
+
+/// The peer has gone before the first poll. The request is written, and flushed, before anything is received.
+#[tokio::test]
+async fn the_error_of_a_handshake_is_not_lost_by_a_flush() {
+    for (answer, kind, is_fault) in [
+        (&b""[..], ErrorKind::UnexpectedEof, false),
+        (b"220 mail.example ESMTP", ErrorKind::InvalidData, true),
+    ] {
+        let (a, mut peer) = tokio::io::duplex(1 << 16);
+        peer.write_all(answer).await.unwrap();
+        peer.shutdown().await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let tls = TlsStream::client(AsyncTransport::new(a), localhost::client().unwrap(), name).unwrap();
+        let error = client(tls, ClientRequest::new("localhost", "/"), Arc::default()).await.unwrap_err();
+        let OpeningError::System(error) = error else { panic!("{error:?}") };
+        let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        assert_eq!((error.kind(), fault.is_some()), (kind, is_fault), "{error:?}");
+    }
+}
+
+/// The reader receives the error while another task flushes.
+#[tokio::test]
+async fn a_flush_fails_if_the_handshake_does() {
+    let (a, mut peer) = tokio::io::duplex(1 << 16);
+    let name = "localhost".try_into().unwrap();
+    let tls = TlsStream::client(AsyncTransport::new(a), localhost::client().unwrap(), name).unwrap();
+    let (mut reads, mut writes) = tokio::io::split(tls);
+    let flushing = tokio::spawn(async move {
+        writes.write_all(b"early").await.unwrap();
+        writes.flush().await
+    });
+    let reading = tokio::spawn(async move { reads.read_u8().await });
+    peer.write_all(b"220 mail.example ESMTP").await.unwrap();
+    assert_eq!(reading.await.unwrap().unwrap_err().kind(), ErrorKind::InvalidData);
+    assert!(flushing.await.unwrap().is_err());
 }
