@@ -111,8 +111,7 @@ features() {
     names=$(feature_names)
     for feature in $names client,rustls server,rustls tokio,rustls tokio,client tokio,server server,deflate \
         axum,server axum,rustls; do
-        step env RUSTFLAGS='-D warnings' CARGO_TARGET_DIR="$build/alone" \
-            cargo check --lib --no-default-features --features "$feature"
+        step cargo clippy --lib --no-default-features --features "$feature" -- -D warnings
     done
     # As README says.
     step cargo build --release --example echo_server
