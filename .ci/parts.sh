@@ -94,7 +94,16 @@ docs() {
     done
 }
 
-# Each feature alone, pairs that meet in some file, no features, and all features.
+# Pairs of features that meet in some file, and nothing else.
+pairs() {
+    local pair
+    for pair in client,rustls server,rustls tokio,rustls tokio,client tokio,server server,deflate axum,server \
+        axum,rustls; do
+        step cargo clippy --lib --no-default-features --features "$pair" -- -D warnings
+    done
+}
+
+# Each feature alone, no features, and all features.
 features() {
     local feature names copy=target/no-features
     step cargo test --all-features
@@ -109,9 +118,8 @@ features() {
         cargo test --no-default-features --lib --manifest-path "$copy/Cargo.toml"
     rm -rf "$copy"
     names=$(feature_names)
-    for feature in $names client,rustls server,rustls tokio,rustls tokio,client tokio,server server,deflate \
-        axum,server axum,rustls; do
-        step cargo clippy --lib --no-default-features --features "$feature" -- -D warnings
+    for feature in $names; do
+        step cargo check --no-default-features --features "$feature"
     done
     # As README says.
     step cargo build --release --example echo_server
