@@ -3,22 +3,21 @@
 use crate::choices::Choices;
 use crate::mock::{Mock, Peer};
 use crate::programs::{encoded, encoded_close, messages, parsed};
-use crate::timers::{pair, paused};
+use crate::timers::{HELLO, pair, paused};
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use websocket_stream::tokio::{AsyncError, AsyncTransport, WebSocket};
+use websocket_stream::tokio::{AsyncError, AsyncTransport, Receiver, WebSocket};
 use websocket_stream::transport::NonBlockingTransport;
 use websocket_stream::{
     Cause, CloseCode, Closed, Config, Event, Limits, OwnedMessage, PauseReading, Role, SendError, Timeout,
     Timeouts,
 };
-
-const HELLO: &[u8] = b"\x81\x85\0\0\0\0Hello";
 
 /// Polls a future once.
 fn poll_once<R>(future: impl Future<Output = R>) -> Poll<R> {
@@ -265,15 +264,18 @@ async fn empty_messages_that_waited_for_next_were_not_counted() {
     }
 }
 
-#[tokio::test]
-async fn a_sender_that_received_no_more_was_not_woken_when_the_receiver_was_dropped() {
+/// The half that receives, and the tasks of the half that closes and of the peer, which sends this number of
+/// messages of 32 KiB before it answers. The half that closes has received so many that it reads no more.
+pub(crate) async fn closing_beside_messages(
+    messages: usize,
+) -> (Receiver<DuplexStream>, JoinHandle<Result<Closed, AsyncError>>, JoinHandle<()>) {
     let (a, mut peer) = tokio::io::duplex(1 << 10);
     let config = Arc::new(Config::default().timeouts(Timeouts::OFF));
     let (mut sender, receiver) = WebSocket::new(a, Role::Client, config).unwrap().split();
     let closing = tokio::spawn(async move { sender.close(CloseCode::NORMAL, "").await });
     let frame = [&[0x82, 0x7e, 0x80, 0x00][..], &[7; 0x8000]].concat();
     let peer = tokio::spawn(async move {
-        for _ in 0..4 {
+        for _ in 0..messages {
             peer.write_all(&frame).await.unwrap();
         }
         peer.write_all(&encoded_close(Role::Client)).await.unwrap();
@@ -283,6 +285,12 @@ async fn a_sender_that_received_no_more_was_not_woken_when_the_receiver_was_drop
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
+    (receiver, closing, peer)
+}
+
+#[tokio::test]
+async fn a_sender_that_received_no_more_was_not_woken_when_the_receiver_was_dropped() {
+    let (receiver, closing, peer) = closing_beside_messages(4).await;
     drop(receiver);
     let end = timeout(Duration::from_secs(2), closing).await.expect("woken").unwrap();
     assert!(end.unwrap().is_clean());

@@ -1,23 +1,17 @@
 //! What is delivered and reported while several calls, halves and threads use one connection.
 
+use crate::faults::closing_beside_messages;
 use crate::programs::encoded_close;
-use crate::timers::pair;
+use crate::timers::{HELLO, pair, seconds};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use websocket_stream::tokio::{AsyncError, WebSocket};
 use websocket_stream::{
     Cause, CloseCode, Config, Event, Limits, PauseReading, Role, SendError, Sent, Timeout, Timeouts,
 };
-
-const HELLO: &[u8] = b"\x81\x85\0\0\0\0Hello";
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 #[tokio::test(start_paused = true)]
 async fn no_chunk_is_lost_while_another_call_waits() {
@@ -188,26 +182,10 @@ async fn a_close_code_that_cannot_be_sent_changes_nothing() {
     assert!(ws.close(CloseCode::NORMAL, "").await.is_err());
 }
 
-/// The half that closes has received so much that it reads no more. The other half takes some, then waits.
+/// The other half takes one message, then waits.
 #[tokio::test]
 async fn a_close_continues_when_fewer_messages_wait() {
-    let (a, mut peer) = tokio::io::duplex(1 << 10);
-    let config = Arc::new(Config::default().timeouts(Timeouts::OFF));
-    let (mut sender, mut receiver) = WebSocket::new(a, Role::Client, config).unwrap().split();
-    let closing = tokio::spawn(async move { sender.close(CloseCode::NORMAL, "").await });
-    let frame = [&[0x82, 0x7e, 0x80, 0x00][..], &[7; 0x8000]].concat();
-    let peer = tokio::spawn(async move {
-        for _ in 0..2 {
-            peer.write_all(&frame).await.unwrap();
-        }
-        peer.write_all(&encoded_close(Role::Client)).await.unwrap();
-        let mut rest = Vec::new();
-        peer.read_to_end(&mut rest).await.unwrap();
-    });
-    // Until the sender has received two messages, and stops.
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
+    let (mut receiver, closing, peer) = closing_beside_messages(2).await;
     assert_eq!(receiver.next().await.unwrap().unwrap().as_bytes().len(), 0x8000);
     let end = timeout(seconds(2), closing).await.expect("it waits for ever").unwrap();
     assert!(end.unwrap().is_clean());

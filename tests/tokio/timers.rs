@@ -18,13 +18,13 @@ use websocket_stream::{
 /// The precision of timeouts.
 const TICK: u64 = 100;
 
-const HELLO: &[u8] = b"\x81\x85\0\0\0\0Hello";
+pub(crate) const HELLO: &[u8] = b"\x81\x85\0\0\0\0Hello";
 
 fn off() -> Timeouts {
     Timeouts::OFF
 }
 
-fn seconds(seconds: u64) -> Duration {
+pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
