@@ -12,7 +12,6 @@ use super::shutdown::Shutdown;
 use crate::stream::{Parts, Ready, WebSocketStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind};
-use std::mem;
 use std::net::IpAddr;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -46,8 +45,6 @@ pub(super) struct EventLoop<S> {
     listeners: Vec<Source>,
     connections: Connections<Socket, S>,
     mailbox: Arc<Mailbox>,
-    /// Whether the mailbox has woken the loop.
-    has_mail: bool,
     /// Those of all threads.
     mailboxes: Vec<Arc<Mailbox>>,
     start: Instant,
@@ -95,7 +92,6 @@ impl<S: Default> EventLoop<S> {
             listeners: sources,
             connections,
             mailbox,
-            has_mail: false,
             mailboxes,
             start: Instant::now(),
             now: 0,
@@ -126,13 +122,11 @@ impl<S: Default> EventLoop<S> {
                     return Ok(());
                 }
                 // Whoever has put a letter in was promised that it is read.
-                self.has_mail = true;
                 continue;
             }
             // Mio's poll(2), for systems without epoll and kqueue, loses a wake-up that comes while this
             // thread registers or removes a socket.
-            self.has_mail = self.mailbox.has_letters();
-            let timeout = if self.has_mail { Some(Duration::ZERO) } else { self.timeout() };
+            let timeout = if self.mailbox.has_letters() { Some(Duration::ZERO) } else { self.timeout() };
             match self.poll.poll(&mut self.events, timeout) {
                 Ok(()) => self.handled = 0,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -154,7 +148,8 @@ impl<S: Default> EventLoop<S> {
                 Token(key) if key < FIRST_LISTENER => {
                     self.connections.ready(key, Ready::from(event), now, handler);
                 }
-                WAKER => self.has_mail = true,
+                // Its letters are read below.
+                WAKER => {}
                 Token(index) => {
                     if let Some(source) = self.listeners.get_mut(index - FIRST_LISTENER) {
                         // Not before the time of the next attempt, if the last one has failed.
@@ -165,7 +160,7 @@ impl<S: Default> EventLoop<S> {
         }
         // Not again after a panic in what follows.
         self.handled = usize::MAX;
-        if mem::take(&mut self.has_mail) {
+        if self.mailbox.has_letters() {
             self.read_mail(now, handler);
         }
         self.connections.turn(now, handler);
