@@ -206,8 +206,8 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             Ok(())
         });
         if missed_some && !stream.wants().write {
-            // So that `drained` reports it, although nothing is unsent. Else `note` sets it, and reports it to
-            // the poller.
+            // So that `drained` reports it, although nothing is unsent. Else `note` sets it, and reports it
+            // to the poller.
             slot.flags.set(Flags::UNSENT, true);
         }
         if !slot.is_unchanged(&sent) {
