@@ -3,7 +3,6 @@
 use crate::OwnedMessage;
 use crate::protocol::Message;
 use bytes::Bytes;
-use bytestring::ByteString;
 use std::collections::VecDeque;
 
 /// The payload bytes that share an allocation. One message that the program keeps keeps them all.
@@ -60,24 +59,26 @@ impl Received {
     }
 
     fn share(&mut self) {
-        let mut start = 0;
-        if self.text.is_empty() {
-            let all = Bytes::copy_from_slice(&self.binary);
-            for end in self.ends.drain(..) {
-                self.messages.push_back(OwnedMessage::Binary(all.slice(start..end)));
-                start = end;
-            }
-        } else {
-            let all = ByteString::from(self.text.as_str());
-            for end in self.ends.drain(..) {
-                // Cut between messages, hence between characters.
-                self.messages.push_back(OwnedMessage::Text(all.slice_ref(&all[start..end])));
-                start = end;
-            }
-        }
         self.bytes += self.text.len() + self.binary.len();
+        let all = match self.text.is_empty() {
+            true => OwnedMessage::Binary(Bytes::copy_from_slice(&self.binary)),
+            false => OwnedMessage::from(self.text.as_str()),
+        };
         self.text.clear();
         self.binary.clear();
+        if self.ends.len() == 1 {
+            self.ends.clear();
+            return self.messages.push_back(all);
+        }
+        let mut start = 0;
+        for end in self.ends.drain(..) {
+            self.messages.push_back(match &all {
+                OwnedMessage::Binary(all) => OwnedMessage::Binary(all.slice(start..end)),
+                // Cut between messages, hence between characters.
+                OwnedMessage::Text(all) => OwnedMessage::Text(all.slice_ref(&all[start..end])),
+            });
+            start = end;
+        }
     }
 
     #[inline]
