@@ -148,8 +148,9 @@ mod unix {
 #[cfg(windows)]
 mod windows {
     use super::*;
+    use std::net::Shutdown;
     use std::os::windows::io::{AsRawSocket, AsSocket};
-    use websocket_stream::{Event, Ready, Scratch, SystemError};
+    use websocket_stream::{Cause, Error, Event, Ready, Scratch, SystemError};
 
     #[test]
     fn a_stream_and_an_opening_have_their_socket() {
@@ -186,6 +187,31 @@ mod windows {
         for number in [10035, 10053, 10054, 10055, 10058] {
             assert_eq!(SystemError::from_errno(number).errno(), Some(number));
         }
+    }
+
+    #[test]
+    fn a_failed_send_ends_the_connection_with_the_number() {
+        let (a, _peer) = tcp_pair().unwrap();
+        a.shutdown(Shutdown::Write).unwrap();
+        let mut stream = WebSocketStream::new(a).unwrap();
+        let mut scratch = Scratch::new();
+        let sent = stream.send(&mut scratch.at(0), "x");
+        assert!(
+            matches!(&sent, Err(Error::System(error)) if error.raw_os_error() == Some(10058)),
+            "{sent:?}"
+        );
+        let mut end = None;
+        let _ = stream.drive(&mut scratch.at(0), Ready::UNKNOWN, |event, _| {
+            if let Event::Closed(closed) = event {
+                end = Some(closed.cause);
+            }
+            Ok(())
+        });
+        assert_eq!(end, Some(Cause::System(SystemError::from_errno(10058))));
+    }
+
+    #[test]
+    fn sending_on_a_reset_connection_fails_with_a_number() {
         let mut stream = reset();
         let failed = (0..10).find_map(|_| NonBlockingTransport::send(&mut stream, b"x").err()).unwrap();
         assert!(failed.raw_os_error().is_some_and(|number| number > 10_000), "{failed:?}");
