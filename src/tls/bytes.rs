@@ -185,6 +185,12 @@ impl<'a> Received<'a> {
         self.buffer.len() - self.filled
     }
 
+    /// Takes back the last byte, if there is one.
+    pub(super) fn pop(&mut self) -> Option<u8> {
+        self.filled = self.filled.checked_sub(1)?;
+        Some(self.buffer[self.filled])
+    }
+
     /// Copies bytes, as many as fit, and returns their number.
     pub(super) fn push(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.room());

@@ -25,8 +25,12 @@ const HEADER: usize = 5;
 /// and one more.
 const MAX_KEPT: usize = 80 << 10;
 
-/// The bytes of records without plaintext that one call receives, at most: it goes on until the transport is
-/// empty, and a peer could fill that without end.
+/// The bytes that one call receives in addition to the plaintext, about: it would go on until the transport
+/// is empty, and a peer could fill that without end, with records of one byte or of none. With more, the call
+/// returns and holds a byte, so that its caller continues after it has done other work.
+const MAX_OVERHEAD: usize = 64 << 10;
+
+/// The same for a call without plaintext, which has no byte to hold: a peer that sends more is refused.
 const MAX_EMPTY: usize = 1 << 20;
 
 /// The bytes after plain HTTP that are discarded, at most.
@@ -51,12 +55,17 @@ impl<T: NonBlockingTransport> TlsStream<T> {
         if self.broken {
             return Err(ErrorKind::InvalidData.into());
         }
-        let (mut more, mut empty, filled) = (true, 0, received.filled);
+        let (mut more, mut overhead) = (true, 0_usize);
         while more && received.room() > 0 && self.end == End::Open {
+            let before = received.filled;
             let n;
             (n, more) = with_thread_buffers(|buffers| self.receive_once(received, buffers))?;
-            empty += n;
-            if empty > MAX_EMPTY && received.filled == filled {
+            overhead = (overhead + n).saturating_sub(received.filled - before);
+            if overhead > MAX_OVERHEAD && received.room() > 0 && received.filled > 1 {
+                self.kept_mut().plaintext.push(received.pop().as_slice());
+                break;
+            }
+            if overhead > MAX_EMPTY {
                 self.broken = true;
                 return Err(io::Error::new(ErrorKind::InvalidData, "too many TLS records without data"));
             }

@@ -401,12 +401,13 @@ fn a_server_that_sends_plain_bytes_is_refused() {
     );
 }
 
-/// A peer that fills the socket without end must not occupy the thread. rustls itself bounds records without
-/// a payload, but not tickets.
-#[test]
-fn more_than_a_mebibyte_of_records_without_data_is_refused() {
+/// Returns a client after its handshake, the server's end of its transport, what encrypts the server's
+/// records, and a NewSessionTicket (RFC 8446, section 4.6.1): lifetime, age, nonce, ticket, extensions.
+#[allow(clippy::type_complexity, reason = "each part is used once")]
+fn extracted()
+-> (TlsStream<MemoryStream>, MemoryStream, impl FnMut(rustls::ContentType, &[u8]) -> Vec<u8>, Vec<u8>) {
     use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
-    use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion};
+    use rustls::{ConnectionTrafficSecrets, ProtocolVersion};
 
     let authority = Authority::new();
     let (mut server, client) = (authority.issue("localhost").server(), authority.client());
@@ -433,17 +434,27 @@ fn more_than_a_mebibyte_of_records_without_data_is_refused() {
         panic!("another cipher")
     };
     let mut encrypter = suite.aead_alg.encrypter(key, iv);
-    // NewSessionTicket (RFC 8446, section 4.6.1): lifetime, age, nonce, ticket, extensions.
     let ticket = [&b"\x04\x00\x03\xf6\0\0\x0e\x10\0\0\0\0\x01\0\x03\xe8"[..], &[7; 1000], &[0, 0]].concat();
     let mut number = first;
-    let mut record = |typ, payload| {
+    let record = move |typ, payload: &[u8]| {
         let payload = OutboundChunks::Single(payload);
         let message = OutboundPlainMessage { typ, version: ProtocolVersion::TLSv1_2, payload };
         number += 1;
         encrypter.encrypt(message, number - 1).unwrap().encode()
     };
+    (client, b, record, ticket)
+}
+
+/// A peer that fills the socket without end must not occupy the thread. rustls itself bounds records without
+/// a payload, but not tickets.
+#[test]
+fn more_than_a_mebibyte_of_records_without_data_is_refused() {
+    use rustls::ContentType;
+
+    let (mut client, mut b, mut record, ticket) = extracted();
+    let mut buffer = vec![0; 1 << 16];
     // A few are harmless.
-    let mut few: Vec<u8> = (0..100).flat_map(|_| record(ContentType::Handshake, &ticket)).collect();
+    let mut few: Vec<u8> = (0..50).flat_map(|_| record(ContentType::Handshake, &ticket)).collect();
     few.extend(record(ContentType::ApplicationData, b"data"));
     assert_eq!(b.send(&few).unwrap(), few.len());
     assert_eq!(client.recv(&mut buffer).unwrap(), 4);
@@ -452,6 +463,34 @@ fn more_than_a_mebibyte_of_records_without_data_is_refused() {
     let error = client.recv(&mut buffer).unwrap_err();
     assert_eq!(error.to_string(), "too many TLS records without data");
     assert_eq!(client.recv(&mut buffer).unwrap_err().kind(), ErrorKind::InvalidData);
+}
+
+/// Little data among many bytes does not occupy the thread either: the call returns, and holds a byte so that
+/// it is called again.
+#[test]
+fn a_call_that_receives_little_data_among_many_records_returns() {
+    use rustls::ContentType;
+
+    let (mut client, mut b, mut record, ticket) = extracted();
+    let mut buffer = vec![0; 1 << 16];
+    let mut bytes = record(ContentType::ApplicationData, b"data");
+    bytes.extend((0..900).flat_map(|_| record(ContentType::Handshake, &ticket)));
+    bytes.extend(record(ContentType::ApplicationData, b"more"));
+    assert_eq!(b.send(&bytes).unwrap(), bytes.len());
+    assert_eq!(client.recv(&mut buffer).unwrap(), 3);
+    assert!(client.holds_input());
+    // The byte alone cannot be held again.
+    assert_eq!(client.recv(&mut buffer).unwrap(), 4);
+    assert!(client.holds_input());
+    assert_eq!((client.recv(&mut buffer).unwrap(), buffer[0]), (1, b'e'));
+    assert_eq!(client.recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+    // One byte before too many records: the byte is received, then the error.
+    let mut bytes = record(ContentType::ApplicationData, b"x");
+    bytes.extend((0..1_500).flat_map(|_| record(ContentType::Handshake, &ticket)));
+    assert_eq!(b.send(&bytes).unwrap(), bytes.len());
+    assert_eq!(client.recv(&mut buffer).unwrap(), 1);
+    assert!(client.holds_input());
+    assert_eq!(client.recv(&mut buffer).unwrap_err().to_string(), "too many TLS records without data");
 }
 
 /// A health check of a proxy: its header, the request and the end arrive together.

@@ -11,6 +11,9 @@ use std::io;
 /// has arrived, and at least this number of the payload's bytes is missing.
 const DIRECT_RECEIVE: usize = 32 << 10;
 
+/// The bytes of its budget that a call uses up if the transport stops early and holds input.
+const STOPPED_EARLY: usize = 64 << 10;
+
 /// The remaining budget of a call.
 #[derive(Clone, Copy)]
 pub(super) struct Budget {
@@ -87,9 +90,13 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
         let Ok(RecvOutcome::Bytes(n)) = received else { return self.received_none(received) };
         self.stream.connection.on_bytes_received(self.scratch.output.now());
         budget.bytes -= n;
+        let holds = self.stream.transport.holds_input();
+        if holds && n < room {
+            // It has stopped early, such as TLS after many bytes with little data: that was work, too.
+            budget.bytes = budget.bytes.saturating_sub(STOPPED_EARLY);
+        }
         // A short read has drained the transport, except for the end of the stream (law 11).
-        budget.more =
-            n == room || self.stream.incoming == Incoming::Unannounced || self.stream.transport.holds_input();
+        budget.more = n == room || self.stream.incoming == Incoming::Unannounced || holds;
         Refill::Received
     }
 
