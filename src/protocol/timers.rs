@@ -166,6 +166,12 @@ impl Connection {
         }
     }
 
+    /// Returns whether a connection whose transport failed at `since` has had the time for closing.
+    pub(crate) fn is_late_to_end(&self, since: Millis32, output: &Output) -> bool {
+        let age = output.now().map(|now| since.age(now));
+        millis(self.config().timeouts.close).is_some_and(|close| age >= Some(close))
+    }
+
     /// Returns when to act on unsent bytes, of which the peer has taken none since `since`.
     pub(crate) fn unsent_deadline(&self, since: Option<Millis32>, now: u64) -> Option<u64> {
         match self.closing {

@@ -13,6 +13,8 @@ pub(super) struct Backlog {
     pub(super) unsent: Unsent,
     /// The error of the transport, until the end is reported.
     pub(super) failure: Option<SystemError>,
+    /// When it was noticed. `None` if no call had the time.
+    pub(super) failed_at: Option<Millis32>,
 }
 
 /// Unsent bytes in sending order, and the newest pong, which follows them.

@@ -57,6 +57,72 @@ fn the_write_timeout_passes_while_an_end_is_held() {
     }
 }
 
+/// A peer that takes nothing any more and sends without end must not keep the connection.
+#[test]
+fn a_failed_connection_ends_in_time_although_the_peer_sends_on() {
+    let limits = Limits::default().call_events(10);
+    for closes in [false, true] {
+        let (mut stream, mut peer) = server(Config::default().limits(limits.clone()));
+        let mut scratch = Scratch::new();
+        stream.get_mut().plan_send([Err(std::io::ErrorKind::BrokenPipe)]);
+        assert!(stream.send(&mut scratch.at(10), "lost").is_err());
+        let mut ends = Vec::new();
+        for now in [11, 5_009, 5_010] {
+            peer.send(&from_client(0x81, b"x").repeat(100)).unwrap();
+            if closes {
+                let _ = stream.close(&mut scratch.at(now), CloseCode::NORMAL, "");
+            }
+            let driven = stream.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
+                if let Event::Closed(end) = event {
+                    ends.push(end.cause);
+                }
+                Ok(())
+            });
+            assert_eq!(ends.len(), usize::from(now == 5_010), "{now} {driven:?}");
+        }
+        assert!(matches!(ends[..], [Cause::System(error)] if error.kind() == std::io::ErrorKind::BrokenPipe));
+    }
+}
+
+/// A transport that returns one byte of each call and holds the next.
+struct Reluctant {
+    calls: usize,
+}
+
+impl NonBlockingTransport for Reluctant {
+    fn set_nonblocking(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn recv(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.calls += 1;
+        // Pieces of a long message.
+        buffer[0] = [0x82, 0xFF, 0, 0, 0, 0, 0, 10].get(self.calls - 1).copied().unwrap_or(0);
+        Ok(1)
+    }
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
+    fn shutdown_write(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn holds_input(&self) -> bool {
+        true
+    }
+}
+
+/// Such as TLS with records of one byte, each of which is work.
+#[test]
+fn a_transport_that_stops_early_without_end_does_not_hold_the_call() {
+    let mut stream = WebSocketStream::new(Reluctant { calls: 0 }).unwrap();
+    let mut scratch = Scratch::new();
+    let wants = stream.drive(&mut scratch.at(0), Ready::READABLE, echo).unwrap();
+    assert!(wants.again && stream.get_ref().calls <= 20, "{}", stream.get_ref().calls);
+    // It goes on in the next call, as far again.
+    let before = stream.get_ref().calls;
+    let wants = stream.drive(&mut scratch.at(0), Ready::NONE, echo).unwrap();
+    assert!(wants.again && stream.get_ref().calls > before);
+}
+
 #[test]
 fn the_close_timeout_passes_although_the_handler_fails_in_each_call() {
     let (mut stream, mut peer) = server(Config::default());

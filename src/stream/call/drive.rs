@@ -220,11 +220,12 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
                 budget.count_inflated(input.take_inflated());
                 break HandedOut::All;
             };
-            if let Err(error) = handler(event, &mut out) {
+            let handled = handler(event, &mut out);
+            budget.count_inflated(input.take_inflated());
+            if let Err(error) = handled {
                 break HandedOut::HandlerFailed(error);
             }
             delivered += 1;
-            budget.count_inflated(input.take_inflated());
             if input.is_clean() && out.connection.is_quiet() {
                 break HandedOut::Clean;
             }
@@ -371,7 +372,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             if self.stream.paused {
                 again = !self.pause_if_too_full();
             }
-            if again || !self.has_failed() {
+            if !self.has_failed() || again && !self.is_failure_late() {
                 return Some(Action::Return(self.conclude(again)));
             }
         }
@@ -390,7 +391,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             }
             Phase::Failed => {
                 self.give_up();
-                if state.spent {
+                if state.spent && !self.is_failure_late() {
                     return Some(Action::Return(self.conclude(true)));
                 }
                 // After a closing handshake or a fault, a failed transport is not an error.

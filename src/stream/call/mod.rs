@@ -173,11 +173,14 @@ impl<T> CallGuard<'_, T> {
         if self.failed.is_some() {
             self.stream.break_off();
         }
+        let now = self.scratch.output.now();
         let StreamState { connection, backlog, .. } = &mut *self.stream;
         if let Some(error) = &self.failed
             && connection.can_receive()
         {
-            backlog.get_or_insert_default().failure.get_or_insert(SystemError::from(error));
+            let backlog = backlog.get_or_insert_default();
+            backlog.failure.get_or_insert(SystemError::from(error));
+            backlog.failed_at = backlog.failed_at.or(now.map(Millis32::at));
         }
         if !connection.can_receive()
             && let Some(backlog) = backlog

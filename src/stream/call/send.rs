@@ -227,6 +227,13 @@ impl<T> CallGuard<'_, T> {
         self.give_up();
     }
 
+    /// Returns whether the failure was noticed so long ago that a peer which still sends is not waited for.
+    #[cold]
+    pub(super) fn is_failure_late(&self) -> bool {
+        let failed_at = self.stream.backlog.as_ref().and_then(|backlog| backlog.failed_at);
+        failed_at.is_some_and(|at| self.stream.connection.is_late_to_end(at, &self.scratch.output))
+    }
+
     /// Discards the unsent bytes after a failure.
     #[cold]
     pub(super) fn give_up(&mut self) {
