@@ -56,9 +56,17 @@ setters!(ServerConfig {
     slow_peer: SlowPeer,
     proxy_protocol: bool,
     mailbox: usize,
-    client_ip_header: Option<Cow<'static, str>>,
     tick: Option<Duration>,
 });
+
+impl ServerConfig {
+    /// Sets [`client_ip_header`](Self#structfield.client_ip_header).
+    #[must_use]
+    pub fn client_ip_header(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.client_ip_header = Some(name.into());
+        self
+    }
+}
 
 /// Settings of each connection.
 impl ServerConfig {

@@ -241,6 +241,12 @@ impl<T: NonBlockingTransport, S: Default> Connections<T, S> {
         }
     }
 
+    /// Delivers what was posted outside of a handler, if that is much.
+    pub(super) fn deliver_if_many<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
+        self.recover(now, handler);
+        self.table.deliver_if_many(now, handler);
+    }
+
     /// Removes a connection at once, because of the system's error.
     pub(super) fn fail<H: Handler<Session = S>>(
         &mut self,

@@ -68,7 +68,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         let mut served = HashSet::new();
         let mut direct = Vec::new();
         for (index, post) in posts.iter().enumerate() {
-            if let Post::Send { to, .. } | Post::Close { to, .. } = post {
+            if let Post::Send { to, .. } | Post::Close { to, .. } | Post::Notify { to, .. } = post {
                 direct.extend(self.slots.find(*to).map(|key| (key, index)));
             }
         }
@@ -80,7 +80,21 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             list.extend(group.iter().map(|entry| entry.1));
             self.add_published(key, &published, &mut list);
             served.insert(key);
-            self.deliver_to(key, &posts, &list, now, handler);
+            let mut rest = list.as_slice();
+            while let Some(position) =
+                rest.iter().position(|&index| matches!(posts[index], Post::Notify { .. }))
+            {
+                self.deliver_to(key, &posts, &rest[..position], now, handler);
+                if let Post::Notify { value, .. } = &mut posts[rest[position]]
+                    && let Some(value) = value.take()
+                {
+                    self.with_peer(key, now, handler, |handler, peer, session| {
+                        handler.notified(peer, session, value)
+                    });
+                }
+                rest = &rest[position + 1..];
+            }
+            self.deliver_to(key, &posts, rest, now, handler);
         }
         for (&topic, messages) in &published {
             let mut position = 0;
@@ -178,7 +192,9 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
                         };
                         (outcome, Some(*slow_peer), message.payload().len())
                     }
-                    Post::Publish { .. } | Post::Answer { .. } | Post::Moved => continue,
+                    Post::Publish { .. } | Post::Notify { .. } | Post::Answer { .. } | Post::Moved => {
+                        continue;
+                    }
                     Post::Send { message, .. } => (out.send(message.message()), None, message.len()),
                     Post::Close { code, reason, .. } => {
                         // If it is already closing, it continues to.

@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 use crate::stream::WebSocketStream;
+use std::any::Any;
 use std::fmt;
 use std::net::TcpStream;
+use std::sync::{Mutex, PoisonError};
 
 /// The reason why nothing was put into a server's mailbox.
 ///
@@ -38,7 +40,8 @@ impl fmt::Display for HandleError {
 
 impl std::error::Error for HandleError {}
 
-/// The error of [`Handle::adopt`](super::Handle::adopt), with the unchanged connection.
+/// The error of [`Handle::adopt`](super::Handle::adopt), with the unchanged connection and, for
+/// [`Handle::adopt_again`](super::Handle::adopt_again), its value.
 ///
 /// ```
 /// use std::net::{TcpListener, TcpStream};
@@ -48,16 +51,36 @@ impl std::error::Error for HandleError {}
 /// let handle = Server::without_listener().handle(); // of a server that has ended
 /// let listener = TcpListener::bind("127.0.0.1:0")?;
 /// let socket = TcpStream::connect(listener.local_addr()?)?;
-/// let NotAdopted { error, stream } = handle.adopt(WebSocketStream::client(socket)?, ()).unwrap_err();
+/// let user = String::from("Ann");
+/// let NotAdopted { error, stream, .. } =
+///     handle.adopt(WebSocketStream::client(socket)?, user).unwrap_err();
 /// assert_eq!(error, HandleError::Ended);
 /// assert_eq!(stream.unsent(), 0); // the stream can still say goodbye
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[non_exhaustive]
 pub struct NotAdopted {
     /// The reason.
     pub error: HandleError,
     /// The connection, which can continue elsewhere.
     pub stream: Box<WebSocketStream<TcpStream>>,
+    /// For the handler. In a `Mutex`, so that the error is `Sync`, as `?` needs it.
+    value: Mutex<Box<dyn Any + Send>>,
+}
+
+impl NotAdopted {
+    pub(super) fn new(
+        error: HandleError,
+        stream: WebSocketStream<TcpStream>,
+        value: Box<dyn Any + Send>,
+    ) -> Self {
+        Self { error, stream: Box::new(stream), value: Mutex::new(value) }
+    }
+
+    /// Returns the connection and the value.
+    pub(super) fn into_parts(self) -> (WebSocketStream<TcpStream>, Box<dyn Any + Send>) {
+        (*self.stream, self.value.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl fmt::Display for NotAdopted {

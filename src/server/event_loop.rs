@@ -252,6 +252,10 @@ impl<S: Default> EventLoop<S> {
                 }
                 Letter::ShutdownHere(shutdown) => self.shut_down(&shutdown, now),
             }
+            // In parts, so that a slow peer is noticed before all of it is queued for it. A panic must not
+            // lose the letters that follow.
+            let connections = &mut self.connections;
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| connections.deliver_if_many(now, handler)));
         }
     }
 

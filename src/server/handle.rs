@@ -339,6 +339,16 @@ impl Handle {
         self.put(Letter::Post(Post::Send { to: id, message }))
     }
 
+    /// Calls [`Handler::notified`](super::Handler::notified) for one connection, on its event loop: such as
+    /// with the result of slow work, which the handler puts into the session. See [`Hub::notify`].
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError`]: the server has ended, or too much waits for the event loop.
+    pub fn notify(&self, id: Id, value: impl Any + Send) -> Result<(), HandleError> {
+        self.put(Letter::Post(Post::Notify { to: id, value: Some(Box::new(value)) }))
+    }
+
     /// Begins the closing handshake with a connection; see [`Hub::close`].
     ///
     /// # Errors
@@ -389,14 +399,29 @@ impl Handle {
         stream: WebSocketStream<TcpStream>,
         value: impl Any + Send,
     ) -> Result<(), NotAdopted> {
+        self.adopt_with(Adopted { stream, value: Box::new(value) })
+    }
+
+    /// Tries again to give the server a connection, with the same value, such as after
+    /// [`HandleError::Full`].
+    ///
+    /// # Errors
+    ///
+    /// See [`adopt`](Self::adopt).
+    pub fn adopt_again(&self, refused: NotAdopted) -> Result<(), NotAdopted> {
+        let (stream, value) = refused.into_parts();
+        self.adopt_with(Adopted { stream, value })
+    }
+
+    fn adopt_with(&self, adopted: Adopted) -> Result<(), NotAdopted> {
         let open = |mailbox: &&Arc<Mailbox>| mailbox.cells.open.get() + mailbox.waiting();
         let mailbox = self.lock().iter().filter(|mailbox| !mailbox.has_ended()).min_by_key(open).cloned();
-        let adopted = Box::new(Adopted { stream, value: Box::new(value) });
+        let adopted = Box::new(adopted);
         let refused = match mailbox {
             Some(mailbox) => mailbox.adopt(adopted),
             None => Err((HandleError::Ended, adopted)),
         };
-        refused.map_err(|(error, adopted)| NotAdopted { error, stream: Box::new(adopted.stream) })
+        refused.map_err(|(error, adopted)| NotAdopted::new(error, adopted.stream, adopted.value))
     }
 
     /// Stops the server gracefully: with a [`Shutdown`], or within a `Duration`.

@@ -172,6 +172,79 @@ pub trait Handler {
         Ok(())
     }
 
+    /// Handles what another thread, or another connection, has for this one; see
+    /// [`Handle::notify`](super::Handle::notify). The default ignores it.
+    ///
+    /// For the result of slow work, such as a query of a database: it can change the session, subscribe the
+    /// peer, and reply.
+    ///
+    /// ```
+    /// use std::any::Any;
+    /// use websocket_stream::server::{Failure, Handler, Id, Peer};
+    /// use websocket_stream::{Message, testing::TestServer};
+    ///
+    /// struct Login {
+    ///     /// To the thread that asks the database. It calls `Handle::notify` with a `User`.
+    ///     queries: std::sync::mpsc::Sender<(Id, String)>,
+    /// }
+    ///
+    /// struct User(String);
+    ///
+    /// impl Handler for Login {
+    ///     type Session = Option<User>;
+    ///
+    ///     fn message(
+    ///         &mut self,
+    ///         peer: &mut Peer<'_>,
+    ///         user: &mut Option<User>,
+    ///         message: Message<'_>,
+    ///     ) -> Result<(), Failure> {
+    ///         match (user, message) {
+    ///             (Some(User(name)), _) => peer.send(&format!("you are {name}"))?,
+    ///             (None, Message::Text(token)) => self.queries.send((peer.id(), token.to_owned()))?,
+    ///             (None, Message::Binary(_)) => {}
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn notified(
+    ///         &mut self,
+    ///         peer: &mut Peer<'_>,
+    ///         user: &mut Option<User>,
+    ///         value: Box<dyn Any + Send>,
+    ///     ) -> Result<(), Failure> {
+    ///         *user = value.downcast().ok().map(|user| *user);
+    ///         peer.subscribe("members");
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let (queries, asked) = std::sync::mpsc::channel();
+    /// let mut server = TestServer::new(Login { queries });
+    /// let client = server.connect("/")?;
+    /// server.send(client, "token")?;
+    /// server.run()?; // the message reaches the handler
+    /// let (id, _token) = asked.recv()?;
+    /// server.hub().notify(id, User("Ann".into())); // in a program, `Handle::notify`
+    /// server.run()?;
+    /// server.send(client, "who am I?")?;
+    /// assert_eq!(server.receive(client)?, Some(Message::Text("you are Ann")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    fn notified(
+        &mut self,
+        peer: &mut Peer<'_>,
+        session: &mut Self::Session,
+        value: Box<dyn Any + Send>,
+    ) -> Result<(), Failure> {
+        let _ = (peer, session, value);
+        Ok(())
+    }
+
     /// Called when a peer has taken all bytes after some were unsent: continue to send what was too much.
     ///
     /// `missed` is the number of published messages that were dropped meanwhile; see

@@ -14,6 +14,7 @@ use crate::frame::CloseCode;
 use crate::handshake::Response;
 use crate::protocol::Message;
 use crate::stream::PreparedMessage;
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,6 +100,11 @@ pub(super) enum Post {
         code: CloseCode,
         reason: String,
     },
+    /// `None` when it was delivered.
+    Notify {
+        to: Id,
+        value: Option<Box<dyn Any + Send>>,
+    },
     /// For another thread; on its own thread, it is in [`Hub::answers`].
     Answer {
         to: Id,
@@ -118,7 +124,7 @@ impl Post {
             Self::Publish { message, .. } | Self::Send { message, .. } => message.len(),
             Self::Close { reason, .. } => reason.len(),
             Self::Answer { response, .. } => response.content().len(),
-            Self::Moved => 0,
+            Self::Notify { .. } | Self::Moved => 0,
         };
         POST + message
     }
@@ -126,7 +132,10 @@ impl Post {
     /// Returns the only receiver.
     pub(super) fn receiver(&self) -> Option<Id> {
         match self {
-            Self::Send { to, .. } | Self::Close { to, .. } | Self::Answer { to, .. } => Some(*to),
+            Self::Send { to, .. }
+            | Self::Close { to, .. }
+            | Self::Notify { to, .. }
+            | Self::Answer { to, .. } => Some(*to),
             Self::Publish { .. } | Self::Moved => None,
         }
     }
@@ -223,6 +232,13 @@ impl Hub {
     pub fn send_to<'m>(&mut self, id: Id, message: impl Into<Message<'m>>) {
         let message = Payload::from(message.into());
         self.post(Post::Send { to: id, message });
+    }
+
+    /// Calls [`Handler::notified`](super::Handler::notified) for one connection, on any thread: with its
+    /// session, and after what was sent to it before. If it has ended, or is not open yet, the value is
+    /// dropped.
+    pub fn notify(&mut self, id: Id, value: impl Any + Send) {
+        self.post(Post::Notify { to: id, value: Some(Box::new(value)) });
     }
 
     /// Begins the closing handshake with a connection, on any thread.

@@ -1,7 +1,6 @@
 //! `Connections`: openings, events, timeouts, and what a poller must know.
 
 use crate::world::{CAPACITY, Client, World};
-use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -245,7 +244,7 @@ fn the_address_of_a_client_is_from_the_socket_the_proxy_or_a_trusted_header() {
         ip.map(str::to_owned).unwrap_or(head)
     };
     assert_eq!(ask(&plain, b"", forwarded), "192.0.2.1");
-    let header = plain.clone().client_ip_header(Cow::from("X-Forwarded-For"));
+    let header = plain.clone().client_ip_header("X-Forwarded-For");
     assert_eq!(ask(&header, b"", forwarded), "203.0.113.9");
     assert_eq!(ask(&header, b"", "X-Forwarded-For: unknown\r\n"), "192.0.2.1");
     let proxy = plain.clone().proxy_protocol(true);

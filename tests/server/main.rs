@@ -2,6 +2,7 @@
 
 mod connections;
 mod faults;
+mod notes;
 mod pacing;
 #[allow(unsafe_code)]
 mod pollers;

@@ -1,5 +1,6 @@
 //! `Server` on sockets: threads, handles, accepting, stopping.
 
+use std::any::Any;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
@@ -7,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use websocket_stream::server::{
     Answer, Connections, Failure, Handle, HandleError, Handler, Id, NewPeer, Peer, Server, ServerConfig,
-    Shutdown,
+    Shutdown, SlowPeer,
 };
 use websocket_stream::transport::testing::memory;
 use websocket_stream::{
@@ -43,18 +44,32 @@ impl Handler for Rooms {
         }
         Ok(())
     }
+
+    /// Sends the text.
+    fn notified(
+        &mut self,
+        peer: &mut Peer<'_>,
+        _: &mut (),
+        value: Box<dyn Any + Send>,
+    ) -> Result<(), Failure> {
+        match value.downcast_ref::<String>().map(String::as_str) {
+            Some("panic") => panic!("as the note asked"),
+            Some(text) => Ok(peer.send(text)?),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A server on threads of its own, which is stopped at the end of a test.
-struct Running {
+pub(crate) struct Running {
     address: SocketAddr,
-    handle: Handle,
-    opened: mpsc::Receiver<Id>,
+    pub(crate) handle: Handle,
+    pub(crate) opened: mpsc::Receiver<Id>,
     thread: Option<thread::JoinHandle<io::Result<()>>>,
 }
 
 impl Running {
-    fn new(threads: usize) -> Self {
+    pub(crate) fn new(threads: usize) -> Self {
         Self::with_config(threads, ServerConfig::default().origin(OriginPolicy::Any))
     }
 
@@ -69,7 +84,7 @@ impl Running {
         Self { address, handle, opened, thread: Some(thread) }
     }
 
-    fn connect(&self, path: &str) -> Client {
+    pub(crate) fn connect(&self, path: &str) -> Client {
         Self::connect_to(self.address, path)
     }
 
@@ -102,7 +117,7 @@ impl Drop for Running {
     }
 }
 
-struct Client {
+pub(crate) struct Client {
     stream: WebSocketStream<TcpStream>,
     scratch: Scratch,
     received: Vec<String>,
@@ -125,7 +140,7 @@ impl Client {
     }
 
     /// Receives until there are `count` messages, the Close frame included, and takes them.
-    fn receive(&mut self, count: usize) -> Vec<String> {
+    pub(crate) fn receive(&mut self, count: usize) -> Vec<String> {
         while self.received.len() < count {
             assert!(!self.over, "it has ended with {:?}", self.received);
             wait(&self.stream, self.stream.wants().write);
@@ -546,4 +561,26 @@ fn no_letter_waits_that_came_with_the_end_of_a_connection() {
     visitor.join().unwrap();
     handle.shut_down(Duration::ZERO).unwrap();
     running.join().unwrap().unwrap();
+}
+
+/// What a handle publishes while the loop is busy arrives as one batch.
+#[test]
+fn a_slow_peer_is_noticed_within_a_batch() {
+    let slow = SlowPeer::Drop { above: 64 << 10 };
+    let config = ServerConfig::default().origin(OriginPolicy::Any).slow_peer(slow);
+    let running = Running::with_config(1, config);
+    let _client = running.connect("/");
+    running.opened.recv().unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    running.handle.run(move |_| _ = released.recv()).unwrap();
+    // More than a socket's buffers take.
+    for _ in 0..11_000 {
+        running.handle.publish("room", &[7; 1_000]).unwrap();
+    }
+    let (send, counted) = mpsc::channel();
+    running.handle.run(move |hub| send.send(hub.counters()).unwrap()).unwrap();
+    drop(release);
+    counted.recv().unwrap();
+    let counters = running.handle.counters();
+    assert!(counters.dropped > 0 && counters.unsent < 1 << 20, "{counters:?}");
 }

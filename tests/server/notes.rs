@@ -1,0 +1,139 @@
+//! What other threads and connections have for one connection: order, threads, and ends.
+
+use crate::running::Running;
+use std::any::Any;
+use std::io;
+use std::sync::Arc;
+use websocket_stream::server::{Answer, Failure, Handler, NewPeer, Peer, Server};
+use websocket_stream::testing::{TestClient, TestServer};
+use websocket_stream::{CloseCode, Message, Request, Response};
+
+/// Replies to a note, and to anything with the notes of its session.
+#[derive(Default)]
+struct Notes {
+    ids: Vec<websocket_stream::server::Id>,
+}
+
+impl Handler for Notes {
+    type Session = Vec<String>;
+
+    fn open(&mut self, peer: &mut NewPeer<'_>, _: &mut Vec<String>, request: &Request<'_>) -> Answer {
+        self.ids.push(peer.id());
+        if request.path() == "/later" { Answer::Later } else { Response::accept().into() }
+    }
+
+    fn message(
+        &mut self,
+        peer: &mut Peer<'_>,
+        notes: &mut Vec<String>,
+        _: Message<'_>,
+    ) -> Result<(), Failure> {
+        Ok(peer.send(&notes.join(" "))?)
+    }
+
+    fn notified(
+        &mut self,
+        peer: &mut Peer<'_>,
+        notes: &mut Vec<String>,
+        value: Box<dyn Any + Send>,
+    ) -> Result<(), Failure> {
+        // Anything else than a text is dropped.
+        let Ok(note) = value.downcast::<&str>() else { return Ok(()) };
+        peer.subscribe("room");
+        peer.send(&format!("noted {note}"))?;
+        notes.push(note.to_string());
+        match *note {
+            "fail" => Err(io::Error::other("as the note asked").into()),
+            "close" => Err(Failure::close(CloseCode::new(4000), "")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn receive(server: &mut TestServer<Notes>, client: TestClient) -> Vec<String> {
+    let mut received = Vec::new();
+    while let Some(message) = server.receive(client).unwrap() {
+        received.push(message.as_text().unwrap().to_owned());
+    }
+    received
+}
+
+#[test]
+fn a_note_is_handled_in_the_order_in_which_it_was_sent() {
+    let mut server = TestServer::new(Notes::default());
+    let client = server.connect("/").unwrap();
+    let id = server.handler().ids[0];
+    let hub = server.hub();
+    hub.send_to(id, "a");
+    hub.notify(id, "b");
+    hub.send_to(id, "c");
+    hub.notify(id, "d");
+    assert_eq!(receive(&mut server, client), ["a", "noted b", "c", "noted d"]);
+    // The session has changed, and the peer is subscribed.
+    server.send(client, "?").unwrap();
+    server.hub().publish("room", "news");
+    assert_eq!(receive(&mut server, client), ["b d", "news"]);
+}
+
+#[test]
+fn a_note_to_a_connection_that_is_not_open_is_dropped() {
+    let mut server = TestServer::new(Notes::default());
+    let client = server.connect("/").unwrap();
+    assert!(server.connect("/later").is_err());
+    let ids = server.handler().ids.clone();
+    server.close(client, CloseCode::NORMAL, "").unwrap();
+    assert!(server.closed(client).unwrap().is_some());
+    let value = Arc::new(());
+    for id in ids {
+        server.hub().notify(id, Arc::clone(&value));
+        server.run().unwrap();
+    }
+    assert_eq!(Arc::strong_count(&value), 1);
+}
+
+#[test]
+fn an_error_of_the_handler_closes_its_connection_only() {
+    for (note, code) in [("fail", CloseCode::INTERNAL_ERROR), ("close", CloseCode::new(4000))] {
+        let mut server = TestServer::new(Notes::default());
+        let (one, other) = (server.connect("/").unwrap(), server.connect("/").unwrap());
+        let ids = server.handler().ids.clone();
+        let hub = server.hub();
+        hub.notify(ids[0], note);
+        hub.send_to(ids[0], "too late");
+        hub.notify(ids[1], "fine");
+        assert_eq!(receive(&mut server, one), [format!("noted {note}")]);
+        assert_eq!(server.closed(one).unwrap().unwrap().code, code);
+        assert_eq!(receive(&mut server, other), ["noted fine"]);
+    }
+}
+
+#[test]
+fn a_note_reaches_the_connection_on_its_thread() {
+    let running = Running::new(2);
+    let mut clients: Vec<_> =
+        (0..8).map(|_| (running.connect("/"), running.opened.recv().unwrap())).collect();
+    for (number, (_, id)) in clients.iter().enumerate() {
+        running.handle.send_to(*id, "first").unwrap();
+        running.handle.notify(*id, format!("note {number}")).unwrap();
+    }
+    for (number, (client, _)) in clients.iter_mut().enumerate() {
+        assert_eq!(client.receive(2), ["first".to_owned(), format!("note {number}")]);
+    }
+    // A panic in it, too, concerns only its connection.
+    let (last, id) = clients.pop().unwrap();
+    running.handle.notify(id, "panic".to_owned()).unwrap();
+    let mut last = last;
+    assert_eq!(last.receive(1), ["(1011)"]);
+    let (other, id) = &mut clients[0];
+    running.handle.notify(*id, "still here".to_owned()).unwrap();
+    assert_eq!(other.receive(1), ["still here"]);
+}
+
+#[test]
+fn a_note_for_a_server_that_has_ended_is_an_error() {
+    let mut server = TestServer::new(Notes::default());
+    server.connect("/").unwrap();
+    let id = server.handler().ids[0];
+    let handle = Server::without_listener().handle();
+    assert!(handle.notify(id, "lost").is_err());
+}
