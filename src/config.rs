@@ -46,7 +46,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// The number of headers in an opening handshake. Default: 100, common among servers.
     pub head_headers: usize,
-    /// The payload bytes of a received frame. Default: 16 MiB.
+    /// The payload bytes of a received frame, beside the limit of its [`message`](Self::message), which no
+    /// frame can exceed. Default: `u64::MAX`, no limit of its own.
     pub frame: u64,
     /// The bytes of a received message, all fragments together. Default: 16 MiB. If you raise this limit and
     /// send replies of that size, raise [`unsent`](Self::unsent) too.
@@ -102,7 +103,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         head_bytes: 16 << 10,
         head_headers: 100,
-        frame: 16 << 20,
+        frame: u64::MAX,
         message: 16 << 20,
         fragments: 1 << 18,
         unsent: (16 << 20) + (128 << 10),
@@ -311,8 +312,8 @@ pub struct Config {
     /// Text that is not UTF-8 fails the connection when it arrives, possibly after chunks of the message were
     /// delivered. A handler that acts on a message before its last chunk must be able to undo the action.
     ///
-    /// The [`Limits`] apply to the whole message: raise `message` and `frame` for larger messages, which
-    /// costs no memory here. An unfinished message takes a few hundred bytes of memory. A compressed one also
+    /// The [`Limits`] apply to the whole message: raise `message` for larger ones, which costs no memory
+    /// here. An unfinished message takes a few hundred bytes of memory. A compressed one also
     /// takes an inflater of 48 KiB and, after its first chunk, a window of 32 KiB.
     ///
     /// ```
@@ -321,7 +322,7 @@ pub struct Config {
     /// use websocket_stream::{Config, Event, Limits, Ready, Role, Scratch, WebSocketStream};
     ///
     /// // Files of any size. No more of a file is in memory than one call receives.
-    /// let limits = Limits::default().message(usize::MAX).frame(u64::MAX);
+    /// let limits = Limits::default().message(usize::MAX);
     /// let config = Arc::new(Config::default().streaming(true).limits(limits));
     ///
     /// let (a, b) = memory::pair(16 << 10); // the size of the socket's buffer

@@ -97,7 +97,7 @@ impl Write for Stream<'_> {
 fn theirs(role: TheirRole, stream: &[u8]) -> (Vec<Said>, Verdict) {
     let limits = Limits::DEFAULT;
     let config = WebSocketConfig::default()
-        .max_frame_size(usize::try_from(limits.frame).ok())
+        .max_frame_size(Some(limits.message))
         .max_message_size(Some(limits.message))
         .read_buffer_size(4096);
     let mut socket = WebSocket::from_raw_socket(Stream(stream), role, Some(config));

@@ -185,7 +185,7 @@ fn a_bomb_ends_with_1009_at_the_limit_however_it_is_cut() {
         block
     };
     let bomb = block.repeat((6 << 20) / block.len());
-    let limits = Limits::default().message(8 << 20).frame(8 << 20);
+    let limits = Limits::default().message(8 << 20);
     for piece in [usize::MAX, 100_000] {
         // The client receives, so nothing is masked.
         let mut connection =

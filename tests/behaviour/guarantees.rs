@@ -55,7 +55,8 @@ fn fields(debug: &str) -> Vec<(String, Option<u64>)> {
                 Some(seconds) => 1_000 * seconds.parse::<u64>().unwrap(),
                 None => number.parse().unwrap(),
             };
-            (name.to_owned(), (value != "None").then(number))
+            let is_off = value == "None" || value == u64::MAX.to_string();
+            (name.to_owned(), (!is_off).then(number))
         })
         .collect()
 }

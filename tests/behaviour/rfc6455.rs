@@ -148,7 +148,7 @@ fn every_fault_has_its_close_code() {
         (b"\x81\x01\xff", Fault::InvalidUtf8, CloseCode::INVALID_PAYLOAD),
         // A character that ends with the message, and a frame of gigabytes.
         (b"\x81\x02\xe2\x82", Fault::InvalidUtf8, CloseCode::INVALID_PAYLOAD),
-        (b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", Fault::FrameTooLong, CloseCode::TOO_BIG),
+        (b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", Fault::MessageTooLong, CloseCode::TOO_BIG),
     ];
     for (bytes, fault, code) in cases {
         let mut client = Connection::new(Role::Client);

@@ -6,7 +6,7 @@ use websocket_stream::{CloseCode, Fault, Limits, OpCode, Role, State};
 #[test]
 fn an_announced_length_above_the_limit_is_refused_at_its_header() {
     let claims = [
-        (u64::MAX >> 1, Fault::FrameTooLong, CloseCode::TOO_BIG),
+        (u64::MAX >> 1, Fault::MessageTooLong, CloseCode::TOO_BIG),
         ((u64::MAX >> 1) + 1, Fault::LengthTopBit, CloseCode::PROTOCOL_ERROR),
         (u64::MAX, Fault::LengthTopBit, CloseCode::PROTOCOL_ERROR),
     ];
@@ -32,13 +32,13 @@ fn an_announced_length_above_the_limit_is_refused_at_its_header() {
 #[test]
 fn an_unlimited_announcement_of_2_63_less_1_bytes_costs_only_the_bytes_received() {
     for role in ROLES {
-        let mut side = Side::new(role, Limits::default().frame(u64::MAX).message(usize::MAX));
+        let mut side = Side::new(role, Limits::default().message(usize::MAX));
         let header = side.header(OpCode::Binary, true, u64::MAX >> 1);
         let _ = side.receive(&[&header[..], b"abcd"].concat());
         assert_eq!((side.stream.state(), side.stream.partial()), (State::Open, Some(&b"abcd"[..])));
         assert!(side.stream.heap_bytes() < 512, "{}", side.stream.heap_bytes());
         // The sum with the bytes already received does not wrap around.
-        let mut side = Side::new(role, Limits::default().frame(u64::MAX).message(usize::MAX));
+        let mut side = Side::new(role, Limits::default().message(usize::MAX));
         let begun = side.frame(OpCode::Binary, false, &[7; 100]);
         let header = side.header(OpCode::Continuation, true, u64::MAX >> 1);
         let _ = side.receive(&[&begun[..], &header, b"abcd"].concat());

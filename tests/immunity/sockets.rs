@@ -132,8 +132,8 @@ fn echo(role: Role, limits: &Limits, peer: impl FnOnce(Peer) + Send) -> (Closed,
 fn over_tcp_an_announced_length_gets_its_close_code_and_no_memory() {
     for role in ROLES {
         for (claim, fault, code) in [
-            (1_u64 << 32, Fault::FrameTooLong, CloseCode::TOO_BIG),
-            (u64::MAX >> 1, Fault::FrameTooLong, CloseCode::TOO_BIG),
+            (1_u64 << 32, Fault::MessageTooLong, CloseCode::TOO_BIG),
+            (u64::MAX >> 1, Fault::MessageTooLong, CloseCode::TOO_BIG),
             (u64::MAX, Fault::LengthTopBit, CloseCode::PROTOCOL_ERROR),
         ] {
             let (end, heap) = echo(role, &Limits::default(), |mut peer| {
