@@ -142,7 +142,7 @@ pub use config::{Config, Limits, PauseReading, Role, Timeouts};
 pub use frame::{CloseCode, OpCode};
 pub use handshake::{ClientRequest, OriginPolicy, ParsedRequest, Request, Response};
 #[cfg(any(feature = "client", feature = "tokio"))]
-pub use owned_message::OwnedMessage;
+pub use owned_message::{ByteString, Bytes, OwnedCloseFrame, OwnedMessage};
 pub use protocol::{
     Cause, Chunk, CloseFrame, Closed, Event, Fault, Initiator, Message, SendError, State, SystemError,
     Timeout,

@@ -1,9 +1,14 @@
-//! A message that owns its payload, for code that cannot borrow it: a blocking client, and tokio.
+//! A message and a Close frame that own their bytes, for code that cannot borrow them: a blocking client, and
+//! tokio.
 #![forbid(unsafe_code)]
 
-use crate::protocol::Message;
-use bytes::Bytes;
-use bytestring::ByteString;
+use crate::frame::CloseCode;
+use crate::protocol::{CloseFrame, Message};
+#[doc(no_inline)]
+pub use bytes::Bytes;
+#[doc(no_inline)]
+pub use bytestring::ByteString;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A message that owns its payload.
@@ -33,6 +38,19 @@ impl OwnedMessage {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(bytes) => bytes,
         }
+    }
+
+    /// Returns the payload, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// Returns whether this is a text message.
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
     }
 
     /// Returns the text, if this is a text message.
@@ -73,7 +91,15 @@ macro_rules! from {
     )+};
 }
 
-from! { &str: Text, String: Text, ByteString: Text, Vec<u8>: Binary, Bytes: Binary }
+from! {
+    &str: Text,
+    String: Text,
+    Box<str>: Text,
+    ByteString: Text,
+    Vec<u8>: Binary,
+    Box<[u8]>: Binary,
+    Bytes: Binary,
+}
 
 /// Copies the bytes.
 impl From<&[u8]> for OwnedMessage {
@@ -82,10 +108,61 @@ impl From<&[u8]> for OwnedMessage {
     }
 }
 
+/// Copies the text.
+impl From<&String> for OwnedMessage {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+/// Copies the text if it is borrowed.
+impl From<Cow<'_, str>> for OwnedMessage {
+    fn from(text: Cow<'_, str>) -> Self {
+        Self::from(text.into_owned())
+    }
+}
+
+/// Copies the bytes.
+impl From<&Vec<u8>> for OwnedMessage {
+    fn from(bytes: &Vec<u8>) -> Self {
+        Self::from(bytes.as_slice())
+    }
+}
+
+/// Shares the payload.
+impl From<&OwnedMessage> for OwnedMessage {
+    fn from(message: &OwnedMessage) -> Self {
+        message.clone()
+    }
+}
+
 /// Copies the bytes.
 impl<const N: usize> From<&[u8; N]> for OwnedMessage {
     fn from(bytes: &[u8; N]) -> Self {
         Self::from(bytes.as_slice())
+    }
+}
+
+/// The contents of a Close frame that owns its reason (RFC 6455, section 5.5.1).
+///
+/// ```
+/// use websocket_stream::{CloseCode, CloseFrame, OwnedCloseFrame};
+///
+/// let frame = OwnedCloseFrame::from(CloseFrame { code: CloseCode::GOING_AWAY, reason: "restart" });
+/// assert_eq!((frame.code, frame.reason.as_str()), (CloseCode::GOING_AWAY, "restart"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OwnedCloseFrame {
+    /// The close code, or [`CloseCode::NO_STATUS`] if the frame was empty.
+    pub code: CloseCode,
+    /// The reason, for humans; often empty.
+    pub reason: String,
+}
+
+/// Copies the reason.
+impl From<CloseFrame<'_>> for OwnedCloseFrame {
+    fn from(frame: CloseFrame<'_>) -> Self {
+        Self { code: frame.code, reason: frame.reason.to_owned() }
     }
 }
 

@@ -14,7 +14,9 @@ use hyper_util::server::conn::auto;
 pub enum UpgradedStream {
     /// The socket, without hyper.
     Tcp(TcpStream),
-    /// Another stream, such as TLS, or one of many over HTTP/2.
+    /// Another stream, such as TLS, or one of many over HTTP/2. Hidden, so that a program does not depend on
+    /// the version of hyper-util.
+    #[doc(hidden)]
     Other(TokioIo<Upgraded>),
 }
 

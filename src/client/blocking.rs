@@ -5,10 +5,10 @@ use super::error::ConnectError;
 use super::transport::Transport;
 use super::url::{Url, UrlError};
 use super::waiting::{Watch, millis, millis_since, wait};
-use crate::OwnedMessage;
 use crate::frame::CloseCode;
 use crate::protocol::{Closed, Event, Message, SendError};
-use crate::stream::{Error, Ready, Scratch, WebSocketStream};
+use crate::stream::{Error, Outgoing, Ready, Scratch, WebSocketStream};
+use crate::{OwnedCloseFrame, OwnedMessage};
 use rustix::fd::AsFd;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -17,6 +17,9 @@ use std::{fmt, io, mem};
 /// The received bytes that wait for [`next`](Blocking::next) while [`send`](Blocking::send) blocks. With
 /// more, it stops receiving.
 const WAITING: usize = 1 << 20;
+
+/// The same after a failure, from which messages are dropped.
+const MOST_WAITING: usize = 4 << 20;
 
 /// A WebSocket whose calls block until they are done.
 ///
@@ -39,8 +42,10 @@ pub struct Blocking {
     start: Instant,
     /// Messages that were received and not yet returned.
     received: VecDeque<OwnedMessage>,
-    /// The bytes of these messages.
+    /// The memory that these messages take, in bytes.
     waiting: usize,
+    /// The peer's Close frame.
+    close_frame: Option<OwnedCloseFrame>,
     end: Option<Closed>,
     /// Whether the stream may have something to receive although its socket is not readable.
     again: bool,
@@ -106,6 +111,7 @@ impl Blocking {
             start: Instant::now(),
             received: VecDeque::new(),
             waiting: 0,
+            close_frame: None,
             end: None,
             // Bytes may have arrived after the handshake.
             again: true,
@@ -125,22 +131,19 @@ impl Blocking {
     ///
     /// # Errors
     ///
-    /// [`BlockingError::Closed`] if the connection ended without one.
+    /// [`BlockingError::Closed`] if the connection ended without one, [`BlockingError::Timeout`], and
+    /// [`BlockingError::System`] if the socket could not be waited for.
     #[allow(clippy::should_implement_trait, reason = "an iterator's item cannot use `?` in `while let`")]
     pub fn next(&mut self) -> Result<Option<OwnedMessage>, BlockingError> {
-        self.next_until(&mut self.deadline())
-    }
-
-    fn next_until(&mut self, deadline: &mut Deadline) -> Result<Option<OwnedMessage>, BlockingError> {
+        let mut deadline = self.deadline();
         loop {
             if let Some(message) = self.received.pop_front() {
-                self.waiting -= message.as_bytes().len();
+                self.waiting -= taken(&message);
                 return Ok(Some(message));
             }
             match self.end {
-                Some(end) if end.is_clean() => return Ok(None),
-                Some(end) => return Err(BlockingError::Closed(end)),
-                None => self.advance(true, deadline)?,
+                Some(end) => return clean(end).map(|_| None),
+                None => self.advance(true, &mut deadline)?,
             }
         }
     }
@@ -151,20 +154,37 @@ impl Blocking {
     /// # Errors
     ///
     /// [`BlockingError::Send`] if the message is not accepted, for example because the connection had ended;
-    /// [`BlockingError::Closed`] if it ends before the socket has taken the whole message.
+    /// [`BlockingError::Closed`] if it ends before the socket has taken the whole message;
+    /// [`BlockingError::Timeout`], and [`BlockingError::System`] if the socket could not be waited for.
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), BlockingError> {
-        let (mut deadline, now) = (self.deadline(), self.now());
-        let sent = self.stream.send(&mut self.scratch.at(now), message);
-        self.finish_sending(sent.map(|_| ()), &mut deadline)
+        let message = message.into();
+        self.send_with(|out| out.send(message))
     }
 
-    /// Sends a Close frame, and blocks until the connection has ended. Messages that arrive meanwhile are
-    /// dropped.
+    /// Calls `f` with an [`Outgoing`], to send several messages, fragments or a ping, and blocks until the
+    /// socket has taken everything; see [`send`](Self::send).
     ///
     /// # Errors
     ///
-    /// [`BlockingError::Closed`] if the peer does not answer with its own Close frame.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), BlockingError> {
+    /// See [`send`](Self::send).
+    pub fn send_with(
+        &mut self,
+        f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
+    ) -> Result<(), BlockingError> {
+        let (mut deadline, now) = (self.deadline(), self.now());
+        let sent = self.stream.send_with(&mut self.scratch.at(now), f);
+        self.finish_sending(sent.map(|_| ()), &mut deadline)
+    }
+
+    /// Sends a Close frame, blocks until the connection has ended, and returns how. Messages that
+    /// [`next`](Self::next) has not returned are dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError::Closed`] if the peer does not answer with its own Close frame,
+    /// [`BlockingError::Send`] if the code or the reason cannot be sent, [`BlockingError::Timeout`], and
+    /// [`BlockingError::System`] if the socket could not be waited for.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, BlockingError> {
         let (mut deadline, now) = (self.deadline(), self.now());
         match self.stream.close(&mut self.scratch.at(now), code, reason) {
             Err(Error::Send(SendError::Closed)) | Ok(_) => {}
@@ -172,8 +192,19 @@ impl Blocking {
             Err(Error::System(_)) => self.again = true,
             Err(error) => return Err(error.into()),
         }
-        while self.next_until(&mut deadline)?.is_some() {}
-        Ok(())
+        loop {
+            self.received.clear();
+            self.waiting = 0;
+            match self.end {
+                Some(end) => return clean(end),
+                None => self.advance(true, &mut deadline)?,
+            }
+        }
+    }
+
+    /// Returns the peer's Close frame, once a call has received it.
+    pub fn close_frame(&self) -> Option<&OwnedCloseFrame> {
+        self.close_frame.as_ref()
     }
 
     /// Returns how the connection ended, after its end.
@@ -184,6 +215,13 @@ impl Blocking {
     /// Returns the stream.
     pub fn get_ref(&self) -> &WebSocketStream<Transport> {
         &self.stream
+    }
+
+    /// Returns the stream, for a loop of one's own, and the messages that [`next`](Self::next) has not
+    /// returned. Its timeouts count from its next call.
+    pub fn into_inner(mut self) -> (WebSocketStream<Transport>, Vec<OwnedMessage>) {
+        self.stream.restart_timeouts();
+        (self.stream, self.received.into())
     }
 
     fn finish_sending(
@@ -223,14 +261,19 @@ impl Blocking {
             self.wait(receives, deadline.left())?;
         }
         let ready = Ready { readable: receives, writable: true, closed: receives };
-        let (received, waiting, ended) = (&mut self.received, &mut self.waiting, &mut self.end);
+        let (received, waiting) = (&mut self.received, &mut self.waiting);
+        let (close_frame, ended) = (&mut self.close_frame, &mut self.end);
         let now = millis_since(self.start);
         let driven = self.stream.drive(&mut self.scratch.at(now), ready, |event, _| {
             match event {
+                // After a failure, the messages before the end do not wait for room.
+                Event::Message(_) if *waiting >= MOST_WAITING => {}
                 Event::Message(message) => {
-                    *waiting += message.as_bytes().len();
-                    received.push_back(message.into());
+                    let message = message.into();
+                    *waiting += taken(&message);
+                    received.push_back(message);
                 }
+                Event::Close(frame) => *close_frame = Some(frame.into()),
                 Event::Closed(end) => *ended = Some(end),
                 _ => {}
             }
@@ -261,6 +304,16 @@ impl Blocking {
         let at = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Deadline { at, is_tried: false }
     }
+}
+
+/// Returns the memory that a message takes while it waits, also if it is empty.
+fn taken(message: &OwnedMessage) -> usize {
+    size_of::<OwnedMessage>() + message.as_bytes().len()
+}
+
+/// Returns the end of a connection, which is an error without a closing handshake.
+fn clean(end: Closed) -> Result<Closed, BlockingError> {
+    if end.is_clean() { Ok(end) } else { Err(BlockingError::Closed(end)) }
 }
 
 impl Deadline {

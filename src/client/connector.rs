@@ -111,7 +111,8 @@ impl Connector {
     /// Follows up to this number of redirects. Default: 0, as browsers have it.
     ///
     /// A redirect from `wss` to `ws` is never followed. To another scheme, host or port, the headers
-    /// `Authorization`, `Cookie` and `Proxy-Authorization` and the credentials are not sent.
+    /// `Authorization`, `Cookie` and `Proxy-Authorization` and the credentials are not sent; all other
+    /// headers and the subprotocols are.
     #[must_use]
     pub fn redirects(mut self, redirects: u32) -> Self {
         self.options.redirects = redirects;

@@ -29,7 +29,7 @@ use super::response::Response;
 /// assert!(OriginPolicy::List(&["https://www.example.com"]).allows(&handshake.request()));
 /// # Ok::<(), websocket_stream::handshake::RequestFault>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OriginPolicy<'a> {
     /// Pages of any site. Suitable if a connection reveals nothing that depends on the user.
@@ -44,7 +44,8 @@ pub enum OriginPolicy<'a> {
     /// page's: `https`, not `wss`.
     ///
     /// Letter case, a default port and a trailing `/` are ignored. An entry with a path matches nothing,
-    /// because an origin has no path. `null` matches pages that have no origin.
+    /// because an origin has no path. `null` matches pages that have no origin. A
+    /// list from a file can be kept for the whole program with `Vec::leak` and `String::leak`.
     List(&'a [&'a str]),
 }
 

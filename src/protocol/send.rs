@@ -93,8 +93,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The errors of [`send`](Self::send), and [`SendError::NoMessageBegun`] for a continuation without an
-    /// unfinished message or for the opcode of a control frame.
+    /// The errors of [`send`](Self::send), [`SendError::NoMessageBegun`] for a continuation without an
+    /// unfinished message, and [`SendError::ControlOpcode`] for the opcode of a control frame.
     pub fn send_fragment(
         &mut self,
         opcode: OpCode,

@@ -1,6 +1,6 @@
 //! A connection that leaves tokio for an event loop of this crate.
 
-use super::websocket::WebSocket;
+use super::websocket::{Busy, WebSocket};
 use crate::server::{Handle, NotAdopted};
 use crate::stream::{Parts, WebSocketStream};
 use ::tokio::net::TcpStream;
@@ -67,7 +67,7 @@ impl WebSocket<TcpStream> {
     /// [`HandOverError`] with the reason.
     pub fn hand_over(self, server: &Handle, value: impl Any + Send) -> Result<(), HandOverError> {
         let Parts { transport, connection, unread, unsent } =
-            self.into_parts().map_err(HandOverError::Busy)?;
+            self.into_parts().map_err(|Busy(ws)| HandOverError::Busy(ws))?;
         let transport = transport.into_std()?;
         let stream = WebSocketStream::from_parts(Parts { transport, connection, unread, unsent })?;
         server.adopt(stream, value).map_err(HandOverError::NotAdopted)

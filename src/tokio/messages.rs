@@ -7,7 +7,7 @@ use super::websocket::WebSocket;
 use crate::OwnedMessage;
 use crate::config::Limits;
 use crate::frame::CloseCode;
-use crate::protocol::{Closed, SendError, State};
+use crate::protocol::{Closed, Event, SendError, State};
 use crate::stream::{Outgoing, PreparedMessage, Sent};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use futures_core::{FusedStream, Stream};
@@ -284,7 +284,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// reason cannot be sent, or with [`SendError::Closed`] if fed messages were not sent.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, AsyncError> {
         poll_fn(|context| self.poll_start_close(context, code, reason)).await?;
-        let end = self.run(|_, _| Ok(())).await?;
+        let end = poll_fn(|context| {
+            self.poll_run(context, &mut |event, _, queues| {
+                if let Event::Close(frame) = event {
+                    queues.keep_close_frame(frame);
+                }
+                Ok::<(), AsyncError>(())
+            })
+        })
+        .await?;
         self.all_sent(end)
     }
 

@@ -87,6 +87,6 @@ pub use error::{AcceptError, AsyncError};
 #[cfg(feature = "server")]
 pub use hand_over::HandOverError;
 pub use opening::{Opening, accept, accept_with, client};
-pub use split::{Receiver, Sender};
+pub use split::{Receiver, ReuniteError, Sender};
 pub use transport::AsyncTransport;
-pub use websocket::WebSocket;
+pub use websocket::{Busy, WebSocket};

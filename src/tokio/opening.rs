@@ -52,6 +52,10 @@ where
 ///
 /// The decision also gets requests in plain HTTP. To decide with an `await`, use [`Opening`].
 ///
+/// Nothing else checks the page's origin: a server that knows its users by a cookie uses [`OriginPolicy`], as
+/// [`accept`] does. For a configuration alone, the decision is
+/// `|request| OriginPolicy::Same.answer(request)`.
+///
 /// ```
 /// use std::sync::Arc;
 /// use tokio::net::TcpStream;
@@ -159,6 +163,8 @@ where
 }
 
 /// A server's opening handshake, for a program that awaits something before it answers.
+///
+/// The program alone decides, also about the page's origin: see [`OriginPolicy`].
 ///
 /// ```
 /// # use websocket_stream::tokio::{AcceptError, Opening, WebSocket};

@@ -1,9 +1,9 @@
 //! The owned messages of a connection: received ones that wait for `next`, and fed ones that are not sent.
 
 use super::received::Received;
-use crate::OwnedMessage;
-use crate::protocol::{Message, SendError};
+use crate::protocol::{CloseFrame, Message, SendError};
 use crate::stream::Outgoing;
+use crate::{OwnedCloseFrame, OwnedMessage};
 use std::cell::Cell;
 
 thread_local! {
@@ -24,6 +24,8 @@ pub(super) struct Queues {
     /// Fed messages were dropped, because the closing handshake had begun. The next `flush` or `close`
     /// reports it.
     lost: bool,
+    /// The peer's Close frame.
+    close_frame: Option<Box<OwnedCloseFrame>>,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +89,15 @@ impl Queues {
         if !lists.discards {
             lists.received.push(message);
         }
+    }
+
+    #[cold]
+    pub(super) fn keep_close_frame(&mut self, frame: CloseFrame<'_>) {
+        self.close_frame = Some(Box::new(frame.into()));
+    }
+
+    pub(super) fn close_frame(&self) -> Option<&OwnedCloseFrame> {
+        self.close_frame.as_deref()
     }
 
     /// Discards received messages, now and later.

@@ -4,10 +4,10 @@ use super::error::AsyncError;
 use super::queues::Queues;
 use super::wakers::Side;
 use super::websocket::WebSocket;
-use crate::OwnedMessage;
 use crate::frame::CloseCode;
 use crate::protocol::{Closed, Message, SendError, State};
 use crate::stream::{Delivery, IfFull, Outgoing, PreparedMessage, Sent};
+use crate::{OwnedCloseFrame, OwnedMessage};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
@@ -88,7 +88,9 @@ fn lock<S>(half: &Mutex<WebSocket<S>>) -> MutexGuard<'_, WebSocket<S>> {
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Splits the connection into two halves, which two tasks can use at once.
     ///
-    /// The connection is closed when both halves are dropped.
+    /// The connection is closed when both halves are dropped. With
+    /// [`Config::streaming`](crate::Config::streaming), do not split it: only [`run`](Self::run) receives
+    /// chunks.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -142,17 +144,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Receiver<S> {
     ///
     /// # Errors
     ///
-    /// Both halves, if they are not of one connection.
-    pub fn reunite(mut self, sender: Sender<S>) -> Result<WebSocket<S>, (Self, Sender<S>)> {
+    /// [`ReuniteError`] with both halves, if they are not of one connection.
+    pub fn reunite(mut self, sender: Sender<S>) -> Result<WebSocket<S>, ReuniteError<S>> {
         if !Arc::ptr_eq(&self.0.shared, &sender.0) {
-            return Err((self, sender));
+            return Err(ReuniteError(self, sender));
         }
         self.0.reunited = true;
         drop(self);
         // Only the sender is left.
         Arc::try_unwrap(sender.0)
             .map(|shared| shared.into_inner().unwrap_or_else(PoisonError::into_inner))
-            .map_err(|shared| (Self(Half { shared: Arc::clone(&shared), reunited: false }), Sender(shared)))
+            .map_err(|shared| {
+                let receiver = Self(Half { shared: Arc::clone(&shared), reunited: false });
+                ReuniteError(receiver, Sender(shared))
+            })
     }
 }
 
@@ -272,6 +277,11 @@ impl<S> Sender<S> {
 }
 
 impl<S> Receiver<S> {
+    /// Returns the peer's Close frame, once one of the halves has received it.
+    pub fn close_frame(&self) -> Option<OwnedCloseFrame> {
+        lock(&self.0.shared).close_frame().cloned()
+    }
+
     /// Returns whether the connection is open, closing or closed, and how it ended.
     pub fn state(&self) -> State {
         lock(&self.0.shared).state()
@@ -325,3 +335,35 @@ impl<S> fmt::Debug for Receiver<S> {
         f.debug_struct("Receiver").field("state", &self.state()).finish_non_exhaustive()
     }
 }
+
+/// The error of [`Receiver::reunite`], with both halves: they are not of one connection.
+///
+/// ```
+/// use websocket_stream::Role;
+/// use websocket_stream::tokio::{ReuniteError, WebSocket};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (a, b) = tokio::io::duplex(4096);
+/// let (sender, receiver) = WebSocket::new(a, Role::Server, Default::default())?.split();
+/// let (other_sender, _) = WebSocket::new(b, Role::Client, Default::default())?.split();
+/// let Err(ReuniteError(receiver, _)) = receiver.reunite(other_sender) else { panic!() };
+/// assert!(receiver.reunite(sender).is_ok());
+/// # Ok(())
+/// # }
+/// ```
+pub struct ReuniteError<S>(pub Receiver<S>, pub Sender<S>);
+
+impl<S> fmt::Debug for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReuniteError").field(&self.0).field(&self.1).finish()
+    }
+}
+
+impl<S> fmt::Display for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("halves of different connections")
+    }
+}
+
+impl<S> std::error::Error for ReuniteError<S> {}

@@ -6,6 +6,7 @@ use super::queues::Queues;
 use super::timers::Timer;
 use super::transport::AsyncTransport;
 use super::wakers::Side;
+use crate::OwnedCloseFrame;
 use crate::config::{Config, Role};
 use crate::frame::CloseCode;
 use crate::protocol::{Cause, Closed, Event, Initiator, Message, SendError, State};
@@ -103,10 +104,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// The unchanged connection, if messages wait for [`next`](Self::next), or fed ones to be sent.
-    pub fn into_parts(self) -> Result<Parts<S>, Self> {
+    /// [`Busy`] with the unchanged connection, if messages wait for [`next`](Self::next), or fed ones to be
+    /// sent.
+    pub fn into_parts(self) -> Result<Parts<S>, Busy<S>> {
         if self.0.queues.has_received() || self.0.queues.has_fed() {
-            return Err(self);
+            return Err(Busy(self));
         }
         let Parts { transport, connection, unread, unsent } = self.0.stream.into_parts();
         Ok(Parts { transport: transport.into_inner(), connection, unread, unsent })
@@ -178,13 +180,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
         &'a mut self,
         mut handler: impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E> + 'a,
     ) -> impl Future<Output = Result<Closed, E>> + 'a {
-        poll_fn(move |context| self.poll_run(context, &mut handler))
+        poll_fn(move |context| self.poll_run(context, &mut |event, out, _| handler(event, out)))
     }
 
-    fn poll_run<E: From<AsyncError>>(
+    pub(super) fn poll_run<E: From<AsyncError>>(
         &mut self,
         context: &mut Context<'_>,
-        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
     ) -> Poll<Result<Closed, E>> {
         // Fed messages leave before the replies.
         ready!(self.poll_fed(context));
@@ -194,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
                 return Poll::Ready(Err(error));
             }
         }
-        let wants = match self.drive(Side::Receiver, context, None, |event, out, _| handler(event, out)) {
+        let wants = match self.drive(Side::Receiver, context, None, &mut *handler) {
             Ok(wants) => wants,
             Err(error) => {
                 self.0.stream.get_mut().end(Side::Receiver);
@@ -232,13 +234,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> WebSocket<S> {
     /// Hands one message that was received for [`next`](Self::next) to a handler.
     fn hand_out_received<E: From<AsyncError>>(
         &mut self,
-        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>) -> Result<(), E>,
+        handler: &mut impl FnMut(Event<'_>, &mut Outgoing<'_>, &mut Queues) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(message) = self.0.queues.pop_received() else { return Ok(()) };
         let mut handled = Ok(());
         // Also if the connection has ended since. A failure is reported as the end.
-        let _ = self.send_past_fed(Side::Receiver, |out, _| {
-            handled = handler(Event::Message((&message).into()), out);
+        let _ = self.send_past_fed(Side::Receiver, |out, queues| {
+            handled = handler(Event::Message((&message).into()), out, queues);
             Ok(())
         });
         handled
@@ -366,6 +368,31 @@ impl<S> WebSocket<S> {
         self.0.stream.state()
     }
 
+    /// Returns the peer's Close frame, once [`next`](Self::next) or [`close`](Self::close) has received it.
+    /// The handler of [`run`](Self::run) receives it as [`Event::Close`] instead.
+    ///
+    /// ```
+    /// use websocket_stream::tokio::WebSocket;
+    /// use websocket_stream::{CloseCode, Role};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (a, b) = tokio::io::duplex(4096);
+    /// let mut ws = WebSocket::new(a, Role::Client, Default::default())?;
+    /// let mut server = WebSocket::new(b, Role::Server, Default::default())?;
+    /// server.start_close(CloseCode::new(4001), "token expired")?;
+    /// # let server = tokio::spawn(async move { server.run(|_, _| Ok(())).await });
+    /// assert!(ws.next().await.is_none());
+    /// let frame = ws.close_frame().ok_or("no Close frame")?;
+    /// assert_eq!((frame.code, frame.reason.as_str()), (CloseCode::new(4001), "token expired"));
+    /// # server.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close_frame(&self) -> Option<&OwnedCloseFrame> {
+        self.0.queues.close_frame()
+    }
+
     /// Returns the inner stream.
     pub fn get_ref(&self) -> &S {
         self.0.stream.get_ref().get_ref()
@@ -390,3 +417,37 @@ impl<S> std::fmt::Debug for WebSocket<S> {
             .finish_non_exhaustive()
     }
 }
+
+/// The error of [`WebSocket::into_parts`], with the unchanged connection: received messages wait for
+/// [`WebSocket::next`], or fed ones to be sent.
+///
+/// ```
+/// use websocket_stream::tokio::{Busy, WebSocket};
+/// use websocket_stream::Role;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (a, _b) = tokio::io::duplex(4096);
+/// let mut ws = WebSocket::new(a, Role::Server, Default::default())?;
+/// ws.feed("hello").await?;
+/// let Err(Busy(mut ws)) = ws.into_parts() else { panic!() };
+/// ws.flush().await?;
+/// assert!(ws.into_parts().is_ok());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Busy<S>(pub WebSocket<S>);
+
+impl<S> std::fmt::Debug for Busy<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Busy").field(&self.0).finish()
+    }
+}
+
+impl<S> std::fmt::Display for Busy<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("messages wait to be returned or sent")
+    }
+}
+
+impl<S> std::error::Error for Busy<S> {}

@@ -30,7 +30,8 @@ use std::io::{self, IoSlice};
 /// A bidirectional byte stream that never blocks.
 ///
 /// The methods are not named `read` and `write`, so that they do not collide with those of [`std::io::Read`]
-/// and [`std::io::Write`] on the same type.
+/// and [`std::io::Write`] on the same type. Only `flush` is in both: with both traits in scope, call
+/// `Write::flush(&mut stream)`.
 ///
 /// ```
 /// use std::io;

@@ -594,7 +594,7 @@ fn a_page_of_another_site_is_refused_unless_the_policy_accepts_it() {
         let (handshake, received) = serve(&request_with("Origin", origins));
         assert!(received.is_ok());
         let request = handshake.request().unwrap();
-        assert_eq!([any, same, list].map(|policy| policy.allows(&request)), allowed, "{origins:?}");
+        assert_eq!([&any, &same, &list].map(|policy| policy.allows(&request)), allowed, "{origins:?}");
     }
     assert_eq!(OriginPolicy::default(), same);
 }

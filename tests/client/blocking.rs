@@ -27,8 +27,9 @@ fn messages_are_echoed_and_the_end_is_clean() {
     }
     client.send(&[1, 2, 3]).unwrap();
     assert_eq!(client.next().unwrap().unwrap().as_bytes(), [1, 2, 3]);
-    client.close(CloseCode::NORMAL, "bye").unwrap();
-    assert!(client.closed().unwrap().is_clean());
+    let end = client.close(CloseCode::NORMAL, "bye").unwrap();
+    assert!(end.is_clean() && client.closed() == Some(end));
+    assert_eq!(client.close_frame().unwrap().code, CloseCode::NORMAL);
     assert_eq!(client.next().unwrap(), None);
     assert!(matches!(client.send("late"), Err(BlockingError::Send(_))));
 }
@@ -181,6 +182,49 @@ fn without_time_a_call_does_what_it_can_without_waiting() {
     peer.shutdown(Shutdown::Write).unwrap();
     client = client.timeout(Duration::from_secs(60));
     assert_eq!(client.next().unwrap(), None);
+}
+
+/// Empty messages need memory, too.
+#[cfg(unix)]
+#[test]
+fn a_call_that_sends_keeps_a_bounded_number_of_empty_messages() {
+    use std::os::unix::net::UnixStream;
+    let (socket, mut peer) = UnixStream::pair().unwrap();
+    let stream = WebSocketStream::client(Transport::Unix(socket)).unwrap();
+    let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+    // It takes nothing until it can send no more.
+    let flood = thread::spawn(move || {
+        let empty = b"\x82\x00".repeat(1 << 20);
+        peer.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        let sent = peer.write_all(&empty);
+        peer.shutdown(Shutdown::Both).unwrap();
+        sent.is_ok()
+    });
+    assert!(client.send(&vec![7; 12 << 20]).is_err());
+    assert!(!flood.join().unwrap(), "all of a million messages were received");
+}
+
+#[test]
+fn several_messages_and_a_ping_leave_together_and_the_stream_can_be_taken_out() {
+    let (socket, mut peer) = tcp_pair().unwrap();
+    let stream = WebSocketStream::client(Transport::Tcp(socket)).unwrap();
+    let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+    client
+        .send_with(|out| {
+            out.send("a")?;
+            out.ping(b"?")?;
+            out.send("b")
+        })
+        .unwrap();
+    let mut sent = [0; 7 + 7 + 7];
+    peer.read_exact(&mut sent).unwrap();
+    assert_eq!([sent[0], sent[7], sent[14]], [0x81, 0x89, 0x81]);
+    peer.write_all(b"\x81\x01a\x81\x01b").unwrap();
+    wait_for_arrival(&client);
+    assert_eq!(client.next().unwrap().unwrap().as_text(), Some("a"));
+    let (stream, waiting) = client.into_inner();
+    assert_eq!(stream.state(), websocket_stream::State::Open);
+    assert_eq!(waiting, [OwnedMessage::from("b")]);
 }
 
 /// What the peer has sent before is received, and its end is the connection's.

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use websocket_stream::tokio::WebSocket;
+use websocket_stream::tokio::{ReuniteError, WebSocket};
 use websocket_stream::{CloseCode, Config, Limits, OwnedMessage, PauseReading, Role};
 
 /// A task of the scheduler.
@@ -237,6 +237,6 @@ fn halves_are_put_together_again_only_with_their_own() {
     let ws = |mock: &Mock| WebSocket::new(mock.clone(), Role::Server, Arc::default()).unwrap();
     let mock = Mock::new(Choices::new(0, 0), []);
     let ((sender, receiver), (others_sender, _other)) = (ws(&mock).split(), ws(&mock).split());
-    let (receiver, _) = receiver.reunite(others_sender).unwrap_err();
+    let Err(ReuniteError(receiver, _)) = receiver.reunite(others_sender) else { panic!() };
     assert!(receiver.reunite(sender).is_ok());
 }

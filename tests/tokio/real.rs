@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use websocket_stream::tokio::{AsyncError, WebSocket, accept_with, client};
+use websocket_stream::tokio::{AsyncError, Busy, WebSocket, accept_with, client};
 use websocket_stream::{
     ClientRequest, CloseCode, Config, Event, OwnedMessage, Response, Role, Sent, Timeouts,
 };
@@ -253,7 +253,7 @@ async fn a_connection_is_taken_apart_only_without_waiting_messages() {
     let config = Arc::new(Config::default().timeouts(Timeouts::OFF));
     let mut ws = WebSocket::new(a, Role::Server, config).unwrap();
     ws.feed("fed").await.unwrap();
-    let mut ws = ws.into_parts().unwrap_err();
+    let Err(Busy(mut ws)) = ws.into_parts() else { panic!() };
     ws.flush().await.unwrap();
     peer.write_all(b"\x81\x81\0\0\0\0a").await.unwrap();
     let parts = ws.into_parts().unwrap();
@@ -283,6 +283,31 @@ async fn a_sender_whose_receiver_was_dropped_closes_although_many_messages_arriv
     });
     assert!(closed.unwrap().is_clean());
     assert!(received.is_none());
+}
+
+#[tokio::test]
+async fn the_peers_close_frame_is_kept_whoever_closes() {
+    let pair = || {
+        let (a, b) = tokio::io::duplex(4096);
+        let new = |io, role| WebSocket::new(io, role, Arc::default()).unwrap();
+        (new(a, Role::Server), new(b, Role::Client))
+    };
+    // The peer's reason, with halves.
+    let (server, mut client) = pair();
+    let (sender, mut receiver) = server.split();
+    client.start_close(CloseCode::new(4001), "token expired").unwrap();
+    let (ended, received) = tokio::join!(client.close(CloseCode::NORMAL, ""), async {
+        assert!(receiver.close_frame().is_none());
+        let received = receiver.next().await;
+        drop(sender);
+        (received.is_none(), receiver.close_frame())
+    });
+    let (is_end, frame) = received;
+    assert!(is_end && ended.unwrap().is_clean());
+    let frame = frame.unwrap();
+    assert_eq!((frame.code, frame.reason.as_str()), (CloseCode::new(4001), "token expired"));
+    // The peer's answer to this end's.
+    assert_eq!(client.close_frame().unwrap().code, CloseCode::new(4001));
 }
 
 #[tokio::test]

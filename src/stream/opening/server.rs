@@ -38,6 +38,11 @@ use std::{io, mem};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// # Origin
+///
+/// The program alone decides which pages may connect. A server that knows its users by a cookie answers with
+/// [`OriginPolicy::answer`](crate::handshake::OriginPolicy::answer).
+///
 /// # Plain HTTP
 ///
 /// A request that does not ask for a WebSocket is delivered too, so that a health check or a page can share
