@@ -5,7 +5,8 @@
 //! and used; it is off by default. This module contains the negotiation ([`Deflate::offer`],
 //! [`accept`](Deflate::accept), [`confirm`](Deflate::confirm)) and the two directions of the codec
 //! ([`Deflaters`], [`Inflater`]), without I/O. zlib-rs inflates all messages, and compresses those above
-//! 10 KiB; an encoder of this library compresses the others.
+//! 10 KiB; an encoder of this library compresses the others. A minor version may change the interface of the
+//! codec.
 //!
 //! # Memory
 //!
