@@ -52,7 +52,6 @@ pub struct ServerConfig {
 }
 
 setters!(ServerConfig {
-    origin: OriginPolicy<'static>,
     slow_peer: SlowPeer,
     proxy_protocol: bool,
     mailbox: usize,
@@ -60,6 +59,13 @@ setters!(ServerConfig {
 });
 
 impl ServerConfig {
+    /// Sets [`origin`](Self#structfield.origin).
+    #[must_use]
+    pub fn origin(mut self, origin: OriginPolicy<'static>) -> Self {
+        self.origin = origin;
+        self
+    }
+
     /// Sets [`client_ip_header`](Self#structfield.client_ip_header).
     #[must_use]
     pub fn client_ip_header(mut self, name: impl Into<Cow<'static, str>>) -> Self {
@@ -136,8 +142,9 @@ impl Default for ServerConfig {
 
 /// What happens to a published message for a peer that has not taken earlier ones.
 ///
-/// The bound is checked before each round's messages, so the unsent bytes can exceed it by one round. In any
-/// case, no more than [`Limits::unsent`](crate::Limits::unsent) bytes are kept for a peer.
+/// The bound is checked before the messages that are delivered together: those of a round, or about 256 KiB
+/// of them. The unsent bytes can exceed it by as much. In any case, no more than
+/// [`Limits::unsent`](crate::Limits::unsent) bytes are kept for a peer.
 ///
 /// ```
 /// # use websocket_stream::Message;

@@ -10,7 +10,7 @@
 use super::calls::close;
 use super::config::SlowPeer;
 use super::handler::Handler;
-use super::hub::{Abroad, Payload, Post, Published};
+use super::hub::{Abroad, Note, Payload, Post, Published};
 use super::slot::{Flags, Stage};
 use super::slots::{self, Id, Occupant};
 use super::table::Table;
@@ -29,7 +29,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     /// Delivers what was posted, if that is much, after a call of the handler.
     #[inline]
     pub(super) fn deliver_if_many<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
-        if self.common.hub.posted_bytes > POSTED_BYTES {
+        if self.common.hub.posted_bytes > POSTED_BYTES || self.common.hub.notes() > 0 {
             self.deliver(now, handler);
         }
     }
@@ -37,14 +37,39 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     /// Delivers everything that was posted in this round.
     #[inline]
     pub(super) fn deliver<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
-        // First, so that what is sent to a connection after it was accepted finds it open.
-        while let Some((id, response)) = self.common.hub.answers.pop_front() {
-            self.answer(id, &response, now, handler);
-        }
-        if !self.common.hub.posts.is_empty() {
-            self.deliver_posts(now, handler);
+        // Notes that a note causes are for the next round.
+        let mut notes = self.common.hub.notes();
+        loop {
+            // First, so that what is sent to a connection after it was accepted finds it open.
+            while let Some((id, response)) = self.common.hub.answers.pop_front() {
+                self.answer(id, &response, now, handler);
+            }
+            if !self.common.hub.posts.is_empty() {
+                self.deliver_posts(now, handler);
+            }
+            if notes == 0 {
+                break;
+            }
+            notes -= 1;
+            if let Some(note) = self.common.hub.next_note() {
+                self.notify(note, now, handler);
+            }
+            self.common.hub.post_following();
         }
         self.common.hub.topics.release();
+    }
+
+    /// Calls the handler with a note for an open connection.
+    #[cold]
+    fn notify<H: Handler<Session = S>>(&mut self, note: Note, now: u64, handler: &mut H) {
+        let Some(key) = self.slots.find(note.to) else { return };
+        let Some(slot) = self.slots.get(key) else { return };
+        let Stage::Open(stream, _) = &slot.stage else { return };
+        if stream.state() == State::Open && !slot.flags.has(Flags::FAILED) {
+            self.with_peer(key, now, handler, |handler, peer, session| {
+                handler.notified(peer, session, note.value)
+            });
+        }
     }
 
     /// Answers a request that waits for it, and opens the connection if it is accepted.
@@ -68,7 +93,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         let mut served = HashSet::new();
         let mut direct = Vec::new();
         for (index, post) in posts.iter().enumerate() {
-            if let Post::Send { to, .. } | Post::Close { to, .. } | Post::Notify { to, .. } = post {
+            if let Post::Send { to, .. } | Post::Close { to, .. } = post {
                 direct.extend(self.slots.find(*to).map(|key| (key, index)));
             }
         }
@@ -80,21 +105,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
             list.extend(group.iter().map(|entry| entry.1));
             self.add_published(key, &published, &mut list);
             served.insert(key);
-            let mut rest = list.as_slice();
-            while let Some(position) =
-                rest.iter().position(|&index| matches!(posts[index], Post::Notify { .. }))
-            {
-                self.deliver_to(key, &posts, &rest[..position], now, handler);
-                if let Post::Notify { value, .. } = &mut posts[rest[position]]
-                    && let Some(value) = value.take()
-                {
-                    self.with_peer(key, now, handler, |handler, peer, session| {
-                        handler.notified(peer, session, value)
-                    });
-                }
-                rest = &rest[position + 1..];
-            }
-            self.deliver_to(key, &posts, rest, now, handler);
+            self.deliver_to(key, &posts, &list, now, handler);
         }
         for (&topic, messages) in &published {
             let mut position = 0;
@@ -192,9 +203,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
                         };
                         (outcome, Some(*slow_peer), message.payload().len())
                     }
-                    Post::Publish { .. } | Post::Notify { .. } | Post::Answer { .. } | Post::Moved => {
-                        continue;
-                    }
+                    Post::Publish { .. } | Post::Notify(_) | Post::Answer { .. } | Post::Moved => continue,
                     Post::Send { message, .. } => (out.send(message.message()), None, message.len()),
                     Post::Close { code, reason, .. } => {
                         // If it is already closing, it continues to.

@@ -4,7 +4,7 @@
 use super::config::SlowPeer;
 use super::counters::{Cells, Counters};
 use super::error::{HandleError, NotAdopted};
-use super::hub::{Abroad, Hub, Payload, Post};
+use super::hub::{Abroad, Hub, Note, Payload, Post};
 use super::shutdown::Shutdown;
 use super::slots::Id;
 use crate::frame::CloseCode;
@@ -342,11 +342,14 @@ impl Handle {
     /// Calls [`Handler::notified`](super::Handler::notified) for one connection, on its event loop: such as
     /// with the result of slow work, which the handler puts into the session. See [`Hub::notify`].
     ///
+    /// The bytes that the value owns do not count for the bound of the mailbox. After an error, the value is
+    /// dropped: keep a clone to try again.
+    ///
     /// # Errors
     ///
     /// [`HandleError`]: the server has ended, or too much waits for the event loop.
     pub fn notify(&self, id: Id, value: impl Any + Send) -> Result<(), HandleError> {
-        self.put(Letter::Post(Post::Notify { to: id, value: Some(Box::new(value)) }))
+        self.put(Letter::Post(Post::Notify(Note { to: id, value: Box::new(value) })))
     }
 
     /// Begins the closing handshake with a connection; see [`Hub::close`].

@@ -63,6 +63,9 @@ pub struct Hub {
     pub(super) posted_bytes: usize,
     /// For each topic with posts, their indices.
     pub(super) published: HashMap<u32, Published>,
+    /// Notes to this thread's connections, and what was sent after the first of them. A note is delivered
+    /// after the posts; its handler may subscribe the peer to what follows.
+    following: VecDeque<Following>,
     /// Messages for other threads.
     pub(super) abroad: Vec<Abroad>,
     pub(super) has_abroad: bool,
@@ -100,11 +103,8 @@ pub(super) enum Post {
         code: CloseCode,
         reason: String,
     },
-    /// `None` when it was delivered.
-    Notify {
-        to: Id,
-        value: Option<Box<dyn Any + Send>>,
-    },
+    /// For another thread; on its own thread, it is in [`Hub::following`].
+    Notify(Note),
     /// For another thread; on its own thread, it is in [`Hub::answers`].
     Answer {
         to: Id,
@@ -124,7 +124,7 @@ impl Post {
             Self::Publish { message, .. } | Self::Send { message, .. } => message.len(),
             Self::Close { reason, .. } => reason.len(),
             Self::Answer { response, .. } => response.content().len(),
-            Self::Notify { .. } | Self::Moved => 0,
+            Self::Notify(_) | Self::Moved => 0,
         };
         POST + message
     }
@@ -132,13 +132,24 @@ impl Post {
     /// Returns the only receiver.
     pub(super) fn receiver(&self) -> Option<Id> {
         match self {
-            Self::Send { to, .. }
-            | Self::Close { to, .. }
-            | Self::Notify { to, .. }
-            | Self::Answer { to, .. } => Some(*to),
+            Self::Send { to, .. } | Self::Close { to, .. } | Self::Answer { to, .. } => Some(*to),
+            Self::Notify(note) => Some(note.to),
             Self::Publish { .. } | Self::Moved => None,
         }
     }
+}
+
+/// What one connection is notified of.
+pub(super) struct Note {
+    pub(super) to: Id,
+    pub(super) value: Box<dyn Any + Send>,
+}
+
+/// A note, or what waits for the notes before it.
+enum Following {
+    Note(Note),
+    Publish { topic: Arc<str>, message: Payload, except: Option<Id>, slow_peer: SlowPeer, goes_abroad: bool },
+    Post(Post),
 }
 
 /// Something for other threads.
@@ -197,6 +208,7 @@ impl Hub {
             posts: Vec::new(),
             posted_bytes: 0,
             published: HashMap::new(),
+            following: VecDeque::new(),
             abroad: Vec::new(),
             has_abroad: false,
             traffic: Traffic::default(),
@@ -234,11 +246,11 @@ impl Hub {
         self.post(Post::Send { to: id, message });
     }
 
-    /// Calls [`Handler::notified`](super::Handler::notified) for one connection, on any thread: with its
-    /// session, and after what was sent to it before. If it has ended, or is not open yet, the value is
-    /// dropped.
+    /// Calls [`Handler::notified`](super::Handler::notified) for one connection, on any thread, with its
+    /// session: after what was sent before, and before what is sent later. If the connection is not open,
+    /// the value is dropped.
     pub fn notify(&mut self, id: Id, value: impl Any + Send) {
-        self.post(Post::Notify { to: id, value: Some(Box::new(value)) });
+        self.post(Post::Notify(Note { to: id, value: Box::new(value) }));
     }
 
     /// Begins the closing handshake with a connection, on any thread.
@@ -313,13 +325,29 @@ impl Hub {
         except: Option<Id>,
         slow_peer: SlowPeer,
     ) {
-        if self.has_abroad || self.members(topic) > 0 {
+        if self.has_abroad || self.notes() > 0 || self.members(topic) > 0 {
             self.publish_payload(topic, message.into(), except, slow_peer);
         }
     }
 
     fn publish_payload(&mut self, topic: &str, message: Payload, except: Option<Id>, slow_peer: SlowPeer) {
-        let abroad = self.has_abroad.then(|| topic.into());
+        self.publish_in_order(topic, message, except, slow_peer, self.has_abroad);
+    }
+
+    fn publish_in_order(
+        &mut self,
+        topic: &str,
+        message: Payload,
+        except: Option<Id>,
+        slow_peer: SlowPeer,
+        goes_abroad: bool,
+    ) {
+        if self.notes() > 0 {
+            let topic = topic.into();
+            let publish = Following::Publish { topic, message, except, slow_peer, goes_abroad };
+            return self.following.push_back(publish);
+        }
+        let abroad = goes_abroad.then(|| topic.into());
         let local = self.topics.find(topic);
         if let Some(local) = local {
             self.published.entry(local).or_default().posts.push(self.posts.len());
@@ -335,8 +363,47 @@ impl Hub {
             Post::Answer { to, response } if to.thread() == self.thread as usize => {
                 self.answers.push_back((to, response));
             }
+            Post::Notify(note) if note.to.thread() == self.thread as usize => {
+                self.following.push_back(Following::Note(note));
+            }
+            post if self.notes() > 0 => self.following.push_back(Following::Post(post)),
             post => self.push(post),
         }
+    }
+
+    /// Returns the number of notes for this thread's connections, and of what waits for them.
+    #[inline]
+    pub(super) fn notes(&self) -> usize {
+        self.following.len()
+    }
+
+    /// Takes the next note, when everything before it has been delivered.
+    pub(super) fn next_note(&mut self) -> Option<Note> {
+        match self.following.pop_front()? {
+            Following::Note(note) => Some(note),
+            other => {
+                self.following.push_front(other);
+                None
+            }
+        }
+    }
+
+    /// Posts what waited for the notes before it, up to the next note.
+    pub(super) fn post_following(&mut self) {
+        let mut following = std::mem::take(&mut self.following);
+        while let Some(next) = following.pop_front() {
+            match next {
+                Following::Note(note) => {
+                    following.push_front(Following::Note(note));
+                    break;
+                }
+                Following::Publish { topic, message, except, slow_peer, goes_abroad } => {
+                    self.publish_in_order(&topic, message, except, slow_peer, goes_abroad);
+                }
+                Following::Post(post) => self.push(post),
+            }
+        }
+        self.following = following;
     }
 
     fn push(&mut self, post: Post) {
@@ -346,7 +413,7 @@ impl Hub {
 
     /// Returns whether something is to be delivered.
     pub(super) fn has_posts(&self) -> bool {
-        !self.posts.is_empty() || !self.answers.is_empty()
+        !self.posts.is_empty() || !self.answers.is_empty() || self.notes() > 0
     }
 
     pub(super) fn subscribe(&mut self, id: Id, topic: &str) -> bool {
@@ -365,11 +432,7 @@ impl Hub {
 
     /// Publishes what another thread has published.
     pub(super) fn publish_here(&mut self, topic: &str, message: PreparedMessage, slow_peer: SlowPeer) {
-        if let Some(topic) = self.topics.find(topic) {
-            self.published.entry(topic).or_default().posts.push(self.posts.len());
-            let message = Payload::Prepared(message);
-            self.push(Post::Publish { message, except: None, slow_peer, abroad: None });
-        }
+        self.publish_in_order(topic, Payload::Prepared(message), None, slow_peer, false);
     }
 }
 

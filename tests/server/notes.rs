@@ -3,15 +3,16 @@
 use crate::running::Running;
 use std::any::Any;
 use std::io;
-use std::sync::Arc;
-use websocket_stream::server::{Answer, Failure, Handler, NewPeer, Peer, Server};
+use websocket_stream::server::{Answer, Failure, Handler, Id, NewPeer, Peer, Server};
 use websocket_stream::testing::{TestClient, TestServer};
 use websocket_stream::{CloseCode, Message, Request, Response};
 
 /// Replies to a note, and to anything with the notes of its session.
 #[derive(Default)]
 struct Notes {
-    ids: Vec<websocket_stream::server::Id>,
+    ids: Vec<Id>,
+    /// The number of notes.
+    noted: usize,
 }
 
 impl Handler for Notes {
@@ -37,6 +38,7 @@ impl Handler for Notes {
         notes: &mut Vec<String>,
         value: Box<dyn Any + Send>,
     ) -> Result<(), Failure> {
+        self.noted += 1;
         // Anything else than a text is dropped.
         let Ok(note) = value.downcast::<&str>() else { return Ok(()) };
         peer.subscribe("room");
@@ -68,7 +70,8 @@ fn a_note_is_handled_in_the_order_in_which_it_was_sent() {
     hub.notify(id, "b");
     hub.send_to(id, "c");
     hub.notify(id, "d");
-    assert_eq!(receive(&mut server, client), ["a", "noted b", "c", "noted d"]);
+    hub.publish("room", "e");
+    assert_eq!(receive(&mut server, client), ["a", "noted b", "c", "noted d", "e"]);
     // The session has changed, and the peer is subscribed.
     server.send(client, "?").unwrap();
     server.hub().publish("room", "news");
@@ -83,12 +86,61 @@ fn a_note_to_a_connection_that_is_not_open_is_dropped() {
     let ids = server.handler().ids.clone();
     server.close(client, CloseCode::NORMAL, "").unwrap();
     assert!(server.closed(client).unwrap().is_some());
-    let value = Arc::new(());
     for id in ids {
-        server.hub().notify(id, Arc::clone(&value));
+        server.hub().notify(id, "lost");
         server.run().unwrap();
     }
-    assert_eq!(Arc::strong_count(&value), 1);
+    assert_eq!(server.handler().noted, 0);
+}
+
+#[test]
+fn a_note_to_a_connection_that_is_closing_or_whose_handler_has_failed_is_dropped() {
+    for first in ["fail", "close"] {
+        let mut server = TestServer::new(Notes::default());
+        let client = server.connect("/").unwrap();
+        let id = server.handler().ids[0];
+        let hub = server.hub();
+        hub.notify(id, first);
+        hub.notify(id, "late");
+        server.run().unwrap();
+        server.hub().notify(id, "later");
+        server.run().unwrap();
+        assert_eq!(server.handler().noted, 1);
+        assert_eq!(receive(&mut server, client), [format!("noted {first}")]);
+    }
+}
+
+/// A handler that notifies its own connection again and again does not hold the round.
+#[test]
+fn a_note_that_causes_another_one_leaves_it_to_the_next_round() {
+    struct Again;
+    impl Handler for Again {
+        type Session = u32;
+        fn message(&mut self, peer: &mut Peer<'_>, count: &mut u32, _: Message<'_>) -> Result<(), Failure> {
+            *count = 100;
+            let id = peer.id();
+            peer.hub().notify(id, ());
+            Ok(())
+        }
+        fn notified(
+            &mut self,
+            peer: &mut Peer<'_>,
+            count: &mut u32,
+            _: Box<dyn Any + Send>,
+        ) -> Result<(), Failure> {
+            *count -= 1;
+            let id = peer.id();
+            match *count {
+                0 => peer.send("done")?,
+                _ => peer.hub().notify(id, ()),
+            }
+            Ok(())
+        }
+    }
+    let mut server = TestServer::new(Again);
+    let client = server.connect("/").unwrap();
+    server.send(client, "begin").unwrap();
+    assert_eq!(server.receive(client).unwrap(), Some(Message::Text("done")));
 }
 
 #[test]
@@ -119,14 +171,28 @@ fn a_note_reaches_the_connection_on_its_thread() {
     for (number, (client, _)) in clients.iter_mut().enumerate() {
         assert_eq!(client.receive(2), ["first".to_owned(), format!("note {number}")]);
     }
-    // A panic in it, too, concerns only its connection.
-    let (last, id) = clients.pop().unwrap();
-    running.handle.notify(id, "panic".to_owned()).unwrap();
-    let mut last = last;
-    assert_eq!(last.receive(1), ["(1011)"]);
-    let (other, id) = &mut clients[0];
-    running.handle.notify(*id, "still here".to_owned()).unwrap();
-    assert_eq!(other.receive(1), ["still here"]);
+}
+
+/// What others were sent in one batch with the note is not lost.
+#[test]
+fn a_panic_for_a_note_concerns_only_its_connection() {
+    let running = Running::new(1);
+    let mut clients: Vec<_> =
+        (0..3).map(|_| (running.connect("/"), running.opened.recv().unwrap())).collect();
+    let ids: Vec<_> = clients.iter().map(|client| client.1).collect();
+    running
+        .handle
+        .run(move |hub| {
+            hub.send_to(ids[1], "before");
+            hub.notify(ids[0], "panic".to_owned());
+            hub.send_to(ids[1], "after");
+            hub.notify(ids[2], "noted".to_owned());
+            hub.publish("room", "news");
+        })
+        .unwrap();
+    assert_eq!(clients[0].0.receive(1), ["(1011)"]);
+    assert_eq!(clients[1].0.receive(3), ["before", "after", "news"]);
+    assert_eq!(clients[2].0.receive(2), ["noted", "news"]);
 }
 
 #[test]
