@@ -18,7 +18,7 @@ use std::{fmt, io, mem};
 /// more, it stops receiving.
 const WAITING: usize = 1 << 20;
 
-/// The same after a failure, from which messages are dropped.
+/// The bytes of waiting messages from which a failed connection drops further ones.
 const MOST_WAITING: usize = 4 << 20;
 
 /// A WebSocket whose calls block until they are done.
@@ -138,7 +138,7 @@ impl Blocking {
         let mut deadline = self.deadline();
         loop {
             if let Some(message) = self.received.pop_front() {
-                self.waiting -= taken(&message);
+                self.waiting -= memory_of(&message);
                 return Ok(Some(message));
             }
             match self.end {
@@ -166,7 +166,8 @@ impl Blocking {
     ///
     /// # Errors
     ///
-    /// See [`send`](Self::send).
+    /// See [`send`](Self::send). If `f` fails, what it has sent before is accepted, and leaves with the next
+    /// call.
     pub fn send_with(
         &mut self,
         f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
@@ -260,17 +261,22 @@ impl Blocking {
         if !(self.again && receives) {
             self.wait(receives, deadline.left())?;
         }
-        let ready = Ready { readable: receives, writable: true, closed: receives };
+        let now = millis_since(self.start);
+        if !receives {
+            // What ends the connection is delivered when there is room for the messages before it.
+            let _ = self.stream.flush_and_time_out(&mut self.scratch.at(now));
+            return Ok(());
+        }
+        let failed = self.stream.wants().closed;
         let (received, waiting) = (&mut self.received, &mut self.waiting);
         let (close_frame, ended) = (&mut self.close_frame, &mut self.end);
-        let now = millis_since(self.start);
-        let driven = self.stream.drive(&mut self.scratch.at(now), ready, |event, _| {
+        let driven = self.stream.drive(&mut self.scratch.at(now), Ready::UNKNOWN, |event, _| {
             match event {
                 // After a failure, the messages before the end do not wait for room.
-                Event::Message(_) if *waiting >= MOST_WAITING => {}
+                Event::Message(_) if failed && *waiting >= MOST_WAITING => {}
                 Event::Message(message) => {
                     let message = message.into();
-                    *waiting += taken(&message);
+                    *waiting += memory_of(&message);
                     received.push_back(message);
                 }
                 Event::Close(frame) => *close_frame = Some(frame.into()),
@@ -280,8 +286,7 @@ impl Blocking {
             Ok(())
         });
         match driven {
-            // What was left by a call that received nothing is still there.
-            Ok(wants) => self.again = wants.again || (self.again && !receives),
+            Ok(wants) => self.again = wants.again,
             // The end was delivered before.
             Err(_) if self.end.is_some() => {}
             Err(error) => return Err(BlockingError::System(error)),
@@ -307,7 +312,7 @@ impl Blocking {
 }
 
 /// Returns the memory that a message takes while it waits, also if it is empty.
-fn taken(message: &OwnedMessage) -> usize {
+fn memory_of(message: &OwnedMessage) -> usize {
     size_of::<OwnedMessage>() + message.as_bytes().len()
 }
 

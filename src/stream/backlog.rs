@@ -13,8 +13,10 @@ pub(super) struct Backlog {
     pub(super) unsent: Unsent,
     /// The error of the transport, until the end is reported.
     pub(super) failure: Option<SystemError>,
-    /// When it was noticed. `None` if no call had the time.
+    /// When the failure was noticed. `None` if no call had the time.
     pub(super) failed_at: Option<Millis32>,
+    /// The bytes of its budget that each call since then has used.
+    pub(super) after_failure: usize,
 }
 
 /// Unsent bytes in sending order, and the newest pong, which follows them.

@@ -478,7 +478,7 @@ impl<T: NonBlockingTransport> WebSocketStream<T> {
     /// Tries to send the unsent bytes, and applies the timeouts, without receiving before what has arrived:
     /// as if reading was paused, for a caller that has no room for more messages. An end is not delivered,
     /// but [`state`](Self::state) returns it.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "client", feature = "tokio"))]
     pub(crate) fn flush_and_time_out(&mut self, turn: &mut Turn<'_>) -> Result<Sent, Error> {
         let mut call = CallGuard::begin(&mut self.state, turn);
         call.flush_and_time_out();
@@ -569,6 +569,7 @@ impl<T> WebSocketStream<T> {
         self.state.connection.restart_timeouts();
         if let Some(backlog) = &mut self.state.backlog {
             backlog.unsent.since = None;
+            backlog.failed_at = None;
         }
     }
 

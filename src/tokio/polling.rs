@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 /// The bytes of received messages that wait for `next`, from which a call that sends receives no more.
 const WAITING: usize = 64 << 10;
 
-/// The same after a failure, from which messages are dropped: no task is there that takes them.
+/// The bytes of waiting messages from which a failed connection drops further ones: no task takes them.
 const MOST_WAITING: usize = 4 << 20;
 
 /// What a call may change that the task on the other side waits for.

@@ -1,6 +1,7 @@
 //! Calls that end early, or come late: deadlines do not wait for them, and nothing that arrived is lost.
 
 use crate::framed::from_client;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,31 +58,77 @@ fn the_write_timeout_passes_while_an_end_is_held() {
     }
 }
 
+/// Returns a stream whose next send fails, and whose call receives at most 100,000 bytes and 10 messages.
+fn failing() -> (WebSocketStream<MemoryStream>, MemoryStream, Scratch) {
+    let limits = Limits::default().call_bytes(100_000).call_events(10);
+    let (stream, peer) = server(Config::default().limits(limits));
+    stream.get_ref().plan_send([Err(ErrorKind::BrokenPipe)]);
+    (stream, peer, Scratch::new())
+}
+
+/// Drives a stream once, and returns the number of messages, and the cause of the end.
+fn drive(
+    stream: &mut WebSocketStream<MemoryStream>,
+    scratch: &mut Scratch,
+    now: u64,
+) -> (usize, Option<Cause>) {
+    let (mut messages, mut cause) = (0, None);
+    let _ = stream.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
+        match event {
+            Event::Message(_) => messages += 1,
+            Event::Closed(end) => cause = Some(end.cause),
+            _ => {}
+        }
+        Ok(())
+    });
+    (messages, cause)
+}
+
 /// A peer that takes nothing any more and sends without end must not keep the connection.
 #[test]
 fn a_failed_connection_ends_in_time_although_the_peer_sends_on() {
-    let limits = Limits::default().call_events(10);
     for closes in [false, true] {
-        let (mut stream, mut peer) = server(Config::default().limits(limits.clone()));
-        let mut scratch = Scratch::new();
-        stream.get_mut().plan_send([Err(std::io::ErrorKind::BrokenPipe)]);
+        let (mut stream, mut peer, mut scratch) = failing();
         assert!(stream.send(&mut scratch.at(10), "lost").is_err());
-        let mut ends = Vec::new();
-        for now in [11, 5_009, 5_010] {
-            peer.send(&from_client(0x81, b"x").repeat(100)).unwrap();
+        let piece = from_client(0x82, &[7; 60_000]);
+        let mut rest = piece.clone();
+        let mut flood = |now| {
+            while let Ok(n) = peer.send(&rest) {
+                rest.drain(..n);
+                if rest.is_empty() {
+                    rest.clone_from(&piece);
+                }
+            }
             if closes {
                 let _ = stream.close(&mut scratch.at(now), CloseCode::NORMAL, "");
             }
-            let driven = stream.drive(&mut scratch.at(now), Ready::READABLE, |event, _| {
-                if let Event::Closed(end) = event {
-                    ends.push(end.cause);
-                }
-                Ok(())
-            });
-            assert_eq!(ends.len(), usize::from(now == 5_010), "{now} {driven:?}");
+            drive(&mut stream, &mut scratch, now).1
+        };
+        // More than a socket's buffer has, but not long after the failure.
+        for _ in 0..400 {
+            assert_eq!(flood(5_009), None);
         }
-        assert!(matches!(ends[..], [Cause::System(error)] if error.kind() == std::io::ErrorKind::BrokenPipe));
+        let cause = flood(5_010);
+        assert!(
+            matches!(cause, Some(Cause::System(error)) if error.kind() == ErrorKind::BrokenPipe),
+            "{cause:?}"
+        );
     }
+}
+
+/// However late the program receives them.
+#[test]
+fn messages_that_arrived_before_a_failure_are_delivered_after_the_time_for_closing() {
+    let (mut stream, mut peer, mut scratch) = failing();
+    peer.send(&from_client(0x81, b"x").repeat(100)).unwrap();
+    assert!(stream.send(&mut scratch.at(10), "lost").is_err());
+    let mut received = 0;
+    let ended = (1..30).find(|hour| {
+        let (messages, cause) = drive(&mut stream, &mut scratch, hour * 3_600_000);
+        received += messages;
+        cause.is_some()
+    });
+    assert!(ended.is_some() && received == 100, "{ended:?} {received}");
 }
 
 /// A transport that returns one byte of each call and holds the next.

@@ -187,21 +187,53 @@ fn without_time_a_call_does_what_it_can_without_waiting() {
 /// Empty messages need memory, too.
 #[cfg(unix)]
 #[test]
-fn a_call_that_sends_keeps_a_bounded_number_of_empty_messages() {
+fn a_call_that_sends_keeps_a_bounded_number_of_messages() {
     use std::os::unix::net::UnixStream;
     let (socket, mut peer) = UnixStream::pair().unwrap();
     let stream = WebSocketStream::client(Transport::Unix(socket)).unwrap();
+    // It takes nothing, and the client's message does not fit into the socket.
+    let mut client = Blocking::new(stream).timeout(Duration::from_millis(1));
+    peer.set_nonblocking(true).unwrap();
+    let flood = b"\x82\x00".repeat(10_000);
+    let mut full = 0;
+    let mut message = Some(vec![7; 12 << 20]);
+    while full < 3 {
+        match peer.write(&flood) {
+            Ok(n) if n % 2 == 0 => full = 0,
+            Ok(_) => peer.write_all(b"\x00").unwrap_or_default(),
+            // The client receives no more.
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                full += 1;
+            }
+        }
+        let sent = match message.take() {
+            Some(message) => client.send(&message),
+            None => client.send_with(|_| Ok(())),
+        };
+        assert!(matches!(sent, Err(BlockingError::Timeout)));
+    }
+    let (_, waiting) = client.into_inner();
+    assert!((20_000..100_000).contains(&waiting.len()), "{}", waiting.len());
+}
+
+#[test]
+fn a_message_behind_a_long_one_is_not_lost() {
+    let (socket, mut peer) = tcp_pair().unwrap();
+    let stream = WebSocketStream::client(Transport::Tcp(socket)).unwrap();
     let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
-    // It takes nothing until it can send no more.
-    let flood = thread::spawn(move || {
-        let empty = b"\x82\x00".repeat(1 << 20);
-        peer.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
-        let sent = peer.write_all(&empty);
-        peer.shutdown(Shutdown::Both).unwrap();
-        sent.is_ok()
+    let sending = thread::spawn(move || {
+        let mut bytes = b"\x82\x7f\0\0\0\0\0\x60\0\0".to_vec();
+        bytes.resize(10 + (6 << 20), 7);
+        bytes.extend(b"\x81\x01x".repeat(1_000));
+        peer.write_all(&bytes).unwrap();
+        peer
     });
-    assert!(client.send(&vec![7; 12 << 20]).is_err());
-    assert!(!flood.join().unwrap(), "all of a million messages were received");
+    assert_eq!(client.next().unwrap().unwrap().as_bytes().len(), 6 << 20);
+    for _ in 0..1_000 {
+        assert_eq!(client.next().unwrap().unwrap().as_text(), Some("x"));
+    }
+    drop(sending.join().unwrap());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::CallGuard;
+use super::receive::Budget;
 use crate::protocol::{Closed, Event, Millis32, SendError, State};
 use crate::stream::outgoing::{flush_gathered, send_gathered};
 use crate::stream::state::{Sending, StreamState};
@@ -10,6 +11,9 @@ use crate::transport::{
     LONGEST_SLICE, NonBlockingTransport, flush_checked, send_checked, send_vectored_checked,
 };
 use std::io::{self, IoSlice};
+
+/// More bytes than had arrived before a failure: no system's buffer of a socket holds more.
+const AFTER_FAILURE: usize = 16 << 20;
 
 /// Sending, and the end of a call.
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
@@ -227,11 +231,17 @@ impl<T> CallGuard<'_, T> {
         self.give_up();
     }
 
-    /// Returns whether the failure was noticed so long ago that a peer which still sends is not waited for.
+    /// Returns whether a peer that sends on after a failure is not waited for any more: the time for closing
+    /// has passed, and so many bytes were received that not all had arrived before the failure.
     #[cold]
-    pub(super) fn is_failure_late(&self) -> bool {
-        let failed_at = self.stream.backlog.as_ref().and_then(|backlog| backlog.failed_at);
-        failed_at.is_some_and(|at| self.stream.connection.is_late_to_end(at, &self.scratch.output))
+    pub(super) fn is_failure_late(&mut self, budget: &Budget) -> bool {
+        let Some(backlog) = &mut self.stream.backlog else { return false };
+        let used = self.scratch.limits.bytes.saturating_sub(budget.bytes);
+        backlog.after_failure = backlog.after_failure.saturating_add(used);
+        backlog.after_failure > AFTER_FAILURE
+            && backlog
+                .failed_at
+                .is_some_and(|at| self.stream.connection.is_late_to_end(at, &self.scratch.output))
     }
 
     /// Discards the unsent bytes after a failure.
