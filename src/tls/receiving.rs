@@ -30,7 +30,8 @@ const MAX_KEPT: usize = 80 << 10;
 /// returns and holds a byte, so that its caller continues after it has done other work.
 const MAX_OVERHEAD: usize = 64 << 10;
 
-/// The same for a call without plaintext, which has no byte to hold: a peer that sends more is refused.
+/// The bytes that a call without plaintext receives: it has no byte to hold, and a peer that sends more is
+/// refused.
 const MAX_EMPTY: usize = 1 << 20;
 
 /// The bytes after plain HTTP that are discarded, at most.
@@ -42,8 +43,8 @@ const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain
 
 impl<T: NonBlockingTransport> TlsStream<T> {
     /// Receives until the caller's buffer is full or the transport is empty. After fewer bytes than
-    /// requested, the caller waits for the next readiness event (law 11), so nothing may be left in the
-    /// transport then.
+    /// requested, the caller waits for the next readiness event (law 11), so something may be left in the
+    /// transport only if a byte is held.
     pub(super) fn receive(&mut self, received: &mut Received<'_>) -> io::Result<()> {
         self.take_plaintext(received);
         if let Some(failure) = self.kept.as_mut().and_then(|kept| kept.failure.take()) {

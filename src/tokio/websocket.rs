@@ -368,8 +368,8 @@ impl<S> WebSocket<S> {
         self.0.stream.state()
     }
 
-    /// Returns the peer's Close frame, once [`next`](Self::next) or [`close`](Self::close) has received it.
-    /// The handler of [`run`](Self::run) receives it as [`Event::Close`] instead.
+    /// Returns the peer's Close frame, once any call but [`run`](Self::run) has received it. The handler of
+    /// `run` receives it as [`Event::Close`] instead.
     ///
     /// ```
     /// use websocket_stream::tokio::WebSocket;

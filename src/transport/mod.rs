@@ -89,7 +89,7 @@ use std::io::{self, IoSlice};
 ///     not return `WouldBlock`. If [`wants_write`](Self::wants_write) returns false, [`flush`](Self::flush)
 ///     has nothing to do and returns `Ok`. After a `flush` that returned `Ok`, `wants_write` returns false.
 /// 11. **Less than all means no more now.** A `recv` that fills only part of its buffer has taken all that
-///     had arrived, except for the end of the stream and for what `holds_input` reports. A send of at most
+///     had arrived, except for the end of the stream, unless `holds_input` returns true. A send of at most
 ///     1,024 pieces that takes only part of them takes no more until the transport is announced as writable.
 ///     Callers rely on this: they wait without first making a call that would block. (Bytes may arrive, or be
 ///     taken by the peer, between two calls, so the suite reports this law only if there was more in most of
@@ -165,7 +165,9 @@ pub trait NonBlockingTransport {
 
     /// Returns whether it holds input that the poller will not announce.
     ///
-    /// A TLS transport, for example, may hold decrypted bytes that were not yet received.
+    /// A TLS transport, for example, may hold decrypted bytes that were not yet received. A `recv` that stops
+    /// early although it holds input counts as 64 KiB of the bytes that a call of a stream receives
+    /// ([`Limits::call_bytes`](crate::Limits::call_bytes)), because it may have been much work.
     fn holds_input(&self) -> bool {
         false
     }
