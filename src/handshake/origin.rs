@@ -44,8 +44,8 @@ pub enum OriginPolicy<'a> {
     /// page's: `https`, not `wss`.
     ///
     /// Letter case, a default port and a trailing `/` are ignored. An entry with a path matches nothing,
-    /// because an origin has no path. `null` matches pages that have no origin. A list from a file can be kept
-    /// for the whole program with `Vec::leak` and `String::leak`.
+    /// because an origin has no path. `null` matches pages that have no origin. A list from a file can be
+    /// kept for the whole program with `Vec::leak` and `String::leak`.
     List(&'a [&'a str]),
 }
 
