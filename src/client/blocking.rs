@@ -6,7 +6,7 @@ use super::transport::Transport;
 use super::url::{Url, UrlError};
 use super::waiting::{Watch, millis, millis_since, wait};
 use crate::frame::CloseCode;
-use crate::protocol::{Closed, Event, Message, SendError};
+use crate::protocol::{Closed, Event, Message, SendError, State};
 use crate::stream::{Error, Outgoing, Ready, Scratch, WebSocketStream};
 use crate::{OwnedCloseFrame, OwnedMessage};
 use rustix::fd::AsFd;
@@ -149,7 +149,7 @@ impl Blocking {
     }
 
     /// Sends a message, and blocks until the socket has taken all of it. Meanwhile, up to about 1 MiB of
-    /// messages is received for [`next`](Self::next).
+    /// messages is received for [`next`](Self::next), and with more, nothing is.
     ///
     /// # Errors
     ///
@@ -166,8 +166,7 @@ impl Blocking {
     ///
     /// # Errors
     ///
-    /// See [`send`](Self::send). If `f` fails, what it has sent before is accepted, and leaves with the next
-    /// call.
+    /// See [`send`](Self::send). If `f` fails, what it has sent before is still sent.
     pub fn send_with(
         &mut self,
         f: impl FnOnce(&mut Outgoing<'_>) -> Result<(), SendError>,
@@ -263,8 +262,11 @@ impl Blocking {
         }
         let now = millis_since(self.start);
         if !receives {
-            // What ends the connection is delivered when there is room for the messages before it.
+            // What the peer ends is received when there is room. A timeout is not delivered again.
             let _ = self.stream.flush_and_time_out(&mut self.scratch.at(now));
+            if let State::Closed(end) = self.stream.state() {
+                self.end.get_or_insert(end);
+            }
             return Ok(());
         }
         let failed = self.stream.wants().closed;

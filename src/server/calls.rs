@@ -240,6 +240,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         if !mem::take(&mut self.common.hub.in_handler) {
             return;
         }
+        self.common.hub.in_note = false;
         let key = self.common.hub.key;
         let Some(slot) = self.slots.get_mut(key) else { return };
         match &slot.stage {

@@ -142,9 +142,10 @@ impl Default for ServerConfig {
 
 /// What happens to a published message for a peer that has not taken earlier ones.
 ///
-/// The bound is checked before the messages that are delivered together: those of a round, or about 256 KiB
-/// of them. The unsent bytes can exceed it by as much. In any case, no more than
-/// [`Limits::unsent`](crate::Limits::unsent) bytes are kept for a peer.
+/// The bound is checked before messages that are delivered together, which the unsent bytes can then exceed:
+/// those of a round, or, if these are more than 256 KiB, those of one call of the handler or of a
+/// [`Handle`](super::Handle). In any case, no more than [`Limits::unsent`](crate::Limits::unsent) bytes are
+/// kept for a peer.
 ///
 /// ```
 /// # use websocket_stream::Message;

@@ -29,7 +29,7 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     /// Delivers what was posted, if that is much, after a call of the handler.
     #[inline]
     pub(super) fn deliver_if_many<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
-        if self.common.hub.posted_bytes > POSTED_BYTES || self.common.hub.notes() > 0 {
+        if self.common.hub.posted_bytes > POSTED_BYTES {
             self.deliver(now, handler);
         }
     }
@@ -37,8 +37,9 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
     /// Delivers everything that was posted in this round.
     #[inline]
     pub(super) fn deliver<H: Handler<Session = S>>(&mut self, now: u64, handler: &mut H) {
-        // Notes that a note causes are for the next round.
+        // Bounded by what waits now: a note that causes another one does not hold the round.
         let mut notes = self.common.hub.notes();
+        self.common.hub.posted_bytes = 0;
         loop {
             // First, so that what is sent to a connection after it was accepted finds it open.
             while let Some((id, response)) = self.common.hub.answers.pop_front() {
@@ -66,9 +67,11 @@ impl<T: NonBlockingTransport, S> Table<T, S> {
         let Some(slot) = self.slots.get(key) else { return };
         let Stage::Open(stream, _) = &slot.stage else { return };
         if stream.state() == State::Open && !slot.flags.has(Flags::FAILED) {
+            self.common.hub.in_note = true;
             self.with_peer(key, now, handler, |handler, peer, session| {
                 handler.notified(peer, session, note.value)
             });
+            self.common.hub.in_note = false;
         }
     }
 

@@ -66,6 +66,8 @@ pub struct Hub {
     /// Notes to this thread's connections, and what was sent after the first of them. A note is delivered
     /// after the posts; its handler may subscribe the peer to what follows.
     following: VecDeque<Following>,
+    /// Whether the handler is being called with a note: still set after a panic.
+    pub(super) in_note: bool,
     /// Messages for other threads.
     pub(super) abroad: Vec<Abroad>,
     pub(super) has_abroad: bool,
@@ -148,8 +150,27 @@ pub(super) struct Note {
 /// A note, or what waits for the notes before it.
 enum Following {
     Note(Note),
-    Publish { topic: Arc<str>, message: Payload, except: Option<Id>, slow_peer: SlowPeer, goes_abroad: bool },
+    Publish {
+        topic: Arc<str>,
+        message: Payload,
+        except: Option<Id>,
+        slow_peer: SlowPeer,
+        goes_abroad: bool,
+        /// The slots of members that subscribed after it.
+        late: Vec<usize>,
+    },
     Post(Post),
+}
+
+impl Following {
+    /// Returns about how many bytes it takes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Note(_) => POST,
+            Self::Publish { message, .. } => POST + message.len(),
+            Self::Post(post) => post.bytes(),
+        }
+    }
 }
 
 /// Something for other threads.
@@ -209,6 +230,7 @@ impl Hub {
             posted_bytes: 0,
             published: HashMap::new(),
             following: VecDeque::new(),
+            in_note: false,
             abroad: Vec::new(),
             has_abroad: false,
             traffic: Traffic::default(),
@@ -221,7 +243,8 @@ impl Hub {
 
     /// Sends a message to all members of a topic, on all threads.
     ///
-    /// It is encoded and compressed once. On a server with one thread, a topic without members costs nothing.
+    /// It is encoded and compressed once. On a server with one thread, a topic without members costs nothing,
+    /// unless notes wait.
     pub fn publish<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
         self.publish_to(topic, message.into(), None, self.slow_peer);
     }
@@ -342,12 +365,12 @@ impl Hub {
         slow_peer: SlowPeer,
         goes_abroad: bool,
     ) {
+        let topic_of = || topic.into();
         if self.notes() > 0 {
-            let topic = topic.into();
-            let publish = Following::Publish { topic, message, except, slow_peer, goes_abroad };
-            return self.following.push_back(publish);
+            let (topic, late) = (topic_of(), Vec::new());
+            return self.follow(Following::Publish { topic, message, except, slow_peer, goes_abroad, late });
         }
-        let abroad = goes_abroad.then(|| topic.into());
+        let abroad = goes_abroad.then(topic_of);
         let local = self.topics.find(topic);
         if let Some(local) = local {
             self.published.entry(local).or_default().posts.push(self.posts.len());
@@ -364,14 +387,19 @@ impl Hub {
                 self.answers.push_back((to, response));
             }
             Post::Notify(note) if note.to.thread() == self.thread as usize => {
-                self.following.push_back(Following::Note(note));
+                self.follow(Following::Note(note));
             }
-            post if self.notes() > 0 => self.following.push_back(Following::Post(post)),
+            post if self.notes() > 0 => self.follow(Following::Post(post)),
             post => self.push(post),
         }
     }
 
-    /// Returns the number of notes for this thread's connections, and of what waits for them.
+    fn follow(&mut self, following: Following) {
+        self.posted_bytes += following.bytes();
+        self.following.push_back(following);
+    }
+
+    /// Returns the number of notes for this thread's connections and of what waits for them, together.
     #[inline]
     pub(super) fn notes(&self) -> usize {
         self.following.len()
@@ -397,8 +425,14 @@ impl Hub {
                     following.push_front(Following::Note(note));
                     break;
                 }
-                Following::Publish { topic, message, except, slow_peer, goes_abroad } => {
+                Following::Publish { topic, message, except, slow_peer, goes_abroad, late } => {
                     self.publish_in_order(&topic, message, except, slow_peer, goes_abroad);
+                    if let Some(topic) = self.topics.find(&topic)
+                        && let Some(published) = self.published.get_mut(&topic)
+                    {
+                        let posts = published.posts.len();
+                        published.late.extend(late.into_iter().map(|slot| (slot, posts)));
+                    }
                 }
                 Following::Post(post) => self.push(post),
             }
@@ -416,12 +450,27 @@ impl Hub {
         !self.posts.is_empty() || !self.answers.is_empty() || self.notes() > 0
     }
 
+    /// Adds a member, which receives what is published from now on.
     pub(super) fn subscribe(&mut self, id: Id, topic: &str) -> bool {
-        let (topic, is_new) = self.topics.subscribe(id.slot(), topic);
-        if is_new && let Some(published) = self.published.get_mut(&topic) {
+        let (index, is_new) = self.topics.subscribe(id.slot(), topic);
+        if is_new && let Some(published) = self.published.get_mut(&index) {
             published.late.insert(id.slot(), published.posts.len());
         }
+        if is_new && !self.in_note {
+            self.miss_following(id.slot(), topic);
+        }
         is_new
+    }
+
+    /// Notes that a new member does not receive what was published to a topic and waits for notes.
+    fn miss_following(&mut self, slot: usize, subscribed: &str) {
+        for following in &mut self.following {
+            if let Following::Publish { topic, late, .. } = following
+                && **topic == *subscribed
+            {
+                late.push(slot);
+            }
+        }
     }
 
     /// Publishes what was sent through a handle.

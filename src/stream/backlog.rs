@@ -15,7 +15,7 @@ pub(super) struct Backlog {
     pub(super) failure: Option<SystemError>,
     /// When the failure was noticed. `None` if no call had the time.
     pub(super) failed_at: Option<Millis32>,
-    /// The bytes of its budget that each call since then has used.
+    /// The bytes received since the failure.
     pub(super) after_failure: usize,
 }
 

@@ -217,6 +217,30 @@ fn a_call_that_sends_keeps_a_bounded_number_of_messages() {
     assert!((20_000..100_000).contains(&waiting.len()), "{}", waiting.len());
 }
 
+/// The client waits to send, and receives nothing more: a timeout is its end, not a call without end.
+#[cfg(unix)]
+#[test]
+fn a_timeout_while_a_call_sends_and_messages_wait_is_the_end() {
+    use std::os::unix::net::UnixStream;
+    let (socket, mut peer) = UnixStream::pair().unwrap();
+    let timeouts = websocket_stream::Timeouts::OFF.close(Duration::from_millis(20));
+    let config = Arc::new(Config::default().timeouts(timeouts));
+    let stream = WebSocketStream::with_config(Transport::Unix(socket), Role::Client, config).unwrap();
+    let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+    let flood = thread::spawn(move || {
+        let mut bytes = b"\x82\x7f\0\0\0\0\0\x18\0\0".to_vec();
+        bytes.resize(10 + 0x18_0000, 7);
+        bytes.extend(b"\x88\x02\x03\xe8");
+        peer.write_all(&bytes).unwrap();
+        peer
+    });
+    let error = client.send(&vec![7; 12 << 20]).unwrap_err();
+    assert!(matches!(error, BlockingError::Closed(end) if end.is_clean()), "{error}");
+    assert!(client.next().unwrap().is_some() && client.next().unwrap().is_none());
+    assert!(client.close(CloseCode::NORMAL, "").is_ok());
+    drop(flood.join().unwrap());
+}
+
 #[test]
 fn a_message_behind_a_long_one_is_not_lost() {
     let (socket, mut peer) = tcp_pair().unwrap();

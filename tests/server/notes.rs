@@ -3,8 +3,11 @@
 use crate::running::Running;
 use std::any::Any;
 use std::io;
-use websocket_stream::server::{Answer, Failure, Handler, Id, NewPeer, Peer, Server};
-use websocket_stream::testing::{TestClient, TestServer};
+use std::time::Duration;
+use websocket_stream::server::{
+    Answer, Connections, Failure, Handler, Id, NewPeer, Peer, Server, ServerConfig,
+};
+use websocket_stream::testing::{self, TestClient, TestServer};
 use websocket_stream::{CloseCode, Message, Request, Response};
 
 /// Replies to a note, and to anything with the notes of its session.
@@ -27,8 +30,15 @@ impl Handler for Notes {
         &mut self,
         peer: &mut Peer<'_>,
         notes: &mut Vec<String>,
-        _: Message<'_>,
+        message: Message<'_>,
     ) -> Result<(), Failure> {
+        if message == Message::Text("join") {
+            let hub = peer.hub();
+            hub.notify(self.ids[0], "x");
+            hub.publish("room", "joined");
+            peer.subscribe("room");
+            return Ok(());
+        }
         Ok(peer.send(&notes.join(" "))?)
     }
 
@@ -113,34 +123,48 @@ fn a_note_to_a_connection_that_is_closing_or_whose_handler_has_failed_is_dropped
 /// A handler that notifies its own connection again and again does not hold the round.
 #[test]
 fn a_note_that_causes_another_one_leaves_it_to_the_next_round() {
-    struct Again;
+    #[derive(Default)]
+    struct Again(usize);
     impl Handler for Again {
-        type Session = u32;
-        fn message(&mut self, peer: &mut Peer<'_>, count: &mut u32, _: Message<'_>) -> Result<(), Failure> {
-            *count = 100;
-            let id = peer.id();
-            peer.hub().notify(id, ());
+        type Session = ();
+        fn message(&mut self, _: &mut Peer<'_>, _: &mut (), _: Message<'_>) -> Result<(), Failure> {
             Ok(())
         }
         fn notified(
             &mut self,
             peer: &mut Peer<'_>,
-            count: &mut u32,
-            _: Box<dyn Any + Send>,
+            _: &mut (),
+            value: Box<dyn Any + Send>,
         ) -> Result<(), Failure> {
-            *count -= 1;
+            self.0 += 1;
             let id = peer.id();
-            match *count {
-                0 => peer.send("done")?,
-                _ => peer.hub().notify(id, ()),
-            }
+            peer.hub().notify(id, value);
             Ok(())
         }
     }
-    let mut server = TestServer::new(Again);
-    let client = server.connect("/").unwrap();
-    server.send(client, "begin").unwrap();
-    assert_eq!(server.receive(client).unwrap(), Some(Message::Text("done")));
+    let (server, _client) = testing::open_pair(4096).unwrap();
+    let mut connections = Connections::new(ServerConfig::default());
+    let mut handler = Again::default();
+    let key = connections.insert_open(server, (), 0, &mut handler).unwrap();
+    let id = connections.id(key).unwrap();
+    connections.hub().notify(id, ());
+    for round in 1..10 {
+        connections.turn(0, &mut handler);
+        assert_eq!((handler.0, connections.timeout(0)), (round, Some(Duration::ZERO)));
+    }
+}
+
+/// Also if the message waits for a note.
+#[test]
+fn a_new_member_does_not_receive_what_was_published_before() {
+    let mut server = TestServer::new(Notes::default());
+    let (noted, joins) = (server.connect("/").unwrap(), server.connect("/").unwrap());
+    server.send(joins, "join").unwrap();
+    // The note has subscribed the first one, before the message.
+    assert_eq!(receive(&mut server, noted), ["noted x", "joined"]);
+    assert_eq!(receive(&mut server, joins), [""; 0]);
+    server.hub().publish("room", "news");
+    assert_eq!(receive(&mut server, joins), ["news"]);
 }
 
 #[test]

@@ -372,7 +372,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             if self.stream.paused {
                 again = !self.pause_if_too_full();
             }
-            if !self.has_failed() || again && !self.is_failure_late(budget) {
+            if !self.has_failed() || again && !self.is_failure_late() {
                 return Some(Action::Return(self.conclude(again)));
             }
         }
@@ -391,7 +391,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             }
             Phase::Failed => {
                 self.give_up();
-                if state.spent && !self.is_failure_late(budget) {
+                if state.spent && !self.is_failure_late() {
                     return Some(Action::Return(self.conclude(true)));
                 }
                 // After a closing handshake or a fault, a failed transport is not an error.

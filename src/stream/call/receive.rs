@@ -61,15 +61,23 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
             return Refill::Spent;
         }
         self.restore();
-        if let Some(room) = self.stream.connection.direct_room(DIRECT_RECEIVE, &mut self.scratch.input) {
-            let len = room.len().min(budget.bytes);
-            let received = recv_checked(&mut self.stream.transport, &mut room[..len]);
-            if let Ok(RecvOutcome::Bytes(n)) = received {
-                self.stream.connection.direct_filled(n, &mut self.scratch.output);
-            }
-            return self.received(received, len, budget);
+        let before = budget.bytes;
+        let refill = self.refill_directly(budget).unwrap_or_else(|| self.refill_scratch(budget));
+        if failed && let Some(backlog) = &mut self.stream.backlog {
+            backlog.after_failure = backlog.after_failure.saturating_add(before - budget.bytes);
         }
-        self.refill_scratch(budget)
+        refill
+    }
+
+    /// Receives once, into the message itself, if much of it is missing.
+    fn refill_directly(&mut self, budget: &mut Budget) -> Option<Refill> {
+        let room = self.stream.connection.direct_room(DIRECT_RECEIVE, &mut self.scratch.input)?;
+        let len = room.len().min(budget.bytes);
+        let received = recv_checked(&mut self.stream.transport, &mut room[..len]);
+        if let Ok(RecvOutcome::Bytes(n)) = received {
+            self.stream.connection.direct_filled(n, &mut self.scratch.output);
+        }
+        Some(self.received(received, len, budget))
     }
 
     /// Receives once, into the scratch.

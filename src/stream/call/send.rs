@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use super::CallGuard;
-use super::receive::Budget;
 use crate::protocol::{Closed, Event, Millis32, SendError, State};
 use crate::stream::outgoing::{flush_gathered, send_gathered};
 use crate::stream::state::{Sending, StreamState};
@@ -12,8 +11,8 @@ use crate::transport::{
 };
 use std::io::{self, IoSlice};
 
-/// More bytes than had arrived before a failure: no system's buffer of a socket holds more.
-const AFTER_FAILURE: usize = 16 << 20;
+/// More bytes than had arrived before a failure: the buffers of sockets hold up to 32 MiB.
+const AFTER_FAILURE: usize = 64 << 20;
 
 /// Sending, and the end of a call.
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
@@ -191,7 +190,7 @@ impl<T: NonBlockingTransport> CallGuard<'_, T> {
 }
 
 /// For a caller that receives nothing now.
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "client", feature = "tokio"))]
 impl<T: NonBlockingTransport> CallGuard<'_, T> {
     /// Sends the unsent bytes, and handles the deadlines, as if reading was paused.
     pub(in crate::stream) fn flush_and_time_out(&mut self) {
@@ -231,17 +230,13 @@ impl<T> CallGuard<'_, T> {
         self.give_up();
     }
 
-    /// Returns whether a peer that sends on after a failure is not waited for any more: the time for closing
-    /// has passed, and so many bytes were received that not all had arrived before the failure.
+    /// Returns whether to stop receiving after a failure, although the peer sends on. The time for closing
+    /// has passed, and more bytes were received than can have arrived before the failure.
     #[cold]
-    pub(super) fn is_failure_late(&mut self, budget: &Budget) -> bool {
-        let Some(backlog) = &mut self.stream.backlog else { return false };
-        let used = self.scratch.limits.bytes.saturating_sub(budget.bytes);
-        backlog.after_failure = backlog.after_failure.saturating_add(used);
-        backlog.after_failure > AFTER_FAILURE
-            && backlog
-                .failed_at
-                .is_some_and(|at| self.stream.connection.is_late_to_end(at, &self.scratch.output))
+    pub(super) fn is_failure_late(&self) -> bool {
+        let Some(backlog) = &self.stream.backlog else { return false };
+        let is_late = |at| self.stream.connection.is_late_to_end(at, &self.scratch.output);
+        backlog.after_failure > AFTER_FAILURE && backlog.failed_at.is_some_and(is_late)
     }
 
     /// Discards the unsent bytes after a failure.
