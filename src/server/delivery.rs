@@ -10,7 +10,7 @@
 use super::calls::close;
 use super::config::SlowPeer;
 use super::handler::Handler;
-use super::hub::{Abroad, Note, Payload, Post, Published};
+use super::posts::{Abroad, Note, Payload, Post, Published};
 use super::slot::{Flags, Stage};
 use super::slots::{self, Id, Occupant};
 use super::table::Table;

@@ -4,7 +4,8 @@
 use super::config::SlowPeer;
 use super::counters::{Cells, Counters};
 use super::error::{HandleError, NotAdopted};
-use super::hub::{Abroad, Hub, Note, Payload, Post};
+use super::hub::Hub;
+use super::posts::{Abroad, Note, Payload, Post};
 use super::shutdown::Shutdown;
 use super::slots::Id;
 use crate::frame::CloseCode;

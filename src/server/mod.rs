@@ -86,6 +86,7 @@ mod hub;
 mod listener;
 mod opening;
 mod peer;
+mod posts;
 mod proxy;
 mod run;
 mod secure;
