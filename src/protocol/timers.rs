@@ -161,15 +161,15 @@ impl Connection {
     pub(crate) fn stop_closing_in_time(&mut self, output: &Output) {
         let (Closing::CloseSent(_), Some(now)) = (self.closing, output.now()) else { return };
         let start = *self.timer_start.get_or_insert(Millis32::at(now));
-        if millis(self.config().timeouts.close).is_some_and(|close| start.age(now) >= close) {
+        if self.is_late_to_end(start, output) {
             self.finish(Closed::abnormal(Initiator::Local, Cause::Timeout(Timeout::Close)));
         }
     }
 
-    /// Returns whether a connection whose transport failed at `since` has had the time for closing.
+    /// Returns whether the time for closing has passed since then.
     pub(crate) fn is_late_to_end(&self, since: Millis32, output: &Output) -> bool {
-        let age = output.now().map(|now| since.age(now));
-        millis(self.config().timeouts.close).is_some_and(|close| age >= Some(close))
+        let close = millis(self.config().timeouts.close);
+        output.now().is_some_and(|now| close.is_some_and(|close| since.age(now) >= close))
     }
 
     /// Returns when to act on unsent bytes, of which the peer has taken none since `since`.

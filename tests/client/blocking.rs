@@ -16,6 +16,11 @@ fn connect(connector: &Connector, url: &str) -> Blocking {
     Blocking::new(connector.connect(url).unwrap()).timeout(Duration::from_secs(60))
 }
 
+/// A connection that is open already.
+fn open(transport: Transport) -> Blocking {
+    Blocking::new(WebSocketStream::client(transport).unwrap()).timeout(Duration::from_secs(60))
+}
+
 #[test]
 fn messages_are_echoed_and_the_end_is_clean() {
     let server = Running::new();
@@ -149,8 +154,7 @@ fn a_message_that_is_lost_is_an_error() {
 fn a_message_to_a_peer_that_has_reset_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let stream = WebSocketStream::client(Transport::Tcp(socket)).unwrap();
-    let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+    let mut client = open(Transport::Tcp(socket));
     set_socket_linger(&listener.accept().unwrap().0, Some(Duration::ZERO)).unwrap();
     wait_for_arrival(&client);
     let error = client.send("lost").unwrap_err();
@@ -244,8 +248,7 @@ fn a_timeout_while_a_call_sends_and_messages_wait_is_the_end() {
 #[test]
 fn a_message_behind_a_long_one_is_not_lost() {
     let (socket, mut peer) = tcp_pair().unwrap();
-    let stream = WebSocketStream::client(Transport::Tcp(socket)).unwrap();
-    let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+    let mut client = open(Transport::Tcp(socket));
     let sending = thread::spawn(move || {
         let mut bytes = b"\x82\x7f\0\0\0\0\0\x60\0\0".to_vec();
         bytes.resize(10 + (6 << 20), 7);
@@ -263,8 +266,7 @@ fn a_message_behind_a_long_one_is_not_lost() {
 #[test]
 fn several_messages_and_a_ping_leave_together_and_the_stream_can_be_taken_out() {
     let (socket, mut peer) = tcp_pair().unwrap();
-    let stream = WebSocketStream::client(Transport::Tcp(socket)).unwrap();
-    let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+    let mut client = open(Transport::Tcp(socket));
     client
         .send_with(|out| {
             out.send("a")?;
@@ -290,8 +292,7 @@ fn to_close_a_failed_connection_delivers_its_end() {
     use std::os::unix::net::UnixStream;
     for (sent, is_clean) in [(&b"\x81\x01a\x88\x02\x03\xe8"[..], true), (b"\x81\x01a", false)] {
         let (socket, mut peer) = UnixStream::pair().unwrap();
-        let stream = WebSocketStream::client(Transport::Unix(socket)).unwrap();
-        let mut client = Blocking::new(stream).timeout(Duration::from_secs(60));
+        let mut client = open(Transport::Unix(socket));
         peer.write_all(sent).unwrap();
         drop(peer);
         let closed = client.close(CloseCode::NORMAL, "");

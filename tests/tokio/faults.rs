@@ -265,7 +265,7 @@ async fn empty_messages_that_waited_for_next_were_not_counted() {
 }
 
 /// The half that receives, and the tasks of the half that closes and of the peer, which sends this number of
-/// messages of 32 KiB before it answers. The half that closes has received so many that it reads no more.
+/// messages of 32 KiB before it answers. The half that closes has received 64 KiB, and reads no more.
 pub(crate) async fn closing_beside_messages(
     messages: usize,
 ) -> (Receiver<DuplexStream>, JoinHandle<Result<Closed, AsyncError>>, JoinHandle<()>) {
