@@ -3,9 +3,10 @@
 
 use super::config::ServerConfig;
 use super::connections::Connections;
-use super::handle::{self, Adopted, Letter, Mailbox};
+use super::handle;
 use super::handler::Handler;
 use super::listener::Listener;
+use super::mailbox::{Adopted, Letter, Mailbox};
 use super::posts::Abroad;
 use super::secure::Socket;
 use super::shutdown::Shutdown;

@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use super::config::SlowPeer;
-use super::counters::{Cells, Counters};
+use super::counters::Counters;
 use super::error::{HandleError, NotAdopted};
 use super::hub::Hub;
+use super::mailbox::{Adopted, Letter, Mailbox};
 use super::posts::{Abroad, Note, Payload, Post};
 use super::shutdown::Shutdown;
 use super::slots::Id;
@@ -12,12 +13,9 @@ use crate::frame::CloseCode;
 use crate::handshake::Response;
 use crate::protocol::Message;
 use crate::stream::{PreparedMessage, WebSocketStream};
-use mio::Waker;
 use std::any::Any;
-use std::fmt;
 use std::mem;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,199 +65,8 @@ pub struct Handle {
     mailboxes: Arc<Mutex<Vec<Arc<Mailbox>>>>,
 }
 
-/// The bytes that a letter takes besides its message.
-const LETTER: usize = 128;
-
 /// More event loops than any machine has use for. Without a bound, a wrong number would take all memory.
 const MOST_THREADS: usize = 1024;
-
-/// A connection that was opened elsewhere.
-pub(super) struct Adopted {
-    pub(super) stream: WebSocketStream<TcpStream>,
-    /// For [`Handler::adopted`](super::Handler::adopted).
-    pub(super) value: Box<dyn Any + Send>,
-}
-
-/// What waits for an event loop.
-pub(super) enum Letter {
-    Publish {
-        topic: Arc<str>,
-        message: Payload,
-        slow_peer: Option<SlowPeer>,
-    },
-    /// Published on another thread, and encoded there.
-    Published {
-        topic: Arc<str>,
-        message: PreparedMessage,
-        slow_peer: SlowPeer,
-    },
-    Post(Post),
-    Run(Box<dyn FnOnce(&mut Hub) + Send>),
-    Adopt(Box<Adopted>),
-    /// For all threads: it follows what was published before.
-    Shutdown(Shutdown),
-    /// For this thread.
-    ShutdownHere(Shutdown),
-}
-
-impl Letter {
-    /// Returns about how many bytes it takes. Those that a closure owns are not known.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Publish { topic, message, .. } => LETTER + topic.len() + message.len(),
-            Self::Post(post) => post.bytes(),
-            Self::Published { .. }
-            | Self::Run(_)
-            | Self::Adopt(_)
-            | Self::Shutdown(_)
-            | Self::ShutdownHere(_) => LETTER,
-        }
-    }
-}
-
-pub(super) struct Mailbox {
-    mail: Mutex<Mail>,
-    /// There are letters, as the event loop may see without the lock.
-    has_letters: AtomicBool,
-    pub(super) cells: Arc<Cells>,
-}
-
-#[derive(Default)]
-struct Mail {
-    letters: Vec<Letter>,
-    /// The bytes of the letters that came through a handle.
-    bytes: usize,
-    /// Their bound.
-    limit: usize,
-    /// Set while the loop runs.
-    waker: Option<Waker>,
-    /// The loop has ended, and nobody reads the letters.
-    ended: bool,
-    /// The number of connections among the letters.
-    adopted: u64,
-}
-
-impl Mail {
-    /// Counts the bytes of a letter from a handle, if there is room for them.
-    fn admit(&mut self, bytes: usize) -> Result<(), HandleError> {
-        let bytes = self.bytes + bytes;
-        if self.ended {
-            return Err(HandleError::Ended);
-        }
-        if self.bytes > 0 && bytes > self.limit {
-            return Err(HandleError::Full);
-        }
-        self.bytes = bytes;
-        Ok(())
-    }
-
-    /// Puts in letters, and wakes the loop unless it has been woken already.
-    fn put(&mut self, letters: impl IntoIterator<Item = Letter>, has_letters: &AtomicBool) {
-        let was_empty = self.letters.is_empty();
-        self.letters.extend(letters);
-        if was_empty && !self.letters.is_empty() {
-            has_letters.store(true, Ordering::Release);
-            if let Some(waker) = &self.waker {
-                // Fails only if the loop has ended, or if it is woken already.
-                let _ = waker.wake();
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Mailbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailbox").finish_non_exhaustive()
-    }
-}
-
-impl Mailbox {
-    fn new() -> Self {
-        Self { mail: Mutex::default(), has_letters: AtomicBool::new(false), cells: Arc::default() }
-    }
-
-    /// Nothing panics while it holds the lock.
-    fn lock(&self) -> MutexGuard<'_, Mail> {
-        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts in a letter from a handle.
-    fn offer(&self, letter: Letter) -> Result<(), HandleError> {
-        let mut mail = self.lock();
-        mail.admit(letter.bytes())?;
-        mail.put([letter], &self.has_letters);
-        Ok(())
-    }
-
-    /// Puts in a connection, or returns it.
-    fn adopt(&self, adopted: Box<Adopted>) -> Result<(), (HandleError, Box<Adopted>)> {
-        let mut mail = self.lock();
-        if let Err(error) = mail.admit(LETTER) {
-            return Err((error, adopted));
-        }
-        mail.adopted += 1;
-        mail.put([Letter::Adopt(adopted)], &self.has_letters);
-        Ok(())
-    }
-
-    /// Returns the number of connections that wait for the event loop.
-    fn waiting(&self) -> u64 {
-        self.lock().adopted
-    }
-
-    /// Puts in letters without a bound.
-    pub(super) fn put(&self, letters: impl IntoIterator<Item = Letter>) -> Result<(), HandleError> {
-        let mut mail = self.lock();
-        if mail.ended {
-            return Err(HandleError::Ended);
-        }
-        mail.put(letters, &self.has_letters);
-        Ok(())
-    }
-
-    fn has_ended(&self) -> bool {
-        self.lock().ended
-    }
-
-    /// Returns whether letters wait.
-    pub(super) fn has_letters(&self) -> bool {
-        self.has_letters.load(Ordering::Acquire)
-    }
-
-    pub(super) fn take(&self) -> Vec<Letter> {
-        let mut mail = self.lock();
-        self.has_letters.store(false, Ordering::Release);
-        mail.bytes = 0;
-        mail.adopted = 0;
-        mem::take(&mut mail.letters)
-    }
-
-    /// Begins to wake a loop. Letters may be waiting already.
-    pub(super) fn begin(&self, waker: Waker) {
-        let mut mail = self.lock();
-        if !mail.letters.is_empty() {
-            let _ = waker.wake();
-        }
-        mail.waker = Some(waker);
-    }
-
-    /// Ends, unless letters wait. Returns whether it has.
-    pub(super) fn end_if_empty(&self) -> bool {
-        let mut mail = self.lock();
-        mail.ended |= mail.letters.is_empty();
-        mail.ended
-    }
-
-    pub(super) fn end(&self) {
-        let mut mail = self.lock();
-        mail.ended = true;
-        mail.waker = None;
-        let letters = mem::take(&mut mail.letters);
-        drop(mail);
-        // A closure may hold a handle, whose drop must not meet the lock.
-        drop(letters);
-    }
-}
 
 impl Handle {
     pub(super) fn new() -> Self {
@@ -277,7 +84,7 @@ impl Handle {
 
     /// Sets the bytes that may wait for an event loop.
     pub(super) fn set_limit(&self, limit: usize) {
-        self.lock().iter().for_each(|mailbox| mailbox.lock().limit = limit);
+        self.lock().iter().for_each(|mailbox| mailbox.set_limit(limit));
     }
 
     pub(super) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {

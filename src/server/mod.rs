@@ -84,6 +84,7 @@ mod handle;
 mod handler;
 mod hub;
 mod listener;
+mod mailbox;
 mod opening;
 mod peer;
 mod posts;
